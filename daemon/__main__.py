@@ -1,0 +1,5 @@
+"""`python -m daemon` is the same as `atelierd`."""
+
+from daemon.cli import main
+
+main()

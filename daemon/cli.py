@@ -1,0 +1,258 @@
+"""Commands to exit codes. The only place that prints, and that ends the process.
+
+Each command imports what it needs when it runs: `status` must answer in half a second.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon import __version__
+from daemon.errors import AlreadyRunningError, AtelierError, ConfigError, ExitCode
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+
+app = typer.Typer(
+    name="atelierd",
+    help="A folder that paints: drop a photograph in, find the picture in the outbox.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+weights_app = typer.Typer(help="The VGG-19 weights: where they are, and getting others.")
+app.add_typer(weights_app, name="weights", invoke_without_command=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def main() -> None:
+    """The command `atelierd`."""
+    try:
+        app()
+    except ConfigError as error:
+        say_error(f"the configuration is wrong:\n{error}")
+        sys.exit(ExitCode.CONFIG)
+    except AlreadyRunningError as error:
+        say_error(str(error))
+        sys.exit(ExitCode.ALREADY_RUNNING)
+    except AtelierError as error:
+        say_error(str(error))
+        sys.exit(ExitCode.JOB_FAILED)
+
+
+def say_error(text: str) -> None:
+    """A message for the person at the terminal."""
+    print(f"atelierd: {text}", file=sys.stderr)
+
+
+def show_version(wanted: bool) -> None:
+    """Prints the version and ends."""
+    if wanted:
+        print(f"atelierd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="The configuration; else $ATELIERD_CONFIG, ./config.yaml or /etc/atelierd/.",
+            dir_okay=False,
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=show_version)
+    ] = False,
+) -> None:
+    """A folder that paints."""
+    context.obj = config
+
+
+def configured(context: typer.Context) -> tuple["Config", Path]:
+    """The configuration in force and its file; raises ConfigError."""
+    from daemon.config import find_config, load_config
+
+    path = find_config(context.find_root().obj, os.environ)
+    return load_config(path), path
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    once: Annotated[
+        bool, typer.Option("--once", help="Take what is in the inbox, finish it, and exit.")
+    ] = False,
+) -> None:
+    """Watch the inbox and paint what is dropped there, until stopped."""
+    from daemon.logs import start_logging
+    from daemon.service import run_service
+    from daemon.status.show import terminal_progress
+    from daemon.worker.devices import resolve_devices
+
+    config, path = configured(context)
+    start_logging(config.log_level)
+    devices = resolve_devices(config.devices, str(path))
+    with terminal_progress() as on_change:
+        code = run_service(config, devices, once=once, on_change=on_change)
+    raise typer.Exit(code)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep showing, until Ctrl-C.")] = False,
+) -> None:
+    """Show the queue, the running jobs with step, loss and ETA, recent results and health."""
+    from daemon.status.report import gather
+    from daemon.status.show import print_status, watch_status
+
+    config, _ = configured(context)
+    if as_json:
+        print(json.dumps(gather(config), indent=2))
+    elif watch:
+        watch_status(lambda: gather(config))
+    else:
+        print_status(gather(config))
+
+
+@app.command()
+def presets(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the presets, and what is wrong with those that are wrong."""
+    from daemon.presets import load_presets
+    from daemon.status.show import print_presets, shelf_report
+
+    config, _ = configured(context)
+    shelf = load_presets(config.presets)
+    if as_json:
+        print(json.dumps(shelf_report(shelf), indent=2))
+    else:
+        print_presets(shelf)
+
+
+@app.command()
+def stylize(
+    context: typer.Context,
+    picture: Annotated[Path, typer.Argument(help="The picture to paint.")],
+    preset: Annotated[str, typer.Option(help="The preset to paint it with.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The result; by default PICTURE-PRESET beside you.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the preset."),
+    ] = None,
+) -> None:
+    """Paint one picture now, without the queue."""
+    from daemon.single import paint_one
+    from daemon.status.show import single_progress
+    from daemon.worker.devices import resolve_devices
+
+    config, path = configured(context)
+    device = resolve_devices(config.devices, str(path))[0]
+    with single_progress(picture.name) as on_progress:
+        result = paint_one(
+            config, device, picture, preset, settings or [], out=out, on_progress=on_progress
+        )
+    for warning in result.warnings:
+        say_error(f"warning: {warning}")
+    print(result.path)
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    jobs: Annotated[list[str] | None, typer.Argument(help="Job ids, or their beginnings.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Every failed job.")] = False,
+) -> None:
+    """Put the pictures of failed or cancelled jobs back into the inbox, to be painted anew."""
+    from daemon.again import retry_jobs
+
+    config, _ = configured(context)
+    if not jobs and not failed:
+        raise typer.BadParameter("name jobs, or use --failed")
+    on_each(jobs or [], retry_jobs(config, jobs or [], failed=failed))
+
+
+@app.command()
+def cancel(
+    context: typer.Context,
+    jobs: Annotated[list[str], typer.Argument(help="Job ids, or their beginnings.")],
+) -> None:
+    """Cancel waiting or running jobs; their pictures go to the outbox's `failed` folder."""
+    from daemon.again import cancel_jobs
+
+    config, _ = configured(context)
+    on_each(jobs, cancel_jobs(config, jobs))
+
+
+def on_each(asked: list[str], said: list[tuple[str, str]]) -> None:
+    """Prints what became of each job asked for; the exit code is 1 if one was refused."""
+    refused = False
+    for line, fault in said:
+        if fault:
+            refused = True
+            say_error(fault)
+        else:
+            print(line)
+    if not said and not asked:
+        print("no failed jobs")
+    if refused:
+        raise typer.Exit(ExitCode.JOB_FAILED)
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Check config, folders, presets, weights, devices and disk space; say what to mend."""
+    from daemon.doctor import examine
+    from daemon.status.show import print_findings
+
+    config, path = configured(context)
+    findings = examine(config, path)
+    print_findings(findings)
+    if any(not finding.ok for finding in findings):
+        raise typer.Exit(ExitCode.JOB_FAILED)
+
+
+@weights_app.callback()
+def weights(context: typer.Context) -> None:
+    """Show where the weights are and their sha256."""
+    if context.invoked_subcommand is not None:
+        return
+    from daemon.engine.errors import WeightsError
+    from daemon.engine.weights import NAMES, checked_sha256, locate
+
+    config, _ = configured(context)
+    for name in NAMES:
+        used = "used" if name == config.weights else "    "
+        try:
+            path = locate(name, config.weights_folder)
+            print(f"{name:<12} {used}  sha256 {checked_sha256(name, path)}  {path}")
+        except WeightsError as error:
+            print(f"{name:<12} {used}  {error}")
+
+
+@weights_app.command("fetch")
+def fetch_weights(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Which: torchvision.")],
+) -> None:
+    """Get another set of weights from the internet."""
+    if name != "torchvision":
+        raise typer.BadParameter(f"{name!r} cannot be fetched; only torchvision can")
+    from daemon.engine.errors import WeightsError
+    from daemon.engine.kernels import fetch_torchvision
+
+    config, _ = configured(context)
+    try:
+        print(fetch_torchvision(config.weights_folder))
+    except WeightsError as error:
+        say_error(str(error))
+        raise typer.Exit(ExitCode.JOB_FAILED) from error

@@ -1,0 +1,158 @@
+"""config.yaml as a checked, frozen object."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from daemon import yamlfile
+from daemon.engine.picture import MAX_PIXELS
+from daemon.errors import ConfigError, Fault
+
+DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+SYSTEM_CONFIG = Path("/etc/atelierd/config.yaml")
+
+
+def to_path(value: object) -> Path:
+    """A path from text; raises ValueError for anything else."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be the path of a folder, not {value!r}")
+    return Path(value).expanduser()
+
+
+def check_devices(value: str | list[str]) -> str | list[str]:
+    """Raises ValueError unless every device could exist."""
+    names = [value] if isinstance(value, str) else value
+    wrong = [name for name in names if not DEVICE.fullmatch(name) and value != "auto"]
+    if wrong or not names:
+        raise ValueError(
+            f"must be auto, cpu, cuda or a list such as [cuda:0, cuda:1], not {value!r}"
+        )
+    if len(set(names)) != len(names):
+        raise ValueError("names a device twice; one job at a time runs on each")
+    return value
+
+
+Folder = Annotated[Path, BeforeValidator(to_path)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+class Limits(BaseModel):
+    """What a picture may ask of the service."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    picture_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=1 << 30, description="larger files are refused"
+    )
+    picture_pixels: Annotated[int, Field(ge=1)] = Field(
+        default=MAX_PIXELS, description="pictures with more pixels are refused from their header"
+    )
+    decode_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=60.0, description="seconds a picture may take to decode"
+    )
+
+
+class Config(BaseModel):
+    """The service's settings. Every path is absolute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    inbox: Folder = Field(default=Path("inbox"), description="where pictures are dropped")
+    outbox: Folder = Field(default=Path("outbox"), description="where results appear")
+    presets: Folder = Field(default=Path("presets"), description="YAML files and style images")
+    state: Folder = Field(
+        default=Path("state"), description="ledger, spool and caches; must be a local disk"
+    )
+    default_preset: str | None = Field(
+        default=None, description="preset of pictures whose folder names none"
+    )
+    settle_s: Seconds | None = Field(
+        default=None, description="seconds a file must not change: 5, on network mounts 15"
+    )
+    settle_give_up_s: Seconds = Field(
+        default=600.0, description="seconds until a file that does not decode has failed"
+    )
+    sidecar_wait_s: Seconds = Field(
+        default=30.0,
+        description="seconds a picture outside every preset's folder waits for its sidecar",
+    )
+    scan_s: Annotated[float, Field(gt=0, le=3600)] | None = Field(
+        default=None, description="seconds between scans at most: 60, on network mounts 5"
+    )
+    devices: Annotated[str | list[str], AfterValidator(check_devices)] = Field(
+        default="auto", description="auto, cpu, cuda, or a list such as [cuda:0, cuda:1]"
+    )
+    weights: Literal["classic", "torchvision"] = Field(
+        default="classic", description="which VGG-19 weights judge"
+    )
+    limits: Limits = Field(default=Limits(), description="what a picture may ask")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="least level of the service's log"
+    )
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.state / "ledger.sqlite3"
+
+    @property
+    def weights_folder(self) -> Path:
+        return self.state / "weights"
+
+
+def find_config(given: Path | None, environment: Mapping[str, str]) -> Path:
+    """The configuration file in force; raises ConfigError if there is none."""
+    if given is not None:
+        candidates = [given]
+    elif "ATELIERD_CONFIG" in environment:
+        candidates = [Path(environment["ATELIERD_CONFIG"])]
+    else:
+        candidates = [Path("config.yaml"), SYSTEM_CONFIG]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.absolute()
+    looked = " and ".join(str(candidate) for candidate in candidates)
+    raise ConfigError(
+        [Fault(str(candidates[0]), 1, "", f"no configuration: looked for {looked}; use --config")]
+    )
+
+
+def load_config(path: Path) -> Config:
+    """The settings of a file, paths relative to it; raises ConfigError naming every fault."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError([Fault(str(path), 1, "", f"cannot be read: {error.strerror}")]) from error
+    document = yamlfile.parse(content, str(path))
+    config = yamlfile.check(Config, document)
+    if config is not None:
+        config = absolute(config, path.parent)
+        check_apart(config, document)
+    if config is None or document.faults:
+        raise ConfigError(document.faults)
+    return config
+
+
+def absolute(config: Config, base: Path) -> Config:
+    """The same settings with every folder absolute."""
+    folders = ("inbox", "outbox", "presets", "state")
+    paths = {name: Path(os.path.normpath(base / getattr(config, name))) for name in folders}
+    return config.model_copy(update=paths)
+
+
+def check_apart(config: Config, document: yamlfile.Document) -> None:
+    """Notes a fault for each folder that lies in another: results would be painted again."""
+    folders = {
+        name: getattr(config, name).resolve() for name in ("inbox", "outbox", "presets", "state")
+    }
+    for name, folder in folders.items():
+        for other, outer in folders.items():
+            if name != other and (folder == outer or outer in folder.parents):
+                document.fault(
+                    document.line_of((name,)),
+                    (name,),
+                    f"{folder} lies in {other} ({outer}); move it out",
+                )

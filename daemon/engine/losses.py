@@ -1,0 +1,101 @@
+"""The losses, one small thing per idea, each as a value and the gradient it adds.
+
+Everything here is computed in float32 (or float64 where the features are), whatever the dtype
+of the features: Gram matrices overflow float16, and L-BFGS needs exact differences.
+"""
+
+import torch
+from torch import Tensor
+
+
+def as_rows(features: Tensor) -> Tensor:
+    """The features as a matrix, one row a position.
+
+    features: (1, C, H, W).  Returns (H*W, C); a view if `features` is channels-last.
+    """
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])  # (H*W, C)
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """The tensor in at least float32."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Gram matrix of one layer's features: which of them occur together, wherever they are.
+
+    features: (1, C, H, W).  Returns (C, C) float32, divided by H*W.
+    Source: Gatys 2016 eq. 3; differs: divided by H*W, so that it does not grow with the picture.
+    """
+    rows = wide(as_rows(features))
+    return rows.T @ rows / rows.shape[0]  # (C, C)
+
+
+def mean_square(tensor: Tensor) -> Tensor:
+    """Mean of the squared values, in at least float32.  Returns ()."""
+    return wide(tensor).square().mean()
+
+
+def content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of feature maps.
+
+    features, target: (1, C, H, W).  Returns ().
+    Source: Gatys 2016 eq. 1; differs: a mean where the paper has half a sum.
+    """
+    return mean_square(wide(features) - target)
+
+
+def add_content_gradient(
+    features: Tensor, gradient: Tensor, target: Tensor, coefficient: float
+) -> None:
+    """Adds the gradient of `coefficient * content_loss` to `gradient`, in place.
+
+    features, gradient, target: (1, C, H, W).  Source: Gatys 2016 eq. 2, before any ReLU mask.
+    """
+    difference = wide(features) - target
+    gradient.add_(difference, alpha=2.0 * coefficient / features.numel())
+
+
+def style_loss(gram: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of Gram matrices.
+
+    gram, target: (C, C).  Returns ().
+    Source: Gatys 2016 eq. 4; differs: without the constant 1/4.
+    """
+    return mean_square(gram - target)
+
+
+def add_style_gradient(
+    features: Tensor, gradient: Tensor, gram_difference: Tensor, coefficient: float
+) -> None:
+    """Adds the gradient of `coefficient * style_loss` to `gradient`, in place.
+
+    features, gradient: (1, C, H, W), channels-last.  gram_difference: (C, C), the Gram matrix
+    less its target.  Source: Gatys 2016 eq. 6, before any ReLU mask.
+    """
+    channels = features.shape[1]
+    positions = features.numel() // channels
+    rows = as_rows(features)
+    pull = gram_difference * (4.0 * coefficient / (channels**2 * positions))  # (C, C)
+    as_rows(gradient).addmm_(rows, pull.to(rows.dtype))
+
+
+def total_variation(picture: Tensor) -> Tensor:
+    """Mean squared difference of neighbouring pixels, down and across.
+
+    picture: (B, C, H, W).  Returns ().  Source: Mahendran & Vedaldi 2015 eq. 4 with beta = 2;
+    differs: a mean, so that the weight means the same for every size.
+    """
+    down, across = picture.diff(dim=2), picture.diff(dim=3)
+    return (down.square().sum() + across.square().sum()) / picture.numel()
+
+
+def total_variation_gradient(picture: Tensor) -> Tensor:
+    """Gradient of `total_variation`.  picture: (B, C, H, W).  Returns the same shape."""
+    gradient = torch.zeros_like(picture)
+    down, across = picture.diff(dim=2), picture.diff(dim=3)
+    gradient[:, :, 1:] += down
+    gradient[:, :, :-1] -= down
+    gradient[:, :, :, 1:] += across
+    gradient[:, :, :, :-1] -= across
+    return gradient.mul_(2.0 / picture.numel())

@@ -1,0 +1,277 @@
+"""Picture files in and out: orientation, colour profile, alpha, depth, embedded notes.
+
+Torch-free. What leaves `read_picture` is upright sRGB in 8 bits, whatever came in.
+"""
+
+import io
+import json
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from xml.sax.saxutils import escape, unescape
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from pillow_heif import register_heif_opener
+
+from daemon.engine.errors import PictureError, UnfinishedPictureError
+
+FORMAT_OF_SUFFIX = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+}
+READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF")
+WITH_ALPHA = ("PNG", "WEBP", "TIFF")
+MAX_PIXELS = 250_000_000
+MIN_PICTURE_PX = 16
+ORIENTATION_TAG = 0x0112
+SOFTWARE_TAG = 0x0131
+XMP_TAG = 700
+NOTE_KEY = "atelierd"
+XMP_NAMESPACE = "urn:atelierd:1"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file's header says: format, and size in px before any rotation."""
+
+    format: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture: upright, sRGB, 8 bits.
+
+    image: mode RGB.  alpha: mode L of the same size, or None.  exif: what the file said of
+    itself, with the orientation taken out since it has been applied.
+    """
+
+    image: Image.Image
+    alpha: Image.Image | None
+    format: str
+    exif: bytes
+
+
+def open_checked(source: BinaryIO, name: str, max_pixels: int) -> Image.Image:
+    """The picture, its header read and nothing decoded; raises PictureError if it is refused."""
+    register_heif_opener()
+    Image.MAX_IMAGE_PIXELS = None  # our own limit below takes the place of Pillow's
+    try:
+        opened = Image.open(source, formats=READABLE)
+    except UnidentifiedImageError as error:
+        raise UnfinishedPictureError(
+            f"{name} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, GIF or HEIC); "
+            "open it in a viewer and export it again"
+        ) from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise UnfinishedPictureError(f"{name} has a damaged header: {error}") from error
+    width, height = opened.size
+    if width * height > max_pixels:
+        raise PictureError(
+            f"{name} claims to be {width}x{height} px, {width * height / 1e6:.0f} megapixels; "
+            f"the limit is {max_pixels / 1e6:.0f} (limits: picture_pixels)"
+        )
+    if min(width, height) < MIN_PICTURE_PX:
+        raise PictureError(
+            f"{name} is {width}x{height} px; a picture needs at least "
+            f"{MIN_PICTURE_PX} px on both sides"
+        )
+    return opened
+
+
+def read_header(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Header:
+    """Format and size from the header alone; raises PictureError if the picture is refused."""
+    opened = open_checked(source, name, max_pixels)
+    return Header(opened.format or "", *opened.size)
+
+
+def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decodes a whole picture; `name` is what messages call it.
+
+    Raises UnfinishedPictureError if the bytes do not decode to the end, else PictureError.
+    """
+    opened = open_checked(source, name, max_pixels)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata that does no harm
+            opened.load()
+            exif = clean_exif(opened)
+            upright = ImageOps.exif_transpose(opened)
+            alpha = alpha_of(upright)
+            image = to_srgb(upright)
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
+        raise UnfinishedPictureError(
+            f"{name} could not be decoded to the end: {error}; it is damaged or incomplete"
+        ) from error
+    except MemoryError as error:
+        raise PictureError(f"{name} needs more memory to decode than there is") from error
+    return Picture(image, alpha, opened.format or "", exif)
+
+
+def clean_exif(opened: Image.Image) -> bytes:
+    """The file's EXIF without orientation and without what described the old pixels."""
+    exif = opened.getexif()
+    exif.pop(ORIENTATION_TAG, None)
+    exif.pop(XMP_TAG, None)
+    if opened.format == "TIFF":
+        return b""  # a TIFF's EXIF is its own structure: strip offsets, tile sizes
+    try:
+        return exif.tobytes() if len(exif) else b""
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return b""  # some cameras write EXIF that cannot be written again
+
+
+def alpha_of(image: Image.Image) -> Image.Image | None:
+    """The alpha channel, (W, H) mode L, unless everything is opaque."""
+    if not image.has_transparency_data:
+        return None
+    alpha = image.convert("RGBA").getchannel("A")
+    return None if alpha.getextrema() == (255, 255) else alpha
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """The picture as RGB in 8 bits with sRGB colours, transparent parts over white."""
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        image = to_eight_bits(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        backdrop = Image.new("RGBA", rgba.size, "white")
+        converted = Image.alpha_composite(backdrop, rgba).convert("RGB")
+        converted.info["icc_profile"] = image.info.get("icc_profile")
+        image = converted
+    if image.mode not in ("RGB", "CMYK", "L", "LAB"):
+        profile = image.info.get("icc_profile")
+        image = image.convert("RGB")
+        image.info["icc_profile"] = profile
+    return apply_profile(image)
+
+
+def apply_profile(image: Image.Image) -> Image.Image:
+    """The picture in sRGB by its embedded profile; a broken or unfitting profile is ignored."""
+    profile = image.info.get("icc_profile")
+    if profile:
+        try:
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                outputMode="RGB",
+            )
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            converted = None
+        if converted is not None:
+            return converted
+    return image.convert("RGB")
+
+
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """A 16-bit, integer or float grey picture as mode L, its range kept."""
+    values = np.asarray(image).astype(np.float64)
+    top = 65535.0 if values.max(initial=0) > 255 or image.mode.startswith("I;16") else 255.0
+    if image.mode == "F" and values.max(initial=0) <= 1.0:
+        top = 1.0
+    scaled = np.clip(values / top * 255.0, 0, 255).round().astype(np.uint8)
+    return Image.fromarray(scaled)
+
+
+def output_name(name: str) -> str:
+    """The result's name for a picture's: the same, but HEIC becomes JPEG."""
+    path = Path(name)
+    return str(path.with_suffix(".jpg")) if output_format(name) != suffix_format(name) else name
+
+
+def suffix_format(name: str) -> str:
+    """The format a file's name promises, or an empty string."""
+    return FORMAT_OF_SUFFIX.get(Path(name).suffix.lower(), "")
+
+
+def output_format(name: str) -> str:
+    """The format a result is written in, by its name; HEIC and the unknown become JPEG."""
+    found = suffix_format(name)
+    return "JPEG" if found in ("", "HEIF") else found
+
+
+def write_picture(
+    target: BinaryIO, image: Image.Image, *, name: str, like: Picture, note: dict[str, Any]
+) -> None:
+    """Writes a result in the format its name promises, with `note` embedded as JSON.
+
+    image: RGB.  Alpha (scaled), EXIF and an sRGB profile go along where the format has them.
+    PNG keeps the note as text, JPEG, WebP and TIFF in XMP, GIF as its comment; BMP cannot.
+    """
+    form = output_format(name)
+    if like.alpha is not None and form in WITH_ALPHA:
+        image = image.copy()
+        image.putalpha(like.alpha.resize(image.size, Image.Resampling.LANCZOS))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(target, format=form, **save_options(form, like, json.dumps(note), profile))
+
+
+def save_options(form: str, like: Picture, note: str, profile: bytes) -> dict[str, Any]:
+    """Pillow's options for one format."""
+    exif = like.exif
+    match form:
+        case "JPEG":
+            xmp = to_xmp(note)
+            return {
+                "quality": 95,
+                "subsampling": 0,
+                "exif": exif,
+                "xmp": xmp,
+                "icc_profile": profile,
+            }
+        case "WEBP":
+            return {"quality": 95, "exif": exif, "xmp": to_xmp(note), "icc_profile": profile}
+        case "TIFF":
+            tags = ImageFileDirectory_v2()
+            tags[XMP_TAG] = to_xmp(note)
+            return {"compression": "tiff_adobe_deflate", "tiffinfo": tags, "icc_profile": profile}
+        case "PNG":
+            text = PngImagePlugin.PngInfo()
+            text.add_itxt(NOTE_KEY, note)
+            return {"pnginfo": text, "exif": exif, "icc_profile": profile}
+        case "GIF":
+            return {"comment": f"{NOTE_KEY} {note}".encode()}
+        case _:
+            return {}
+
+
+def to_xmp(note: str) -> bytes:
+    """An XMP packet with the note as one property."""
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description rdf:about="" xmlns:a="{XMP_NAMESPACE}">'
+        f"<a:note>{escape(note)}</a:note>"
+        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+    ).encode()
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """The note embedded in a result, or None if there is none."""
+    with Image.open(path, formats=READABLE) as opened:
+        text = opened.info.get(NOTE_KEY)
+        if text is None and opened.format == "GIF":
+            comment = opened.info.get("comment", b"").decode(errors="replace")
+            text = comment.removeprefix(f"{NOTE_KEY} ") if comment.startswith(NOTE_KEY) else None
+        if text is None:
+            packet = opened.info.get("xmp", b"")
+            packet = packet.decode() if isinstance(packet, bytes) else packet
+            found = re.search("<a:note>(.*?)</a:note>", packet, re.DOTALL)
+            text = unescape(found.group(1)) if found else None
+    note: dict[str, Any] | None = json.loads(text) if text else None
+    return note

@@ -1,0 +1,89 @@
+"""The settings of one stylisation, frozen: what to optimise, how far, and from where.
+
+Torch-free, so that the service can check and store recipes without loading it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
+"""VGG-19's convolutions in each of its five blocks (Simonyan & Zisserman 2014, column E)."""
+
+LAYERS = tuple(
+    f"{kind}{block}_{index}"
+    for block, count in enumerate(CONVOLUTIONS_PER_BLOCK, start=1)
+    for index in range(1, count + 1)
+    for kind in ("conv", "relu")
+)
+"""Every layer that may be named, shallow to deep; `convB_I` is taken before its ReLU."""
+
+MIN_SIDE_PX = 16
+"""The shortest side the network can judge: block 5 sees one value per 16 px."""
+
+
+def check_layers(layers: dict[str, float]) -> dict[str, float]:
+    """The same map; raises ValueError naming every layer VGG-19 does not have."""
+    unknown = [name for name in layers if name not in LAYERS]
+    if unknown:
+        raise ValueError(
+            f"VGG-19 has no layer {', '.join(unknown)}; use convB_I or reluB_I, "
+            "from conv1_1 to relu5_4"
+        )
+    return layers
+
+
+Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+LayerWeights = Annotated[
+    dict[str, Positive], Field(min_length=1, max_length=32), AfterValidator(check_layers)
+]
+
+
+class Recipe(BaseModel):
+    """How a picture is to be painted. Immutable; equal recipes have equal JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    content_layers: LayerWeights = Field(
+        default={"relu4_2": 1.0}, description="layers whose feature maps are kept, and weights"
+    )
+    style_layers: LayerWeights = Field(
+        default={f"relu{block}_1": 1.0 for block in range(1, 6)},
+        description="layers whose Gram matrices are matched, and weights w",
+    )
+    pooling: Literal["max", "average"] = Field(
+        default="max", description="how the network halves its maps; average paints smoother"
+    )
+    alpha: NotNegative = Field(default=1.0, description="weight of the content loss")
+    beta: NotNegative = Field(default=20.0, description="weight of the style loss")
+    normalise: Literal["relative", "raw"] = Field(
+        default="relative",
+        description="relative: alpha and beta mean the same for every style; raw: plain means",
+    )
+    tv: NotNegative = Field(default=0.0, description="weight of the total variation loss")
+    size: Annotated[int, Field(ge=64, le=32768)] | Literal["original"] = Field(
+        default=512, description="longest side of the result in px, or `original`"
+    )
+    style_scale: Annotated[float, Field(ge=0.05, le=20)] = Field(
+        default=1.0, description="size of the style image relative to the picture: larger strokes"
+    )
+    init: Literal["content", "noise", "style"] = Field(
+        default="content", description="what the optimisation starts from"
+    )
+    optimizer: Literal["lbfgs", "adam"] = Field(
+        default="lbfgs", description="lbfgs: fewer steps; adam: less memory"
+    )
+    steps: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=200,
+        description="steps of the first, smallest pass; each larger pass takes half as many, "
+        "at least a quarter",
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        default=0, description="random numbers of init: noise"
+    )
+
+
+def deepest_layer(recipe: Recipe) -> str:
+    """The deepest layer the recipe looks at; the network can be cut after it."""
+    return max((*recipe.content_layers, *recipe.style_layers), key=LAYERS.index)

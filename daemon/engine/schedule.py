@@ -1,0 +1,57 @@
+"""Coarse to fine: the sizes a picture is painted at, and bringing pictures to them."""
+
+import math
+from dataclasses import dataclass
+
+from daemon.engine.errors import PictureError
+from daemon.engine.recipe import MIN_SIDE_PX, Recipe
+
+FIRST_PASS_PX = 256
+"""Longest side of the first pass: the network's receptive fields span the whole composition."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One size of the schedule and the steps taken there."""
+
+    width_px: int
+    height_px: int
+    steps: int
+
+
+def fit(width_px: int, height_px: int, longest_px: int) -> tuple[int, int]:
+    """Width and height with the given longest side and the same proportions."""
+    scale = longest_px / max(width_px, height_px)
+    return max(1, round(width_px * scale)), max(1, round(height_px * scale))
+
+
+def plan_passes(recipe: Recipe, width_px: int, height_px: int) -> list[Pass]:
+    """The passes for a picture of the given size, smallest first.
+
+    Every schedule starts at the same small size, so that a preview and the full picture share
+    their composition, and about doubles from pass to pass. Raises PictureError if the picture is
+    so narrow that the network cannot judge it.
+    """
+    longest = max(width_px, height_px) if recipe.size == "original" else recipe.size
+    final = fit(width_px, height_px, longest)
+    if min(final) < MIN_SIDE_PX:
+        raise PictureError(
+            f"the picture is {width_px}x{height_px} px and would be painted at "
+            f"{final[0]}x{final[1]} px; both sides must be at least {MIN_SIDE_PX} px there"
+        )
+    doublings = max(0, round(math.log2(longest / FIRST_PASS_PX)))
+    growth = (longest / FIRST_PASS_PX) ** (1 / doublings) if doublings else 1.0
+    sizes = [
+        fit(width_px, height_px, round(longest / growth**back)) for back in range(doublings, 0, -1)
+    ]
+    sizes = [size for size in sizes if min(size) >= MIN_SIDE_PX]
+    return [
+        Pass(width, height, steps_of_pass(recipe.steps, number))
+        for number, (width, height) in enumerate([*sizes, final])
+    ]
+
+
+def steps_of_pass(steps: int, number: int) -> int:
+    """Steps of pass `number`, from 0: halved each time, at least a quarter of the first's."""
+    halvings = min(number, 2)
+    return max(1, steps >> halvings)

@@ -1,0 +1,222 @@
+"""The way in: a picture, style images and a recipe become a painted picture."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from daemon.engine import objective
+from daemon.engine.errors import DeviceError, OutOfMemoryError
+from daemon.engine.kernels import load_kernels
+from daemon.engine.network import Network
+from daemon.engine.objective import Objective, Targets
+from daemon.engine.optimise import Minimum, Step, make_optimiser, minimise
+from daemon.engine.recipe import MIN_SIDE_PX, Recipe
+from daemon.engine.schedule import Pass, fit, plan_passes
+
+LBFGS_HISTORY = 20
+
+GRAMS_KEPT = 64
+"""Sets of Gram matrices a warm engine keeps; a usual set takes 1.4 MB."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style image (upright, RGB), its weight among the styles, the hash of its file."""
+
+    image: Image.Image
+    weight: float
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step, and where it stands in the schedule; passes count from 1."""
+
+    pass_number: int
+    passes: tuple[Pass, ...]
+    step: Step
+
+
+@dataclass(frozen=True)
+class PassReport:
+    """What one pass came to."""
+
+    size: Pass
+    seconds: float
+    first: Step
+    last: Step
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A painted picture, RGB in 8 bits, and how it came about."""
+
+    image: Image.Image
+    passes: tuple[PassReport, ...]
+    warnings: tuple[str, ...]
+
+
+class Engine:
+    """A network on one device that stays warm from picture to picture.
+
+    device: a torch device such as `cpu` or `cuda:0`.  weights: `classic` or `torchvision`.
+    weights_folder: where fetched weights lie.  Raises WeightsError or DeviceError when made.
+    """
+
+    def __init__(self, device: str, weights: str, weights_folder: Path) -> None:
+        self.device = usable_device(device)
+        self.dtype = torch.float32
+        loaded = load_kernels(weights, weights_folder)
+        self.weights_name = loaded.name
+        self.weights_sha256 = loaded.sha256
+        self._network = Network(loaded, self.device, self.dtype)
+        self._grams: OrderedDict[tuple[object, ...], Mapping[str, Tensor]] = OrderedDict()
+
+    def stylize(
+        self,
+        picture: Image.Image,
+        styles: Sequence[Style],
+        recipe: Recipe,
+        *,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Painting:
+        """Paints `picture` (RGB) after `styles` as `recipe` says.
+
+        The same arguments give the same pixels on the same CPU. Raises PictureError if the
+        picture is too narrow to be painted, OutOfMemoryError, or Stopped.
+        """
+        passes = tuple(plan_passes(recipe, *picture.size))
+        reports: list[PassReport] = []
+        warnings: list[str] = []
+        current: Tensor | None = None
+        for number, size in enumerate(passes, start=1):
+
+            def report(step: Step, number: int = number) -> None:
+                on_progress(Progress(number, passes, step))
+
+            began = time.perf_counter()
+            try:
+                found = self._paint(picture, current, styles, recipe, size, report, should_stop)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                raise translated(error, size) from error
+            current = found.picture
+            warnings += [f"pass {number}: {text}" for text in found.warnings]
+            seconds = time.perf_counter() - began
+            reports.append(PassReport(size, seconds, found.first, found.last))
+        if current is None:
+            raise ValueError("a schedule has at least one pass")
+        return Painting(to_image(current), tuple(reports), tuple(warnings))
+
+    def _paint(
+        self,
+        picture: Image.Image,
+        before: Tensor | None,
+        styles: Sequence[Style],
+        recipe: Recipe,
+        size: Pass,
+        on_step: Callable[[Step], None],
+        should_stop: Callable[[], bool],
+    ) -> Minimum:
+        """One pass, from the result of the pass before."""
+        content = self._tensor(resize(picture, size.width_px, size.height_px))
+        grams = objective.mix_grams(
+            [(self._style_grams(style, recipe, size), style.weight) for style in styles]
+        )
+        targets = Targets(objective.content_targets(self._network, content, recipe), grams)
+        start = (
+            enlarge(before, size) if before is not None else self._start(content, styles, recipe)
+        )
+        optimiser = make_optimiser(recipe.optimizer, start.shape, self.device, LBFGS_HISTORY)
+        return minimise(
+            Objective(self._network, recipe, targets).evaluate,
+            start,
+            optimiser,
+            steps=size.steps,
+            on_step=on_step,
+            should_stop=should_stop,
+        )
+
+    def _start(self, content: Tensor, styles: Sequence[Style], recipe: Recipe) -> Tensor:
+        """What the first pass starts from, (1, 3, H, W)."""
+        match recipe.init:
+            case "content":
+                return content.clone()
+            case "noise":
+                generator = torch.Generator().manual_seed(recipe.seed)
+                return torch.rand(content.shape, generator=generator).to(self.device)
+            case "style":
+                height, width = content.shape[-2:]
+                cover = ImageOps.fit(styles[0].image, (width, height), Image.Resampling.LANCZOS)
+                return self._tensor(cover)
+
+    def _style_grams(self, style: Style, recipe: Recipe, size: Pass) -> Mapping[str, Tensor]:
+        """Gram matrices of a style image at the scale of this pass, computed once."""
+        longest = round(max(size.width_px, size.height_px) * recipe.style_scale)
+        width, height = fit(*style.image.size, longest)
+        width, height = max(width, MIN_SIDE_PX), max(height, MIN_SIDE_PX)
+        key = (style.sha256, width, height, tuple(sorted(recipe.style_layers)), recipe.pooling)
+        if key not in self._grams:
+            tensor = self._tensor(resize(style.image, width, height))
+            self._grams[key] = objective.gram_targets(self._network, tensor, recipe)
+        self._grams.move_to_end(key)
+        while len(self._grams) > GRAMS_KEPT:
+            self._grams.popitem(last=False)
+        return self._grams[key]
+
+    def _tensor(self, image: Image.Image) -> Tensor:
+        """(1, 3, H, W) float32 in 0..1 on the engine's device."""
+        values = torch.from_numpy(np.array(image))  # (H, W, 3)
+        return (values.to(self.device).float() / 255.0).permute(2, 0, 1)[None].contiguous()
+
+
+def usable_device(name: str) -> torch.device:
+    """The torch device of that name; raises DeviceError if it is not there."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"there is no kind of device called {name!r}: use cpu, cuda or cuda:N"
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"device {name} is not there: torch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA device(s); check nvidia-smi and the driver"
+        )
+    return device
+
+
+def translated(error: RuntimeError, size: Pass) -> Exception:
+    """A memory error of torch in the engine's words; any other error as it is."""
+    text = str(error)
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
+        return OutOfMemoryError(
+            f"not enough memory for {size.width_px}x{size.height_px} px; use a smaller size. "
+            f"({text.splitlines()[0]})"
+        )
+    return error
+
+
+def resize(image: Image.Image, width_px: int, height_px: int) -> Image.Image:
+    """The image at another size, with an antialiasing filter."""
+    return image.resize((width_px, height_px), Image.Resampling.LANCZOS)
+
+
+def enlarge(picture: Tensor, size: Pass) -> Tensor:
+    """The picture of one pass as the start of the next, (1, 3, H, W)."""
+    shape = (size.height_px, size.width_px)
+    return F.interpolate(picture, size=shape, mode="bicubic", align_corners=False).contiguous()
+
+
+def to_image(picture: Tensor) -> Image.Image:
+    """picture: (1, 3, H, W), clipped to 0..1.  Returns RGB in 8 bits."""
+    values = picture[0].clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
+    return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())

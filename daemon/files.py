@@ -1,0 +1,159 @@
+"""Files that appear whole or not at all, and names that always fit.
+
+Everything is written beside its target, synced, and only then given its name.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+NAME_MAX_BYTES = 255
+TEMPORARY_PREFIX = ".atelierd-"
+TEMPORARY_SUFFIX = ".tmp"
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in `folder` durable. Some network file systems cannot, and need not."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and its parents, durably."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A fresh name in the target's folder that no scanner takes for a picture."""
+    return target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+
+
+def write_whole(target: Path, fill: Callable[[BinaryIO], None], *, replace: bool = False) -> None:
+    """Writes `target` through `fill`, durably. Makes its folder.
+
+    Raises FileExistsError if the name is taken, unless `replace`. After a crash the target is
+    whole or absent.
+    """
+    make_folder(target.parent)
+    temporary = temporary_beside(target)
+    try:
+        with temporary.open("xb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        give_name(temporary, target, replace=replace)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
+def write_bytes(target: Path, content: bytes, *, replace: bool = False) -> None:
+    """`write_whole` for content at hand."""
+    write_whole(target, lambda file: write_all(file, content), replace=replace)
+
+
+def write_all(file: BinaryIO, content: bytes) -> None:
+    """Writes everything."""
+    file.write(content)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """A durable copy with the source's times; raises FileExistsError if the name is taken."""
+
+    def fill(file: BinaryIO) -> None:
+        with source.open("rb") as original:
+            shutil.copyfileobj(original, file, 1 << 20)
+
+    write_whole(target, fill)
+    with contextlib.suppress(OSError):
+        shutil.copystat(source, target)
+
+
+def give_name(temporary: Path, target: Path, *, replace: bool = False) -> None:
+    """Renames within a folder; raises FileExistsError rather than overwrite, unless `replace`.
+
+    A hard link is the one rename that refuses to overwrite; file systems without links (some
+    network shares) get a check and a plain rename.
+    """
+    if replace:
+        temporary.replace(target)
+        return
+    try:
+        os.link(temporary, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        temporary.rename(target)
+    else:
+        temporary.unlink()
+
+
+def move(source: Path, target: Path) -> None:
+    """Moves a file, across file systems too, durably; raises FileExistsError rather than overwrite.
+
+    After a crash the file is at one of the two places, or whole at both.
+    """
+    make_folder(target.parent)
+    try:
+        give_name(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_whole(source, target)
+        source.unlink()
+    sync_folder(target.parent)
+    sync_folder(source.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def with_ending(name: str, ending: str) -> str:
+    """`name` + `ending`, the middle of the name cut where it would not fit a directory entry."""
+    room = NAME_MAX_BYTES - len(os.fsencode(ending))
+    return cut(name, room) + ending
+
+
+def with_mark(name: str, mark: str) -> str:
+    """`photo.jpg` with `-mark` before its suffix, cut to fit a directory entry."""
+    path = Path(name)
+    ending = f"-{mark}{path.suffix}"
+    return with_ending(path.stem, ending)
+
+
+def cut(name: str, room_bytes: int) -> str:
+    """The longest start of `name` that takes at most `room_bytes`, never half a character."""
+    while len(os.fsencode(name)) > room_bytes:
+        name = name[:-1]
+    return name
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes a folder of our own with all that is in it; gone already is fine."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A name for logs, messages and JSON: control characters and stray bytes escaped."""
+    text = os.fspath(path)
+    safe = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in safe)

@@ -1,0 +1,1 @@
+"""Seeing pictures, waiting until they are whole, and claiming them into the ledger."""

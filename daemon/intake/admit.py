@@ -1,0 +1,278 @@
+"""A round of the intake: from what lies in the inbox to jobs in the ledger."""
+
+import dataclasses
+import os
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from loguru import logger
+
+from daemon import files, presets
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.intake import claim, pair, scan, settle
+from daemon.intake.decode import Decoder, Verdict
+from daemon.intake.scan import Scan, Signature
+from daemon.job import ClaimedPicture, Draft, StyleRef
+from daemon.ledger.store import Ledger
+from daemon.spool import Spool
+
+LONGEST_BACKOFF_S = 60.0
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A settled file that did not decode: since when, how often tried, when to try again."""
+
+    signature: Signature
+    since_s: float
+    tries: int
+    again_s: float
+    fault: str
+
+
+class Intake:
+    """Sees, settles, pairs and claims. One thread's; the clock comes in with every round."""
+
+    def __init__(
+        self, config: Config, ledger: Ledger, decoder: Decoder, *, settle_s: float, give_up_s: float
+    ) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._decoder = decoder
+        self._spool = Spool(config.state)
+        self._settle_s = settle_s
+        self._give_up_s = give_up_s
+        self._watched: dict[Path, settle.Watch] = {}
+        self._doubts: dict[Path, Doubt] = {}
+        self._reported: set[Path] = set()
+
+    @property
+    def pending(self) -> bool:
+        """Whether pictures lie in the inbox that are not claimed yet and have content."""
+        return any(
+            watch.signature.size > 0
+            for path, watch in self._watched.items()
+            if path.suffix.lower() not in scan.SIDECAR_SUFFIXES
+        )
+
+    def round(self, now_s: float) -> int:
+        """One look at the inbox; claims what is ready and returns how many pictures it claimed.
+
+        Raises SurroundingsError if inbox, disk or ledger cannot be used; nothing is lost then,
+        and the next round goes on where this one stopped.
+        """
+        try:
+            seen = scan.scan(self._config.inbox)
+            claimed = self._resume_claims()
+        except OSError as error:
+            raise SurroundingsError(
+                f"the inbox {self._config.inbox} is unavailable: {error.strerror}"
+            ) from error
+        self._watched = settle.observe(self._watched, (*seen.pictures, *seen.sidecars), now_s)
+        self._doubts = {
+            path: doubt for path, doubt in self._doubts.items() if path in self._watched
+        }
+        self._report(seen, now_s)
+        shelf = None
+        for sighting in seen.pictures:
+            if not settle.is_settled(self._watched[sighting.path], now_s, self._settle_s):
+                continue
+            shelf = shelf or presets.load_presets(self._config.presets)
+            claimed += self._consider(sighting.path, seen, shelf, now_s)
+        return claimed
+
+    def next_look_s(self, now_s: float) -> float | None:
+        """Seconds until something in the inbox may be ready, or None."""
+        looks = [doubt.again_s - now_s for doubt in self._doubts.values()]
+        settling = settle.next_look_s(self._watched, now_s, self._settle_s)
+        looks += [settling] if settling is not None else []
+        waiting = self.pending and not looks
+        return max(0.05, min(looks)) if looks else (1.0 if waiting else None)
+
+    def _consider(self, path: Path, seen: Scan, shelf: presets.Shelf, now_s: float) -> bool:
+        """Claims a settled picture if its sidecar and its content are ready too."""
+        sidecars = [sighting.path for sighting in seen.sidecars]
+        sidecar = pair.sidecar_of(path, sidecars)
+        watch = self._watched[path]
+        if sidecar is not None:
+            if not settle.is_settled(self._watched[sidecar], now_s, self._settle_s):
+                return False
+        elif self._waits_for_sidecar(path, shelf, now_s - watch.since_s):
+            return False
+        doubt = self._doubts.get(path)
+        if doubt and doubt.signature == watch.signature and now_s < doubt.again_s:
+            return False
+        verdict = self._judge(path, watch.signature)
+        if verdict.unfinished and not self._give_up(path, watch.signature, verdict.fault, now_s):
+            return False
+        return self._claim(path, sidecar, watch.signature, verdict, shelf)
+
+    def _waits_for_sidecar(self, path: Path, shelf: presets.Shelf, settled_s: float) -> bool:
+        """Only where the folder names no preset: elsewhere a sidecar is the exception, and
+        waiting for it would slow every picture down.
+        """
+        if pair.folder_preset(path, shelf.names) is not None:
+            return False
+        return settled_s < self._config.sidecar_wait_s
+
+    def _judge(self, path: Path, signature: Signature) -> Verdict:
+        """Whether a picture can be decoded; size limits first."""
+        limit = self._config.limits.picture_bytes
+        name = files.printable(path.name)
+        if signature.size > limit:
+            return Verdict(fault=f"{name} has {signature.size} bytes; the limit is {limit} "
+                                 "(limits: picture_bytes)")  # fmt: skip
+        return self._decoder.decode(self._config.inbox / path, name)
+
+    def _give_up(self, path: Path, signature: Signature, fault: str, now_s: float) -> bool:
+        """Whether a file that does not decode has had its time; else when to look again."""
+        doubt = self._doubts.get(path)
+        if doubt is None or doubt.signature != signature:
+            doubt = Doubt(signature, now_s, 0, now_s, fault)
+            logger.info("{} does not decode yet; waiting for the rest: {}",
+                        files.printable(path), fault)  # fmt: skip
+        if now_s - doubt.since_s >= self._give_up_s:
+            return True
+        backoff = min(LONGEST_BACKOFF_S, max(self._settle_s, 1.0) * 2**doubt.tries)
+        again = min(now_s + backoff, doubt.since_s + self._give_up_s)
+        self._doubts[path] = dataclasses.replace(doubt, tries=doubt.tries + 1, again_s=again)
+        return False
+
+    def _claim(
+        self, path: Path, sidecar: Path | None, expected: Signature, verdict: Verdict,
+        shelf: presets.Shelf,
+    ) -> bool:  # fmt: skip
+        """Claims one picture; False if it changed or vanished on the way."""
+        picture_id = uuid.uuid4().hex
+        self._ledger.add_picture(picture_id, path, sidecar)
+        if not claim.take(self._config.inbox, picture_id, path):
+            self._ledger.forget_picture(picture_id)
+            return False
+        if sidecar is not None:
+            claim.take(self._config.inbox, picture_id, sidecar)
+        return self._copy_and_admit(picture_id, path, sidecar, expected, verdict, shelf)
+
+    def _copy_and_admit(
+        self, picture_id: str, path: Path, sidecar: Path | None, expected: Signature | None,
+        verdict: Verdict, shelf: presets.Shelf,
+    ) -> bool:  # fmt: skip
+        """The second half of a claim, which a restart repeats."""
+        folder = claim.claimed_folder(self._config.inbox, picture_id)
+        source = folder / path
+        info = source.lstat()
+        same = expected is None or (info.st_size, info.st_mtime_ns) == (
+            expected.size,
+            expected.mtime_ns,
+        )
+        copied = claim.copy_hashing(source, self._spool.picture(picture_id)) if same else None
+        if copied is None:
+            logger.info("{} was written to while it was claimed; waiting for its end",
+                        files.printable(path))  # fmt: skip
+            claim.give_back(self._config.inbox, picture_id, path)
+            if sidecar is not None:
+                claim.give_back(self._config.inbox, picture_id, sidecar)
+            self._ledger.forget_picture(picture_id)
+            return False
+        note = self._read_sidecar(folder, sidecar)
+        drafts = self._drafts(path, sidecar, note, verdict, shelf)
+        sha256, size = copied
+        self._ledger.admit(
+            picture_id, sha256=sha256, size=size, width_px=verdict.width_px,
+            height_px=verdict.height_px, drafts=drafts,
+        )  # fmt: skip
+        for draft in drafts:
+            log = logger.bind(job=draft.id, action="queue")
+            if draft.reason:
+                log.error("{} failed: {}", files.printable(path), draft.reason)
+            else:
+                log.info("{} queued for {}", files.printable(path), draft.preset)
+        return True
+
+    def _read_sidecar(self, folder: Path, sidecar: Path | None) -> bytes | None:
+        """The content of a claimed sidecar; one that is not an ordinary file counts as empty."""
+        if sidecar is None or not (folder / sidecar).is_file() or (folder / sidecar).is_symlink():
+            return None
+        return (folder / sidecar).read_bytes()
+
+    def _drafts(
+        self, path: Path, sidecar: Path | None, note: bytes | None, verdict: Verdict,
+        shelf: presets.Shelf,
+    ) -> list[Draft]:  # fmt: skip
+        """One job per chosen preset."""
+        below = pair.below_preset(path, shelf.names)
+        if verdict.fault:
+            label = pair.folder_preset(path, shelf.names) or ""
+            return [failed_draft(label, below, verdict.fault)]
+        name = files.printable(sidecar.name) if sidecar else "sidecar"
+        choices = pair.choose(path, note, name, shelf, self._config.default_preset)
+        return [self._draft(choice, below) for choice in choices]
+
+    def _draft(self, choice: pair.Choice, below: Path) -> Draft:
+        """A job from a choice, its style images kept by hash."""
+        if choice.recipe is None or choice.source is None:
+            return failed_draft(choice.preset, below, choice.fault)
+        styles = tuple(
+            StyleRef(source.path.name, self._spool.keep_style(source.path), source.weight)
+            for source in choice.source.styles
+        )
+        recipe: Mapping[str, object] = choice.recipe.model_dump()
+        return Draft(uuid.uuid4().hex, choice.preset, below, recipe, styles)
+
+    def _resume_claims(self) -> int:
+        """Ends the claims that a crash or a full disk left half done."""
+        claimed = 0
+        for picture in self._ledger.claiming():
+            folder = claim.claimed_folder(self._config.inbox, picture.id)
+            if not os.path.lexists(folder / picture.path):
+                self._ledger.forget_picture(picture.id)  # never renamed: the scan will find it
+                claim.drop_claim(self._config.inbox, picture.id)
+                continue
+            claimed += self._resume(picture, folder)
+        return claimed
+
+    def _resume(self, picture: ClaimedPicture, folder: Path) -> bool:
+        """Ends one claim whose picture is in the claimed folder already."""
+        if picture.sidecar is not None:
+            claim.take(self._config.inbox, picture.id, picture.sidecar)
+        name = files.printable(picture.path.name)
+        verdict = self._decoder.decode(folder / picture.path, name)
+        shelf = presets.load_presets(self._config.presets)
+        return self._copy_and_admit(picture.id, picture.path, picture.sidecar, None, verdict, shelf)
+
+    def _report(self, seen: Scan, now_s: float) -> None:
+        """Says once what is left lying, and why."""
+        for path in seen.strange:
+            self._once(path, "is a link, pipe or device and is never opened; put a copy there")
+        for path in seen.foreign:
+            self._once(path, "is no picture atelierd paints; it stays where it is")
+        waited = {
+            path
+            for path in pair.orphans(
+                [sighting.path for sighting in seen.pictures],
+                [sighting.path for sighting in seen.sidecars],
+            )
+            if now_s - self._watched[path].since_s >= self._config.sidecar_wait_s
+        }
+        for path in waited:
+            self._once(path, "is a sidecar without its picture; it stays where it is")
+        gone = self._reported - {*seen.strange, *seen.foreign, *waited}
+        self._reported -= gone
+
+    def _once(self, path: Path, what: str) -> None:
+        if path not in self._reported:
+            self._reported.add(path)
+            logger.bind(action="scan").warning("{} {}", files.printable(path), what)
+
+
+def failed_draft(preset: str, below: Path, reason: str) -> Draft:
+    """A job that has failed before it began."""
+    return Draft(uuid.uuid4().hex, preset, below, {}, (), reason)
+
+
+def make_preset_folders(inbox: Path, names: Collection[str]) -> None:
+    """One empty folder per preset, so that the inbox itself shows what can be dropped where."""
+    for name in names:
+        (inbox / name).mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,90 @@
+"""Taking a picture out of the inbox so that a crash at any moment loses nothing.
+
+In order: a row `claiming` -> rename into the claimed folder, on the inbox's own file system ->
+copy to the spool while hashing -> make sure that nobody wrote meanwhile -> row `claimed` with
+its jobs. The claimed folder keeps the path below the inbox, so that it tells the whole story
+even without the ledger.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from daemon import files
+from daemon.errors import SurroundingsError
+from daemon.intake.scan import CLAIMED_FOLDER, signature_of
+
+
+def claimed_folder(inbox: Path, picture_id: str) -> Path:
+    """Where a claimed picture and its sidecar lie until they are filed."""
+    return inbox / CLAIMED_FOLDER / picture_id
+
+
+def take(inbox: Path, picture_id: str, path: Path) -> bool:
+    """Renames a file of the inbox into the claimed folder; False if it is gone.
+
+    Raises SurroundingsError if the inbox refuses.
+    """
+    target = claimed_folder(inbox, picture_id) / path
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(inbox / path, target)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise SurroundingsError(
+            f"{files.printable(inbox / path)} cannot be claimed: {error.strerror}; the service "
+            "must be allowed to rename files in the inbox"
+        ) from error
+    return True
+
+
+def give_back(inbox: Path, picture_id: str, path: Path) -> None:
+    """Renames a claimed file back to where it was dropped, unless something new is there."""
+    source = claimed_folder(inbox, picture_id) / path
+    target = inbox / path
+    if not source.exists() or os.path.lexists(target):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(source, target)
+    drop_claim(inbox, picture_id)
+
+
+def drop_claim(inbox: Path, picture_id: str) -> None:
+    """Removes the empty folders a claim leaves; anything still in them stays."""
+    folder = claimed_folder(inbox, picture_id)
+    for current, _, _ in os.walk(folder, topdown=False):
+        try:
+            Path(current).rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT, errno.EEXIST):
+                raise
+
+
+def copy_hashing(source: Path, target: Path) -> tuple[str, int] | None:
+    """A durable copy of a claimed file: its sha256 and size; None if it changed meanwhile.
+
+    An old writer can still write into a renamed file; then the copy is thrown away. Only
+    regular files are opened, and opening never waits or follows a link.
+    """
+    handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    digest = hashlib.sha256()
+    with os.fdopen(handle, "rb") as original:
+        before = os.fstat(handle)
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError(errno.EINVAL, "not an ordinary file", str(source))
+
+        def fill(copy: BinaryIO) -> None:
+            while chunk := original.read(1 << 20):
+                digest.update(chunk)
+                copy.write(chunk)
+
+        files.write_whole(target, fill, replace=True)
+        after = os.fstat(handle)
+    if signature_of(before) != signature_of(after):
+        target.unlink()
+        return None
+    return digest.hexdigest(), after.st_size

@@ -1,0 +1,110 @@
+"""Decoding where it can be stopped: a child process that only ever decodes.
+
+A decoder that hangs or eats memory takes this child with it and nothing else. Decoding to the
+end is the only proof that a picture is whole: `verify()` passes a JPEG cut to 60 %.
+"""
+
+import contextlib
+import os
+import resource
+import stat
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.engine.errors import PictureError, UnfinishedPictureError
+from daemon.engine.picture import read_picture
+from daemon.errors import SurroundingsError
+from daemon.process import Child, Message, claim_stdout, say
+
+MEMORY_BYTES = 6 << 30
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What decoding said: the upright size in px, or the fault.
+
+    unfinished: the file may still be on its way, so that waiting may help.
+    """
+
+    width_px: int = 0
+    height_px: int = 0
+    fault: str = ""
+    unfinished: bool = False
+
+
+class Decoder:
+    """Decodes pictures in a child that is started when first needed, and again when it died."""
+
+    def __init__(self, max_pixels: int, timeout_s: float) -> None:
+        self._max_pixels = max_pixels
+        self._timeout_s = timeout_s
+        self._child: Child | None = None
+
+    def decode(self, path: Path, name: str) -> Verdict:
+        """Decodes the file to its end; `name` is what messages call it.
+
+        Raises SurroundingsError if the decoder itself does not work.
+        """
+        if self._child is None or not self._child.alive:
+            self.close()
+            self._child = Child("daemon.intake.decode", [], on_stderr=lambda _: None)
+        child = self._child
+        timer = threading.Timer(self._timeout_s, child.kill)
+        timer.start()
+        child.send({"path": str(path), "name": name, "max_pixels": self._max_pixels})
+        answer = child.receive()
+        timer.cancel()
+        if answer is not None:
+            return Verdict(**answer)
+        ending = child.ending()
+        if not child.was_killed:
+            raise SurroundingsError(f"the decoder of pictures {ending}; see atelierd doctor")
+        return Verdict(
+            fault=f"{name} could not be decoded: it took more than {self._timeout_s:.0f} s "
+            f"(limits: decode_s) or more than {MEMORY_BYTES >> 30} GiB; export the picture again"
+        )
+
+    def close(self) -> None:
+        """Ends the child."""
+        if self._child is not None:
+            self._child.close(grace_s=1.0)
+            self._child = None
+
+
+def judge(path: str, name: str, max_pixels: int) -> Verdict:
+    """Decodes one file here and now. Opens regular files only, and never waits for a pipe."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                return Verdict(fault=f"{name} is not an ordinary file")
+            image = read_picture(file, name, max_pixels).image
+            return Verdict(*image.size)
+    except UnfinishedPictureError as error:
+        return Verdict(fault=str(error), unfinished=True)
+    except PictureError as error:
+        return Verdict(fault=str(error))
+    except OSError as error:
+        return Verdict(fault=f"{name} cannot be read: {error.strerror}", unfinished=True)
+
+
+def answer(request: Message) -> Message:
+    """The verdict on one request as a message."""
+    return vars(judge(request["path"], request["name"], request["max_pixels"]))
+
+
+def main() -> None:
+    """Answers requests until the input is closed."""
+    import json
+
+    messages = claim_stdout()
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    for line in sys.stdin:
+        say(messages, answer(json.loads(line)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The thread that takes pictures in, and how patiently it does."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from loguru import logger
+
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.health import Health
+from daemon.intake.admit import Intake
+from daemon.intake.decode import Decoder
+from daemon.intake.scan import is_network_mount
+from daemon.intake.watch import Watch
+from daemon.ledger.store import Ledger
+
+BROKEN_WAIT_S = 5.0
+ONCE_GIVE_UP_S = 30.0
+"""With --once nobody is still copying: a file that does not decode gets less time."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The waiting times that depend on where the inbox lies, in seconds."""
+
+    settle_s: float
+    scan_s: float
+    give_up_s: float
+
+
+def pace_of(config: Config, *, once: bool, mounts: str) -> Pace:
+    """The configured waiting times, or the usual ones for the inbox's file system."""
+    network = is_network_mount(config.inbox, mounts)
+    settle_s = config.settle_s if config.settle_s is not None else (15.0 if network else 5.0)
+    scan_s = config.scan_s if config.scan_s is not None else (5.0 if network else 60.0)
+    give_up_s = config.settle_give_up_s
+    return Pace(settle_s, scan_s, min(give_up_s, ONCE_GIVE_UP_S) if once else give_up_s)
+
+
+class IntakeLoop:
+    """The thread that takes pictures in."""
+
+    def __init__(
+        self, config: Config, pace: Pace, health: Health, changed: threading.Event
+    ) -> None:
+        self._config = config
+        self._pace = pace
+        self._health = health
+        self._changed = changed
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._quiet = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the loop after the picture at hand."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(2.0)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the last look found nothing left to claim."""
+        return self._quiet.is_set()
+
+    def _run(self) -> None:
+        limits = self._config.limits
+        ledger = Ledger(self._config.ledger_path)
+        decoder = Decoder(limits.picture_pixels, limits.decode_s)
+        watch = Watch(self._config.inbox, self._wake)
+        intake = Intake(
+            self._config, ledger, decoder,
+            settle_s=self._pace.settle_s, give_up_s=self._pace.give_up_s,
+        )  # fmt: skip
+        while not self._stop.is_set():
+            self._wake.clear()
+            watch.ensure()
+            wait_s = self._round(intake)
+            self._wake.wait(wait_s)
+        watch.stop()
+        decoder.close()
+        ledger.close()
+
+    def _round(self, intake: Intake) -> float:
+        """One look; returns the seconds until the next at the latest."""
+        try:
+            claimed = intake.round(time.monotonic())
+        except SurroundingsError as error:
+            self._health.bad("inbox", error)
+            return BROKEN_WAIT_S
+        except Exception:
+            # The loop must outlive a bug: pictures would lie unseen with the service up.
+            logger.exception("the intake stumbled; it goes on")
+            return BROKEN_WAIT_S
+        self._health.good("inbox")
+        if claimed or not intake.pending:
+            self._changed.set()
+        if intake.pending:
+            self._quiet.clear()
+        else:
+            self._quiet.set()
+        next_s = intake.next_look_s(time.monotonic())
+        return min(self._pace.scan_s, next_s) if next_s is not None else self._pace.scan_s

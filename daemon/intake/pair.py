@@ -1,0 +1,116 @@
+"""Which presets a picture is painted with. Pure.
+
+First match wins: `photo.jpg.yaml`, then `photo.yaml` beside it; the folder below the inbox;
+the default preset.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from daemon import yamlfile
+from daemon.engine.recipe import Recipe
+from daemon.errors import BadInputError, PresetError
+from daemon.intake.scan import SIDECAR_SUFFIXES
+from daemon.presets import Preset, Shelf, override
+
+
+class Naming(BaseModel):
+    """The part of a sidecar that says which presets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    preset: str | None = None
+    presets: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A preset to paint with, the resolved recipe, or why it cannot be (`fault`).
+
+    preset: the name that becomes a folder of the outbox; empty if none is known.
+    """
+
+    preset: str
+    recipe: Recipe | None
+    source: Preset | None
+    fault: str = ""
+
+
+def sidecar_of(picture: Path, sidecars: Collection[Path]) -> Path | None:
+    """The sidecar that belongs to a picture, if it is there."""
+    for stem in (picture.name, picture.stem):
+        for suffix in SIDECAR_SUFFIXES:
+            candidate = picture.with_name(stem + suffix)
+            if candidate in sidecars:
+                return candidate
+    return None
+
+
+def folder_preset(picture: Path, names: Collection[str]) -> str | None:
+    """The preset that the picture's top folder names."""
+    top = picture.parts[0] if len(picture.parts) > 1 else None
+    return top if top in names else None
+
+
+def below_preset(picture: Path, names: Collection[str]) -> Path:
+    """The picture's path below the outbox's preset folder; sub-folders are kept."""
+    if folder_preset(picture, names) is not None:
+        return Path(*picture.parts[1:])
+    return picture
+
+
+def orphans(pictures: Collection[Path], sidecars: Collection[Path]) -> list[Path]:
+    """Sidecars without a picture."""
+    taken = {sidecar_of(picture, sidecars) for picture in pictures}
+    return sorted(set(sidecars) - taken)
+
+
+def choose(
+    picture: Path, sidecar: bytes | None, sidecar_name: str, shelf: Shelf, default: str | None
+) -> list[Choice]:
+    """The presets of one picture, resolved; every choice that cannot be made says why."""
+    folder = folder_preset(picture, shelf.names)
+    label = folder or ""
+    try:
+        names, overrides = read_sidecar(sidecar, sidecar_name)
+    except PresetError as error:
+        return [Choice(label, None, None, f"The sidecar is wrong. {error}")]
+    names = names or [name for name in (folder or default,) if name]
+    if not names:
+        known = ", ".join(sorted(shelf.good)) or "none"
+        fault = (
+            "Nothing says how to paint this: it lies in no preset's folder, has no sidecar, and "
+            f"no default_preset is configured. Drop it into one of these folders: {known}."
+        )
+        return [Choice(label, None, None, fault)]
+    return [resolve(name, overrides, shelf, label) for name in dict.fromkeys(names)]
+
+
+def resolve(name: str, overrides: yamlfile.Document, shelf: Shelf, label: str) -> Choice:
+    """One preset by name with the sidecar's settings over it."""
+    known = name if name in shelf.names else label
+    try:
+        preset = shelf.get(name)
+        fresh = yamlfile.Document(overrides.file, overrides.data, overrides.lines)
+        return Choice(known, override(preset.recipe, fresh), preset)
+    except BadInputError as error:
+        return Choice(known, None, None, f"The preset cannot be used. {error}")
+
+
+def read_sidecar(content: bytes | None, name: str) -> tuple[Sequence[str], yamlfile.Document]:
+    """The presets a sidecar names and the settings it overrides; raises PresetError."""
+    if content is None:
+        return [], yamlfile.Document(name)
+    document = yamlfile.parse(content, name)
+    naming = {key: document.data[key] for key in Naming.model_fields if key in document.data}
+    found = yamlfile.check(Naming, document, naming)
+    if found is not None and found.preset is not None and found.presets is not None:
+        document.fault(document.line_of(("presets",)), ("presets",), "give `preset` or `presets`")
+    if found is None or document.faults:
+        raise PresetError(document.faults)
+    rest: Mapping[str, object] = {k: v for k, v in document.data.items() if k not in naming}
+    names = found.presets or ([found.preset] if found.preset else [])
+    return names, yamlfile.Document(name, dict(rest), document.lines)

@@ -1,0 +1,117 @@
+"""The truth about what lies in the inbox. Events only say when to look again."""
+
+import fnmatch
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.engine.picture import FORMAT_OF_SUFFIX
+
+CLAIMED_FOLDER = ".claimed"
+SIDECAR_SUFFIXES = (".yaml", ".yml")
+IGNORED = (
+    ".*", "~$*", "*.part", "*.tmp", "*.crdownload", "*.filepart", "~syncthing~*",
+    "@eaDir", "Thumbs.db", "desktop.ini", "__MACOSX",
+)  # fmt: skip
+NETWORK_TYPES = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What changes when a file does: inode, size in bytes, modification and change time in ns."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A file in the inbox. path: relative to the inbox."""
+
+    path: Path
+    signature: Signature
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One look at the inbox: pictures, sidecars, and what is neither.
+
+    strange: symlinks, pipes and devices, which are never opened.  foreign: ordinary files of
+    kinds that are not painted.
+    """
+
+    pictures: tuple[Sighting, ...]
+    sidecars: tuple[Sighting, ...]
+    strange: tuple[Path, ...]
+    foreign: tuple[Path, ...]
+
+
+def signature_of(info: os.stat_result) -> Signature:
+    """The signature of a file as it is now."""
+    return Signature(info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a name is a half-written file's or some program's own."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in IGNORED)
+
+
+def scan(inbox: Path) -> Scan:
+    """Looks at every file below the inbox, in the order of their paths, following no link.
+
+    Raises OSError if the inbox itself cannot be read; sub-folders that vanish meanwhile do not
+    matter.
+    """
+    pictures, sidecars, strange, foreign = [], [], [], []
+    for entry in walk(inbox, top=True):
+        path = Path(entry.path).relative_to(inbox)
+        try:
+            info = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        suffix = path.suffix.lower()
+        if not stat.S_ISREG(info.st_mode):
+            strange.append(path)
+        elif suffix in FORMAT_OF_SUFFIX:
+            pictures.append(Sighting(path, signature_of(info)))
+        elif suffix in SIDECAR_SUFFIXES:
+            sidecars.append(Sighting(path, signature_of(info)))
+        else:
+            foreign.append(path)
+    by_path = sorted(pictures, key=lambda seen: os.fsencode(seen.path))
+    return Scan(tuple(by_path), tuple(sidecars), tuple(strange), tuple(foreign))
+
+
+def walk(folder: Path, *, top: bool = False) -> Iterator[os.DirEntry[str]]:
+    """Every entry below a folder that is not a folder or ignored."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if not is_ignored(entry.name)]
+    except OSError:
+        if top:
+            raise
+        return
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            yield from walk(Path(entry.path))
+        else:
+            yield entry
+
+
+def is_network_mount(folder: Path, mounts: str) -> bool:
+    """Whether a folder lies on a network file system; `mounts` is /proc/self/mountinfo's text."""
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split()
+        if len(fields) < 5 or not right:
+            continue
+        point = fields[4].encode().decode("unicode_escape")
+        inside = str(folder) == point or str(folder).startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, right.split()[0]
+    return kind.startswith(NETWORK_TYPES)

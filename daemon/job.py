@@ -1,0 +1,93 @@
+"""Jobs and claimed pictures: the words that intake, ledger, worker and outbox share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class State(StrEnum):
+    """Where a job stands; docs/architecture.md draws the transitions."""
+
+    READY = "ready"
+    RUNNING = "running"
+    PUBLISHING = "publishing"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    RETRIED = "retried"
+
+
+class PictureState(StrEnum):
+    """Where a dropped picture stands."""
+
+    CLAIMING = "claiming"
+    CLAIMED = "claimed"
+    FILED = "filed"
+
+
+@dataclass(frozen=True)
+class StyleRef:
+    """A style image as a job carries it: the preset's file may change, the hash may not."""
+
+    name: str
+    sha256: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class ClaimedPicture:
+    """A picture taken from the inbox.
+
+    path: as dropped, relative to the inbox.  sidecar: likewise, or None.
+    """
+
+    id: str
+    path: Path
+    sidecar: Path | None
+    state: PictureState
+    sha256: str
+    bytes: int
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to be painted after one preset, with all that was decided about it.
+
+    below: the result's folder and name under outbox/PRESET.  recipe: resolved, as plain data.
+    outcome: what the worker reported; where it is set the state is `publishing` or later.
+    Times are ISO 8601 in UTC.
+    """
+
+    id: str
+    picture_id: str
+    preset: str
+    below: Path
+    recipe: Mapping[str, Any]
+    styles: tuple[StyleRef, ...]
+    state: State
+    verdict: State | None
+    starts: int
+    cancel_requested: bool
+    queued_at: str
+    started_at: str | None
+    finished_at: str | None
+    outcome: Mapping[str, Any]
+    outputs: Mapping[str, str]
+    reason: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A job about to be queued; with a `reason` it has failed before it began."""
+
+    id: str
+    preset: str
+    below: Path
+    recipe: Mapping[str, Any]
+    styles: tuple[StyleRef, ...]
+    reason: str = ""

@@ -1,0 +1,1 @@
+"""The durable queue: the only truth about jobs, and the only room that knows SQLite."""

@@ -1,0 +1,106 @@
+-- name: add_picture
+-- A file was seen and is about to be claimed.
+INSERT INTO picture (id, path, sidecar, state) VALUES (:id, :path, :sidecar, 'claiming');
+
+-- name: forget_picture
+-- The claim came to nothing: the file was gone, or was still being written.
+DELETE FROM picture WHERE id = :id AND state = 'claiming';
+
+-- name: admit_picture
+-- The copy in the spool is whole.
+UPDATE picture SET state = 'claimed', sha256 = :sha256, bytes = :bytes,
+       width_px = :width_px, height_px = :height_px
+WHERE id = :id AND state = 'claiming';
+
+-- name: add_job
+INSERT INTO job (id, picture_id, preset, below, recipe, styles, state, verdict, queued_at,
+                 finished_at, reason)
+VALUES (:id, :picture_id, :preset, :below, :recipe, :styles, :state, :verdict, :queued_at,
+        :finished_at, :reason);
+
+-- name: claim_job
+-- The first in line becomes the owner's.
+UPDATE job SET state = 'running', owner = :owner, starts = starts + 1, fruitless = fruitless + 1,
+       started_at = coalesce(started_at, :now)
+WHERE id = (SELECT id FROM job WHERE state = 'ready' ORDER BY priority DESC, seq LIMIT 1)
+RETURNING *;
+
+-- name: release_job
+-- Back into the line, because of the surroundings or on request; nothing is charged.
+UPDATE job SET state = 'ready', owner = NULL, fruitless = 0
+WHERE id = :id AND state = 'running' AND owner = :owner;
+
+-- name: return_job
+-- Back into the line after its worker was lost; the start stays counted.
+UPDATE job SET state = 'ready', owner = NULL
+WHERE id = :id AND state = 'running' AND owner = :owner;
+
+-- name: finish_job
+-- The run is over; what is left is to publish.
+UPDATE job SET state = 'publishing', verdict = :verdict, outcome = :outcome, reason = :reason,
+       warnings = :warnings, finished_at = :now
+WHERE id = :id AND state = 'running' AND owner = :owner;
+
+-- name: cancel_waiting
+-- Whatever was cancelled while it waited needs no run.
+UPDATE job SET state = 'publishing', verdict = 'cancelled', reason = :reason, finished_at = :now
+WHERE state = 'ready' AND cancel_requested = 1 RETURNING *;
+
+-- name: request_cancel
+UPDATE job SET cancel_requested = 1 WHERE id = :id AND state IN ('ready', 'running');
+
+-- name: plan_outputs
+-- The names are chosen once; publishing again uses them again.
+UPDATE job SET outputs = :outputs WHERE id = :id AND state = 'publishing';
+
+-- name: publish_job
+-- Every file of the job is in the outbox.
+UPDATE job SET state = verdict, owner = NULL WHERE id = :id AND state = 'publishing';
+
+-- name: retry_job
+-- The picture went back to the inbox and will come again as a new job.
+UPDATE job SET state = 'retried' WHERE id = :id AND state IN ('failed', 'cancelled');
+
+-- name: file_picture
+-- All its jobs are over and the picture has been moved out of the claimed folder.
+UPDATE picture SET state = 'filed' WHERE id = :id AND state = 'claimed';
+
+-- name: orphans
+-- Jobs that run for nobody: their owner is gone.
+SELECT * FROM job WHERE state = 'running' AND owner <> :owner ORDER BY seq;
+
+-- name: adopt
+UPDATE job SET owner = :owner WHERE id = :id AND state = 'running' AND owner = :former;
+
+-- name: picture
+SELECT * FROM picture WHERE id = :id;
+
+-- name: claiming
+SELECT * FROM picture WHERE state = 'claiming' ORDER BY seq;
+
+-- name: unfiled
+-- Claimed pictures whose jobs are all over.
+SELECT * FROM picture WHERE state = 'claimed' AND NOT EXISTS (
+    SELECT 1 FROM job WHERE picture_id = picture.id AND state IN ('ready', 'running', 'publishing')
+) ORDER BY seq;
+
+-- name: jobs_of_picture
+SELECT * FROM job WHERE picture_id = :id ORDER BY seq;
+
+-- name: jobs_in_state
+SELECT * FROM job WHERE state = :state ORDER BY priority DESC, seq LIMIT :limit;
+
+-- name: recent
+SELECT * FROM job WHERE state IN ('done', 'failed', 'cancelled') ORDER BY finished_at DESC LIMIT :limit;
+
+-- name: jobs_by_prefix
+SELECT * FROM job WHERE substr(id, 1, length(:prefix)) = :prefix ORDER BY seq LIMIT 2;
+
+-- name: cancel_requests
+SELECT id FROM job WHERE state = 'running' AND cancel_requested = 1;
+
+-- name: count_states
+SELECT state, count(*) AS count FROM job GROUP BY state;
+
+-- name: count_unclaimed
+SELECT count(*) AS count FROM picture WHERE state = 'claiming';

@@ -1,0 +1,43 @@
+-- The ledger. Version 1 (PRAGMA user_version).
+
+CREATE TABLE picture (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    id        TEXT NOT NULL UNIQUE,
+    path      BLOB NOT NULL,             -- as dropped, below the inbox, byte for byte
+    sidecar   BLOB,                      -- likewise, or NULL
+    state     TEXT NOT NULL CHECK (state IN ('claiming', 'claimed', 'filed')),
+    sha256    TEXT NOT NULL DEFAULT '',
+    bytes     INTEGER NOT NULL DEFAULT 0,
+    width_px  INTEGER NOT NULL DEFAULT 0,
+    height_px INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE job (
+    seq              INTEGER PRIMARY KEY AUTOINCREMENT,
+    id               TEXT NOT NULL UNIQUE,
+    picture_id       TEXT NOT NULL REFERENCES picture (id),
+    preset           TEXT NOT NULL,
+    below            BLOB NOT NULL,      -- the result's path below outbox/PRESET
+    recipe           TEXT NOT NULL,      -- JSON, resolved
+    styles           TEXT NOT NULL,      -- JSON
+    state            TEXT NOT NULL CHECK (state IN
+        ('ready', 'running', 'publishing', 'done', 'failed', 'cancelled', 'retried')),
+    verdict          TEXT CHECK (verdict IN ('done', 'failed', 'cancelled')),
+    priority         INTEGER NOT NULL DEFAULT 0,
+    owner            TEXT,               -- who runs it
+    starts           INTEGER NOT NULL DEFAULT 0,
+    fruitless        INTEGER NOT NULL DEFAULT 0,   -- starts in a row that got no further
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    queued_at        TEXT NOT NULL,
+    started_at       TEXT,
+    finished_at      TEXT,
+    outcome          TEXT NOT NULL DEFAULT '{}',   -- JSON, what the worker reported
+    outputs          TEXT NOT NULL DEFAULT '{}',   -- JSON, files published
+    warnings         TEXT NOT NULL DEFAULT '[]',   -- JSON
+    reason           TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE INDEX job_waiting ON job (priority DESC, seq) WHERE state = 'ready';
+CREATE INDEX job_active ON job (state) WHERE state IN ('running', 'publishing');
+CREATE INDEX job_of_picture ON job (picture_id);
+CREATE INDEX picture_unfiled ON picture (seq) WHERE state <> 'filed';

@@ -1,0 +1,299 @@
+"""The only SQL. Every change of state names the state it comes from, and whose job it is."""
+
+import importlib.resources
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from daemon.errors import StaleJobError, SurroundingsError
+from daemon.job import ClaimedPicture, Draft, Job, PictureState, State, StyleRef
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 10.0
+QUERY = re.compile(r"-- name: (\w+)\n(.*?)(?=\n-- name: |\Z)", re.DOTALL)
+
+
+def utc_now() -> str:
+    """The time as the ledger and the records write it: ISO 8601, UTC, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def sql_file(name: str) -> str:
+    """The text of an SQL file of this room."""
+    return (importlib.resources.files("daemon.ledger") / name).read_text()
+
+
+class Ledger:
+    """One thread's connection to the queue.
+
+    Every method is one transaction, committed when it returns. A transition that finds the job
+    in another state, or another's, raises StaleJobError and changes nothing. A full disk or a
+    damaged file raises SurroundingsError.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._queries = dict(QUERY.findall(sql_file("queries.sql")))
+        self._path = path
+        with self._translated():
+            mode = "ro" if read_only else "rwc"
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=BUSY_TIMEOUT_S,
+                isolation_level=None,
+            )
+            self._db.row_factory = sqlite3.Row
+            if not read_only:
+                self._prepare()
+
+    def _prepare(self) -> None:
+        """WAL: readers never wait. FULL: a committed transition survives a power cut."""
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        with self._transaction():
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in sql_file("schema.sql").split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise SurroundingsError(
+                    f"{self._path} has ledger version {version}, this atelierd knows "
+                    f"{SCHEMA_VERSION}; install the newer atelierd that wrote it"
+                )
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._db.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+            raise SurroundingsError(f"the ledger {self._path} cannot be used: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, query: str, **values: Any) -> list[sqlite3.Row]:
+        with self._translated():
+            return self._db.execute(self._queries[query], values).fetchall()
+
+    def _change(self, query: str, **values: Any) -> None:
+        """A guarded transition of exactly one row, in its own transaction."""
+        with self._transaction():
+            self._change_within(query, **values)
+
+    def _change_within(self, query: str, **values: Any) -> None:
+        changed = self._db.execute(self._queries[query], values).rowcount
+        if changed != 1:
+            raise StaleJobError(f"{query}: {values.get('id')} is not in the state this needs")
+
+    # Pictures
+
+    def add_picture(self, picture_id: str, path: Path, sidecar: Path | None) -> None:
+        """Notes that a file is about to be claimed."""
+        encoded = os.fsencode(sidecar) if sidecar else None
+        self._change("add_picture", id=picture_id, path=os.fsencode(path), sidecar=encoded)
+
+    def forget_picture(self, picture_id: str) -> None:
+        """Takes back `add_picture`: claiming -> nothing."""
+        self._change("forget_picture", id=picture_id)
+
+    def admit(
+        self, picture_id: str, *, sha256: str, size: int, width_px: int, height_px: int,
+        drafts: Sequence[Draft],
+    ) -> None:  # fmt: skip
+        """Claiming -> claimed, with all of the picture's jobs, in one transaction.
+
+        A draft with a reason is failed and only waits to be published; the others are ready.
+        """
+        with self._transaction():
+            self._change_within(
+                "admit_picture", id=picture_id, sha256=sha256, bytes=size,
+                width_px=width_px, height_px=height_px,
+            )  # fmt: skip
+            for draft in drafts:
+                self._change_within("add_job", **draft_row(draft, picture_id, utc_now()))
+
+    def file_picture(self, picture_id: str) -> None:
+        """Claimed -> filed: the original has left the claimed folder."""
+        self._change("file_picture", id=picture_id)
+
+    def picture(self, picture_id: str) -> ClaimedPicture:
+        """A picture by its id; raises StaleJobError if there is none."""
+        rows = self._rows("picture", id=picture_id)
+        if not rows:
+            raise StaleJobError(f"no picture {picture_id} in the ledger")
+        return to_picture(rows[0])
+
+    def claiming(self) -> list[ClaimedPicture]:
+        """Pictures whose claim was begun and not ended."""
+        return [to_picture(row) for row in self._rows("claiming")]
+
+    def unfiled(self) -> list[ClaimedPicture]:
+        """Claimed pictures whose jobs are all over."""
+        return [to_picture(row) for row in self._rows("unfiled")]
+
+    # Jobs
+
+    def claim_job(self, owner: str) -> Job | None:
+        """Ready -> running: the first in line is now the owner's; None if nothing waits."""
+        with self._transaction():
+            rows = self._rows("claim_job", owner=owner, now=utc_now())
+        return to_job(rows[0]) if rows else None
+
+    def release_job(self, job_id: str, owner: str) -> None:
+        """Running -> ready, with nothing charged."""
+        self._change("release_job", id=job_id, owner=owner)
+
+    def return_job(self, job_id: str, owner: str) -> None:
+        """Running -> ready, the start counted as one that got no further."""
+        self._change("return_job", id=job_id, owner=owner)
+
+    def finish_job(
+        self, job_id: str, owner: str, verdict: State, *,
+        outcome: Mapping[str, Any], reason: str = "", warnings: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Running -> publishing: the run ended with `verdict` (done, failed or cancelled)."""
+        self._change(
+            "finish_job", id=job_id, owner=owner, verdict=verdict, outcome=json.dumps(outcome),
+            reason=reason, warnings=json.dumps(list(warnings)), now=utc_now(),
+        )  # fmt: skip
+
+    def cancel_waiting(self, reason: str) -> list[Job]:
+        """Ready -> publishing for every job whose cancelling was asked for."""
+        with self._transaction():
+            rows = self._rows("cancel_waiting", reason=reason, now=utc_now())
+        return [to_job(row) for row in rows]
+
+    def request_cancel(self, job_id: str) -> None:
+        """Asks for a waiting or running job to be cancelled; the service does it."""
+        self._change("request_cancel", id=job_id)
+
+    def cancel_requests(self) -> list[str]:
+        """Ids of running jobs that should be stopped."""
+        return [row["id"] for row in self._rows("cancel_requests")]
+
+    def plan_outputs(self, job_id: str, outputs: Mapping[str, str]) -> None:
+        """Keeps the names a job in `publishing` is published under."""
+        self._change("plan_outputs", id=job_id, outputs=json.dumps(outputs))
+
+    def publish_job(self, job_id: str) -> None:
+        """Publishing -> its verdict: everything is in the outbox."""
+        self._change("publish_job", id=job_id)
+
+    def retry_job(self, job_id: str) -> None:
+        """Failed or cancelled -> retried."""
+        self._change("retry_job", id=job_id)
+
+    def recover(self, owner: str) -> list[tuple[Job, int]]:
+        """Takes over the running jobs of services that are gone; with their fruitless starts.
+
+        Call only while holding the state folder's lock.
+        """
+        found = self._rows("orphans", owner=owner)
+        for row in found:
+            self._change("adopt", id=row["id"], owner=owner, former=row["owner"])
+        return [(to_job(row), row["fruitless"]) for row in found]
+
+    def fruitless_starts(self, job_id: str) -> int:
+        """Starts in a row that got no further."""
+        rows = self._rows("jobs_by_prefix", prefix=job_id)
+        return int(rows[0]["fruitless"]) if rows else 0
+
+    def jobs_of_picture(self, picture_id: str) -> list[Job]:
+        """All jobs of one picture, oldest first."""
+        return [to_job(row) for row in self._rows("jobs_of_picture", id=picture_id)]
+
+    def jobs_in(self, state: State, limit: int = -1) -> list[Job]:
+        """Jobs in a state, in the order of the line."""
+        return [to_job(row) for row in self._rows("jobs_in_state", state=state, limit=limit)]
+
+    def recent(self, limit: int) -> list[Job]:
+        """Jobs that ended last, newest first."""
+        return [to_job(row) for row in self._rows("recent", limit=limit)]
+
+    def jobs_by_prefix(self, prefix: str) -> list[Job]:
+        """Up to two jobs whose id begins so: one is a match, two are ambiguous."""
+        return [to_job(row) for row in self._rows("jobs_by_prefix", prefix=prefix)]
+
+    def counts(self) -> dict[State, int]:
+        """Jobs by state; states nobody is in count 0."""
+        found = {State(row["state"]): row["count"] for row in self._rows("count_states")}
+        return {state: found.get(state, 0) for state in State}
+
+
+def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
+    """The columns of a new job."""
+    failed = bool(draft.reason)
+    return {
+        "id": draft.id,
+        "picture_id": picture_id,
+        "preset": draft.preset,
+        "below": os.fsencode(draft.below),
+        "recipe": json.dumps(draft.recipe),
+        "styles": json.dumps([vars(style) for style in draft.styles]),
+        "state": State.PUBLISHING if failed else State.READY,
+        "verdict": State.FAILED if failed else None,
+        "queued_at": now,
+        "finished_at": now if failed else None,
+        "reason": draft.reason,
+    }
+
+
+def to_picture(row: sqlite3.Row) -> ClaimedPicture:
+    """A row as the other rooms know it."""
+    sidecar = row["sidecar"]
+    return ClaimedPicture(
+        id=row["id"],
+        path=Path(os.fsdecode(row["path"])),
+        sidecar=Path(os.fsdecode(sidecar)) if sidecar else None,
+        state=PictureState(row["state"]),
+        sha256=row["sha256"],
+        bytes=row["bytes"],
+        width_px=row["width_px"],
+        height_px=row["height_px"],
+    )
+
+
+def to_job(row: sqlite3.Row) -> Job:
+    """A row as the other rooms know it."""
+    return Job(
+        id=row["id"],
+        picture_id=row["picture_id"],
+        preset=row["preset"],
+        below=Path(os.fsdecode(row["below"])),
+        recipe=json.loads(row["recipe"]),
+        styles=tuple(StyleRef(**style) for style in json.loads(row["styles"])),
+        state=State(row["state"]),
+        verdict=State(row["verdict"]) if row["verdict"] else None,
+        starts=row["starts"],
+        cancel_requested=bool(row["cancel_requested"]),
+        queued_at=row["queued_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        outcome=json.loads(row["outcome"]),
+        outputs=json.loads(row["outputs"]),
+        reason=row["reason"],
+        warnings=tuple(json.loads(row["warnings"])),
+    )

@@ -1,0 +1,1 @@
+"""Publishing: results, records, logs, originals and failures, whole or not at all."""

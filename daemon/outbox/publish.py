@@ -1,0 +1,194 @@
+"""Putting a finished job into the outbox. Every step may be repeated after a crash.
+
+The record goes first: once it stands under a name, that name is the job's. Then the log, and
+last the result, so that whoever sees a result finds its record beside it.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from daemon import files
+from daemon.engine.picture import output_name
+from daemon.errors import SurroundingsError
+from daemon.job import ClaimedPicture, Job, State
+from daemon.outbox.record import make_record
+from daemon.spool import Spool
+
+JOBS_FOLDER = ".jobs"
+MARK_LENGTH = 8
+
+
+def publish(
+    outbox: Path,
+    spool: Spool,
+    job: Job,
+    picture: ClaimedPicture,
+    plan: Callable[[Mapping[str, str]], None],
+) -> dict[str, str]:
+    """Publishes a job in `publishing`; returns its files, relative to the outbox.
+
+    plan: called with those names before anything but the record is written; must keep them.
+    Raises SurroundingsError if the outbox cannot be written; repeating it later is harmless.
+    """
+    try:
+        outputs = reserve(outbox, job, picture)
+        plan(outputs)
+        if job.verdict is State.DONE:
+            publish_log(outbox / outputs["log"], spool.log(job.id))
+            place(spool.result(job.id), outbox / outputs["result"])
+        else:
+            publish_log(outbox / outputs["log"], spool.log(job.id))
+            publish_text(outbox / outputs["reason"], reason_text(job))
+    except OSError as error:
+        raise SurroundingsError(
+            f"the outbox {outbox} cannot be written: {error.strerror or error}; "
+            "results are kept and published when it can"
+        ) from error
+    return outputs
+
+
+def reserve(outbox: Path, job: Job, picture: ClaimedPicture) -> dict[str, str]:
+    """Writes the record under the first name that is free or already this job's."""
+    for name in candidate_names(job):
+        outputs = layout(job, name)
+        if any((outbox / path).exists() for path in exclusive(outputs)) and not is_ours(
+            outbox / outputs["record"], job.id
+        ):
+            continue
+        content = json.dumps(make_record(job, picture, outputs), indent=2).encode() + b"\n"
+        with contextlib.suppress(FileExistsError):
+            files.write_bytes(outbox / outputs["record"], content)
+            return outputs
+        if is_ours(outbox / outputs["record"], job.id):
+            return outputs
+    raise SurroundingsError(f"no name is free in {outbox} for job {job.id}; tidy the outbox")
+
+
+def candidate_names(job: Job) -> Sequence[str]:
+    """The names to try for a job's files, in order."""
+    name = job.below.name
+    if job.verdict is State.DONE:
+        name = output_name(name)
+    return (name, files.with_mark(name, job.id[:MARK_LENGTH]), files.with_mark(name, job.id))
+
+
+def layout(job: Job, name: str) -> dict[str, str]:
+    """Where a job's files go under one name, relative to the outbox."""
+    if job.verdict is State.DONE:
+        folder = Path(job.preset) / job.below.parent
+        beside = folder / JOBS_FOLDER
+        return {
+            "result": str(folder / name),
+            "record": str(beside / files.with_ending(name, ".json")),
+            "log": str(beside / files.with_ending(name, ".log")),
+            "original": str(Path("originals") / job.preset / job.below),
+        }
+    folder = Path("failed") / job.preset / job.below.parent
+    return {
+        "original": str(folder / name),
+        "reason": str(folder / files.with_ending(name, ".reason.txt")),
+        "record": str(folder / files.with_ending(name, ".json")),
+        "log": str(folder / files.with_ending(name, ".log")),
+    }
+
+
+def exclusive(outputs: Mapping[str, str]) -> list[str]:
+    """The files whose existence makes a name taken (an original finds its own name later)."""
+    kinds = ("result", "record", "log") if "result" in outputs else tuple(outputs)
+    return [outputs[kind] for kind in kinds]
+
+
+def is_ours(record: Path, job_id: str) -> bool:
+    """Whether a record is this job's."""
+    try:
+        found: dict[str, Any] = json.loads(record.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("id") == job_id
+
+
+def place(source: Path, target: Path) -> None:
+    """Copies or links a spool file to its name in the outbox; there already is fine."""
+    with contextlib.suppress(FileExistsError):
+        files.copy_whole(source, target)
+
+
+def publish_log(target: Path, source: Path) -> None:
+    """The job's log; a job that never ran may have none."""
+    content = source.read_bytes() if source.exists() else b""
+    publish_bytes(target, content)
+
+
+def publish_text(target: Path, text: str) -> None:
+    """A text file; there already is fine."""
+    publish_bytes(target, text.encode())
+
+
+def publish_bytes(target: Path, content: bytes) -> None:
+    """A small file; there already is fine."""
+    with contextlib.suppress(FileExistsError):
+        files.write_bytes(target, content)
+
+
+def reason_text(job: Job) -> str:
+    """One paragraph a person understands."""
+    again = f"To try again: atelierd retry {job.id[:MARK_LENGTH]}, or drop the picture again."
+    return f"{job.reason.strip()} {again}\n"
+
+
+def file_original(
+    outbox: Path, claimed: Path, spool_copy: Path, picture: ClaimedPicture, jobs: Sequence[Job]
+) -> None:
+    """Moves a claimed picture and its sidecar to where its jobs' outcomes send it.
+
+    claimed: the claimed folder of the picture.  To `originals/` for the first job that is done,
+    and to `failed/` for each that is not; where several want it, all but one get copies.
+    Raises SurroundingsError if the outbox cannot be written; repeating it is harmless.
+    """
+    source = claimed / picture.path
+    try:
+        if not source.exists() and not spool_copy.exists():
+            return
+        targets = destinations(jobs)
+        for number, target in enumerate(targets, start=1):
+            final = settle_name(outbox / target, picture, jobs[0].id)
+            if final.exists():
+                continue
+            if number == len(targets) and source.exists():
+                files.move(source, final)
+            else:
+                files.copy_whole(source if source.exists() else spool_copy, final)
+        source.unlink(missing_ok=True)
+        if picture.sidecar is not None and (claimed / picture.sidecar).exists():
+            keep_sidecar(claimed / picture.sidecar, (outbox / targets[0]).parent, jobs[0].id)
+    except OSError as error:
+        raise SurroundingsError(
+            f"the picture {files.printable(picture.path)} cannot be moved to the outbox "
+            f"{outbox}: {error.strerror or error}"
+        ) from error
+
+
+def destinations(jobs: Sequence[Job]) -> list[str]:
+    """Where a picture goes after its jobs, relative to the outbox, without repetition."""
+    done = [job.outputs["original"] for job in jobs if job.verdict is State.DONE]
+    other = [job.outputs["original"] for job in jobs if job.verdict is not State.DONE]
+    return list(dict.fromkeys([*other, *done[:1]]))
+
+
+def settle_name(target: Path, picture: ClaimedPicture, job_id: str) -> Path:
+    """The name an original gets: its own, unless another picture has it already."""
+    marked = target.with_name(files.with_mark(target.name, job_id[:MARK_LENGTH]))
+    if marked.exists() or (target.exists() and files.sha256_of(target) != picture.sha256):
+        return marked
+    return target
+
+
+def keep_sidecar(source: Path, folder: Path, job_id: str) -> None:
+    """Moves a sidecar beside the original it came with."""
+    target = folder / source.name
+    if target.exists():
+        target = folder / files.with_mark(source.name, job_id[:MARK_LENGTH])
+    files.move(source, target)

@@ -1,0 +1,59 @@
+"""The JSON that tells how a job went."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from daemon import __version__, files
+from daemon.job import ClaimedPicture, Job
+
+SCHEMA = 1
+
+
+def make_record(job: Job, picture: ClaimedPicture, outputs: Mapping[str, str]) -> dict[str, Any]:
+    """The record of a job that is over (or about to be published), schema 1.
+
+    Losses are the last step's. A field the run never reached is null, 0 or empty.
+    """
+    outcome = job.outcome
+    return {
+        "schema": SCHEMA,
+        "id": job.id,
+        "state": job.verdict,
+        "picture": {
+            "name": files.printable(picture.path.name),
+            "path": files.printable(picture.path),
+            "sha256": picture.sha256,
+            "bytes": picture.bytes,
+            "width_px": picture.width_px,
+            "height_px": picture.height_px,
+        },
+        "preset": job.preset,
+        "recipe": job.recipe,
+        "styles": [vars(style) for style in job.styles],
+        "weights": outcome.get("weights"),
+        "seed": job.recipe.get("seed"),
+        "device": outcome.get("device"),
+        "dtype": outcome.get("dtype"),
+        "version": __version__,
+        "passes": outcome.get("passes", []),
+        "first_loss": outcome.get("first_loss"),
+        "last_loss": outcome.get("last_loss"),
+        "queued_at": job.queued_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "seconds": outcome.get("seconds", seconds_between(job.started_at, job.finished_at)),
+        "peak_memory_bytes": outcome.get("peak_memory_bytes", 0),
+        "starts": job.starts,
+        "outputs": {kind: files.printable(os.fspath(path)) for kind, path in outputs.items()},
+        "warnings": list(job.warnings),
+        "reason": job.reason or None,
+    }
+
+
+def seconds_between(start: str | None, end: str | None) -> float:
+    """Seconds between two times of the ledger; 0 if one is missing."""
+    if start is None or end is None:
+        return 0.0
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

@@ -1,0 +1,362 @@
+"""Puts the rooms together: two loops that meet in the ledger, signals, and the way down.
+
+One thread takes pictures in, the other (the main one) dispatches, publishes and files. Each has
+its own connection to the ledger; neither calls the other.
+"""
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from daemon import files, logs, presets
+from daemon.config import Config
+from daemon.errors import ExitCode, StaleJobError, SurroundingsError
+from daemon.health import Health
+from daemon.intake.admit import make_preset_folders
+from daemon.intake.claim import claimed_folder, drop_claim
+from daemon.intake.loop import IntakeLoop, pace_of
+from daemon.job import Job, State
+from daemon.ledger.store import Ledger, utc_now
+from daemon.lock import hold
+from daemon.outbox.publish import file_original, publish
+from daemon.process import Message
+from daemon.spool import Spool
+from daemon.status.live import LIVE_FILE, Live, RunningJob, follow, write_live
+from daemon.worker import retry
+from daemon.worker.pool import Cancelled, Pool, WorkerLost
+
+TICK_S = 1.0
+LIVE_S = 0.5
+BROKEN_WAIT_S = 5.0
+STOP_GRACE_S = 6.0
+
+CANCELLED_REASON = "Cancelled on request before it was finished."
+
+
+class Service:
+    """The service on one configuration. `run` returns when it has been stopped."""
+
+    def __init__(
+        self, config: Config, devices: list[str], *, once: bool, on_change: Callable[[Live], None]
+    ) -> None:
+        self._config = config
+        self._devices = devices
+        self._once = once
+        self._on_change = on_change
+        self._spool = Spool(config.state)
+        self._owner = f"{os.uname().nodename}:{os.getpid()}:{time.time_ns()}"
+        self._health = Health()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._ended: queue.SimpleQueue[tuple[Job, Future[Message]]] = queue.SimpleQueue()
+        self._running: dict[str, tuple[Job, RunningJob]] = {}
+        self._resting_until_s = 0.0
+        self._live = Live(os.getpid(), utc_now(), devices=devices)
+        self._live_written_s = 0.0
+        self._failed = 0
+
+    def stop(self) -> None:
+        """Asks the service to stop; running jobs go back into the line. Safe in a handler."""
+        self._stopping.set()
+        self._wake.set()
+
+    def run(self) -> ExitCode:
+        """Works until stopped, or with `once` until nothing is left.
+
+        Raises AlreadyRunningError or SurroundingsError if it cannot start.
+        """
+        lock = hold(self._config.state)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+        logs.keep_job_logs(self._spool)
+        self._ledger = Ledger(self._config.ledger_path)
+        self._prepare_folders()
+        self._recover()
+        intake = self._start_intake()
+        arguments = ["--weights", self._config.weights,
+                     "--weights-folder", str(self._config.weights_folder)]  # fmt: skip
+        self._pool = Pool(self._devices, arguments, self._hear)
+        logger.info("watching {} on {}", self._config.inbox, ", ".join(self._devices))
+        while not self._stopping.is_set():
+            self._wake.clear()
+            busy = self._guarded_tick()
+            if self._once and intake.quiet and not busy:
+                break
+            if not intake.alive:
+                logger.error("the intake has ended; starting it again")
+                intake = self._start_intake()
+            self._wake.wait(TICK_S)
+        self._shut_down(intake)
+        lock.release()
+        return ExitCode.JOB_FAILED if self._once and self._failed else ExitCode.FINE
+
+    def _start_intake(self) -> IntakeLoop:
+        mounts = Path("/proc/self/mountinfo")
+        text = mounts.read_text() if mounts.exists() else ""
+        pace = pace_of(self._config, once=self._once, mounts=text)
+        intake = IntakeLoop(self._config, pace, self._health, self._wake)
+        intake.start()
+        return intake
+
+    def _prepare_folders(self) -> None:
+        """Makes inbox and outbox, and shows the presets as folders of the inbox."""
+        shelf = presets.load_presets(self._config.presets)
+        for name, faults in shelf.faulty.items():
+            for fault in faults:
+                logger.error("preset {} cannot be used: {}", name, fault)
+        try:
+            self._config.outbox.mkdir(parents=True, exist_ok=True)
+            make_preset_folders(self._config.inbox, shelf.good)
+        except OSError as error:
+            raise SurroundingsError(
+                f"{error.filename} cannot be made: {error.strerror}; make it, or change config.yaml"
+            ) from error
+
+    def _recover(self) -> None:
+        """Puts the jobs of a service that is gone back into the line."""
+        for job, fruitless in self._ledger.recover(self._owner):
+            log = logger.bind(job=job.id, action="recover")
+            match retry.after_loss(fruitless, "ended with the service"):
+                case retry.Again():
+                    log.info("back into the line: the service ended while it ran")
+                    self._ledger.return_job(job.id, self._owner)
+                case retry.GiveUp(reason):
+                    log.error("failed: {}", reason)
+                    self._ledger.finish_job(
+                        job.id, self._owner, State.FAILED, outcome={}, reason=reason
+                    )
+
+    def _guarded_tick(self) -> bool:
+        """One tick, whose broken surroundings make the queue wait and never end the service."""
+        try:
+            busy = self._tick()
+            self._health.good("ledger")
+        except SurroundingsError as error:
+            self._health.bad("ledger", error)
+            busy = True
+        except Exception:
+            logger.exception("the service stumbled; it goes on")
+            busy = True
+            self._stopping.wait(BROKEN_WAIT_S)
+        self._show()
+        return busy
+
+    def _tick(self) -> bool:
+        """Everything there is to do now; returns whether anything is left for later."""
+        while not self._ended.empty():
+            self._end_run(*self._ended.get())
+        for job in self._ledger.cancel_waiting(CANCELLED_REASON):
+            logger.bind(job=job.id, action="cancel").info("cancelled while it waited")
+        for job_id in self._ledger.cancel_requests():
+            self._pool.cancel(job_id)
+        published = self._publish_all()
+        filed = self._file_all()
+        self._dispatch()
+        waiting = self._ledger.jobs_in(State.READY, limit=1)
+        return bool(waiting or self._running or not published or not filed)
+
+    # Running
+
+    def _dispatch(self) -> None:
+        """Gives every free device a job, unless the devices are resting after trouble."""
+        if time.monotonic() < self._resting_until_s:
+            return
+        for _ in self._pool.free():
+            job = self._ledger.claim_job(self._owner)
+            if job is None:
+                return
+            self._start_run(job)
+
+    def _start_run(self, job: Job) -> None:
+        picture = self._ledger.picture(job.picture_id)
+        name = files.printable(picture.path)
+        future = self._pool.submit(job.id, self._payload(job))
+        device = next(slot.device for slot in self._pool.slots() if slot.run_id == job.id)
+        self._running[job.id] = (job, RunningJob(job.id, name, job.preset, device))
+        logger.bind(job=job.id, action="start").info(
+            "start {} of {} after {} on {}", job.starts, name, job.preset, device
+        )
+
+        def ended(done: Future[Message]) -> None:
+            self._ended.put((job, done))
+            self._wake.set()
+
+        future.add_done_callback(ended)
+
+    def _payload(self, job: Job) -> Message:
+        """Everything a worker needs to know, as plain data."""
+        return {
+            "name": job.below.name,
+            "picture": str(self._spool.picture(job.picture_id)),
+            "max_pixels": self._config.limits.picture_pixels,
+            "recipe": dict(job.recipe),
+            "styles": [
+                {**vars(style), "path": str(self._spool.style(style.sha256))}
+                for style in job.styles
+            ],
+            "result": str(self._spool.result(job.id)),
+            "note": {"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]},
+        }
+
+    def _hear(self, run_id: str, message: Message) -> None:
+        """What a worker says during a run. Called from the pool's threads."""
+        if message.get("event") == "log":
+            logger.bind(job=run_id, action="paint").log(message["level"], message["text"])
+        elif message.get("event") == "progress" and run_id in self._running:
+            follow(self._running[run_id][1], message)
+
+    def _end_run(self, job: Job, future: Future[Message]) -> None:
+        """Turns how a run ended into a transition."""
+        self._running.pop(job.id, None)
+        log = logger.bind(job=job.id, action="end")
+        try:
+            result = future.result()
+        except Cancelled:
+            self._end_cancelled(job)
+        except WorkerLost as error:
+            self._end_lost(job, str(error))
+        else:
+            if result["ok"]:
+                self._ledger.finish_job(
+                    job.id, self._owner, State.DONE,
+                    outcome=result, warnings=result["warnings"],
+                )  # fmt: skip
+                log.info("painted in {:.1f} s", result["seconds"])
+            elif result["kind"] == "surroundings":
+                self._ledger.release_job(job.id, self._owner)
+                self._rest(BROKEN_WAIT_S)
+                self._health.bad("worker", SurroundingsError(result["reason"]))
+                return
+            else:
+                self._fail(job, result["reason"])
+            self._health.good("worker")
+
+    def _end_cancelled(self, job: Job) -> None:
+        """Stopped on request: somebody's, or the service's own on its way down."""
+        if job.id in self._ledger.cancel_requests():
+            logger.bind(job=job.id, action="cancel").info("cancelled while it ran")
+            self._ledger.finish_job(
+                job.id, self._owner, State.CANCELLED, outcome={}, reason=CANCELLED_REASON
+            )
+            return
+        logger.bind(job=job.id, action="requeue").info("back into the line: the service stops")
+        self._ledger.release_job(job.id, self._owner)
+
+    def _end_lost(self, job: Job, ending: str) -> None:
+        """The worker is gone: again after a rest, or never."""
+        log = logger.bind(job=job.id, action="lost")
+        if self._stopping.is_set():
+            self._ledger.release_job(job.id, self._owner)
+            return
+        if job.id in self._ledger.cancel_requests():
+            self._end_cancelled(job)
+            return
+        match retry.after_loss(self._ledger.fruitless_starts(job.id), ending):
+            case retry.Again(wait_s):
+                log.warning("the worker {}; the job goes back into the line", ending)
+                self._ledger.return_job(job.id, self._owner)
+                self._rest(wait_s)
+            case retry.GiveUp(reason):
+                self._fail(job, reason)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        logger.bind(job=job.id, action="fail").error("failed: {}", reason)
+        self._ledger.finish_job(job.id, self._owner, State.FAILED, outcome={}, reason=reason)
+
+    def _rest(self, seconds: float) -> None:
+        self._resting_until_s = time.monotonic() + seconds
+
+    # Publishing
+
+    def _publish_all(self) -> bool:
+        """Publishes what is painted or failed; False if the outbox does not take it."""
+        for job in self._ledger.jobs_in(State.PUBLISHING):
+            try:
+                self._publish(job)
+            except SurroundingsError as error:
+                self._health.bad("outbox", error)
+                return False
+        self._health.good("outbox")
+        return True
+
+    def _publish(self, job: Job) -> None:
+        """Publishing -> done, failed or cancelled; the outbox first, the ledger after it."""
+
+        def plan(outputs: Mapping[str, str]) -> None:
+            self._ledger.plan_outputs(job.id, outputs)
+
+        picture = self._ledger.picture(job.picture_id)
+        outputs = publish(self._config.outbox, self._spool, job, picture, plan)
+        self._ledger.publish_job(job.id)
+        self._failed += job.verdict is State.FAILED
+        seen = files.printable(outputs.get("result") or outputs["reason"])
+        # Not bound to the job: its log has been published, and is not to begin anew.
+        logger.info("[{}] {}: {}", job.id[:8], job.verdict, seen)
+        self._spool.drop_job(job.id)
+
+    def _file_all(self) -> bool:
+        """Moves the originals of finished jobs out of the claimed folder."""
+        for picture in self._ledger.unfiled():
+            claimed = claimed_folder(self._config.inbox, picture.id)
+            jobs = self._ledger.jobs_of_picture(picture.id)
+            try:
+                file_original(
+                    self._config.outbox, claimed, self._spool.picture(picture.id), picture, jobs
+                )
+                self._ledger.file_picture(picture.id)
+                drop_claim(self._config.inbox, picture.id)
+            except SurroundingsError as error:
+                self._health.bad("outbox", error)
+                return False
+            self._spool.drop_picture(picture.id)
+        return True
+
+    # Showing, and the way down
+
+    def _show(self) -> None:
+        """Lets others see what is going on, not more often than they could use."""
+        self._live.running = [live for _, live in self._running.values()]
+        self._live.health = dict(self._health.troubles)
+        self._live.written_at = utc_now()
+        self._on_change(self._live)
+        now_s = time.monotonic()
+        if now_s - self._live_written_s >= LIVE_S:
+            self._live_written_s = now_s
+            try:
+                write_live(self._config.state, self._live)
+            except OSError as error:
+                self._health.bad("state folder", error)
+
+    def _shut_down(self, intake: IntakeLoop) -> None:
+        """In this order: no new pictures, no running jobs, no children, no connection."""
+        intake.stop()
+        for job_id in list(self._running):
+            self._pool.cancel(job_id, grace_s=STOP_GRACE_S)
+        deadline_s = time.monotonic() + STOP_GRACE_S + 1.0
+        while self._running and time.monotonic() < deadline_s:
+            try:
+                self._end_run(*self._ended.get(timeout=0.2))
+            except queue.Empty:
+                continue
+            except (StaleJobError, SurroundingsError) as error:
+                logger.error("a job could not be put back now; the next start does it: {}", error)
+        self._pool.close(grace_s=1.0)
+        self._ledger.close()
+        (self._config.state / LIVE_FILE).unlink(missing_ok=True)
+        logger.info("stopped")
+
+
+def run_service(
+    config: Config, devices: list[str], *, once: bool = False,
+    on_change: Callable[[Live], Any] = lambda _: None,
+) -> ExitCode:  # fmt: skip
+    """Runs the service in this thread until SIGTERM, SIGINT, or with `once` until all is done."""
+    return Service(config, devices, once=once, on_change=on_change).run()

@@ -1,0 +1,138 @@
+"""One picture without the queue, by the same worker that the service uses."""
+
+import contextlib
+import signal
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from daemon import files, yamlfile
+from daemon.config import Config
+from daemon.engine.picture import output_name
+from daemon.engine.recipe import Recipe
+from daemon.errors import AtelierError, BadInputError
+from daemon.presets import Preset, load_presets, override
+from daemon.process import Message
+from daemon.worker.pool import Cancelled, Pool, WorkerLost
+
+
+@dataclass(frozen=True)
+class Single:
+    """The result's file, and what was worth a warning."""
+
+    path: Path
+    warnings: tuple[str, ...]
+
+
+def paint_one(
+    config: Config, device: str, picture: Path, preset_name: str, settings: Sequence[str], *,
+    out: Path | None, on_progress: Callable[[Message], None],
+) -> Single:  # fmt: skip
+    """Paints `picture` and writes the result to `out`, which is replaced if it is there.
+
+    settings: KEY=VALUE fields over the preset's.  Raises AtelierError saying what is wrong.
+    """
+    if not picture.is_file():
+        raise BadInputError(f"there is no picture {files.printable(picture)}")
+    preset = load_presets(config.presets).get(preset_name)
+    recipe = override(preset.recipe, settings_document(settings))
+    run_id = uuid.uuid4().hex
+    arguments = ["--weights", config.weights, "--weights-folder", str(config.weights_folder)]
+    pool = Pool([device], arguments, lambda _, event: on_event(event, on_progress))
+    with tempfile.TemporaryDirectory(prefix="atelierd-") as folder:
+        result = Path(folder) / "result"
+        payload = make_payload(config, picture, preset, recipe, run_id, result)
+        try:
+            account = wait(pool, run_id, payload)
+        finally:
+            pool.close()
+        target = out or free_name(Path.cwd(), picture, preset_name)
+        content = result.read_bytes()
+        files.write_bytes(target, content, replace=True)
+    return Single(target, tuple(account["warnings"]))
+
+
+def settings_document(settings: Sequence[str]) -> yamlfile.Document:
+    """KEY=VALUE pairs as if they stood in a YAML file; raises BadInputError."""
+    document = yamlfile.Document("--set")
+    for number, setting in enumerate(settings, start=1):
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise BadInputError(f"--set {setting}: write KEY=VALUE, such as --set size=1024")
+        try:
+            document.data[key] = yaml.load(value, Loader=yamlfile.Loader)  # a SafeLoader
+        except yaml.YAMLError as error:
+            raise BadInputError(f"--set {setting}: the value is not YAML") from error
+        document.lines[(key,)] = number
+    return document
+
+
+def make_payload(
+    config: Config, picture: Path, preset: Preset, recipe: Recipe, run_id: str, result: Path
+) -> Message:
+    """What the worker needs to know."""
+    return {
+        "name": picture.name,
+        "picture": str(picture.absolute()),
+        "max_pixels": config.limits.picture_pixels,
+        "recipe": recipe.model_dump(),
+        "styles": [
+            {
+                "name": style.path.name,
+                "path": str(style.path),
+                "sha256": files.sha256_of(style.path),
+                "weight": style.weight,
+            }
+            for style in preset.styles
+        ],
+        "result": str(result),
+        "note": {"id": run_id, "preset": preset.name, "seed": recipe.seed},
+    }
+
+
+def wait(pool: Pool, run_id: str, payload: Message) -> Message:
+    """The worker's account of a run that went well; raises AtelierError for any other."""
+    future = pool.submit(run_id, payload)
+    with interruptible(lambda: pool.cancel(run_id)):
+        try:
+            account = future.result()
+        except Cancelled as error:
+            raise AtelierError("stopped; nothing was written") from error
+        except WorkerLost as error:
+            raise AtelierError(f"the worker {error}") from error
+    if not account["ok"]:
+        raise BadInputError(account["reason"])
+    return account
+
+
+@contextlib.contextmanager
+def interruptible(stop: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM call `stop` meanwhile."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stop()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def on_event(event: Message, on_progress: Callable[[Message], None]) -> None:
+    """Passes progress on; the worker's log lines are for the service."""
+    if event.get("event") == "progress":
+        on_progress(event)
+
+
+def free_name(folder: Path, picture: Path, preset: str) -> Path:
+    """`photo-starry.jpg`, or `photo-starry-2.jpg` if that is taken."""
+    name = Path(output_name(picture.name))
+    target = folder / f"{name.stem}-{preset}{name.suffix}"
+    number = 2
+    while target.exists():
+        target = folder / f"{name.stem}-{preset}-{number}{name.suffix}"
+        number += 1
+    return target

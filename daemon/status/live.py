@@ -1,0 +1,85 @@
+"""The service's own word on what it is doing, in a small file others may read at any time."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon import files
+
+LIVE_FILE = "live.json"
+
+
+@dataclass
+class RunningJob:
+    """A job at work. step counts over all passes; eta_s is None until a step was measured."""
+
+    id: str
+    picture: str
+    preset: str
+    device: str
+    pass_number: int = 0
+    passes: int = 0
+    step: int = 0
+    steps: int = 0
+    total: float | None = None
+    content: float | None = None
+    style: float | None = None
+    step_s: float | None = None
+    eta_s: float | None = None
+
+
+@dataclass
+class Live:
+    """Everything the file says. health: what is wrong now, by part; empty when all is well."""
+
+    pid: int
+    started_at: str
+    written_at: str = ""
+    devices: list[str] = field(default_factory=list)
+    running: list[RunningJob] = field(default_factory=list)
+    health: dict[str, str] = field(default_factory=dict)
+    paused: bool = False
+
+
+def write_live(state: Path, live: Live) -> None:
+    """Replaces the file, whole or not at all; not synced, since a crash makes it untrue anyway."""
+    target = state / LIVE_FILE
+    temporary = files.temporary_beside(target)
+    try:
+        temporary.write_text(json.dumps(asdict(live)))
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_live(state: Path) -> dict[str, Any] | None:
+    """What the service wrote last, or None."""
+    try:
+        found: dict[str, Any] = json.loads((state / LIVE_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def follow(job: RunningJob, progress: Mapping[str, Any]) -> None:
+    """Brings a running job up to a progress message of its worker."""
+    passes = progress["passes"]
+    number = progress["pass"]
+    done = sum(one["steps"] for one in passes[: number - 1]) + progress["number"]
+    job.pass_number, job.passes = number, len(passes)
+    job.step, job.steps = done, sum(one["steps"] for one in passes)
+    job.total, job.content = progress["total"], progress["content"]
+    job.style, job.step_s = progress["style"], progress["seconds"]
+    job.eta_s = eta_s(passes, number, progress["number"], progress["seconds"])
+
+
+def eta_s(passes: list[dict[str, int]], number: int, step: int, step_s: float) -> float:
+    """Seconds left, from the last step's seconds; a step's time grows with its pixels."""
+    current = passes[number - 1]
+    per_pixel = step_s / (current["width_px"] * current["height_px"])
+    left = (current["steps"] - step) * step_s
+    for later in passes[number:]:
+        left += later["steps"] * later["width_px"] * later["height_px"] * per_pixel
+    return left

@@ -1,0 +1,78 @@
+"""What `atelierd status` tells: from the ledger, which needs no service, and the live file."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.job import Job, State
+from daemon.ledger.store import Ledger
+from daemon.lock import is_held
+from daemon.status.live import read_live
+
+RECENT = 8
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what, whether it is well, what was found or what to do."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def gather(config: Config) -> dict[str, Any]:
+    """The state of service and queue as plain data."""
+    live = read_live(config.state) if is_held(config.state) else None
+    report: dict[str, Any] = {
+        "service": {
+            "running": live is not None,
+            "pid": live["pid"] if live else None,
+            "started_at": live["started_at"] if live else None,
+            "devices": live["devices"] if live else [],
+        },
+        "health": dict(live["health"]) if live else {},
+        "jobs": {str(state): 0 for state in State},
+        "running": live["running"] if live else [],
+        "recent": [],
+        "inbox": str(config.inbox),
+        "outbox": str(config.outbox),
+    }
+    if not config.ledger_path.exists():
+        return report
+    try:
+        ledger = Ledger(config.ledger_path, read_only=True)
+        report["jobs"] = {str(state): count for state, count in ledger.counts().items()}
+        names = {job.id: job for job in ledger.recent(RECENT)}
+        report["recent"] = [recent_row(job) for job in names.values()]
+        ledger.close()
+    except SurroundingsError as error:
+        report["health"]["ledger"] = str(error)
+    return report
+
+
+def recent_row(job: Job) -> dict[str, Any]:
+    """A finished job in short."""
+    return {
+        "id": job.id,
+        "state": str(job.state),
+        "preset": job.preset,
+        "picture": str(job.below),
+        "finished_at": job.finished_at,
+        "seconds": job.outcome.get("seconds"),
+        "output": job.outputs.get("result") or job.outputs.get("reason"),
+        "reason": job.reason or None,
+    }
+
+
+def in_words(seconds: float | None) -> str:
+    """Seconds as people say them: 45 s, 3 min 20 s, 2 h 05 min."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

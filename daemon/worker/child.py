@@ -1,0 +1,245 @@
+"""The worker: a process of its own that keeps the engine warm and paints one job at a time.
+
+Speaks JSON lines. To it: {do: run, run, payload} and {do: cancel, run}. From it: {event:
+progress | log, run, ...} and at the end {event: ended, run, result} or {event: cancelled, run}.
+A closed input ends it, so that it never outlives its service.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from daemon import __version__, files
+from daemon.engine import memory
+from daemon.engine.errors import (
+    DeviceError,
+    EngineError,
+    OutOfMemoryError,
+    PictureError,
+    Stopped,
+    WeightsError,
+)
+from daemon.engine.picture import Picture, read_picture, write_picture
+from daemon.engine.recipe import Recipe
+from daemon.engine.stylize import Engine, Painting, Progress, Style
+from daemon.process import Message, claim_stdout, say
+
+KINDS: list[tuple[type[EngineError], str]] = [
+    (PictureError, "input"),
+    (OutOfMemoryError, "memory"),
+    (DeviceError, "surroundings"),
+    (WeightsError, "surroundings"),
+]
+"""What an engine's error means to the service: whose fault it is."""
+
+
+class Worker:
+    """Paints what it is told to, one run after the other."""
+
+    def __init__(self, device: str, weights: str, weights_folder: Path, out: TextIO) -> None:
+        self._device = device
+        self._weights = weights
+        self._weights_folder = weights_folder
+        self._out = out
+        self._engine: Engine | None = None
+        self._styles: dict[str, Style] = {}
+        self._cancelled: set[str] = set()
+
+    def cancel(self, run_id: str) -> None:
+        """Makes a run stop at its next step. Called from the listening thread."""
+        self._cancelled.add(run_id)
+
+    def run(self, run_id: str, payload: Message) -> None:
+        """One run, whatever comes of it: everything ends as a message."""
+        try:
+            result = self._paint(run_id, payload)
+        except Stopped:
+            say(self._out, {"event": "cancelled", "run": run_id})
+            return
+        except EngineError as error:
+            kind = next((kind for cls, kind in KINDS if isinstance(error, cls)), "bug")
+            result = {"ok": False, "kind": kind, "reason": str(error)}
+        except OSError as error:
+            reason = f"{error.strerror}: {files.printable(str(error.filename or ''))}"
+            result = {"ok": False, "kind": "surroundings", "reason": reason}
+        except Exception as error:
+            self._log(run_id, "ERROR", traceback.format_exc())
+            reason = f"{type(error).__name__}: {error}. This is a fault of atelierd; the log beside"
+            result = {"ok": False, "kind": "bug", "reason": f"{reason} this file says where"}
+        finally:
+            self._cancelled.discard(run_id)
+        say(self._out, {"event": "ended", "run": run_id, "result": result})
+
+    def _paint(self, run_id: str, payload: Message) -> Message:
+        began = time.perf_counter()
+        engine = self._warm_engine(run_id)
+        memory.reset_peak(engine.device)
+        recipe = Recipe(**payload["recipe"])
+        with Path(payload["picture"]).open("rb") as file:
+            picture = read_picture(file, payload["name"], payload["max_pixels"])
+        styles = [self._style(entry, payload["max_pixels"]) for entry in payload["styles"]]
+        self._log(run_id, "INFO", describe(engine, picture, recipe))
+        reporter = Reporter(self, run_id)
+        painting = engine.stylize(
+            picture.image,
+            styles,
+            recipe,
+            on_progress=reporter.report,
+            should_stop=lambda: run_id in self._cancelled,
+        )
+        note = payload["note"] | {
+            "recipe": recipe.model_dump(),
+            "weights": {"name": engine.weights_name, "sha256": engine.weights_sha256},
+            "version": __version__,
+        }
+        target = Path(payload["result"])
+        files.write_whole(
+            target,
+            lambda file: write_picture(
+                file, painting.image, name=payload["name"], like=picture, note=note
+            ),
+            replace=True,
+        )
+        seconds = time.perf_counter() - began
+        return {"ok": True, **account(engine, picture, painting, seconds), **fingerprint(target)}
+
+    def _warm_engine(self, run_id: str) -> Engine:
+        if self._engine is None:
+            began = time.perf_counter()
+            self._engine = Engine(self._device, self._weights, self._weights_folder)
+            seconds = time.perf_counter() - began
+            self._log(run_id, "INFO", f"network ready on {self._device} after {seconds:.1f} s")
+        return self._engine
+
+    def _style(self, entry: Message, max_pixels: int) -> Style:
+        """A style image by its hash, decoded once."""
+        sha256 = entry["sha256"]
+        if sha256 not in self._styles:
+            with Path(entry["path"]).open("rb") as file:
+                image = read_picture(file, entry["name"], max_pixels).image
+            self._styles = {
+                **dict(list(self._styles.items())[-15:]),
+                sha256: Style(image, 1.0, sha256),
+            }
+        return Style(self._styles[sha256].image, entry["weight"], sha256)
+
+    def _log(self, run_id: str, level: str, text: str) -> None:
+        say(self._out, {"event": "log", "run": run_id, "level": level, "text": text})
+
+    def tell(self, message: Message) -> None:
+        """Sends an event of a run."""
+        say(self._out, message)
+
+
+class Reporter:
+    """Turns the engine's records into messages: a log line now and then, progress always."""
+
+    def __init__(self, worker: Worker, run_id: str) -> None:
+        self._worker = worker
+        self._run_id = run_id
+
+    def report(self, progress: Progress) -> None:
+        step, size = progress.step, progress.passes[progress.pass_number - 1]
+        message: Message = {
+            "event": "progress",
+            "run": self._run_id,
+            "pass": progress.pass_number,
+            "passes": [asdict(one) for one in progress.passes],
+            **asdict(step),
+        }
+        self._worker.tell(message)
+        if step.number in (1, size.steps) or step.number % max(1, size.steps // 5) == 0:
+            text = (
+                f"pass {progress.pass_number}/{len(progress.passes)} "
+                f"({size.width_px}x{size.height_px}) step {step.number}/{size.steps}: "
+                f"total {step.total:.5g} content {step.content:.5g} style {step.style:.5g} "
+                f"({step.seconds:.2f} s)"
+            )
+            self._worker.tell({"event": "log", "run": self._run_id, "level": "DEBUG", "text": text})
+
+
+def describe(engine: Engine, picture: Picture, recipe: Recipe) -> str:
+    """What is about to be done, in a line."""
+    width, height = picture.image.size
+    return (
+        f"painting {width}x{height} px {picture.format} to size {recipe.size} on {engine.device} "
+        f"in {str(engine.dtype).removeprefix('torch.')} with weights {engine.weights_name}"
+    )
+
+
+def account(engine: Engine, picture: Picture, painting: Painting, seconds: float) -> Message:
+    """What the record says of a run."""
+    width, height = picture.image.size
+    passes: list[dict[str, Any]] = [
+        {
+            "width_px": report.size.width_px,
+            "height_px": report.size.height_px,
+            "steps": report.last.number,
+            "seconds": round(report.seconds, 3),
+            "loss": losses_of(report.last),
+        }
+        for report in painting.passes
+    ]
+    return {
+        "width_px": width,
+        "height_px": height,
+        "weights": {"name": engine.weights_name, "sha256": engine.weights_sha256},
+        "device": str(engine.device),
+        "dtype": str(engine.dtype).removeprefix("torch."),
+        "passes": passes,
+        "first_loss": losses_of(painting.passes[0].first),
+        "last_loss": losses_of(painting.passes[-1].last),
+        "seconds": round(seconds, 3),
+        "peak_memory_bytes": memory.peak_bytes(engine.device),
+        "warnings": list(painting.warnings),
+    }
+
+
+def losses_of(step: Any) -> dict[str, float]:
+    """The three losses of a step."""
+    return {"total": step.total, "content": step.content, "style": step.style}
+
+
+def fingerprint(path: Path) -> Message:
+    """Hash and size of the result."""
+    content = path.read_bytes()
+    return {"result_sha256": hashlib.sha256(content).hexdigest(), "result_bytes": len(content)}
+
+
+def listen(worker: Worker, runs: "queue.SimpleQueue[Message]") -> None:
+    """Reads requests; the end of the input ends the process, even in the middle of a step."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request["do"] == "cancel":
+            worker.cancel(request["run"])
+        else:
+            runs.put(request)
+    os._exit(0)
+
+
+def main() -> None:
+    """Runs until the input is closed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--weights-folder", required=True, type=Path)
+    options = parser.parse_args()
+    worker = Worker(options.device, options.weights, options.weights_folder, claim_stdout())
+    runs: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(target=listen, args=(worker, runs), daemon=True).start()
+    while True:
+        request = runs.get()
+        worker.run(request["run"], request["payload"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Which devices there are, found out without loading torch into the service."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from daemon.errors import ConfigError, Fault
+
+DRIVER_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""What an NVIDIA, AMD or WSL driver leaves; without any of them asking torch is no use."""
+
+PROBE = (
+    "import json, torch;print(json.dumps([f'cuda:{i}' for i in range(torch.cuda.device_count())]))"
+)
+PROBE_TIMEOUT_S = 120.0
+
+
+def cuda_devices() -> list[str]:
+    """The CUDA devices torch sees, asked in a process of its own."""
+    if not any(Path(name).exists() for name in DRIVER_FILES):
+        return []
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-c", PROBE],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_TIMEOUT_S,
+            check=True,
+        )
+    except (subprocess.SubprocessError, OSError):
+        return []
+    found: list[str] = json.loads(answer.stdout.splitlines()[-1])
+    return found
+
+
+def resolve_devices(
+    wanted: str | Sequence[str], config_file: str, find: Callable[[], list[str]] = cuda_devices
+) -> list[str]:
+    """The devices to use, one child each.
+
+    Raises ConfigError if one that was asked for is not there: only `auto` may fall back to the
+    CPU.
+    """
+    if wanted == "cpu":
+        return ["cpu"]
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    if all(name == "cpu" for name in names):
+        return names
+    present = find()
+    if wanted == "auto":
+        return present or ["cpu"]
+    expanded = present if names == ["cuda"] else ["cuda:0" if n == "cuda" else n for n in names]
+    missing = [name for name in expanded if name != "cpu" and name not in present]
+    if missing or not expanded:
+        seen = ", ".join(present) or "none"
+        message = (
+            f"asks for {', '.join(missing) or 'cuda'}, but torch sees these CUDA devices: {seen}; "
+            "check nvidia-smi, or set devices: auto"
+        )
+        raise ConfigError([Fault(config_file, 1, "devices", message)])
+    return expanded

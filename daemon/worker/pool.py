@@ -1,0 +1,161 @@
+"""One child process per device, and the small face the service sees of them.
+
+A child is started for its first job and stays warm. Payload and result are plain data; the
+pictures themselves lie in files that the payload names, so that even a very large one never
+passes through the service.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from loguru import logger
+
+from daemon.process import Child, Message
+
+Payload = Mapping[str, Any]
+Event = Callable[[str, Message], None]
+
+
+class WorkerLost(Exception):
+    """The child ended during a run; the message says how."""
+
+
+class Cancelled(Exception):
+    """The run was stopped because somebody asked for it."""
+
+
+class Slot:
+    """One device and its child, which may not have been started yet."""
+
+    def __init__(self, device: str, arguments: Sequence[str], on_event: Event) -> None:
+        self.device = device
+        self._arguments = ["--device", device, *arguments]
+        self._on_event = on_event
+        self._child: Child | None = None
+        self._lock = threading.Lock()
+        self._run: tuple[str, Future[Message]] | None = None
+
+    @property
+    def run_id(self) -> str | None:
+        """The run in progress, if any."""
+        run = self._run
+        return run[0] if run else None
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id while it lives."""
+        child = self._child
+        return child.pid if child is not None and child.alive else None
+
+    def submit(self, run_id: str, payload: Payload) -> Future[Message]:
+        """Starts a run; the slot must be free."""
+        future: Future[Message] = Future()
+        with self._lock:
+            self._run = (run_id, future)
+            if self._child is None or not self._child.alive:
+                self._start()
+            child = self._child
+        assert child is not None
+        child.send({"do": "run", "run": run_id, "payload": dict(payload)})
+        return future
+
+    def cancel(self, run_id: str, grace_s: float) -> None:
+        """Asks the child to stop the run, and ends the child if it does not in time."""
+        child = self._child
+        if child is None or self.run_id != run_id:
+            return
+        child.send({"do": "cancel", "run": run_id})
+
+        def end() -> None:
+            if self.run_id == run_id:
+                logger.warning("{} did not stop within {} s; ending it", self.device, grace_s)
+                child.kill()
+
+        timer = threading.Timer(grace_s, end)
+        timer.daemon = True
+        timer.start()
+
+    def close(self, grace_s: float) -> None:
+        """Ends the child."""
+        if self._child is not None:
+            self._child.close(grace_s)
+
+    def _start(self) -> None:
+        child = Child(
+            "daemon.worker.child",
+            self._arguments,
+            on_stderr=lambda line: logger.debug("{}: {}", self.device, line),
+        )
+        self._child = child
+        threading.Thread(
+            target=self._listen, args=(child,), name=f"worker {self.device}", daemon=True
+        ).start()
+
+    def _listen(self, child: Child) -> None:
+        """Passes on what the child says until it is gone; a run still open then is lost."""
+        with contextlib.suppress(ValueError):
+            for message in child.messages():
+                self._hear(message)
+        ending = child.ending()
+        run = self._take(None)
+        if run is not None:
+            run.set_exception(WorkerLost(ending))
+
+    def _hear(self, message: Message) -> None:
+        run_id = str(message.get("run", ""))
+        match message.get("event"):
+            case "ended":
+                future = self._take(run_id)
+                if future is not None:
+                    future.set_result(message["result"])
+            case "cancelled":
+                future = self._take(run_id)
+                if future is not None:
+                    future.set_exception(Cancelled(run_id))
+            case _:
+                self._on_event(run_id, message)
+
+    def _take(self, run_id: str | None) -> Future[Message] | None:
+        """The future of the run in progress, which is over now."""
+        with self._lock:
+            if self._run is None or (run_id is not None and self._run[0] != run_id):
+                return None
+            future = self._run[1]
+            self._run = None
+        return future
+
+
+class Pool:
+    """The devices. `on_event(run_id, message)` is called from the children's threads."""
+
+    def __init__(self, devices: Sequence[str], arguments: Sequence[str], on_event: Event) -> None:
+        self._slots = [Slot(device, arguments, on_event) for device in devices]
+
+    def slots(self) -> list[Slot]:
+        """Every device's slot."""
+        return list(self._slots)
+
+    def free(self) -> list[Slot]:
+        """The slots that could take a run now."""
+        return [slot for slot in self._slots if slot.run_id is None]
+
+    def submit(self, run_id: str, payload: Payload) -> Future[Message]:
+        """Runs on the first free device.
+
+        The future's result is the child's plain account of the run, good or bad; its exceptions
+        are the two of the surroundings, WorkerLost and Cancelled.
+        """
+        return self.free()[0].submit(run_id, payload)
+
+    def cancel(self, run_id: str, *, grace_s: float = 8.0) -> None:
+        """Stops a run; its future ends with Cancelled, or WorkerLost after `grace_s`."""
+        for slot in self._slots:
+            slot.cancel(run_id, grace_s)
+
+    def close(self, *, grace_s: float = 2.0) -> None:
+        """Ends every child."""
+        for slot in self._slots:
+            slot.close(grace_s)

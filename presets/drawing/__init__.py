@@ -1,0 +1,1 @@
+"""Drawing vocabulary and compositions behind the built-in style images."""
