@@ -93,13 +93,13 @@ def run(
     """Watch the inbox and paint what is dropped there, until stopped."""
     from daemon.logs import start_logging
     from daemon.service import run_service
-    from daemon.status.show import terminal_progress
+    from daemon.status.show import service_progress
     from daemon.worker.devices import resolve_devices
 
     config, path = configured(context)
     start_logging(config.log_level)
     devices = resolve_devices(config.devices, str(path))
-    with terminal_progress() as on_change:
+    with service_progress(plain=once) as on_change:
         code = run_service(config, devices, once=once, on_change=on_change)
     raise typer.Exit(code)
 

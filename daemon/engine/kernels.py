@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -73,9 +74,14 @@ def read_classic(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 
 def read_torchvision(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Kernels and biases of torchvision's weights, which expect RGB in 0..1, standardised."""
-    stored = load_file(path)
-    kernels = {name: stored[f"{name}.weight"] for name in CONVOLUTIONS}
-    biases = {name: stored[f"{name}.bias"] for name in CONVOLUTIONS}
+    try:
+        stored = load_file(path)
+        kernels = {name: stored[f"{name}.weight"] for name in CONVOLUTIONS}
+        biases = {name: stored[f"{name}.bias"] for name in CONVOLUTIONS}
+    except (SafetensorError, KeyError) as error:
+        raise WeightsError(
+            f"the weights {path} are damaged ({error}); run: atelierd weights fetch torchvision"
+        ) from error
     kernels["conv1_1"] = kernels["conv1_1"] / torch.tensor(TORCHVISION_STD).view(1, 3, 1, 1)
     fold_input(kernels, biases, torch.tensor(TORCHVISION_MEAN).view(1, 3, 1, 1))
     return kernels, biases

@@ -121,7 +121,7 @@ class Network:
     def __init__(self, kernels: Kernels, device: torch.device, dtype: torch.dtype) -> None:
         self.device = device
         self.dtype = dtype
-        self._ops = [make_op(name, kernels, device, dtype) for name, _ in named_modules()]
+        self.ops = [make_op(name, kernels, device, dtype) for name, _ in named_modules()]
 
     def features(
         self, picture: Tensor, layers: Collection[str], pooling: Pooling
@@ -166,7 +166,7 @@ class Network:
         deepest = max(layers, key=LAYERS.index)
         x = picture.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         before = ""
-        for op in self._ops:
+        for op in self.ops:
             x, kept = run_op(op, x, pooling, in_place=before not in layers)
             if trace is not None:
                 trace.kept.append((op, kept))

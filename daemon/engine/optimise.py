@@ -130,11 +130,11 @@ class Lbfgs:
 
     def _learn(self, move: Tensor, gradient: Tensor) -> None:
         """Takes in the latest pair (move, change of gradient) if its curvature is positive."""
-        slot = len(self._order) if len(self._order) < len(self._inner) else self._order.pop(0)
+        free = [slot for slot in range(len(self._inner)) if slot not in self._order]
+        slot = free[0] if free else self._order.pop(0)
         turn = torch.sub(gradient, self._last_gradient, out=self._turns[slot])
         inner = move.dot(turn).item()
         if inner <= 1e-12 * turn.dot(turn).item():
-            self._order = [at for at in self._order if at != slot]
             return
         self._moves[slot].copy_(move)
         self._inner[slot] = inner
@@ -209,7 +209,7 @@ def minimise(
         last, gradient = measured(evaluate, picture, number)
         on_step(last)
         first = first or last
-        if best is None or last.total < best.total:
+        if best is None or math.isnan(best.total) or last.total < best.total:
             best = last
             best_picture.copy_(picture)
         if healthy(last, best):

@@ -6,6 +6,7 @@ Torch-free. What leaves `read_picture` is upright sRGB in 8 bits, whatever came 
 import io
 import json
 import re
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,8 @@ SOFTWARE_TAG = 0x0131
 XMP_TAG = 700
 NOTE_KEY = "atelierd"
 XMP_NAMESPACE = "urn:atelierd:1"
+EXIF_ERRORS = (ValueError, TypeError, KeyError, OverflowError, SyntaxError, struct.error)
+"""What Pillow raises on EXIF that is damaged; the pixels may be fine all the same."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,8 @@ def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> P
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata that does no harm
             opened.load()
-            exif = clean_exif(opened)
-            upright = ImageOps.exif_transpose(opened)
+            upright = turned_upright(opened)
+            exif = clean_exif(opened)  # after turning: it takes the orientation out
             alpha = alpha_of(upright)
             image = to_srgb(upright)
     except (OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
@@ -121,17 +124,25 @@ def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> P
     return Picture(image, alpha, opened.format or "", exif)
 
 
+def turned_upright(opened: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF says; EXIF that cannot be read says nothing."""
+    try:
+        return ImageOps.exif_transpose(opened)
+    except EXIF_ERRORS:
+        return opened
+
+
 def clean_exif(opened: Image.Image) -> bytes:
     """The file's EXIF without orientation and without what described the old pixels."""
-    exif = opened.getexif()
-    exif.pop(ORIENTATION_TAG, None)
-    exif.pop(XMP_TAG, None)
     if opened.format == "TIFF":
         return b""  # a TIFF's EXIF is its own structure: strip offsets, tile sizes
     try:
+        exif = opened.getexif()
+        exif.pop(ORIENTATION_TAG, None)
+        exif.pop(XMP_TAG, None)
         return exif.tobytes() if len(exif) else b""
-    except (ValueError, TypeError, KeyError, OverflowError):
-        return b""  # some cameras write EXIF that cannot be written again
+    except EXIF_ERRORS:
+        return b""  # some cameras write EXIF that cannot be read, or written again
 
 
 def alpha_of(image: Image.Image) -> Image.Image | None:

@@ -46,10 +46,19 @@ def loss_text(job: RunningJob) -> str:
 
 
 @contextlib.contextmanager
-def terminal_progress() -> Iterator[Callable[[Live], None]]:
-    """Shows the running jobs of a service in bars on a terminal; elsewhere its log is enough."""
+def service_progress(*, plain: bool) -> Iterator[Callable[[Live], None]]:
+    """Shows a service's running jobs in bars on a terminal.
+
+    plain: elsewhere print a line now and then; a service that runs for ever leaves it to its log.
+    """
     if not on_terminal():
-        yield lambda _: None
+        ticker = Ticker()
+
+        def tell(live: Live) -> None:
+            for job in live.running if plain else ():
+                ticker.tell(job)
+
+        yield tell
         return
     bars = make_bars()
     tasks: dict[str, TaskID] = {}
@@ -64,6 +73,23 @@ def terminal_progress() -> Iterator[Callable[[Live], None]]:
 
     with bars:  # rich lets what is logged meanwhile appear above the bars
         yield show
+
+
+class Ticker:
+    """Plain progress lines on standard error, not more than one in ten seconds a job."""
+
+    def __init__(self) -> None:
+        self._told_s: dict[str, float] = {}
+
+    def tell(self, job: RunningJob) -> None:
+        """Says how far a job is, unless it was said a moment ago; its last step always."""
+        now_s = time.monotonic()
+        recently = now_s - self._told_s.get(job.id, -PLAIN_EVERY_S) < PLAIN_EVERY_S
+        if job.steps == 0 or (recently and job.step < job.steps):
+            return
+        self._told_s[job.id] = now_s
+        line = f"step {job.step}/{job.steps}, {loss_text(job)}, ETA {in_words(job.eta_s)}"
+        print(f"{job.picture}: {line}", file=sys.stderr, flush=True)
 
 
 def update(bars: Progress, task: TaskID, job: RunningJob) -> None:
@@ -93,17 +119,11 @@ def single_progress(name: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
         with bars:
             yield draw
         return
-    shown_s = time.monotonic() - PLAIN_EVERY_S
+    ticker = Ticker()
 
     def tell(message: Mapping[str, Any]) -> None:
-        nonlocal shown_s
         follow(job, message)
-        if time.monotonic() - shown_s >= PLAIN_EVERY_S or job.step == job.steps:
-            shown_s = time.monotonic()
-            line = (
-                f"{name}: step {job.step}/{job.steps}, {loss_text(job)}, ETA {in_words(job.eta_s)}"
-            )
-            print(line, file=sys.stderr, flush=True)
+        ticker.tell(job)
 
     yield tell
 

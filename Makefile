@@ -1,0 +1,39 @@
+# Everything a person needs; each target installs what it uses into .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo
+
+.PHONY: demo test run bench clean
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "atelierd needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: .venv/installed  ## paint a photograph through the real service, with progress
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)/inbox/starry
+	@printf 'presets: ../presets\nsettle_s: 1\n' > $(DEMO)/config.yaml
+	@cp docs/images/chelsea.jpg $(DEMO)/inbox/starry/
+	$(BIN)/atelierd --config $(DEMO)/config.yaml run --once
+	@printf '\nresult  %s\nrecord  %s\nlog     %s\n' \
+	    $(CURDIR)/$(DEMO)/outbox/starry/chelsea.jpg \
+	    $(CURDIR)/$(DEMO)/outbox/starry/.jobs/chelsea.jpg.json \
+	    $(CURDIR)/$(DEMO)/outbox/starry/.jobs/chelsea.jpg.log
+	@ls $(DEMO)/outbox/starry/chelsea.jpg $(DEMO)/outbox/starry/.jobs/* > /dev/null
+
+test: .venv/installed  ## linters, types, layers, and all the tests, as CI does
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest
+
+run: .venv/installed  ## the service on config.yaml's folders
+	$(BIN)/atelierd run
+
+bench: .venv/installed  ## time a step against the convolutions alone
+	$(BIN)/python bench/step.py
+
+clean:
+	rm -rf .venv $(DEMO)

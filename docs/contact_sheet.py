@@ -1,0 +1,76 @@
+"""Paints a photograph with every preset and lays content, style and result side by side.
+
+Run as `python docs/contact_sheet.py FOLDER`: results stay in FOLDER and are used again.
+"""
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from daemon.engine.picture import read_picture
+from daemon.engine.stylize import Engine, Style
+from daemon.files import sha256_of
+from daemon.presets import Preset, load_presets
+
+ROOT = Path(__file__).parent.parent
+IMAGES = ROOT / "docs" / "images"
+CELL_PX = (256, 192)
+GAP_PX = 6
+COLUMNS = 2
+PHOTOGRAPHS = {
+    "starry": "chelsea",
+    "pointillism": "chelsea",
+    "mosaic": "chelsea",
+    "tutorial": "chelsea",
+    "gatys": "chelsea",
+}
+"""Which photograph a preset is shown on; the others are shown on the rocket."""
+
+
+def read(path: Path) -> Image.Image:
+    """A picture file as upright RGB."""
+    with path.open("rb") as file:
+        return read_picture(file, path.name).image
+
+
+def paint(engine: Engine, preset: Preset, photograph: Path, target: Path) -> Image.Image:
+    """The painted photograph, kept in `target`."""
+    if not target.exists():
+        styles = [Style(read(s.path), s.weight, sha256_of(s.path)) for s in preset.styles]
+        engine.stylize(read(photograph), styles, preset.recipe).image.save(target)
+    return read(target)
+
+
+def cell(image: Image.Image) -> Image.Image:
+    """The picture cut to the shape of a cell."""
+    width, height = CELL_PX
+    scale = max(width / image.width, height / image.height)
+    scaled = image.resize(
+        (round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS
+    )
+    left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
+    return scaled.crop((left, top, left + width, top + height))
+
+
+def main(folder: Path) -> None:
+    """Draws docs/images/contact-sheet.jpg."""
+    folder.mkdir(parents=True, exist_ok=True)
+    engine = Engine("cpu", "classic", folder)
+    shelf = load_presets(ROOT / "presets")
+    width, height = CELL_PX[0] + GAP_PX, CELL_PX[1] + GAP_PX
+    rows = -(-len(shelf.good) // COLUMNS)
+    size = (width * 3 * COLUMNS + 4 * GAP_PX, height * rows + GAP_PX)
+    sheet = Image.new("RGB", size, "white")
+    for number, (name, preset) in enumerate(sorted(shelf.good.items())):
+        photograph = IMAGES / f"{PHOTOGRAPHS.get(name, 'rocket')}.jpg"
+        result = paint(engine, preset, photograph, folder / f"{name}.png")
+        left = GAP_PX + (number % COLUMNS) * (width * 3 + 2 * GAP_PX)
+        top = GAP_PX + number // COLUMNS * height
+        for column, image in enumerate([read(photograph), read(preset.styles[0].path), result]):
+            sheet.paste(cell(image), (left + column * width, top))
+    sheet.save(IMAGES / "contact-sheet.jpg", quality=88)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

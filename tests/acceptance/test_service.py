@@ -1,0 +1,459 @@
+"""What a person sees who drops pictures into the folder of a running service."""
+
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import skimage.data
+from atelier import (
+    ENDLESS_STEPS,
+    Service,
+    Studio,
+    encoded,
+    is_alive,
+    peak_memory_bytes,
+    photograph,
+    wait_for,
+)
+from PIL import Image, ImageCms
+
+from daemon.engine.picture import read_note
+from daemon.job import State
+
+RECORD_FIELDS = {
+    "schema", "id", "state", "picture", "preset", "recipe", "styles", "weights", "seed", "device",
+    "dtype", "version", "passes", "first_loss", "last_loss", "queued_at", "started_at",
+    "finished_at", "seconds", "peak_memory_bytes", "starts", "outputs", "warnings", "reason",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    studio = Studio(tmp_path_factory.mktemp("shop"))
+    studio.add_preset("endless", steps=ENDLESS_STEPS)
+    (studio.presets / "broken.yaml").write_text("styles:\n  - image: quick.png\nstepz: 3\n")
+    (studio.presets / "bare.yaml").write_text("styles:\n  - image: nowhere.png\n")
+    return studio
+
+
+@pytest.fixture(scope="module")
+def service(shop: Studio) -> Iterator[Service]:
+    """One service for every test here; it must still be up when the last one is done."""
+    with shop.service() as running:
+        yield running
+        assert not running.ended, running.log
+        assert "stumbled" not in running.log
+        assert running.stop() == 0
+
+
+def large_png(width_px: int, height_px: int) -> bytes:
+    """A small, sound PNG file whose header promises a very large picture."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width_px, height_px, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(height_px * (width_px // 8 + 1)), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+# A picture
+
+
+@pytest.fixture(scope="module")
+def painted(shop: Studio, service: Service) -> Path:
+    """The result of a photograph that was dropped as a file of its own."""
+    shop.drop("quick/astronaut.jpg", encoded(photograph((128, 96)), quality=92))
+    return shop.published("quick", "astronaut.jpg")
+
+
+def test_dropped_photograph_appears_painted(painted: Path) -> None:
+    with Image.open(painted) as result:
+        assert (result.format, result.size) == ("JPEG", (64, 48))
+        changed = result.convert("RGB").tobytes() != photograph((64, 48)).tobytes()
+    assert changed
+
+
+def test_record_tells_the_whole_story(shop: Studio, painted: Path) -> None:
+    record = shop.record("quick/.jobs/astronaut.jpg.json")
+    original = (shop.outbox / record["outputs"]["original"]).read_bytes()
+    assert set(record) == RECORD_FIELDS
+    assert (record["schema"], record["state"], record["starts"]) == (1, "done", 1)
+    assert record["picture"]["name"] == "astronaut.jpg"
+    assert record["picture"]["sha256"] == hashlib.sha256(original).hexdigest()
+    assert record["picture"]["bytes"] == len(original)
+    assert (record["picture"]["width_px"], record["picture"]["height_px"]) == (128, 96)
+    assert record["recipe"]["steps"] == 2
+    assert [style["name"] for style in record["styles"]] == ["quick.png"]
+    assert (record["device"], record["dtype"]) == ("cpu", "float32")
+    (only,) = record["passes"]
+    assert (only["width_px"], only["height_px"], only["steps"]) == (64, 48, 2)
+    assert set(only["loss"]) == {"total", "content", "style"}
+    assert record["last_loss"]["total"] < record["first_loss"]["total"]
+    assert record["queued_at"] <= record["started_at"] <= record["finished_at"]
+    assert record["finished_at"].endswith("Z")
+    assert record["peak_memory_bytes"] > 0 and record["seconds"] > 0
+    assert (record["warnings"], record["reason"]) == ([], None)
+
+
+def test_every_output_of_the_record_exists(shop: Studio, painted: Path) -> None:
+    outputs = shop.record("quick/.jobs/astronaut.jpg.json")["outputs"]
+    assert set(outputs) == {"result", "record", "log", "original"}
+    wait_for("all outputs", lambda: all((shop.outbox / path).exists() for path in outputs.values()))
+
+
+def test_log_of_the_job_lies_beside_its_record(shop: Studio, painted: Path) -> None:
+    log = (shop.outbox / "quick/.jobs/astronaut.jpg.log").read_text()
+    for promised in ("queued for quick", "start 1", "step 1/2", "total", "painted in"):
+        assert promised in log
+
+
+def test_original_is_filed_unchanged(shop: Studio, painted: Path) -> None:
+    original = shop.outbox / "originals/quick/astronaut.jpg"
+    wait_for("the original", original.exists)
+    assert original.read_bytes() == encoded(photograph((128, 96)), quality=92)
+    assert not (shop.inbox / "quick/astronaut.jpg").exists()
+
+
+def test_result_carries_a_note_that_leads_back_to_its_job(shop: Studio, painted: Path) -> None:
+    record = shop.record("quick/.jobs/astronaut.jpg.json")
+    note = read_note(painted)
+    assert note is not None
+    assert (note["id"], note["preset"]) == (record["id"], "quick")
+    assert note["recipe"] == record["recipe"]
+    assert note["weights"] == record["weights"]
+
+
+def test_nothing_half_written_stays_in_the_outbox(shop: Studio, painted: Path) -> None:
+    assert not [path for path in shop.files(shop.outbox) if path.endswith(".tmp")]
+
+
+def test_inbox_shows_a_folder_for_each_good_preset(shop: Studio, service: Service) -> None:
+    folders = {path.name for path in shop.inbox.iterdir() if not path.name.startswith(".")}
+    assert {"quick", "endless"} <= folders
+    assert "broken" not in folders
+
+
+# Kinds of pictures
+
+
+def sixteen_bits() -> Image.Image:
+    grey = photograph().convert("L")
+    return Image.frombytes("I;16", grey.size, bytes(b for v in grey.tobytes() for b in (v, v)))
+
+
+KINDS = {
+    "cmyk.jpg": lambda: encoded(photograph().convert("CMYK")),
+    "sixteen.png": lambda: encoded(sixteen_bits(), "PNG"),
+    "palette.gif": lambda: encoded(photograph().quantize(32), "GIF"),
+    "grey.jpg": lambda: encoded(photograph().convert("L")),
+    "clear.png": lambda: encoded(photograph().convert("RGBA"), "PNG"),
+    "web.webp": lambda: encoded(photograph(), "WEBP"),
+    "scan.tiff": lambda: encoded(photograph(), "TIFF"),
+    "UPPER.JPG": lambda: encoded(photograph()),
+    "profile.jpg": lambda: encoded(
+        photograph(), icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def kinds(shop: Studio, service: Service) -> Studio:
+    """All kinds of pictures dropped at once."""
+    for name, make in KINDS.items():
+        shop.drop(f"quick/kinds/{name}", make())
+    return shop
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kind_of_picture_is_painted_in_its_own_format(kinds: Studio, name: str) -> None:
+    result = kinds.published("quick/kinds", name)
+    with Image.open(result) as opened, Image.open(kinds.outbox / "originals/quick/kinds" / name) as o:
+        opened.load()
+        assert opened.format == o.format
+        assert opened.size == (64, 48)
+
+
+# Bad input
+
+
+def test_truncated_jpeg_fails_with_the_decoders_word(shop: Studio, service: Service) -> None:
+    whole = encoded(photograph((256, 256)), quality=95)
+    shop.drop("quick/cut.jpg", whole[: len(whole) * 6 // 10])
+    reason = shop.failure("quick", "cut.jpg")
+    assert "could not be decoded to the end" in reason
+    assert "truncated" in reason
+    assert (shop.outbox / "failed/quick/cut.jpg").read_bytes() == whole[: len(whole) * 6 // 10]
+
+
+def test_text_named_png_fails_with_what_can_be_read(shop: Studio, service: Service) -> None:
+    shop.drop("quick/page.png", b"<html>not found</html>")
+    assert "page.png is not a picture that can be read" in shop.failure("quick", "page.png")
+
+
+def test_one_pixel_fails_with_the_least_size(shop: Studio, service: Service) -> None:
+    shop.drop("quick/dot.png", encoded(Image.new("RGB", (1, 1)), "PNG"))
+    assert "at least 16 px" in shop.failure("quick", "dot.png")
+
+
+def test_too_narrow_for_its_size_fails_before_any_step(shop: Studio, service: Service) -> None:
+    shop.drop("quick/strip.png", encoded(Image.new("RGB", (900, 20), "red"), "PNG"))
+    assert "both sides must be at least 16 px" in shop.failure("quick", "strip.png")
+
+
+def test_empty_file_is_left_until_it_has_content(shop: Studio, service: Service) -> None:
+    empty = shop.drop("quick/empty.jpg", b"")
+    shop.drop("quick/after-empty.jpg")
+    shop.published("quick", "after-empty.jpg")
+    assert empty.exists() and shop.job_of("empty.jpg") is None
+    empty.write_bytes(encoded(photograph()))
+    shop.published("quick", "empty.jpg")
+
+
+def test_enormous_picture_is_refused_from_its_header(shop: Studio, service: Service) -> None:
+    shop.drop("quick/before-bomb.jpg")
+    shop.published("quick", "before-bomb.jpg")
+    (decoder,) = service.decoders()
+    before = peak_memory_bytes(service.process.pid), peak_memory_bytes(decoder)
+    shop.drop("quick/bomb.png", large_png(20_000, 20_000))
+    reason = shop.failure("quick", "bomb.png")
+    after = peak_memory_bytes(service.process.pid), peak_memory_bytes(decoder)
+    assert "20000x20000" in reason and "picture_pixels" in reason
+    # Decoded it would take 400 MB and more; a few MB are the allocator's own.
+    assert all(late - early < 16 << 20 for early, late in zip(before, after, strict=True))
+
+
+SIDECARS = {
+    "unknown preset": ("preset: monet\n", ["no preset 'monet'", "quick"]),
+    "not YAML": ("steps: [1,\n", ["sidecar is wrong", ":2:"]),
+    "unknown field": ("stepz: 3\n", [":1: stepz", "`steps`"]),
+    "wrong value": ("size: 8\n", [":1: size"]),
+    "both namings": ("preset: quick\npresets: [quick]\n", ["`preset` or `presets`"]),
+    "alias bomb": ("a: &a [x, x]\nb: [*a, *a]\n", ["aliases"]),
+    "stray surrogate": ('style_layers: {"\\ud800": 1}\n', [":1: style_layers"]),
+    "only a list": ("- quick\n", ["key: value"]),
+}
+
+
+@pytest.mark.parametrize("fault", SIDECARS)
+def test_wrong_sidecar_fails_its_picture_with_line_and_key(
+    shop: Studio, service: Service, fault: str
+) -> None:
+    text, promised = SIDECARS[fault]
+    folder = f"quick/sidecars/{fault.replace(' ', '-')}"
+    (shop.inbox / folder).mkdir(parents=True)
+    (shop.inbox / folder / "photo.jpg.yaml").write_text(text)
+    shop.drop(f"{folder}/photo.jpg")
+    reason = shop.failure(folder, "photo.jpg")
+    assert all(words in reason for words in promised), reason
+    sidecar = shop.outbox / "failed" / folder / "photo.jpg.yaml"
+    assert wait_for("the sidecar beside its picture", sidecar.exists)
+
+
+def test_broken_preset_fails_its_own_pictures_only(shop: Studio, service: Service) -> None:
+    shop.drop("broken/one.jpg")
+    shop.drop("quick/beside-broken.jpg")
+    reason = shop.failure("broken", "one.jpg")
+    assert "broken.yaml:3: stepz" in reason and "`steps`" in reason
+    shop.published("quick", "beside-broken.jpg")
+
+
+def test_preset_without_its_style_image_says_which_is_missing(
+    shop: Studio, service: Service
+) -> None:
+    shop.drop("bare/one.jpg")
+    assert "nowhere.png is missing" in shop.failure("bare", "one.jpg")
+
+
+def test_picture_outside_every_preset_says_where_to_drop_it(
+    shop: Studio, service: Service
+) -> None:
+    shop.drop("lonely.jpg")
+    reason = shop.failure("", "lonely.jpg")
+    assert "Drop it into one of these folders: endless, quick" in reason
+
+
+def test_failed_record_and_log_lie_beside_the_reason(shop: Studio, service: Service) -> None:
+    shop.drop("quick/beside.png", b"no picture")
+    reason = shop.failure("quick", "beside.png")
+    record = shop.record("failed/quick/beside.png.json")
+    assert (record["state"], record["starts"], record["passes"]) == ("failed", 0, [])
+    assert record["reason"] in reason
+    assert f"atelierd retry {record['id'][:8]}" in reason
+    assert record["reason"] in (shop.outbox / "failed/quick/beside.png.log").read_text()
+
+
+# Names
+
+NAMES = {
+    "newline": "two\nlines.jpg",
+    "not UTF-8": os.fsdecode(b"caf\xe9.jpg"),
+    "255 bytes": "n" * 251 + ".jpg",
+    "255 bytes of umlauts": "ü" * 125 + "x.jpg",
+    "decomposed": unicodedata.normalize("NFD", "Müßiggang ä.jpg"),
+    "markup": "[bold]{job} <b>% \\d.jpg",
+    "leading dash": "-rf.jpg",
+    "spaces": " a  b .jpg",
+}
+
+
+@pytest.fixture(scope="module")
+def named(shop: Studio, service: Service) -> Studio:
+    """Pictures with all the names dropped at once."""
+    for name in NAMES.values():
+        shop.drop(Path("quick/names") / name)
+    return shop
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_name_survives_to_the_byte(named: Studio, kind: str) -> None:
+    name = NAMES[kind]
+    named.published("quick/names", name)
+    wait_for("the original", (named.outbox / "originals/quick/names" / name).exists)
+    assert os.fsencode(name) in os.listdir(os.fsencode(named.outbox / "quick/names"))
+    assert os.fsencode(name) in os.listdir(os.fsencode(named.outbox / "originals/quick/names"))
+
+
+def test_status_shows_every_name_in_one_line(named: Studio) -> None:
+    for name in NAMES.values():
+        named.published("quick/names", name)
+    shown = named.run("status")
+    assert shown.returncode == 0, shown.stderr
+    assert "caf\\xe9.jpg" in shown.stdout or "caf" not in shown.stdout
+    assert "two\nlines" not in shown.stdout
+    assert named.run("status", "--json").returncode == 0
+
+
+def test_same_name_with_other_content_overwrites_nothing(shop: Studio, service: Service) -> None:
+    first, second = encoded(photograph()), encoded(photograph((72, 96)))
+    shop.drop("quick/twin.jpg", first)
+    earlier = shop.published("quick", "twin.jpg").read_bytes()
+    wait_for("the first to be filed", (shop.outbox / "originals/quick/twin.jpg").exists)
+    shop.drop("quick/twin.jpg", second)
+    marked = wait_for("a second result", lambda: list((shop.outbox / "quick").glob("twin-*.jpg")))
+    record = shop.record(f"quick/.jobs/{marked[0].name}.json")
+    assert [path.name for path in marked] == [f"twin-{record['id'][:8]}.jpg"]
+    assert (shop.outbox / "quick/twin.jpg").read_bytes() == earlier
+    assert (shop.outbox / "originals/quick/twin.jpg").read_bytes() == first
+    original = shop.outbox / record["outputs"]["original"]
+    wait_for("the second original where the record says", original.exists)
+    assert original.read_bytes() == second
+
+
+# Commands beside the service
+
+
+def test_second_service_on_the_state_folder_names_the_first(
+    shop: Studio, service: Service
+) -> None:
+    answer = shop.run("run")
+    assert answer.returncode == 75
+    assert str(service.process.pid) in answer.stderr
+    assert str(shop.state) in answer.stderr
+
+
+def test_status_names_service_and_recent_results(shop: Studio, painted: Path) -> None:
+    report = shop.status()
+    assert report["service"]["running"] is True
+    assert report["service"]["devices"] == ["cpu"]
+    assert report["jobs"]["done"] >= 1
+    assert report["recent"][0]["state"] in ("done", "failed", "cancelled")
+
+
+def test_health_is_clean_after_all_bad_input(shop: Studio, painted: Path) -> None:
+    assert shop.status()["health"] == {}
+
+
+@pytest.fixture
+def endless(shop: Studio, service: Service) -> Iterator[str]:
+    """The id of a job that runs until somebody stops it, in the middle of its steps."""
+    shop.drop("endless/long.jpg")
+    service.wait_for_step()
+    (job,) = shop.jobs(State.RUNNING)
+    yield job.id
+    if shop.jobs(State.RUNNING):
+        shop.run("cancel", job.id)
+    wait_for("the end of the job", lambda: not shop.jobs(State.RUNNING, State.PUBLISHING))
+
+
+def test_status_shows_step_loss_and_eta_meanwhile(shop: Studio, endless: str) -> None:
+    (row,) = shop.status()["running"]
+    assert (row["id"], row["picture"], row["preset"]) == (endless, "endless/long.jpg", "endless")
+    assert 0 < row["step"] < row["steps"] == ENDLESS_STEPS
+    assert row["total"] > 0 and row["content"] >= 0 and row["style"] > 0
+    assert row["eta_s"] > 1
+    shown = shop.run("status").stdout
+    assert endless[:8] in shown and f"/{ENDLESS_STEPS}" in shown and "loss" in shown
+
+
+def test_cancelled_running_job_gives_its_picture_back(shop: Studio, endless: str) -> None:
+    answer = shop.run("cancel", endless[:8])
+    assert answer.returncode == 0, answer.stderr
+    failed = wait_for(
+        "the picture", lambda: [*(shop.outbox / "failed/endless").glob("long*.jpg")]
+    )
+    names = [path.name for path in failed]
+    records = [shop.record(f"failed/endless/{name}.json") for name in names]
+    (record,) = [record for record in records if record["id"] == endless]
+    assert record["state"] == "cancelled"
+    assert "Cancelled on request" in record["reason"]
+    assert (shop.outbox / record["outputs"]["reason"]).exists()
+
+
+def test_cancelled_waiting_job_is_never_started(
+    shop: Studio, service: Service, endless: str
+) -> None:
+    shop.drop("quick/waits.jpg")
+    waiting = wait_for("the job", lambda: shop.job_of("waits.jpg", State.READY))
+    assert shop.run("cancel", waiting.id).returncode == 0
+    assert "Cancelled on request" in shop.failure("quick", "waits.jpg")
+    record = shop.record("failed/quick/waits.jpg.json")
+    assert (record["state"], record["starts"]) == ("cancelled", 0)
+    assert [job.id for job in shop.jobs(State.RUNNING)] == [endless]
+
+
+def test_finished_job_cannot_be_cancelled(shop: Studio, painted: Path) -> None:
+    job_id = shop.record("quick/.jobs/astronaut.jpg.json")["id"]
+    answer = shop.run("cancel", job_id)
+    assert answer.returncode == 1
+    assert "is done" in answer.stderr
+
+
+def test_unknown_job_is_refused(shop: Studio, service: Service) -> None:
+    for command in ("cancel", "retry"):
+        answer = shop.run(command, "zzzzzz")
+        assert answer.returncode == 1
+        assert "no job begins with 'zzzzzz'" in answer.stderr
+
+
+def test_retried_picture_is_painted_once_its_sidecar_is_mended(
+    shop: Studio, service: Service
+) -> None:
+    (shop.inbox / "quick/again.jpg.yaml").write_text("steps: many\n")
+    shop.drop("quick/again.jpg")
+    shop.failure("quick", "again.jpg")
+    failed = shop.outbox / "failed/quick"
+    wait_for("the sidecar", (failed / "again.jpg.yaml").exists)
+    (failed / "again.jpg.yaml").write_text("steps: 3\n")
+    job_id = shop.record("failed/quick/again.jpg.json")["id"]
+    answer = shop.run("retry", job_id[:8])
+    assert answer.returncode == 0, answer.stderr
+    shop.published("quick", "again.jpg")
+    assert shop.record("quick/.jobs/again.jpg.json")["recipe"]["steps"] == 3
+    assert not [name for name in shop.files(failed) if name.startswith("again")]
+
+
+def test_service_is_still_up_and_painting_after_all_that(shop: Studio, service: Service) -> None:
+    subprocess.run(["cp", skimage.data.__path__[0] + "/coffee.png", shop.inbox / "quick"], check=True)
+    with Image.open(shop.published("quick", "coffee.png")) as result:
+        assert result.format == "PNG"
+    assert is_alive(service.process.pid)
+    assert json.loads((shop.state / "live.json").read_text())["pid"] == service.process.pid

@@ -1,0 +1,332 @@
+"""A small atelier of its own for each test: folders, presets, and the real command.
+
+Everything runs for real: the installed command, its children, the ledger, the network at a
+size where a step takes milliseconds. Waiting is always for a condition, with a deadline.
+"""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import skimage.data
+import yaml
+from PIL import Image, ImageDraw
+
+from daemon.config import Config, load_config
+from daemon.errors import SurroundingsError
+from daemon.health import Health
+from daemon.intake.loop import IntakeLoop, Pace
+from daemon.job import Job, State
+from daemon.ledger.store import Ledger
+
+Found = TypeVar("Found")
+
+COMMAND = Path(sys.executable).with_name("atelierd")
+ENDLESS_STEPS = 100_000
+PATIENCE_S = 60.0
+SETTINGS: dict[str, Any] = {
+    "inbox": "inbox",
+    "outbox": "outbox",
+    "presets": "presets",
+    "state": "state",
+    "settle_s": 0.2,
+    "settle_give_up_s": 0.5,
+    "sidecar_wait_s": 0.3,
+    "scan_s": 1.0,
+    "devices": "cpu",
+}
+
+
+def wait_for(what: str, look: Callable[[], Found], timeout_s: float = PATIENCE_S) -> Found:
+    """What `look` finds as soon as it is true; fails naming `what` after the deadline."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > deadline_s:
+            raise AssertionError(f"waited {timeout_s:.0f} s in vain for {what}")
+        time.sleep(0.03)
+
+
+def photograph(size_px: tuple[int, int] = (96, 72)) -> Image.Image:
+    """A real photograph of the given width and height."""
+    return Image.fromarray(skimage.data.astronaut()).resize(size_px)
+
+
+def encoded(image: Image.Image, form: str = "JPEG", **options: Any) -> bytes:
+    """The bytes of a picture file."""
+    target = io.BytesIO()
+    image.save(target, format=form, **options)
+    return target.getvalue()
+
+
+def draw_style(target: Path) -> None:
+    """A style image: a few strong strokes."""
+    image = Image.new("RGB", (64, 64), "navy")
+    pen = ImageDraw.Draw(image)
+    for offset in range(0, 128, 12):
+        pen.line([(offset, 0), (offset - 64, 64)], fill="orange", width=4)
+    image.save(target)
+
+
+class Studio:
+    """Folders, a configuration and presets below `root`."""
+
+    def __init__(self, root: Path, **settings: Any) -> None:
+        self.root = root
+        self.config_file = root / "config.yaml"
+        self.inbox, self.outbox = root / "inbox", root / "outbox"
+        self.presets, self.state = root / "presets", root / "state"
+        self.presets.mkdir(parents=True)
+        self.configure(**settings)
+        self.add_preset("quick")
+
+    def configure(self, **settings: Any) -> None:
+        """Writes config.yaml: the usual settings, with some others."""
+        self.config_file.write_text(yaml.safe_dump(SETTINGS | settings))
+
+    @property
+    def config(self) -> Config:
+        return load_config(self.config_file)
+
+    def add_preset(self, name: str, **fields: Any) -> None:
+        """A preset that paints in well under a second, unless `fields` say otherwise."""
+        draw_style(self.presets / f"{name}.png")
+        recipe: dict[str, Any] = {"styles": [{"image": f"{name}.png"}], "size": 64, "steps": 2}
+        (self.presets / f"{name}.yaml").write_text(yaml.safe_dump(recipe | fields))
+
+    def drop(self, path: str | Path, content: bytes | None = None) -> Path:
+        """Puts a whole file into the inbox at once; a photograph unless content is given."""
+        target = self.inbox / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.parent / ".dropping"
+        temporary.write_bytes(encoded(photograph()) if content is None else content)
+        temporary.rename(target)
+        return target
+
+    def run(self, *arguments: str | Path, timeout_s: float = 120.0) -> "subprocess.CompletedProcess[str]":
+        """One command on this configuration, to its end."""
+        return subprocess.run(
+            [COMMAND, "--config", self.config_file, *arguments],
+            capture_output=True, text=True, timeout=timeout_s, cwd=self.root,
+            env=environment(),
+        )  # fmt: skip
+
+    def status(self) -> dict[str, Any]:
+        """What `status --json` says."""
+        answer = self.run("status", "--json")
+        assert answer.returncode == 0, answer.stderr
+        found: dict[str, Any] = json.loads(answer.stdout)
+        return found
+
+    def jobs(self, *states: State) -> list[Job]:
+        """The ledger's jobs in these states, or in any."""
+        if not self.config.ledger_path.exists():
+            return []
+        try:
+            ledger = Ledger(self.config.ledger_path, read_only=True)
+        except SurroundingsError:
+            return []  # being made at this moment
+        try:
+            return [job for state in states or State for job in ledger.jobs_in(state)]
+        except SurroundingsError:
+            return []
+        finally:
+            ledger.close()
+
+    def job_of(self, below: str | Path, *states: State) -> Job | None:
+        """The newest job of a picture, by its path below the preset's folder."""
+        found = [job for job in self.jobs(*states) if job.below == Path(below)]
+        return max(found, key=lambda job: job.queued_at) if found else None
+
+    def record(self, path: str | Path) -> dict[str, Any]:
+        """A record of the outbox."""
+        found: dict[str, Any] = json.loads((self.outbox / path).read_bytes())
+        return found
+
+    def published(self, preset: str, name: str) -> Path:
+        """A result, once it is there."""
+        result = self.outbox / preset / name
+        wait_for(f"the result {result}", result.exists)
+        return result
+
+    def failure(self, preset: str, name: str) -> str:
+        """The reason a picture failed for, once it and the picture are there."""
+        folder = self.outbox / "failed" / preset
+        wait_for(f"{name} in {folder}", (folder / name).exists)
+        return (folder / f"{name}.reason.txt").read_text()
+
+    def files(self, folder: Path) -> set[str]:
+        """Every file below a folder, relative to it."""
+        return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+    @contextlib.contextmanager
+    def service(self, *arguments: str) -> Iterator["Service"]:
+        """A running `atelierd run`, killed at the end if it is still there."""
+        service = Service(self, *arguments)
+        try:
+            yield service
+        finally:
+            service.kill()
+
+    @contextlib.contextmanager
+    def intake(self, *, settle_s: float = 0.1, give_up_s: float = 0.5) -> Iterator[IntakeLoop]:
+        """The service's intake alone: the ledger fills and nothing is painted."""
+        import threading
+
+        self.inbox.mkdir(exist_ok=True)
+        self.state.mkdir(exist_ok=True)
+        Ledger(self.config.ledger_path).close()
+        pace = Pace(settle_s=settle_s, scan_s=0.5, give_up_s=give_up_s)
+        loop = IntakeLoop(self.config, pace, Health(), threading.Event())
+        loop.start()
+        try:
+            yield loop
+        finally:
+            loop.stop()
+            wait_for("the end of the intake", lambda: not loop.alive)
+
+
+class Service:
+    """A real `atelierd run` beside the test."""
+
+    def __init__(self, studio: Studio, *arguments: str) -> None:
+        self.studio = studio
+        self._log = studio.root / f"service-{time.monotonic_ns()}.log"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                [COMMAND, "--config", studio.config_file, "run", *arguments],
+                stdout=log, stderr=log, cwd=studio.root, env=environment(),
+            )  # fmt: skip
+        wait_for("the service to watch", lambda: "watching" in self.log or self.ended)
+        assert not self.ended, self.log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def workers(self) -> list[int]:
+        """The process ids of the children that paint."""
+        return children(self.process.pid, "daemon.worker.child")
+
+    def decoders(self) -> list[int]:
+        """The process ids of the children that decode."""
+        return children(self.process.pid, "daemon.intake.decode")
+
+    def worker(self) -> int:
+        """The process id of the child that paints, once there is one."""
+        return wait_for("a worker", self.workers)[0]
+
+    def live(self) -> dict[str, Any]:
+        """What the service says of itself now."""
+        try:
+            found: dict[str, Any] = json.loads((self.studio.state / "live.json").read_text())
+        except (OSError, ValueError):
+            return {"running": [], "health": {}}
+        return found
+
+    def step(self) -> int:
+        """The step of the job at work, 0 if there is none."""
+        running = self.live()["running"]
+        return running[0]["step"] if running else 0
+
+    def wait_for_step(self) -> None:
+        """Returns when a job is in the middle of its optimisation."""
+        wait_for("a step", lambda: self.step() > 0)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """kill -9, and waits until its children have seen it."""
+        orphans = [*self.workers(), *self.decoders()]
+        self.process.kill()
+        self.process.wait()
+        wait_for("the children to end", lambda: not any(map(is_alive, orphans)))
+
+
+def environment() -> dict[str, str]:
+    """The test's environment without what would change the command; one thread a process."""
+    left_out = ("ATELIERD_CONFIG", "JOURNAL_STREAM", "NOTIFY_SOCKET")
+    kept = {key: value for key, value in os.environ.items() if key not in left_out}
+    return kept | {"OMP_NUM_THREADS": "1"}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(parent: int, module: str) -> list[int]:
+    """The running children of a process that were started as `python -m module`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            named = module.encode() in (entry / "cmdline").read_bytes().split(b"\0")
+            if named and int(fields[1]) == parent:
+                found.append(int(entry.name))
+    return found
+
+
+def peak_memory_bytes(pid: int) -> int:
+    """The most memory a process ever had."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+@contextlib.contextmanager
+def stopped_process(pid: int) -> Iterator[None]:
+    """A process that does not move, by SIGSTOP."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, options: str) -> Iterator[None]:
+    """A tmpfs on `folder`, where the tests may mount."""
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def may_mount() -> bool:
+    """Whether this user may mount here (root outside of a locked container)."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["mount", "-t", "tmpfs", "tmpfs", folder]
+        try:
+            done = subprocess.run(command, capture_output=True)
+        except FileNotFoundError:
+            return False
+        if done.returncode == 0:
+            subprocess.run(["umount", folder], check=True)
+        return done.returncode == 0

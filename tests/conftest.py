@@ -1,0 +1,27 @@
+"""Photographs for every test; what else a test needs is made beside it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import skimage.data
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def photograph() -> Image.Image:
+    """A real photograph, 512x512 px, RGB."""
+    return Image.fromarray(skimage.data.astronaut())
+
+
+@pytest.fixture
+def photo_file(photograph: Image.Image, tmp_path: Path) -> Callable[..., Path]:
+    """Makes a file of the photograph, below the test's folder unless the path is absolute."""
+
+    def make(path: str | Path = "photo.jpg", size_px: int = 64) -> Path:
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        photograph.resize((size_px, size_px)).save(target)
+        return target
+
+    return make

@@ -1,0 +1,66 @@
+"""The real network, loaded once; small pictures of real photographs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from PIL import Image
+from torch import Tensor
+
+from daemon.engine.kernels import Kernels, load_kernels
+from daemon.engine.network import Network
+from daemon.engine.stylize import Engine, Style
+
+CPU = torch.device("cpu")
+STARRY = Path(__file__).parents[2] / "presets" / "starry.jpg"
+
+Pixels = Callable[..., Tensor]
+
+
+@pytest.fixture(scope="session")
+def kernels() -> Kernels:
+    return load_kernels("classic", Path("unused"))
+
+
+@pytest.fixture(scope="session")
+def network(kernels: Kernels) -> Network:
+    return Network(kernels, CPU, torch.float32)
+
+
+@pytest.fixture(scope="session")
+def network64(kernels: Kernels) -> Network:
+    return Network(kernels, CPU, torch.float64)
+
+
+@pytest.fixture
+def engine(shared_engine: Engine) -> Engine:
+    """A warm engine that remembers no style."""
+    shared_engine._grams.clear()
+    return shared_engine
+
+
+@pytest.fixture(scope="session")
+def shared_engine() -> Engine:
+    return Engine("cpu", "classic", Path("unused"))
+
+
+@pytest.fixture(scope="session")
+def starry() -> Style:
+    return Style(Image.open(STARRY).convert("RGB"), 1.0, "starry")
+
+
+@pytest.fixture(scope="session")
+def pixels() -> Pixels:
+    """Makes a photograph as (1, 3, H, W) in 0..1: `astronaut` or `coffee`."""
+
+    def make(
+        height: int, width: int, *, of: str = "astronaut", dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        photo = Image.fromarray(getattr(skimage.data, of)())
+        values = np.array(photo.resize((width, height), Image.Resampling.LANCZOS))
+        return torch.from_numpy(values).to(dtype).div(255).permute(2, 0, 1)[None].contiguous()
+
+    return make

@@ -1,0 +1,94 @@
+"""The losses against numbers worked out by hand, and against autograd."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from daemon.engine import losses
+from daemon.engine.network import Network
+
+
+def features(*channels: list[list[float]]) -> Tensor:
+    """(1, C, H, W) float64 from nested lists, so that hand-worked numbers come out exactly."""
+    return torch.tensor([channels], dtype=torch.float64)
+
+
+def test_gram_matrix_is_the_mean_product_of_channels() -> None:
+    gram = losses.gram_matrix(features([[1, 2]], [[3, 4]]))
+    # (1*1 + 2*2)/2, (1*3 + 2*4)/2, (3*3 + 4*4)/2
+    assert gram.tolist() == [[2.5, 5.5], [5.5, 12.5]]
+
+
+def test_gram_matrix_does_not_grow_with_the_picture() -> None:
+    small = torch.rand(1, 4, 6, 5, dtype=torch.float64)
+    tiled = small.repeat(1, 1, 3, 2)
+    torch.testing.assert_close(losses.gram_matrix(tiled), losses.gram_matrix(small))
+
+
+def test_gram_matrix_is_float32_where_float16_would_overflow() -> None:
+    loud = torch.full((1, 2, 8, 8), 300.0, dtype=torch.float16)  # 300^2 > 65504
+    gram = losses.gram_matrix(loud)
+    assert gram.dtype == torch.float32
+    assert gram.tolist() == [[90_000.0, 90_000.0], [90_000.0, 90_000.0]]
+
+
+def test_gram_matrix_of_a_real_layer_is_unchanged_when_positions_are_shuffled(
+    network: Network, pixels
+) -> None:
+    ((_, layer),) = network.features(pixels(64, 64), ["relu3_1"], "max")
+    order = torch.randperm(layer.shape[2] * layer.shape[3], generator=torch.manual_seed(1))
+    shuffled = layer.flatten(2)[:, :, order].view(layer.shape)
+    assert not torch.equal(shuffled, layer)
+    # The same products in another order: float32 sums of 256 terms agree to about 1e-6.
+    torch.testing.assert_close(
+        losses.gram_matrix(shuffled), losses.gram_matrix(layer), rtol=1e-5, atol=1e-2
+    )
+    assert losses.content_loss(shuffled, layer) > 0.1 * losses.mean_square(layer)
+
+
+def test_content_loss_is_the_mean_squared_difference() -> None:
+    loss = losses.content_loss(features([[1, 2], [3, 4]]), features([[0, 2], [5, 1]]))
+    assert loss.item() == (1 + 0 + 4 + 9) / 4
+
+
+def test_style_loss_is_the_mean_squared_difference_of_gram_matrices() -> None:
+    gram = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    target = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    assert losses.style_loss(gram, target).item() == (0 + 4 + 4 + 16) / 4
+
+
+def test_total_variation_is_the_mean_squared_step_down_and_across() -> None:
+    picture = features([[0, 1], [3, 6]])
+    # down: 3, 5; across: 1, 3
+    assert losses.total_variation(picture).item() == (9 + 25 + 1 + 9) / 4
+
+
+def test_total_variation_of_a_flat_picture_is_nothing() -> None:
+    flat = torch.full((1, 3, 5, 7), 0.3)
+    assert losses.total_variation(flat) == 0
+    assert not losses.total_variation_gradient(flat).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 5, 8), (2, 3, 2, 2), (1, 1, 1, 4)])
+def test_total_variation_gradient_equals_autograd(shape: tuple[int, ...]) -> None:
+    picture = torch.rand(shape, dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(losses.total_variation(picture), picture)
+    # Both in float64: only the order of sums differs.
+    torch.testing.assert_close(
+        losses.total_variation_gradient(picture.detach()), expected, rtol=1e-12, atol=1e-15
+    )
+
+
+def test_gradients_are_added_to_what_is_there_already() -> None:
+    layer, target = torch.rand(2, 1, 3, 4, 4, dtype=torch.float64)
+    layer.requires_grad_()
+    loss = 2.0 * losses.content_loss(layer, target)
+    loss = loss + 3.0 * losses.style_loss(losses.gram_matrix(layer), losses.gram_matrix(target))
+    (expected,) = torch.autograd.grad(loss, layer)
+
+    running = torch.ones_like(layer, memory_format=torch.channels_last)
+    known = layer.detach().contiguous(memory_format=torch.channels_last)
+    difference = losses.gram_matrix(known) - losses.gram_matrix(target)
+    losses.add_content_gradient(known, running, target, 2.0)
+    losses.add_style_gradient(known, running, difference, 3.0)
+    torch.testing.assert_close(running, 1.0 + expected, rtol=1e-12, atol=1e-14)

@@ -1,0 +1,272 @@
+"""The steps, on small objectives whose minimum is known."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from daemon.engine.errors import Stopped
+from daemon.engine.objective import Evaluation
+from daemon.engine.optimise import (
+    ADAM_RATE,
+    FIRST_STEP_RMS,
+    LONGEST_STEP_RMS,
+    MAX_RESTARTS,
+    Adam,
+    FourierPreconditioner,
+    Lbfgs,
+    Minimum,
+    Step,
+    make_optimiser,
+    minimise,
+)
+
+CPU = torch.device("cpu")
+SHAPE = torch.Size((1, 3, 8, 8))
+Evaluate = Callable[[Tensor], Evaluation]
+
+
+def make_evaluation(total: Tensor | float, gradient: Tensor) -> Evaluation:
+    value = torch.as_tensor(total, dtype=torch.float32)
+    return Evaluation(value, value, torch.zeros(()), gradient)
+
+
+def bowl(valley: Tensor, steepness: Tensor | float = 1.0) -> Evaluate:
+    """steepness * (x - valley)^2, summed."""
+
+    def evaluate(picture: Tensor) -> Evaluation:
+        away = picture - valley
+        return make_evaluation((steepness * away**2).sum(), 2.0 * steepness * away)
+
+    return evaluate
+
+
+def spoiled(evaluate: Evaluate, totals: dict[int, float]) -> Evaluate:
+    """The same objective, but with another loss at some calls (counted from 1)."""
+    calls = iter(range(1, 10_000))
+
+    def wrong(picture: Tensor) -> Evaluation:
+        found, call = evaluate(picture), next(calls)
+        return make_evaluation(totals.get(call, found.total.item()), found.gradient)
+
+    return wrong
+
+
+def run(
+    evaluate: Evaluate, optimiser: str = "lbfgs", *, steps: int = 40, history: int = 20
+) -> Minimum:
+    return minimise(
+        evaluate, torch.zeros(SHAPE), make_optimiser(optimiser, SHAPE, CPU, history),
+        steps=steps, on_step=lambda _: None, should_stop=lambda: False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def valley() -> Tensor:
+    return torch.rand(SHAPE, generator=torch.manual_seed(0))
+
+
+@pytest.fixture
+def lbfgs() -> Lbfgs:
+    return Lbfgs(SHAPE, CPU, 3)
+
+
+def random_gradient(seed: int) -> Tensor:
+    return 0.01 * torch.randn(SHAPE, generator=torch.manual_seed(seed))
+
+
+def test_lbfgs_reaches_the_minimum_of_a_quadratic(valley: Tensor) -> None:
+    found = run(bowl(valley))
+    # Float32: the loss there is a sum of 192 squared roundings, far below 1e-6 of the first.
+    assert found.best.total < 1e-6 * found.first.total
+    torch.testing.assert_close(found.picture, valley, rtol=0, atol=1e-3)
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("history", [2, 5])
+def test_lbfgs_goes_on_beyond_its_history(valley: Tensor, history: int) -> None:
+    steepness = torch.linspace(0.5, 20.0, SHAPE.numel()).view(SHAPE)
+    found = run(bowl(valley, steepness), steps=120, history=history)
+    assert found.best.total < 1e-4 * found.first.total
+
+
+def test_first_lbfgs_step_has_a_known_length(lbfgs: Lbfgs) -> None:
+    picture = torch.zeros(SHAPE)
+    lbfgs.advance(picture, 1e6 * random_gradient(1))
+    assert picture.square().mean().sqrt().item() == pytest.approx(FIRST_STEP_RMS, rel=1e-5)
+
+
+def test_no_lbfgs_step_is_longer_than_the_limit(lbfgs: Lbfgs) -> None:
+    picture = torch.zeros(SHAPE)
+    lbfgs.advance(picture, torch.ones(SHAPE))
+    before = picture.clone()
+    lbfgs.advance(picture, 0.999 * torch.ones(SHAPE))  # hardly any curvature: a huge step
+    moved = (picture - before).square().mean().sqrt().item()
+    assert moved == pytest.approx(LONGEST_STEP_RMS, rel=1e-5)
+
+
+def turn_back(lbfgs: Lbfgs, picture: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """The move for `gradient`, and the next one when the slope has just changed its sign."""
+    before = picture.clone()
+    lbfgs.advance(picture, gradient)
+    middle = picture.clone()
+    lbfgs.advance(picture, -gradient)
+    return middle - before, picture - middle
+
+
+@pytest.mark.parametrize("steps", [0, 2, 3, 7])
+def test_slope_that_turned_round_sends_lbfgs_half_way_back(lbfgs: Lbfgs, steps: int) -> None:
+    # The secant equation, H (g' - g) = s, with g' = -g: the minimum lies in the middle.
+    picture = torch.zeros(SHAPE)
+    for number in range(steps):
+        lbfgs.advance(picture, random_gradient(number) + 0.2 * picture)
+    move, back = turn_back(lbfgs, picture, random_gradient(99))
+    torch.testing.assert_close(back, -0.5 * move, rtol=1e-3, atol=1e-5)  # float32
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 5, 8])
+def test_curvature_of_the_wrong_sign_is_not_learnt(lbfgs: Lbfgs, steps: int) -> None:
+    picture = torch.zeros(SHAPE)
+    for number in range(steps):
+        lbfgs.advance(picture, random_gradient(number) + 0.2 * picture)
+    before = picture.clone()
+    gradient = random_gradient(50)
+    lbfgs.advance(picture, gradient)
+    lbfgs.advance(picture, gradient - (picture - before))  # curvature -1 along the move
+    move, back = turn_back(lbfgs, picture, random_gradient(99))
+    assert (move * random_gradient(99)).sum() < 0  # still downhill
+    torch.testing.assert_close(back, -0.5 * move, rtol=1e-3, atol=1e-5)
+
+
+def test_restarted_lbfgs_forgets_and_takes_shorter_steps(lbfgs: Lbfgs) -> None:
+    picture = torch.zeros(SHAPE)
+    for number in range(3):
+        lbfgs.advance(picture, random_gradient(number))
+    lbfgs.restart(0.5)
+    fresh, mine = torch.zeros(SHAPE), torch.zeros(SHAPE)
+    Lbfgs(SHAPE, CPU, 3).advance(fresh, random_gradient(9))
+    lbfgs.advance(mine, random_gradient(9))
+    torch.testing.assert_close(mine, 0.5 * fresh)
+
+
+def test_preconditioner_strengthens_coarse_structure_and_keeps_the_finest() -> None:
+    height, width = 16, 24
+    preconditioner = FourierPreconditioner(height, width, CPU)
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    finest = (1.0 - 2.0 * ((rows + columns) % 2)).float().expand(3, -1, -1).reshape(-1)
+    torch.testing.assert_close(preconditioner.apply(finest), finest, rtol=0, atol=1e-5)
+    flat = torch.ones(3 * height * width)
+    # f = 0 against the checkerboard's f = sqrt(1/2): (sqrt(1/2) + 1/64) / (1/64)
+    gain = (math.sqrt(0.5) + 1 / 64) * 64
+    torch.testing.assert_close(preconditioner.apply(flat), gain * flat, rtol=1e-5, atol=0)
+
+
+def test_preconditioner_is_symmetric_and_positive() -> None:
+    preconditioner = FourierPreconditioner(7, 9, CPU)
+    one, other = torch.randn(2, 3 * 7 * 9, generator=torch.manual_seed(0))
+    # L-BFGS needs an inner product: float32 sums of 189 terms agree to about 1e-5.
+    left, right = one.dot(preconditioner.apply(other)), preconditioner.apply(one).dot(other)
+    assert left.item() == pytest.approx(right.item(), rel=1e-4)
+    assert one.dot(preconditioner.apply(one)) > 0
+
+
+def test_adam_lowers_the_loss_and_stays_between_0_and_1() -> None:
+    outside = torch.full(SHAPE, 1.5)
+    found = run(bowl(outside), "adam", steps=100)
+    assert found.best.total == pytest.approx(0.25 * SHAPE.numel())  # at 1, not at 1.5
+    assert torch.equal(found.picture, torch.ones(SHAPE))
+
+
+def test_first_adam_step_is_as_long_as_its_rate() -> None:
+    picture = torch.full(SHAPE, 0.5)
+    Adam(SHAPE, CPU).advance(picture, random_gradient(0).sign())
+    torch.testing.assert_close((picture - 0.5).abs(), torch.full(SHAPE, ADAM_RATE))
+
+
+def test_restarted_adam_takes_shorter_steps() -> None:
+    adam = Adam(SHAPE, CPU)
+    adam.advance(torch.full(SHAPE, 0.5), random_gradient(0))
+    adam.restart(0.5)
+    picture = torch.full(SHAPE, 0.5)
+    adam.advance(picture, random_gradient(1).sign())
+    torch.testing.assert_close((picture - 0.5).abs(), torch.full(SHAPE, ADAM_RATE / 2))
+
+
+def test_start_is_left_as_it_is(valley: Tensor) -> None:
+    start = torch.zeros(SHAPE)
+    minimise(
+        bowl(valley), start, make_optimiser("lbfgs", SHAPE, CPU, 5),
+        steps=3, on_step=lambda _: None, should_stop=lambda: False,
+    )  # fmt: skip
+    assert not start.any()
+
+
+def test_every_step_is_told_with_the_losses_where_it_began(valley: Tensor) -> None:
+    told: list[Step] = []
+    found = minimise(
+        bowl(valley), torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 5),
+        steps=4, on_step=told.append, should_stop=lambda: False,
+    )  # fmt: skip
+    assert [step.number for step in told] == [1, 2, 3, 4]
+    assert told[0].total == pytest.approx(valley.square().sum().item(), rel=1e-5)
+    assert found.first is told[0] and found.last is told[-1]
+    assert all(step.seconds >= 0 for step in told)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_loss_that_is_not_finite_goes_back_to_the_best_picture(valley: Tensor, bad: float) -> None:
+    found = run(spoiled(bowl(valley), {4: bad}))
+    (warning,) = found.warnings
+    assert "at step 4" in warning and "went back to the best" in warning
+    assert found.best.total < 1e-6 * found.first.total
+
+
+def test_exploding_loss_goes_back_to_the_best_picture(valley: Tensor) -> None:
+    start = valley.square().sum().item()
+    found = run(spoiled(bowl(valley), {2: 11 * start}))
+    assert len(found.warnings) == 1
+    assert found.best.total < 1e-6 * found.first.total
+
+
+def test_loss_that_rises_a_little_is_no_explosion(valley: Tensor) -> None:
+    start = valley.square().sum().item()
+    assert run(spoiled(bowl(valley), {2: 9 * start})).warnings == ()
+
+
+def test_loss_that_is_never_finite_ends_with_the_start_and_says_so(valley: Tensor) -> None:
+    always = dict.fromkeys(range(1, 100), math.nan)
+    found = run(spoiled(bowl(valley), always), steps=50)
+    assert not found.picture.any()
+    assert found.last.number == MAX_RESTARTS + 1
+    assert "gave up after step 6 of 50" in found.warnings[-1]
+
+
+def test_start_whose_loss_was_not_finite_once_does_not_spoil_the_run(valley: Tensor) -> None:
+    found = run(spoiled(bowl(valley), {1: math.nan}))
+    assert len(found.warnings) == 1
+    assert found.best.total < 1e-6 * valley.square().sum().item()
+
+
+def test_picture_returned_is_the_best_and_not_the_last(valley: Tensor) -> None:
+    seen: list[Tensor] = []
+
+    def remember(picture: Tensor) -> Evaluation:
+        seen.append(picture.clone())
+        return bowl(valley)(picture)
+
+    found = run(spoiled(remember, {3: 0.5, 4: 1.0, 5: 2.0}), steps=5)
+    assert found.best.number == 3 and found.last.number == 5
+    assert torch.equal(found.picture, seen[2])
+    assert not torch.equal(found.picture, seen[4])
+
+
+def test_stopping_is_asked_before_every_step(valley: Tensor) -> None:
+    told: list[Step] = []
+    with pytest.raises(Stopped):
+        minimise(
+            bowl(valley), torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 5),
+            steps=10, on_step=told.append, should_stop=lambda: len(told) == 3,
+        )  # fmt: skip
+    assert len(told) == 3

@@ -1,0 +1,79 @@
+"""Recipes: defaults, what is refused, and that none of it needs torch."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from daemon.engine.recipe import LAYERS, Recipe, deepest_layer
+
+
+def test_defaults_are_those_of_the_documented_recipe() -> None:
+    assert Recipe().model_dump() == {
+        "content_layers": {"relu4_2": 1.0},
+        "style_layers": {
+            "relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0,
+        },
+        "pooling": "max", "alpha": 1.0, "beta": 20.0, "normalise": "relative", "tv": 0.0,
+        "size": 512, "style_scale": 1.0, "init": "content", "optimizer": "lbfgs", "steps": 200,
+        "seed": 0,
+    }  # fmt: skip
+
+
+def test_layers_run_from_conv1_1_to_relu5_4() -> None:
+    assert len(LAYERS) == 2 * 16
+    assert LAYERS[:4] == ("conv1_1", "relu1_1", "conv1_2", "relu1_2")
+    assert LAYERS[-1] == "relu5_4"
+
+
+def test_recipe_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Recipe().beta = 5.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"content_layers": {}},
+        {"content_layers": {"relu6_1": 1.0}},
+        {"style_layers": {"pool1": 1.0}},
+        {"style_layers": {"relu1_1": 0.0}},
+        {"style_layers": {"relu1_1": float("inf")}},
+        {"pooling": "median"},
+        {"alpha": -1.0},
+        {"beta": float("nan")},
+        {"size": 63},
+        {"size": "huge"},
+        {"size": 512.5},
+        {"steps": 0},
+        {"seed": -1},
+        {"seed": 2**63},
+        {"style_scale": 0.0},
+        {"optimizer": "sgd"},
+        {"normalise": True},
+        {"colour": "keep"},
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_painted_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Recipe(**wrong)  # type: ignore[arg-type]
+
+
+def test_unknown_layers_are_all_named() -> None:
+    with pytest.raises(ValidationError, match="no layer relu9_1, pool3; use convB_I or reluB_I"):
+        Recipe(style_layers={"relu9_1": 1.0, "relu1_1": 1.0, "pool3": 1.0})
+
+
+def test_deepest_layer_is_found_among_content_and_style() -> None:
+    assert deepest_layer(Recipe()) == "relu5_1"
+    assert deepest_layer(Recipe(style_layers={"relu1_1": 1.0})) == "relu4_2"
+    both = Recipe(content_layers={"conv5_4": 1.0}, style_layers={"relu5_4": 1.0})
+    assert deepest_layer(both) == "relu5_4"
+
+
+@pytest.mark.parametrize("module", ["recipe", "picture", "weights", "errors"])
+def test_module_never_loads_torch(module: str) -> None:
+    script = f"import sys, daemon.engine.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,275 @@
+"""The way in: whole stylisations of small pictures."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from daemon.engine import objective
+from daemon.engine.errors import DeviceError, OutOfMemoryError, PictureError, Stopped
+from daemon.engine.objective import gram_targets
+from daemon.engine.optimise import Step
+from daemon.engine.recipe import Recipe
+from daemon.engine.schedule import Pass
+from daemon.engine.stylize import (
+    Engine,
+    Painting,
+    Progress,
+    Style,
+    enlarge,
+    to_image,
+    translated,
+    usable_device,
+)
+
+Paint = Callable[..., Painting]
+
+
+@pytest.fixture
+def paint(engine: Engine, photograph: Image.Image, starry: Style) -> Paint:
+    """Paints the photograph after Starry with a few quick settings."""
+
+    def run(**settings: object) -> Painting:
+        recipe = Recipe(**({"size": 64, "steps": 3} | settings))
+        return engine.stylize(photograph, [starry], recipe)
+
+    return run
+
+
+@pytest.fixture
+def gram_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes of the style images whose Gram matrices were computed."""
+    shapes: list[tuple[int, ...]] = []
+
+    def counted(network, style, recipe):
+        shapes.append(tuple(style.shape))
+        return gram_targets(network, style, recipe)
+
+    monkeypatch.setattr(objective, "gram_targets", counted)
+    return shapes
+
+
+def values(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(int)
+
+
+def test_style_loss_falls_thirtyfold_in_100_steps(paint: Paint) -> None:
+    painting = paint(size=128, steps=100)
+    (report,) = painting.passes
+    assert report.first.content == 0  # it starts from the content
+    assert report.last.style < report.first.style / 30
+    assert painting.warnings == ()
+
+
+def test_more_beta_means_less_style_loss_and_more_content_loss(paint: Paint) -> None:
+    ends = [paint(beta=beta, steps=40).passes[0].last for beta in (2.0, 20.0, 200.0)]
+    content, style = [end.content for end in ends], [end.style for end in ends]
+    assert content == sorted(content) and content[0] < 0.7 * content[-1]
+    assert style == sorted(style, reverse=True) and style[-1] < 0.7 * style[0]
+
+
+def test_total_variation_makes_the_picture_smoother(paint: Paint) -> None:
+    def roughness(painting: Painting) -> float:
+        return float(np.abs(np.diff(values(painting.image), axis=1)).mean())
+
+    assert roughness(paint(tv=200.0, steps=20)) < 0.9 * roughness(paint(steps=20))
+
+
+def test_init_content_starts_from_the_picture(paint: Paint, photograph: Image.Image) -> None:
+    # One step is one evaluation, at the start, so that the best picture is the start itself.
+    start = paint(steps=1).image
+    assert start.size == (64, 64)
+    small = photograph.resize((64, 64), Image.Resampling.LANCZOS)
+    assert np.array_equal(values(start), values(small))
+
+
+def test_init_style_starts_from_the_style_image(paint: Paint, starry: Style) -> None:
+    start = values(paint(init="style", steps=1).image)
+    width, height = starry.image.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    middle = starry.image.crop((left, top, left + side, top + side)).resize((64, 64))
+    # Two good filters of the same square: a few grey levels apart on average, noise is 80 apart.
+    assert np.abs(start - values(middle)).mean() < 8
+
+
+def test_init_noise_starts_from_uniform_noise(paint: Paint) -> None:
+    start = values(paint(init="noise", steps=1).image)
+    # Mean and deviation of 12288 uniform values in 0..255: 127.5 and 73.6, give or take one.
+    assert start.mean() == pytest.approx(127.5, abs=3)
+    assert start.std() == pytest.approx(255 / 12**0.5, abs=3)
+    assert abs(np.corrcoef(start[:, 1:].ravel(), start[:, :-1].ravel())[0, 1]) < 0.05
+
+
+def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(paint: Paint) -> None:
+    first, again, other = (
+        paint(init="noise", seed=seed, steps=4).image.tobytes() for seed in (7, 7, 8)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_adam_lowers_the_loss(paint: Paint) -> None:
+    (report,) = paint(optimizer="adam", steps=20).passes
+    assert report.last.total < 0.5 * report.first.total
+
+
+@pytest.mark.parametrize("settings", [
+    {"pooling": "average"},
+    {"normalise": "raw", "beta": 1e-6, "content_layers": {"relu4_2": 1e-3}},
+    {"content_layers": {"conv4_2": 1.0}, "style_layers": {"conv1_1": 1.0, "conv5_4": 1.0}},
+], ids=["average pooling", "raw", "the tutorial's layers"])  # fmt: skip
+def test_every_kind_of_recipe_lowers_the_loss(paint: Paint, settings: dict[str, object]) -> None:
+    (report,) = paint(steps=20, **settings).passes
+    assert report.last.total < 0.5 * report.first.total
+
+
+def test_coarse_to_fine_tells_every_step_of_every_pass(
+    engine: Engine, photograph: Image.Image, starry: Style
+) -> None:
+    told: list[Progress] = []
+    wide = photograph.resize((400, 100))
+    painting = engine.stylize(
+        wide, [starry], Recipe(size=400, steps=4), on_progress=told.append
+    )
+    passes = (Pass(256, 64, 4), Pass(400, 100, 2))
+    assert [(one.pass_number, one.step.number) for one in told] == [
+        (1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2),
+    ]  # fmt: skip
+    for one in told:
+        assert one.passes == passes
+        assert isinstance(one.step, Step)
+        assert 0 < one.step.total < 1e3 and one.step.seconds > 0
+        weighted = one.step.content + 20 * one.step.style
+        assert one.step.total == pytest.approx(weighted, rel=1e-5)
+    assert [report.size for report in painting.passes] == list(passes)
+    assert [(report.first, report.last) for report in painting.passes] == [
+        (told[0].step, told[3].step), (told[4].step, told[5].step),
+    ]  # fmt: skip
+    assert painting.image.size == (400, 100) and painting.image.mode == "RGB"
+
+
+def test_later_pass_starts_from_the_result_of_the_one_before(
+    engine: Engine, photograph: Image.Image, starry: Style
+) -> None:
+    wide = photograph.resize((400, 50))
+    painting = engine.stylize(wide, [starry], Recipe(size=400, steps=12))
+    first, second = painting.passes
+    # Had it started from the content again, its content loss would begin at nothing.
+    assert second.first.content > 0.5 * first.last.content
+    assert second.first.style < 0.5 * first.first.style
+
+
+def test_painting_keeps_the_pictures_orientation(engine: Engine, starry: Style) -> None:
+    tall = Image.new("RGB", (60, 120), "white")
+    tall.paste("black", (0, 0, 60, 60))
+    painting = engine.stylize(tall, [starry], Recipe(size=64, steps=2, beta=1e-3))
+    assert painting.image.size == (32, 64)
+    grey = values(painting.image).mean(axis=(1, 2))
+    assert grey[:28].max() < 60 and grey[36:].min() > 195
+
+
+def test_warm_engine_computes_gram_matrices_of_a_style_once(
+    paint: Paint, gram_calls: list[tuple[int, ...]]
+) -> None:
+    paint(steps=1)
+    paint(steps=1, beta=3.0, alpha=0.5, seed=4)
+    assert gram_calls == [(1, 3, 50, 64)]
+
+
+@pytest.mark.parametrize("settings", [
+    {"size": 96}, {"style_scale": 2.0}, {"pooling": "average"}, {"style_layers": {"relu1_1": 1.0}},
+], ids=repr)  # fmt: skip
+def test_what_changes_a_styles_gram_matrices_makes_them_new(
+    paint: Paint, gram_calls: list[tuple[int, ...]], settings: dict[str, object]
+) -> None:
+    paint(steps=1)
+    paint(steps=1, **settings)
+    assert len(gram_calls) == 2
+
+
+def test_another_style_is_never_taken_for_a_known_one(
+    engine: Engine, photograph: Image.Image, starry: Style, gram_calls: list[tuple[int, ...]]
+) -> None:
+    other = Style(photograph, 1.0, "another hash")
+    recipe = Recipe(size=64, steps=1)
+    losses = [
+        engine.stylize(photograph, [style], recipe).passes[0].first.style
+        for style in (starry, other, starry)
+    ]
+    assert len(gram_calls) == 2
+    assert losses[0] == losses[2] and losses[1] < 0.01 * losses[0]
+
+
+def test_style_scale_is_the_style_images_size_relative_to_the_picture(
+    paint: Paint, gram_calls: list[tuple[int, ...]]
+) -> None:
+    paint(steps=1, style_scale=1.5)
+    assert gram_calls == [(1, 3, 76, 96)]  # 1.5 * 64 on its longest side
+
+
+def test_several_styles_are_mixed_by_weight(
+    engine: Engine, photograph: Image.Image, starry: Style
+) -> None:
+    coffee = Style(photograph.transpose(Image.Transpose.ROTATE_90).convert("L").convert("RGB"),
+                   1.0, "grey")  # fmt: skip
+    recipe = Recipe(size=64, steps=15)
+
+    def style_loss_to_starry(*styles: Style) -> float:
+        painted = engine.stylize(photograph, styles, recipe).image
+        return engine.stylize(painted, [starry], recipe.model_copy(update={"steps": 1})).passes[
+            0
+        ].first.style
+
+    mostly = style_loss_to_starry(Style(starry.image, 3.0, starry.sha256), coffee)
+    hardly = style_loss_to_starry(Style(starry.image, 0.2, starry.sha256), coffee)
+    assert style_loss_to_starry(starry) < mostly < hardly
+
+
+def test_stopping_ends_the_painting_between_steps(
+    engine: Engine, photograph: Image.Image, starry: Style
+) -> None:
+    told: list[Progress] = []
+    with pytest.raises(Stopped):
+        engine.stylize(
+            photograph, [starry], Recipe(size=64, steps=50),
+            on_progress=told.append, should_stop=lambda: len(told) >= 2,
+        )  # fmt: skip
+    assert len(told) == 2
+
+
+def test_picture_too_narrow_is_refused(engine: Engine, starry: Style) -> None:
+    with pytest.raises(PictureError, match="1000x20"):
+        engine.stylize(Image.new("RGB", (1000, 20)), [starry], Recipe(size=64))
+
+
+def test_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(DeviceError, match=r"cuda:63 is not there"):
+        usable_device("cuda:63")
+    with pytest.raises(DeviceError, match=r"'abacus'"):
+        usable_device("abacus")
+
+
+def test_memory_error_of_torch_is_told_in_the_engines_words() -> None:
+    size = Pass(4000, 3000, 10)
+    for error in (
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes\nmore"),
+    ):
+        told = translated(error, size)
+        assert isinstance(told, OutOfMemoryError) and "4000x3000 px" in str(told)
+    other = RuntimeError("shapes cannot be multiplied")
+    assert translated(other, size) is other
+
+
+def test_picture_out_of_range_is_clipped_and_rounded() -> None:
+    picture = torch.tensor([-0.5, 0.0, 0.5, 0.999, 1.7]).view(1, 1, 1, 5).expand(1, 3, 1, 5)
+    assert values(to_image(picture))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+
+
+def test_enlarging_keeps_a_flat_picture_flat() -> None:
+    grown = enlarge(torch.full((1, 3, 5, 4), 0.25), Pass(9, 11, 1))
+    assert grown.shape == (1, 3, 11, 9)
+    torch.testing.assert_close(grown, torch.full_like(grown, 0.25))
