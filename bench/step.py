@@ -5,6 +5,7 @@ ratios hold on a noisy machine.
 """
 
 import argparse
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -17,12 +18,13 @@ from torch import Tensor
 from torchvision.models import vgg
 
 from daemon.engine import memory
-from daemon.engine.kernels import Kernels, load_kernels
-from daemon.engine.network import Convolution, Network
+from daemon.engine.kernels import CONVOLUTIONS, Kernels, load_kernels
+from daemon.engine.lbfgs import Lbfgs
+from daemon.engine.network import Filter, Network
 from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
-from daemon.engine.optimise import Lbfgs
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import fit
+from daemon.engine.trial import PLAIN, Arithmetic, choose_arithmetic
 
 ROOT = Path(__file__).parent.parent
 RUNS = 5
@@ -43,31 +45,22 @@ def photograph(name: str, width_px: int, height_px: int) -> Tensor:
     """A picture of the repository, (1, 3, H, W) in 0..1."""
     image = Image.open(ROOT / name).convert("RGB").resize((width_px, height_px))
     values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
-    return values.view(height_px, width_px, 3).permute(2, 0, 1)[None].float() / 255.0
+    return values.view(height_px, width_px, 3).permute(2, 0, 1)[None].float().contiguous() / 255.0
 
 
-def floor_s(network: Network, width_px: int, height_px: int) -> float:
+def floor_s(kernels: Kernels, way: Arithmetic, width_px: int, height_px: int) -> float:
     """The convolutions of a step alone, one layer at a time: forward, and input gradient."""
     total = 0.0
-    height, width = height_px, width_px
-    for op in network.ops:
-        if op.name.startswith("pool"):
-            height, width = height // 2, width // 2
-        if not isinstance(op, Convolution):
-            continue
-        x = layer_input(op.kernel.shape[1], height, width, network)
-        gradient = layer_input(op.kernel.shape[0], height, width, network)
-        total += median_s(lambda op=op, x=x: F.conv2d(x, op.kernel, op.bias, padding=1))
-        total += median_s(lambda op=op, g=gradient: F.conv2d(g, op.adjoint, padding=1))
-        if op.name == "conv5_1":
-            break
+    for name in CONVOLUTIONS[: CONVOLUTIONS.index("conv5_1") + 1]:
+        scale = 2 ** (int(name[4]) - 1)
+        kernel = kernels.kernels[name].to(way.dtype)
+        for one in (kernel, kernel.flip(2, 3).transpose(0, 1)):
+            shape = (1, one.shape[1], height_px // scale, width_px // scale)
+            features = torch.randn(shape, dtype=way.dtype)
+            features = features.contiguous(memory_format=torch.channels_last)
+            work = functools.partial(Filter(one, None, way.method).apply, features)
+            total += median_s(work)
     return total
-
-
-def layer_input(channels: int, height: int, width: int, network: Network) -> Tensor:
-    """Random features, (1, C, H, W) channels-last."""
-    shape = torch.randn(1, channels, height, width, dtype=network.dtype)
-    return shape.contiguous(memory_format=torch.channels_last)
 
 
 def plain_step(kernels: Kernels, recipe: Recipe, targets: Targets, picture: Tensor) -> Tensor:
@@ -105,7 +98,9 @@ def main() -> None:
     longest = parser.parse_args().longest_px
     width, height = fit(4, 3, longest)
     kernels = load_kernels("classic", ROOT)
-    network = Network(kernels, torch.device("cpu"), torch.float32)
+    cpu = torch.device("cpu")
+    way = choose_arithmetic(cpu, "auto", ROOT / "state" / "engine")
+    network = Network(kernels, cpu, way.dtype, way.method)
     recipe = Recipe()
     picture = photograph("docs/images/rocket.jpg", width, height)
     style = photograph("presets/starry.jpg", width, height)
@@ -122,11 +117,15 @@ def main() -> None:
     memory.reset_peak(network.device)
     step_s = median_s(step)
     above = memory.peak_bytes(network.device) - idle
-    floor = floor_s(network, width, height)
+    floor = floor_s(kernels, way, width, height)
+    direct = floor_s(kernels, PLAIN, width, height)
     plain_s = median_s(lambda: plain_step(kernels, recipe, targets, picture))
-    print(f"{width}x{height} px, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(
+        f"{width}x{height} px, torch {torch.__version__}, {torch.get_num_threads()} threads, {way}"
+    )
     print(f"step                          {step_s:8.3f} s")
     print(f"convolutions alone            {floor:8.3f} s   {floor / step_s:.0%} of a step")
+    print(f"... directly in float32       {direct:8.3f} s   {direct / step_s:.2f} x a step")
     print(f"plain autograd, no optimiser  {plain_s:8.3f} s   {plain_s / step_s:.2f} x a step")
     print(f"peak above idle               {above / 1e9 / (width * height / 1e6):8.2f} GB/megapixel")
 

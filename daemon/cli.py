@@ -233,7 +233,7 @@ def weights(context: typer.Context) -> None:
     for name in NAMES:
         used = "used" if name == config.weights else "    "
         try:
-            path = locate(name, config.weights_folder)
+            path = locate(name, config.engine_folder)
             print(f"{name:<12} {used}  sha256 {checked_sha256(name, path)}  {path}")
         except WeightsError as error:
             print(f"{name:<12} {used}  {error}")
@@ -252,7 +252,7 @@ def fetch_weights(
 
     config, _ = configured(context)
     try:
-        print(fetch_torchvision(config.weights_folder))
+        print(fetch_torchvision(config.engine_folder))
     except WeightsError as error:
         say_error(str(error))
         raise typer.Exit(ExitCode.JOB_FAILED) from error

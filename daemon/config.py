@@ -18,7 +18,7 @@ SYSTEM_CONFIG = Path("/etc/atelierd/config.yaml")
 
 def to_path(value: object) -> Path:
     """A path from text; raises ValueError for anything else."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError(f"must be the path of a folder, not {value!r}")
     return Path(value).expanduser()
 
@@ -89,6 +89,10 @@ class Config(BaseModel):
     weights: Literal["classic", "torchvision"] = Field(
         default="classic", description="which VGG-19 weights judge"
     )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="arithmetic of the network: auto takes what a trial finds fastest",
+    )
     limits: Limits = Field(default=Limits(), description="what a picture may ask")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level of the service's log"
@@ -99,8 +103,18 @@ class Config(BaseModel):
         return self.state / "ledger.sqlite3"
 
     @property
-    def weights_folder(self) -> Path:
-        return self.state / "weights"
+    def worker_arguments(self) -> list[str]:
+        """What every worker is started with."""
+        return [
+            "--weights", self.weights,
+            "--engine-folder", str(self.engine_folder),
+            "--precision", self.precision,
+        ]  # fmt: skip
+
+    @property
+    def engine_folder(self) -> Path:
+        """What the engine keeps between runs: fetched weights, timings."""
+        return self.state / "engine"
 
 
 def find_config(given: Path | None, environment: Mapping[str, str]) -> Path:

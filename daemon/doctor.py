@@ -1,5 +1,6 @@
 """Checks of everything the service needs, really tried, with what to mend."""
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -87,7 +88,7 @@ def check_presets(config: Config) -> list[Finding]:
 def check_weights(config: Config) -> Finding:
     """Whether the weights are there and are the right ones."""
     try:
-        path = locate(config.weights, config.weights_folder)
+        path = locate(config.weights, config.engine_folder)
         return Finding("weights", True, f"{config.weights}: {checked_sha256(config.weights, path)}")
     except WeightsError as error:
         return Finding("weights", False, str(error))
@@ -109,7 +110,8 @@ def check_ledger(config: Config) -> Finding:
     if not config.ledger_path.exists():
         return Finding("ledger", True, f"not there yet; {held}")
     try:
-        Ledger(config.ledger_path, read_only=True).close()
+        with contextlib.closing(Ledger(config.ledger_path, read_only=True)) as ledger:
+            ledger.counts()  # opening alone reads nothing of the file
     except SurroundingsError as error:
         return Finding("ledger", False, str(error))
     return Finding("ledger", True, f"{config.ledger_path}; {held}")

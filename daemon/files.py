@@ -33,7 +33,10 @@ def make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError as error:  # by a file; to callers that error means a name is taken
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
     sync_folder(folder.parent)
 
 
@@ -142,7 +145,7 @@ def with_mark(name: str, mark: str) -> str:
 
 def cut(name: str, room_bytes: int) -> str:
     """The longest start of `name` that takes at most `room_bytes`, never half a character."""
-    while len(os.fsencode(name)) > room_bytes:
+    while name and len(os.fsencode(name)) > room_bytes:
         name = name[:-1]
     return name
 

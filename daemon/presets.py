@@ -144,13 +144,21 @@ def check_styles(folder: Path, document: Document) -> list[StyleSource]:
             continue  # already a fault of the model's
         where = ("styles", index, "image")
         path = folder / name
-        if folder.resolve() not in path.resolve().parents:
+        if not lies_in(folder, path):
             document.fault(document.line_of(where), where, "must lie in the presets folder")
             continue
         check_image(path, document.line_of(where), where, document)
         weight = entry.get("weight", 1.0)
         sources.append(StyleSource(path, float(weight) if isinstance(weight, int | float) else 1.0))
     return sources
+
+
+def lies_in(folder: Path, path: Path) -> bool:
+    """Whether a path leads to something inside the folder, links seen through."""
+    try:
+        return folder.resolve() in path.resolve().parents
+    except ValueError:
+        return False  # a name that no file system can hold
 
 
 def check_image(path: Path, line: int, where: yamlfile.KeyPath, document: Document) -> None:

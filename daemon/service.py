@@ -81,14 +81,13 @@ class Service:
         self._prepare_folders()
         self._recover()
         intake = self._start_intake()
-        arguments = ["--weights", self._config.weights,
-                     "--weights-folder", str(self._config.weights_folder)]  # fmt: skip
-        self._pool = Pool(self._devices, arguments, self._hear)
+        self._pool = Pool(self._devices, self._config.worker_arguments, self._hear)
         logger.info("watching {} on {}", self._config.inbox, ", ".join(self._devices))
         while not self._stopping.is_set():
             self._wake.clear()
+            quiet = intake.quiet  # before the tick, which then sees all that was claimed
             busy = self._guarded_tick()
-            if self._once and intake.quiet and not busy:
+            if self._once and quiet and not busy:
                 break
             if not intake.alive:
                 logger.error("the intake has ended; starting it again")
@@ -152,13 +151,20 @@ class Service:
     def _tick(self) -> bool:
         """Everything there is to do now; returns whether anything is left for later."""
         while not self._ended.empty():
-            self._end_run(*self._ended.get())
+            job, future = self._ended.get()
+            try:
+                self._end_run(job, future)
+            except SurroundingsError:
+                self._ended.put((job, future))  # the ledger could not be told yet
+                raise
         for job in self._ledger.cancel_waiting(CANCELLED_REASON):
             logger.bind(job=job.id, action="cancel").info("cancelled while it waited")
         for job_id in self._ledger.cancel_requests():
             self._pool.cancel(job_id)
         published = self._publish_all()
         filed = self._file_all()
+        if published and filed:
+            self._health.good("outbox")
         self._dispatch()
         waiting = self._ledger.jobs_in(State.READY, limit=1)
         return bool(waiting or self._running or not published or not filed)
@@ -178,9 +184,9 @@ class Service:
     def _start_run(self, job: Job) -> None:
         picture = self._ledger.picture(job.picture_id)
         name = files.printable(picture.path)
-        future = self._pool.submit(job.id, self._payload(job))
-        device = next(slot.device for slot in self._pool.slots() if slot.run_id == job.id)
+        device = self._pool.free()[0].device  # asked first: the run may be lost at once
         self._running[job.id] = (job, RunningJob(job.id, name, job.preset, device))
+        future = self._pool.submit(job.id, self._payload(job))
         logger.bind(job=job.id, action="start").info(
             "start {} of {} after {} on {}", job.starts, name, job.preset, device
         )
@@ -284,7 +290,6 @@ class Service:
             except SurroundingsError as error:
                 self._health.bad("outbox", error)
                 return False
-        self._health.good("outbox")
         return True
 
     def _publish(self, job: Job) -> None:

@@ -41,8 +41,7 @@ def paint_one(
     preset = load_presets(config.presets).get(preset_name)
     recipe = override(preset.recipe, settings_document(settings))
     run_id = uuid.uuid4().hex
-    arguments = ["--weights", config.weights, "--weights-folder", str(config.weights_folder)]
-    pool = Pool([device], arguments, lambda _, event: on_event(event, on_progress))
+    pool = Pool([device], config.worker_arguments, lambda _, event: on_event(event, on_progress))
     with tempfile.TemporaryDirectory(prefix="atelierd-") as folder:
         result = Path(folder) / "result"
         payload = make_payload(config, picture, preset, recipe, run_id, result)
@@ -65,7 +64,7 @@ def settings_document(settings: Sequence[str]) -> yamlfile.Document:
             raise BadInputError(f"--set {setting}: write KEY=VALUE, such as --set size=1024")
         try:
             document.data[key] = yaml.load(value, Loader=yamlfile.Loader)  # a SafeLoader
-        except yaml.YAMLError as error:
+        except yamlfile.VALUE_ERRORS as error:
             raise BadInputError(f"--set {setting}: the value is not YAML") from error
         document.lines[(key,)] = number
     return document

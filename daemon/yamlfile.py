@@ -18,6 +18,8 @@ from daemon.errors import Fault
 
 MAX_BYTES = 65_536
 MAX_DEPTH = 12
+VALUE_ERRORS = (yaml.YAMLError, ValueError, LookupError, OverflowError, AttributeError)
+"""PyYAML's own errors, and what its code stumbles over: `!!int ""`, `!!bool perhaps`."""
 
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -107,7 +109,7 @@ def read_mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> d
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key, line = str(key_node.value), key_node.start_mark.line + 1
-        if not isinstance(key_node, yaml.ScalarNode):
+        if not isinstance(key_node, yaml.ScalarNode) or not is_text(key):
             document.fault(line, path, "keys must be plain text")
             continue
         here = (*path, key)
@@ -118,6 +120,15 @@ def read_mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> d
         document.lines[here] = line
         values[key] = read_value(value_node, here, document)
     return values
+
+
+def is_text(value: str) -> bool:
+    """Whether a value can be stored: half a character (a lone surrogate) cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
@@ -132,10 +143,14 @@ def read_value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
         return items
     constructor = yaml.constructor.SafeConstructor()
     try:
-        return constructor.construct_object(node, deep=True)
-    except (yaml.YAMLError, ValueError) as error:
+        value = constructor.construct_object(node, deep=True)
+    except VALUE_ERRORS as error:
         document.fault(node.start_mark.line + 1, path, f"cannot be read: {error}")
         return None
+    if isinstance(value, str) and not is_text(value):
+        document.fault(node.start_mark.line + 1, path, f"{value!r} holds half a character")
+        return None
+    return value
 
 
 def check(
@@ -150,6 +165,8 @@ def check(
     except ValidationError as error:
         for problem in error.errors():
             path = key_path(problem["loc"], document)
+            if problem["type"] == "missing" and path[-1:] != problem["loc"][-1:]:
+                path = (*path, problem["loc"][-1])  # it has no line, but it has a name
             document.fault(document.line_of(path), path, describe(problem, model))
         return None
     return None if document.faults else found

@@ -31,7 +31,7 @@ Found = TypeVar("Found")
 
 COMMAND = Path(sys.executable).with_name("atelierd")
 ENDLESS_STEPS = 100_000
-PATIENCE_S = 60.0
+PATIENCE_S = 45.0
 SETTINGS: dict[str, Any] = {
     "inbox": "inbox",
     "outbox": "outbox",
@@ -113,7 +113,9 @@ class Studio:
         temporary.rename(target)
         return target
 
-    def run(self, *arguments: str | Path, timeout_s: float = 120.0) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, *arguments: str | Path, timeout_s: float = 120.0
+    ) -> "subprocess.CompletedProcess[str]":
         """One command on this configuration, to its end."""
         return subprocess.run(
             [COMMAND, "--config", self.config_file, *arguments],
@@ -238,14 +240,21 @@ class Service:
             return {"running": [], "health": {}}
         return found
 
-    def step(self) -> int:
-        """The step of the job at work, 0 if there is none."""
-        running = self.live()["running"]
+    def step(self, job_id: str) -> int:
+        """The step of a job as the service shows it, 0 if it does not run."""
+        running = [row for row in self.live()["running"] if row["id"] == job_id]
         return running[0]["step"] if running else 0
 
     def wait_for_step(self) -> None:
-        """Returns when a job is in the middle of its optimisation."""
-        wait_for("a step", lambda: self.step() > 0)
+        """Returns at once when a job has taken its first step, by the log that it keeps."""
+        logs = self.studio.state / "spool" / "jobs"
+
+        def begun() -> bool:
+            with contextlib.suppress(FileNotFoundError):
+                return any(" step 1/" in log.read_text() for log in logs.glob("*/log"))
+            return False
+
+        wait_for("a step", begun)
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
@@ -253,7 +262,7 @@ class Service:
         return self.process.wait(30)
 
     def kill(self) -> None:
-        """kill -9, and waits until its children have seen it."""
+        """Kill -9, and waits until its children have seen it."""
         orphans = [*self.workers(), *self.decoders()]
         self.process.kill()
         self.process.wait()

@@ -7,6 +7,7 @@ running one, where autograd would build separate tensors and sum them.
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 import torch
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import vgg
 
+from daemon.engine import winograd
 from daemon.engine.kernels import Kernels
 from daemon.engine.recipe import LAYERS
 
@@ -21,16 +23,61 @@ Pooling = Literal["max", "average"]
 Injection = Callable[[Tensor, Tensor], None]
 """Adds one loss's gradient in place: (features, running gradient), both (B, C, H, W)."""
 
+LEAST_WINOGRAD_CHANNELS = 64
+LEAST_WINOGRAD_POSITIONS = 192
+"""Measured: with fewer channels or positions the direct convolution is faster."""
+
 AVERAGE_POOL_GAIN = 2.0
 """Average pooling shrinks the activations that max pooling keeps; this restores their scale."""
 
 
+class Method(StrEnum):
+    """How convolutions are computed."""
+
+    DIRECT = "direct"
+    WINOGRAD = "winograd"
+
+
+class Filter:
+    """A 3x3 convolution with padding 1 and stride 1, done the way that is fastest here.
+
+    kernel: (out, in, 3, 3), in the network's dtype.  bias: (out,) or None.
+    """
+
+    def __init__(self, kernel: Tensor, bias: Tensor | None, method: Method) -> None:
+        self._kernel = kernel.contiguous(memory_format=torch.channels_last)
+        self._bias = bias
+        self._winograd = method is Method.WINOGRAD and kernel.shape[1] >= LEAST_WINOGRAD_CHANNELS
+        self._transformed: Tensor | None = None
+
+    def apply(self, features: Tensor) -> Tensor:
+        """features: (B, in, H, W), channels-last.  Returns (B, out, H, W)."""
+        if not self._winograd or features[0, 0].numel() < LEAST_WINOGRAD_POSITIONS:
+            return F.conv2d(features, self._kernel, self._bias, padding=1)
+        if self._transformed is None:
+            self._transformed = winograd.transform_kernel(self._kernel)
+        return winograd.convolve(features, self._transformed, self._bias)
+
+
 @dataclass(frozen=True)
 class Convolution:
-    """A 3x3 convolution, stride 1, padding 1.
+    """A convolution layer and its adjoint.
 
-    kernel: (out, in, 3, 3).  adjoint: (in, out, 3, 3), the kernel transposed and flipped: the
-    gradient of the input is an ordinary convolution of the output's gradient with it.
+    With the kernel transposed and flipped, the gradient of the input is an ordinary convolution
+    of the output's gradient.
+    """
+
+    name: str
+    filter: Filter
+    adjoint: Filter
+
+
+@dataclass(frozen=True)
+class FirstConvolution:
+    """conv1_1, which reads the picture itself.
+
+    Differs from Simonyan & Zisserman: pads by replication, since zeros there paint a grey border.
+    kernel: (64, 3, 3, 3).  adjoint: (3, 64, 3, 3).
     """
 
     name: str
@@ -38,18 +85,14 @@ class Convolution:
     adjoint: Tensor
     bias: Tensor
 
-    def forward(self, features: Tensor) -> Tensor:
-        if self.name == "conv1_1":
-            # Differs from Simonyan & Zisserman: zeros there paint a grey border into pictures.
-            padded = F.pad(features, (1, 1, 1, 1), mode="replicate")  # (B, 3, H+2, W+2)
-            return F.conv2d(padded, self.kernel, self.bias)
-        return F.conv2d(features, self.kernel, self.bias, padding=1)
+    def apply(self, picture: Tensor) -> Tensor:
+        """picture: (B, 3, H, W).  Returns (B, 64, H, W)."""
+        padded = F.pad(picture, (1, 1, 1, 1), mode="replicate")  # (B, 3, H+2, W+2)
+        return F.conv2d(padded, self.kernel, self.bias)
 
     def pull_back(self, gradient: Tensor) -> Tensor:
-        if self.name == "conv1_1":
-            padded = F.conv2d(gradient, self.adjoint, padding=2)  # (B, 3, H+2, W+2)
-            return fold_replicated_border(padded)
-        return F.conv2d(gradient, self.adjoint, padding=1)
+        """gradient: (B, 64, H, W).  Returns (B, 3, H, W)."""
+        return fold_replicated_border(F.conv2d(gradient, self.adjoint, padding=2))
 
 
 @dataclass(frozen=True)
@@ -66,7 +109,7 @@ class Pool:
     name: str
 
 
-Op = Convolution | Relu | Pool
+Op = FirstConvolution | Convolution | Relu | Pool
 
 
 @dataclass
@@ -118,10 +161,16 @@ class Network:
     serves every recipe.
     """
 
-    def __init__(self, kernels: Kernels, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        kernels: Kernels,
+        device: torch.device,
+        dtype: torch.dtype,
+        method: Method = Method.DIRECT,
+    ) -> None:
         self.device = device
         self.dtype = dtype
-        self.ops = [make_op(name, kernels, device, dtype) for name, _ in named_modules()]
+        self._ops = [make_op(name, kernels, device, dtype, method) for name, _ in named_modules()]
 
     def features(
         self, picture: Tensor, layers: Collection[str], pooling: Pooling
@@ -166,7 +215,7 @@ class Network:
         deepest = max(layers, key=LAYERS.index)
         x = picture.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         before = ""
-        for op in self.ops:
+        for op in self._ops:
             x, kept = run_op(op, x, pooling, in_place=before not in layers)
             if trace is not None:
                 trace.kept.append((op, kept))
@@ -177,20 +226,20 @@ class Network:
             before = op.name
 
 
-def make_op(name: str, kernels: Kernels, device: torch.device, dtype: torch.dtype) -> Op:
+def make_op(
+    name: str, kernels: Kernels, device: torch.device, dtype: torch.dtype, method: Method
+) -> Op:
     """The operation called `name`, its weights placed."""
     if name.startswith("relu"):
         return Relu(name)
     if name.startswith("pool"):
         return Pool(name)
     kernel = kernels.kernels[name].to(device, dtype)
+    bias = kernels.biases[name].to(device, dtype)
     adjoint = kernel.flip(2, 3).transpose(0, 1)  # (in, out, 3, 3)
-    return Convolution(
-        name,
-        kernel.contiguous(memory_format=torch.channels_last),
-        adjoint.contiguous(memory_format=torch.channels_last),
-        kernels.biases[name].to(device, dtype),
-    )
+    if name == "conv1_1":
+        return FirstConvolution(name, kernel, adjoint, bias)
+    return Convolution(name, Filter(kernel, bias, method), Filter(adjoint, None, method))
 
 
 def run_op(
@@ -198,8 +247,10 @@ def run_op(
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """One operation: its output, and what its backward needs."""
     match op:
+        case FirstConvolution():
+            return op.apply(x), ()
         case Convolution():
-            return op.forward(x), ()
+            return op.filter.apply(x), ()
         case Relu():
             y = F.relu_(x) if in_place else F.relu(x)
             return y, (y,)
@@ -217,8 +268,10 @@ def pull_back_op(op: Op, kept: tuple[Tensor, ...], gradient: Tensor) -> Tensor:
     """
     aten = torch.ops.aten
     match op:
-        case Convolution():
+        case FirstConvolution():
             return op.pull_back(gradient)
+        case Convolution():
+            return op.adjoint.apply(gradient)
         case Relu():
             (y,) = kept
             result = aten.threshold_backward.grad_input(gradient, y, 0, grad_input=gradient)

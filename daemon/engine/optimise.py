@@ -6,7 +6,7 @@ around them keeps the best picture seen and puts an exploding run back on its fe
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from daemon.engine.errors import Stopped
+from daemon.engine.lbfgs import Lbfgs
 from daemon.engine.objective import Evaluation
 
 EXPLODED = 10.0
@@ -22,14 +23,9 @@ EXPLODED = 10.0
 MAX_RESTARTS = 5
 """Restarts from the best picture before the pass ends with what it has."""
 
-FIRST_STEP_RMS = 0.02
-"""Heuristic: root mean square change of the first step, where no curvature is known yet."""
-
-LONGEST_STEP_RMS = 0.25
-"""Heuristic: no step may change the picture more; a healthy one changes it far less."""
-
-LOWEST_FREQUENCY = 1.0 / 64.0
-"""Cycles per pixel below which the preconditioner treats all frequencies alike."""
+CONVERGED_WINDOW = 20
+CONVERGED_PROGRESS = 0.01
+"""Less progress than this over so many steps cannot be seen in the picture."""
 
 ADAM_RATE = 0.02
 ADAM_BETAS = (0.9, 0.99)
@@ -48,13 +44,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Minimum:
-    """The best picture of a run, (1, 3, H, W), the losses there, and what went wrong."""
+    """The best picture of a run, (1, 3, H, W), the losses there, and what went wrong.
+
+    converged: whether it ended early because the loss hardly fell any more.
+    """
 
     picture: Tensor
     best: Step
     first: Step
     last: Step
     warnings: tuple[str, ...]
+    converged: bool
 
 
 class Optimiser(Protocol):
@@ -65,96 +65,6 @@ class Optimiser(Protocol):
 
     def restart(self, shrink: float) -> None:
         """Forgets what it has learnt; the steps become `shrink` times as long."""
-
-
-class FourierPreconditioner:
-    """Weights a gradient's frequencies by 1/(f + f0): coarse structure moves as fast as fine.
-
-    The same as optimising x = F^-1 s F z over z with s^2 = 1/(f + f0), without leaving pixels.
-    Source: Olah, Mordvintsev & Schubert 2017, "Feature Visualization", preconditioning.
-    """
-
-    def __init__(self, height: int, width: int, device: torch.device) -> None:
-        down = torch.fft.fftfreq(height, device=device)[:, None]
-        across = torch.fft.rfftfreq(width, device=device)[None, :]
-        gain = 1.0 / ((down**2 + across**2).sqrt() + LOWEST_FREQUENCY)  # (H, W//2+1)
-        self._gain = gain / gain.min()
-        self._shape = (height, width)
-
-    def apply(self, vector: Tensor) -> Tensor:
-        """vector: (3*H*W,) float32.  Returns the same shape."""
-        image = vector.view(3, *self._shape)
-        spectrum = torch.fft.rfft2(image) * self._gain  # (3, H, W//2+1)
-        filtered: Tensor = torch.fft.irfft2(spectrum, s=self._shape)
-        return filtered.reshape(-1)
-
-
-class Lbfgs:
-    """Limited-memory BFGS without line search, its history allocated once.
-
-    Source: Nocedal & Wright 2006, algorithm 7.4, with H0 = gamma * preconditioner. Without a
-    line search every evaluation is a step, which pays since steps of length 1 are nearly always
-    good here; the loop catches the others.
-    """
-
-    def __init__(self, shape: torch.Size, device: torch.device, history: int) -> None:
-        size = math.prod(shape)
-        self._preconditioner = FourierPreconditioner(shape[-2], shape[-1], device)
-        self._moves = torch.empty(history, size, device=device)
-        self._turns = torch.empty(history, size, device=device)
-        self._inner: list[float] = [0.0] * history
-        self._order: list[int] = []
-        self._scale = 1.0
-        self._last_gradient = torch.empty(size, device=device)
-        self._last_move: Tensor | None = None
-        self._step_factor = 1.0
-
-    def advance(self, picture: Tensor, gradient: Tensor) -> None:
-        flat = gradient.reshape(-1)
-        if self._last_move is not None:
-            self._learn(self._last_move, flat)
-        direction = self._direction(flat)
-        rms = direction.square().mean().sqrt().item()
-        if not self._order:
-            length = FIRST_STEP_RMS / max(rms, 1e-30)
-        else:
-            length = min(1.0, LONGEST_STEP_RMS / max(rms, 1e-30))
-        self._last_move = direction.mul_(-length * self._step_factor)
-        self._last_gradient.copy_(flat)
-        picture.view(-1).add_(self._last_move)
-
-    def restart(self, shrink: float) -> None:
-        self._order.clear()
-        self._last_move = None
-        self._step_factor *= shrink
-
-    def _learn(self, move: Tensor, gradient: Tensor) -> None:
-        """Takes in the latest pair (move, change of gradient) if its curvature is positive."""
-        free = [slot for slot in range(len(self._inner)) if slot not in self._order]
-        slot = free[0] if free else self._order.pop(0)
-        turn = torch.sub(gradient, self._last_gradient, out=self._turns[slot])
-        inner = move.dot(turn).item()
-        if inner <= 1e-12 * turn.dot(turn).item():
-            return
-        self._moves[slot].copy_(move)
-        self._inner[slot] = inner
-        self._order.append(slot)
-        self._scale = inner / turn.dot(self._preconditioner.apply(turn)).item()
-
-    def _direction(self, gradient: Tensor) -> Tensor:
-        """The two-loop recursion: inverse Hessian times gradient."""
-        direction = gradient.clone()
-        factors = {}
-        for slot in reversed(self._order):
-            factors[slot] = self._moves[slot].dot(direction).item() / self._inner[slot]
-            direction.add_(self._turns[slot], alpha=-factors[slot])
-        direction = self._preconditioner.apply(direction)
-        if self._order:
-            direction.mul_(self._scale)
-        for slot in self._order:
-            back = self._turns[slot].dot(direction).item() / self._inner[slot]
-            direction.add_(self._moves[slot], alpha=factors[slot] - back)
-        return direction
 
 
 class Adam:
@@ -190,28 +100,34 @@ def minimise(
     optimiser: Optimiser,
     *,
     steps: int,
-    on_step: Callable[[Step], None],
+    on_step: Callable[[Step, Tensor], None],
     should_stop: Callable[[], bool],
 ) -> Minimum:
     """Takes `steps` steps from `start` and returns the best picture on the way.
 
-    start: (1, 3, H, W) float32; left as it is.  A loss that is not finite, or exploded, puts the
-    run back to its best picture with shorter steps and a warning; it never raises for that.
+    start: (1, 3, H, W) float32; left as it is.  on_step: called with each step's record and its
+    picture, which is only lent.  Ends early once the loss hardly falls any more.  A loss that is
+    not finite, or exploded, puts the run back to its best picture with shorter steps and a
+    warning; it never raises for that.
     Raises Stopped when `should_stop` answers true.
     """
     picture = start.clone()
     best_picture = start.clone()
     first = best = last = None
     warnings: list[str] = []
+    falling: list[float] = []
     for number in range(1, steps + 1):
         if should_stop():
             raise Stopped("stopped on request")
         last, gradient = measured(evaluate, picture, number)
-        on_step(last)
+        on_step(last, picture)
         first = first or last
         if best is None or math.isnan(best.total) or last.total < best.total:
             best = last
             best_picture.copy_(picture)
+        falling.append(best.total)
+        if has_converged(falling):
+            break
         if healthy(last, best):
             optimiser.advance(picture, gradient)
             continue
@@ -223,7 +139,7 @@ def minimise(
         optimiser.restart(0.5)
     if first is None or best is None or last is None:
         raise ValueError("a run needs at least one step")
-    return Minimum(best_picture, best, first, last, tuple(warnings))
+    return Minimum(best_picture, best, first, last, tuple(warnings), has_converged(falling))
 
 
 def measured(
@@ -234,6 +150,17 @@ def measured(
     found = evaluate(picture)
     total, content, style = torch.stack([found.total, found.content, found.style]).tolist()
     return Step(number, total, content, style, time.perf_counter() - began), found.gradient
+
+
+def has_converged(best_totals: Sequence[float]) -> bool:
+    """Whether the best loss has fallen by less than a hundredth over the last steps.
+
+    Relative to itself and over a window: single steps say nothing, they may even rise.
+    """
+    if len(best_totals) <= CONVERGED_WINDOW:
+        return False
+    before, now = best_totals[-1 - CONVERGED_WINDOW], best_totals[-1]
+    return before - now < CONVERGED_PROGRESS * before
 
 
 def healthy(step: Step, best: Step) -> bool:

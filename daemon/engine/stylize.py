@@ -20,6 +20,7 @@ from daemon.engine.objective import Objective, Targets
 from daemon.engine.optimise import Minimum, Step, make_optimiser, minimise
 from daemon.engine.recipe import MIN_SIDE_PX, Recipe
 from daemon.engine.schedule import Pass, fit, plan_passes
+from daemon.engine.trial import Precision, choose_arithmetic
 
 LBFGS_HISTORY = 20
 
@@ -38,21 +39,26 @@ class Style:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step, and where it stands in the schedule; passes count from 1."""
+    """One step, and where it stands in the schedule; passes count from 1.
+
+    picture: (1, 3, H, W), what the step's losses are of; only lent, so copy what is to be kept.
+    """
 
     pass_number: int
     passes: tuple[Pass, ...]
     step: Step
+    picture: Tensor
 
 
 @dataclass(frozen=True)
 class PassReport:
-    """What one pass came to."""
+    """What one pass came to; `converged` if it ended before its last step."""
 
     size: Pass
     seconds: float
     first: Step
     last: Step
+    converged: bool
 
 
 @dataclass(frozen=True)
@@ -68,16 +74,20 @@ class Engine:
     """A network on one device that stays warm from picture to picture.
 
     device: a torch device such as `cpu` or `cuda:0`.  weights: `classic` or `torchvision`.
-    weights_folder: where fetched weights lie.  Raises WeightsError or DeviceError when made.
+    folder: what the engine keeps: fetched weights, timings.  precision: `auto` takes the
+    fastest arithmetic of this machine.  Raises WeightsError or DeviceError when made.
     """
 
-    def __init__(self, device: str, weights: str, weights_folder: Path) -> None:
+    def __init__(
+        self, device: str, weights: str, folder: Path, precision: Precision = "auto"
+    ) -> None:
         self.device = usable_device(device)
-        self.dtype = torch.float32
-        loaded = load_kernels(weights, weights_folder)
+        self.arithmetic = choose_arithmetic(self.device, precision, folder)
+        self.dtype = self.arithmetic.dtype
+        loaded = load_kernels(weights, folder)
         self.weights_name = loaded.name
         self.weights_sha256 = loaded.sha256
-        self._network = Network(loaded, self.device, self.dtype)
+        self._network = Network(loaded, self.device, self.dtype, self.arithmetic.method)
         self._grams: OrderedDict[tuple[object, ...], Mapping[str, Tensor]] = OrderedDict()
 
     def stylize(
@@ -100,8 +110,8 @@ class Engine:
         current: Tensor | None = None
         for number, size in enumerate(passes, start=1):
 
-            def report(step: Step, number: int = number) -> None:
-                on_progress(Progress(number, passes, step))
+            def report(step: Step, picture: Tensor, number: int = number) -> None:
+                on_progress(Progress(number, passes, step, picture))
 
             began = time.perf_counter()
             try:
@@ -111,7 +121,7 @@ class Engine:
             current = found.picture
             warnings += [f"pass {number}: {text}" for text in found.warnings]
             seconds = time.perf_counter() - began
-            reports.append(PassReport(size, seconds, found.first, found.last))
+            reports.append(PassReport(size, seconds, found.first, found.last, found.converged))
         if current is None:
             raise ValueError("a schedule has at least one pass")
         return Painting(to_image(current), tuple(reports), tuple(warnings))
@@ -123,7 +133,7 @@ class Engine:
         styles: Sequence[Style],
         recipe: Recipe,
         size: Pass,
-        on_step: Callable[[Step], None],
+        on_step: Callable[[Step, Tensor], None],
         should_stop: Callable[[], bool],
     ) -> Minimum:
         """One pass, from the result of the pass before."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import stat
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class Intake:
         self._watched: dict[Path, settle.Watch] = {}
         self._doubts: dict[Path, Doubt] = {}
         self._reported: set[Path] = set()
+        self._strays_returned = False
 
     @property
     def pending(self) -> bool:
@@ -65,6 +67,7 @@ class Intake:
         and the next round goes on where this one stopped.
         """
         try:
+            self._return_strays()
             seen = scan.scan(self._config.inbox)
             claimed = self._resume_claims()
         except OSError as error:
@@ -81,7 +84,9 @@ class Intake:
             if not settle.is_settled(self._watched[sighting.path], now_s, self._settle_s):
                 continue
             shelf = shelf or presets.load_presets(self._config.presets)
-            claimed += self._consider(sighting.path, seen, shelf, now_s)
+            if self._consider(sighting.path, seen, shelf, now_s):
+                claimed += 1
+                del self._watched[sighting.path]
         return claimed
 
     def next_look_s(self, now_s: float) -> float | None:
@@ -163,9 +168,9 @@ class Intake:
         folder = claim.claimed_folder(self._config.inbox, picture_id)
         source = folder / path
         info = source.lstat()
-        same = expected is None or (info.st_size, info.st_mtime_ns) == (
-            expected.size,
-            expected.mtime_ns,
+        same = stat.S_ISREG(info.st_mode) and (
+            expected is None
+            or (info.st_size, info.st_mtime_ns) == (expected.size, expected.mtime_ns)
         )
         copied = claim.copy_hashing(source, self._spool.picture(picture_id)) if same else None
         if copied is None:
@@ -220,6 +225,19 @@ class Intake:
         )
         recipe: Mapping[str, object] = choice.recipe.model_dump()
         return Draft(uuid.uuid4().hex, choice.preset, below, recipe, styles)
+
+    def _return_strays(self) -> None:
+        """Once, at the start: claimed files that no ledger knows of are dropped files again.
+
+        Their ledger was lost, or thrown away; painting a picture twice is better than never.
+        """
+        if self._strays_returned:
+            return
+        for picture_id in claim.claims(self._config.inbox):
+            if not self._ledger.knows_picture(picture_id):
+                logger.warning("claim {} is unknown to the ledger; back into the inbox", picture_id)
+                claim.give_back_all(self._config.inbox, picture_id)
+        self._strays_returned = True
 
     def _resume_claims(self) -> int:
         """Ends the claims that a crash or a full disk left half done."""

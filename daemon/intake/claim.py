@@ -43,13 +43,30 @@ def take(inbox: Path, picture_id: str, path: Path) -> bool:
 
 
 def give_back(inbox: Path, picture_id: str, path: Path) -> None:
-    """Renames a claimed file back to where it was dropped, unless something new is there."""
+    """Renames a claimed file back to where it was dropped, beside anything new there."""
     source = claimed_folder(inbox, picture_id) / path
     target = inbox / path
-    if not source.exists() or os.path.lexists(target):
+    if not os.path.lexists(source):
         return
+    if os.path.lexists(target):
+        target = target.with_name(files.with_mark(path.name, picture_id[:8]))
     target.parent.mkdir(parents=True, exist_ok=True)
     os.rename(source, target)
+    drop_claim(inbox, picture_id)
+
+
+def claims(inbox: Path) -> list[str]:
+    """The ids of the pictures that have a claimed folder."""
+    folder = inbox / CLAIMED_FOLDER
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+def give_back_all(inbox: Path, picture_id: str) -> None:
+    """Renames everything in a claimed folder back to where it was dropped."""
+    folder = claimed_folder(inbox, picture_id)
+    for current, _, names in os.walk(folder):
+        for name in names:
+            give_back(inbox, picture_id, (Path(current) / name).relative_to(folder))
     drop_claim(inbox, picture_id)
 
 

@@ -146,6 +146,10 @@ class Ledger:
             raise StaleJobError(f"no picture {picture_id} in the ledger")
         return to_picture(rows[0])
 
+    def knows_picture(self, picture_id: str) -> bool:
+        """Whether there is, or was, a picture with this id."""
+        return bool(self._rows("picture", id=picture_id))
+
     def claiming(self) -> list[ClaimedPicture]:
         """Pictures whose claim was begun and not ended."""
         return [to_picture(row) for row in self._rows("claiming")]

@@ -52,11 +52,11 @@ def publish(
 
 def reserve(outbox: Path, job: Job, picture: ClaimedPicture) -> dict[str, str]:
     """Writes the record under the first name that is free or already this job's."""
-    for name in candidate_names(job):
-        outputs = layout(job, name)
-        if any((outbox / path).exists() for path in exclusive(outputs)) and not is_ours(
-            outbox / outputs["record"], job.id
-        ):
+    for mark in ("", job.id[:MARK_LENGTH], job.id):
+        outputs = layout(job, mark)
+        taken = any((outbox / path).exists() for path in exclusive(outputs))
+        taken = taken or is_another(outbox / outputs["original"], picture)
+        if taken and not is_ours(outbox / outputs["record"], job.id):
             continue
         content = json.dumps(make_record(job, picture, outputs), indent=2).encode() + b"\n"
         with contextlib.suppress(FileExistsError):
@@ -67,24 +67,20 @@ def reserve(outbox: Path, job: Job, picture: ClaimedPicture) -> dict[str, str]:
     raise SurroundingsError(f"no name is free in {outbox} for job {job.id}; tidy the outbox")
 
 
-def candidate_names(job: Job) -> Sequence[str]:
-    """The names to try for a job's files, in order."""
-    name = job.below.name
+def layout(job: Job, mark: str) -> dict[str, str]:
+    """Where a job's files go, relative to the outbox, all their names with the same mark."""
+    name = files.with_mark(job.below.name, mark) if mark else job.below.name
     if job.verdict is State.DONE:
-        name = output_name(name)
-    return (name, files.with_mark(name, job.id[:MARK_LENGTH]), files.with_mark(name, job.id))
-
-
-def layout(job: Job, name: str) -> dict[str, str]:
-    """Where a job's files go under one name, relative to the outbox."""
-    if job.verdict is State.DONE:
+        original = job.below.with_name(name)
+        result = output_name(job.below.name)
+        name = files.with_mark(result, mark) if mark else result
         folder = Path(job.preset) / job.below.parent
         beside = folder / JOBS_FOLDER
         return {
             "result": str(folder / name),
             "record": str(beside / files.with_ending(name, ".json")),
             "log": str(beside / files.with_ending(name, ".log")),
-            "original": str(Path("originals") / job.preset / job.below),
+            "original": str(Path("originals") / job.preset / original),
         }
     folder = Path("failed") / job.preset / job.below.parent
     return {
@@ -96,9 +92,14 @@ def layout(job: Job, name: str) -> dict[str, str]:
 
 
 def exclusive(outputs: Mapping[str, str]) -> list[str]:
-    """The files whose existence makes a name taken (an original finds its own name later)."""
+    """The files whose existence makes a name taken; a filed original may be the same picture."""
     kinds = ("result", "record", "log") if "result" in outputs else tuple(outputs)
     return [outputs[kind] for kind in kinds]
+
+
+def is_another(original: Path, picture: ClaimedPicture) -> bool:
+    """Whether a filed original is there already and is another picture."""
+    return original.exists() and files.sha256_of(original) != picture.sha256
 
 
 def is_ours(record: Path, job_id: str) -> bool:
@@ -144,8 +145,8 @@ def file_original(
 ) -> None:
     """Moves a claimed picture and its sidecar to where its jobs' outcomes send it.
 
-    claimed: the claimed folder of the picture.  To `originals/` for the first job that is done,
-    and to `failed/` for each that is not; where several want it, all but one get copies.
+    claimed: the claimed folder of the picture.  To `originals/` for each job that is done, and
+    to `failed/` for each that is not; where several want it, all but one get copies.
     Raises SurroundingsError if the outbox cannot be written; repeating it is harmless.
     """
     source = claimed / picture.path
@@ -173,15 +174,13 @@ def file_original(
 
 def destinations(jobs: Sequence[Job]) -> list[str]:
     """Where a picture goes after its jobs, relative to the outbox, without repetition."""
-    done = [job.outputs["original"] for job in jobs if job.verdict is State.DONE]
-    other = [job.outputs["original"] for job in jobs if job.verdict is not State.DONE]
-    return list(dict.fromkeys([*other, *done[:1]]))
+    return list(dict.fromkeys(job.outputs["original"] for job in jobs))
 
 
 def settle_name(target: Path, picture: ClaimedPicture, job_id: str) -> Path:
     """The name an original gets: its own, unless another picture has it already."""
     marked = target.with_name(files.with_mark(target.name, job_id[:MARK_LENGTH]))
-    if marked.exists() or (target.exists() and files.sha256_of(target) != picture.sha256):
+    if marked.exists() or is_another(target, picture):
         return marked
     return target
 

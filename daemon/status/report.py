@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from daemon import files
 from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.job import Job, State
@@ -54,14 +55,15 @@ def gather(config: Config) -> dict[str, Any]:
 
 def recent_row(job: Job) -> dict[str, Any]:
     """A finished job in short."""
+    output = job.outputs.get("result") or job.outputs.get("reason")
     return {
         "id": job.id,
         "state": str(job.state),
         "preset": job.preset,
-        "picture": str(job.below),
+        "picture": files.printable(job.below),
         "finished_at": job.finished_at,
         "seconds": job.outcome.get("seconds"),
-        "output": job.outputs.get("result") or job.outputs.get("reason"),
+        "output": files.printable(output) if output else None,
         "reason": job.reason or None,
     }
 

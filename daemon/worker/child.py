@@ -31,6 +31,7 @@ from daemon.engine.errors import (
 from daemon.engine.picture import Picture, read_picture, write_picture
 from daemon.engine.recipe import Recipe
 from daemon.engine.stylize import Engine, Painting, Progress, Style
+from daemon.engine.trial import Precision
 from daemon.process import Message, claim_stdout, say
 
 KINDS: list[tuple[type[EngineError], str]] = [
@@ -45,10 +46,13 @@ KINDS: list[tuple[type[EngineError], str]] = [
 class Worker:
     """Paints what it is told to, one run after the other."""
 
-    def __init__(self, device: str, weights: str, weights_folder: Path, out: TextIO) -> None:
+    def __init__(
+        self, device: str, weights: str, engine_folder: Path, precision: Precision, out: TextIO
+    ) -> None:
         self._device = device
         self._weights = weights
-        self._weights_folder = weights_folder
+        self._engine_folder = engine_folder
+        self._precision: Precision = precision
         self._out = out
         self._engine: Engine | None = None
         self._styles: dict[str, Style] = {}
@@ -115,7 +119,7 @@ class Worker:
     def _warm_engine(self, run_id: str) -> Engine:
         if self._engine is None:
             began = time.perf_counter()
-            self._engine = Engine(self._device, self._weights, self._weights_folder)
+            self._engine = Engine(self._device, self._weights, self._engine_folder, self._precision)
             seconds = time.perf_counter() - began
             self._log(run_id, "INFO", f"network ready on {self._device} after {seconds:.1f} s")
         return self._engine
@@ -172,7 +176,8 @@ def describe(engine: Engine, picture: Picture, recipe: Recipe) -> str:
     width, height = picture.image.size
     return (
         f"painting {width}x{height} px {picture.format} to size {recipe.size} on {engine.device} "
-        f"in {str(engine.dtype).removeprefix('torch.')} with weights {engine.weights_name}"
+        f"in {str(engine.dtype).removeprefix('torch.')} ({engine.arithmetic.method}) "
+        f"with weights {engine.weights_name}"
     )
 
 
@@ -185,6 +190,7 @@ def account(engine: Engine, picture: Picture, painting: Painting, seconds: float
             "height_px": report.size.height_px,
             "steps": report.last.number,
             "seconds": round(report.seconds, 3),
+            "converged": report.converged,
             "loss": losses_of(report.last),
         }
         for report in painting.passes
@@ -231,9 +237,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", required=True)
     parser.add_argument("--weights", required=True)
-    parser.add_argument("--weights-folder", required=True, type=Path)
+    parser.add_argument("--engine-folder", required=True, type=Path)
+    parser.add_argument("--precision", default="auto")
     options = parser.parse_args()
-    worker = Worker(options.device, options.weights, options.weights_folder, claim_stdout())
+    worker = Worker(
+        options.device, options.weights, options.engine_folder, options.precision, claim_stdout()
+    )
     runs: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=listen, args=(worker, runs), daemon=True).start()
     while True:

@@ -52,6 +52,7 @@ def resolve_devices(
     if wanted == "auto":
         return present or ["cpu"]
     expanded = present if names == ["cuda"] else ["cuda:0" if n == "cuda" else n for n in names]
+    expanded = list(dict.fromkeys(expanded))  # `cuda` beside `cuda:0` is one device
     missing = [name for name in expanded if name != "cpu" and name not in present]
     if missing or not expanded:
         seen = ", ".join(present) or "none"

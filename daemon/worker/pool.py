@@ -9,6 +9,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from loguru import logger
@@ -27,6 +28,15 @@ class Cancelled(Exception):
     """The run was stopped because somebody asked for it."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run in progress, and the child it was given to."""
+
+    id: str
+    future: Future[Message]
+    child: Child
+
+
 class Slot:
     """One device and its child, which may not have been started yet."""
 
@@ -36,13 +46,13 @@ class Slot:
         self._on_event = on_event
         self._child: Child | None = None
         self._lock = threading.Lock()
-        self._run: tuple[str, Future[Message]] | None = None
+        self._run: Run | None = None
 
     @property
     def run_id(self) -> str | None:
         """The run in progress, if any."""
         run = self._run
-        return run[0] if run else None
+        return run.id if run else None
 
     @property
     def pid(self) -> int | None:
@@ -54,11 +64,10 @@ class Slot:
         """Starts a run; the slot must be free."""
         future: Future[Message] = Future()
         with self._lock:
-            self._run = (run_id, future)
-            if self._child is None or not self._child.alive:
-                self._start()
             child = self._child
-        assert child is not None
+            if child is None or not child.alive:
+                child = self._child = self._start()
+            self._run = Run(run_id, future, child)
         child.send({"do": "run", "run": run_id, "payload": dict(payload)})
         return future
 
@@ -83,49 +92,50 @@ class Slot:
         if self._child is not None:
             self._child.close(grace_s)
 
-    def _start(self) -> None:
+    def _start(self) -> Child:
         child = Child(
             "daemon.worker.child",
             self._arguments,
             on_stderr=lambda line: logger.debug("{}: {}", self.device, line),
         )
-        self._child = child
         threading.Thread(
             target=self._listen, args=(child,), name=f"worker {self.device}", daemon=True
         ).start()
+        return child
 
     def _listen(self, child: Child) -> None:
         """Passes on what the child says until it is gone; a run still open then is lost."""
         with contextlib.suppress(ValueError):
             for message in child.messages():
-                self._hear(message)
+                self._hear(child, message)
         ending = child.ending()
-        run = self._take(None)
-        if run is not None:
-            run.set_exception(WorkerLost(ending))
+        child.close(0.0)
+        future = self._take(child)
+        if future is not None:
+            future.set_exception(WorkerLost(ending))
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, child: Child, message: Message) -> None:
         run_id = str(message.get("run", ""))
         match message.get("event"):
             case "ended":
-                future = self._take(run_id)
+                future = self._take(child, run_id)
                 if future is not None:
                     future.set_result(message["result"])
             case "cancelled":
-                future = self._take(run_id)
+                future = self._take(child, run_id)
                 if future is not None:
                     future.set_exception(Cancelled(run_id))
             case _:
                 self._on_event(run_id, message)
 
-    def _take(self, run_id: str | None) -> Future[Message] | None:
-        """The future of the run in progress, which is over now."""
+    def _take(self, child: Child, run_id: str | None = None) -> Future[Message] | None:
+        """The future of this child's run, which is over now; a newer child's is left alone."""
         with self._lock:
-            if self._run is None or (run_id is not None and self._run[0] != run_id):
+            run = self._run
+            if run is None or run.child is not child or run_id not in (None, run.id):
                 return None
-            future = self._run[1]
             self._run = None
-        return future
+        return run.future
 
 
 class Pool:

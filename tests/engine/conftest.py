@@ -43,8 +43,8 @@ def engine(shared_engine: Engine) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def shared_engine() -> Engine:
-    return Engine("cpu", "classic", Path("unused"))
+def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return Engine("cpu", "classic", tmp_path_factory.mktemp("engine"), "float32")
 
 
 @pytest.fixture(scope="session")

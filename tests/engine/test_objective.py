@@ -42,9 +42,7 @@ recipes = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 def make_targets(network: Network, recipe: Recipe, pixels) -> Targets:
     content = pixels(HEIGHT, WIDTH, dtype=network.dtype)
     style = pixels(40, 40, of="coffee", dtype=network.dtype)
-    return Targets(
-        content_targets(network, content, recipe), gram_targets(network, style, recipe)
-    )
+    return Targets(content_targets(network, content, recipe), gram_targets(network, style, recipe))
 
 
 def somewhere(dtype: torch.dtype, pixels) -> Tensor:
@@ -101,9 +99,7 @@ def test_losses_and_gradient_equal_autograd_of_the_plain_formulas(
     found = Objective(network64, recipe, targets).evaluate(picture)
 
     picture.requires_grad_()
-    content, style = plain_losses(
-        plain_features(kernels, picture, recipe.pooling), recipe, targets
-    )
+    content, style = plain_losses(plain_features(kernels, picture, recipe.pooling), recipe, targets)
     down, across = picture.diff(dim=2), picture.diff(dim=3)
     variation = (down.pow(2).sum() + across.pow(2).sum()) / picture.numel()
     total = recipe.alpha * content + recipe.beta * style + recipe.tv * variation

@@ -8,15 +8,18 @@ import torch
 from torch import Tensor
 
 from daemon.engine.errors import Stopped
+from daemon.engine.lbfgs import (
+    FIRST_STEP_RMS,
+    LONGEST_STEP_RMS,
+    FourierPreconditioner,
+    Lbfgs,
+)
 from daemon.engine.objective import Evaluation
 from daemon.engine.optimise import (
     ADAM_RATE,
-    FIRST_STEP_RMS,
-    LONGEST_STEP_RMS,
+    CONVERGED_WINDOW,
     MAX_RESTARTS,
     Adam,
-    FourierPreconditioner,
-    Lbfgs,
     Minimum,
     Step,
     make_optimiser,
@@ -34,7 +37,7 @@ def make_evaluation(total: Tensor | float, gradient: Tensor) -> Evaluation:
 
 
 def bowl(valley: Tensor, steepness: Tensor | float = 1.0) -> Evaluate:
-    """steepness * (x - valley)^2, summed."""
+    """Steepness * (x - valley)^2, summed."""
 
     def evaluate(picture: Tensor) -> Evaluation:
         away = picture - valley
@@ -59,7 +62,7 @@ def run(
 ) -> Minimum:
     return minimise(
         evaluate, torch.zeros(SHAPE), make_optimiser(optimiser, SHAPE, CPU, history),
-        steps=steps, on_step=lambda _: None, should_stop=lambda: False,
+        steps=steps, on_step=lambda *_: None, should_stop=lambda: False,
     )  # fmt: skip
 
 
@@ -198,7 +201,7 @@ def test_start_is_left_as_it_is(valley: Tensor) -> None:
     start = torch.zeros(SHAPE)
     minimise(
         bowl(valley), start, make_optimiser("lbfgs", SHAPE, CPU, 5),
-        steps=3, on_step=lambda _: None, should_stop=lambda: False,
+        steps=3, on_step=lambda *_: None, should_stop=lambda: False,
     )  # fmt: skip
     assert not start.any()
 
@@ -207,7 +210,7 @@ def test_every_step_is_told_with_the_losses_where_it_began(valley: Tensor) -> No
     told: list[Step] = []
     found = minimise(
         bowl(valley), torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 5),
-        steps=4, on_step=told.append, should_stop=lambda: False,
+        steps=4, on_step=lambda step, _: told.append(step), should_stop=lambda: False,
     )  # fmt: skip
     assert [step.number for step in told] == [1, 2, 3, 4]
     assert told[0].total == pytest.approx(valley.square().sum().item(), rel=1e-5)
@@ -267,6 +270,19 @@ def test_stopping_is_asked_before_every_step(valley: Tensor) -> None:
     with pytest.raises(Stopped):
         minimise(
             bowl(valley), torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 5),
-            steps=10, on_step=told.append, should_stop=lambda: len(told) == 3,
+            steps=10, on_step=lambda step, _: told.append(step), should_stop=lambda: len(told) == 3,
         )  # fmt: skip
     assert len(told) == 3
+
+
+def test_run_ends_once_the_loss_has_hardly_fallen_for_a_while() -> None:
+    flat = make_evaluation(5.0, torch.zeros(SHAPE))
+    found = run(lambda _: flat, steps=1000)
+    assert found.converged and found.last.number == CONVERGED_WINDOW + 1
+    assert found.warnings == ()
+
+
+def test_run_goes_on_while_the_loss_still_falls(valley: Tensor) -> None:
+    slowly = {number: 100.0 * 0.999**number for number in range(1, 100)}  # 2 % in 20 steps
+    found = run(spoiled(bowl(valley), slowly), steps=60)
+    assert not found.converged and found.last.number == 60

@@ -1,6 +1,8 @@
 """Reading pictures: whatever comes in, upright sRGB in 8 bits comes out, or a clear refusal."""
 
+import contextlib
 import io
+import random
 import struct
 import zlib
 from collections.abc import Callable
@@ -76,9 +78,7 @@ def test_animated_gif_is_read_as_its_first_frame() -> None:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(
-    photo: Image.Image, orientation: int, form: str
-) -> None:
+def test_exif_orientation_is_applied(photo: Image.Image, orientation: int, form: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     undo = {
@@ -289,3 +289,16 @@ def test_file_is_only_read(photo: Image.Image, tmp_path: Path) -> None:
     with path.open("rb") as file:
         read_picture(file, path.name)
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns before it gives up
+@pytest.mark.parametrize("form", [*PHOTO_FORMATS, "GIF"])
+def test_damaged_bytes_are_read_or_refused_and_never_a_crash(photo: Image.Image, form: str) -> None:
+    whole = encoded(photo, form).getvalue()
+    chance = random.Random(0)
+    for _ in range(60):
+        damaged = bytearray(whole[: chance.randrange(64, len(whole) + 1)])
+        for _ in range(4):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        with contextlib.suppress(PictureError):
+            read(io.BytesIO(damaged), max_pixels=1_000_000)

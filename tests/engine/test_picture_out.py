@@ -65,9 +65,7 @@ def test_results_name_is_the_pictures_but_heic_becomes_jpeg(name: str, result: s
 
 
 @pytest.mark.parametrize("name", ["photo.png", "photo.tif", "photo.bmp"])
-def test_lossless_formats_keep_every_pixel(
-    painted: Image.Image, tmp_path: Path, name: str
-) -> None:
+def test_lossless_formats_keep_every_pixel(painted: Image.Image, tmp_path: Path, name: str) -> None:
     with Image.open(write(tmp_path / name, painted)) as found:
         assert np.array_equal(np.asarray(found), np.asarray(painted))
 
@@ -80,9 +78,7 @@ def test_jpeg_is_written_with_full_colour_resolution(painted: Image.Image, tmp_p
 
 
 @pytest.mark.parametrize("name", WITH_NOTE)
-def test_note_comes_back_as_it_was_written(
-    painted: Image.Image, tmp_path: Path, name: str
-) -> None:
+def test_note_comes_back_as_it_was_written(painted: Image.Image, tmp_path: Path, name: str) -> None:
     assert read_note(write(tmp_path / name, painted)) == NOTE
 
 

@@ -1,5 +1,7 @@
 """Coarse to fine: sizes, steps, and what is too narrow."""
 
+import itertools
+
 import pytest
 
 from daemon.engine.errors import PictureError
@@ -39,7 +41,7 @@ def test_first_pass_is_the_same_for_a_preview_and_the_full_picture(size: int) ->
 @pytest.mark.parametrize("size", range(64, 9000, 97))
 def test_every_pass_grows_by_about_two(size: int) -> None:
     widths = [one.width_px for one in plan_passes(Recipe(size=size), 6000, 6000)]
-    for smaller, larger in zip(widths, widths[1:], strict=False):
+    for smaller, larger in itertools.pairwise(widths):
         # Between 362 and 512 px there is one doubling of sqrt(2); rounding adds a little.
         assert 1.40 < larger / smaller < 2.86
 
@@ -53,9 +55,7 @@ def test_original_keeps_the_pictures_own_size() -> None:
 @pytest.mark.parametrize(
     ("size", "picture"), [(512, (1600, 40)), (64, (64, 15)), ("original", (4000, 15))]
 )
-def test_picture_too_narrow_for_the_network_is_refused(
-    size: int, picture: tuple[int, int]
-) -> None:
+def test_picture_too_narrow_for_the_network_is_refused(size: int, picture: tuple[int, int]) -> None:
     with pytest.raises(PictureError, match="both sides must be at least 16 px"):
         plan_passes(Recipe(size=size), *picture)
 

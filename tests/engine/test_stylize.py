@@ -131,9 +131,7 @@ def test_coarse_to_fine_tells_every_step_of_every_pass(
 ) -> None:
     told: list[Progress] = []
     wide = photograph.resize((400, 100))
-    painting = engine.stylize(
-        wide, [starry], Recipe(size=400, steps=4), on_progress=told.append
-    )
+    painting = engine.stylize(wide, [starry], Recipe(size=400, steps=4), on_progress=told.append)
     passes = (Pass(256, 64, 4), Pass(400, 100, 2))
     assert [(one.pass_number, one.step.number) for one in told] == [
         (1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2),
@@ -219,9 +217,11 @@ def test_several_styles_are_mixed_by_weight(
 
     def style_loss_to_starry(*styles: Style) -> float:
         painted = engine.stylize(photograph, styles, recipe).image
-        return engine.stylize(painted, [starry], recipe.model_copy(update={"steps": 1})).passes[
-            0
-        ].first.style
+        return (
+            engine.stylize(painted, [starry], recipe.model_copy(update={"steps": 1}))
+            .passes[0]
+            .first.style
+        )
 
     mostly = style_loss_to_starry(Style(starry.image, 3.0, starry.sha256), coffee)
     hardly = style_loss_to_starry(Style(starry.image, 0.2, starry.sha256), coffee)

@@ -1,0 +1,132 @@
+"""Which arithmetic is fastest on this machine: tried once, and kept.
+
+A processor's name says little: one computes bfloat16 eight times as fast as float32, the next
+claims to and is slower. So one middle layer is timed each way. The answer is kept in a file,
+because the same machine must paint the same bytes tomorrow.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from daemon.engine import winograd
+from daemon.engine.network import Method
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+CHANNELS, HEIGHT, WIDTH = 256, 64, 96
+"""The layer tried: the middle of the network at 384 px."""
+
+ROUNDS = 8
+GAIN = 1.2
+"""A way must be so many times as fast as the plain one to be worth its rounding."""
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How the network computes."""
+
+    dtype: torch.dtype
+    method: Method
+
+
+PLAIN = Arithmetic(torch.float32, Method.DIRECT)
+WAYS = {
+    "float32 direct": PLAIN,
+    "float32 winograd": Arithmetic(torch.float32, Method.WINOGRAD),
+    "bfloat16 direct": Arithmetic(torch.bfloat16, Method.DIRECT),
+}
+
+
+def choose_arithmetic(device: torch.device, precision: Precision, folder: Path) -> Arithmetic:
+    """The fastest arithmetic of the precision asked for; `auto` takes any.
+
+    folder: keeps the seconds measured.  Only the CPU is tried: on CUDA the
+    library itself chooses among its methods.
+    """
+    if device.type != "cpu":
+        return PLAIN if precision != "bfloat16" else WAYS["bfloat16 direct"]
+    seconds = measured_before(folder) or measure(folder)
+    allowed = {
+        name: seconds[name] * (1.0 if WAYS[name] == PLAIN else GAIN)
+        for name in WAYS
+        if precision == "auto" or name.startswith(precision)
+    }
+    return WAYS[min(allowed, key=lambda name: allowed[name])]
+
+
+def machine_key() -> str:
+    """What the timings hold for."""
+    return f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def processor_name() -> str:
+    """The processor as the system calls it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()} {platform.machine()}"
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def timings_file(folder: Path) -> Path:
+    """Where the seconds are kept; safe to delete."""
+    return folder / "arithmetic.json"
+
+
+def measured_before(folder: Path) -> dict[str, float] | None:
+    """The seconds of an earlier trial on this machine, if there was one."""
+    try:
+        found: dict[str, dict[str, float]] = json.loads(timings_file(folder).read_text())
+        seconds = found[machine_key()]
+        return seconds if seconds.keys() == WAYS.keys() else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Times every way and keeps the seconds, as far as the folder allows it."""
+    work = {name: prepare(way) for name, way in WAYS.items()}
+    rounds = [{name: timed_s(one) for name, one in work.items()} for _ in range(ROUNDS)]
+    # The least of several rounds: other programs can only make a round slower.
+    seconds = {name: min(once[name] for once in rounds[1:]) for name in WAYS}
+    target = timings_file(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps({machine_key(): seconds}, indent=2))
+        temporary.replace(target)
+    except OSError:
+        pass  # no harm but another trial next time
+    return seconds
+
+
+def prepare(way: Arithmetic) -> Callable[[], Tensor]:
+    """One layer's work, ready to be timed."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(1, CHANNELS, HEIGHT, WIDTH, generator=generator).to(way.dtype)
+    features = features.contiguous(memory_format=torch.channels_last)
+    kernel = torch.rand(CHANNELS, CHANNELS, 3, 3, generator=generator).to(way.dtype)
+    if way.method is Method.WINOGRAD:
+        transformed = winograd.transform_kernel(kernel)
+        return lambda: winograd.convolve(features, transformed, None)
+    prepared = kernel.contiguous(memory_format=torch.channels_last)
+    return lambda: F.conv2d(features, prepared, padding=1)
+
+
+def timed_s(work: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began

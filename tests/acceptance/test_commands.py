@@ -1,0 +1,197 @@
+"""The commands that need no running service, and what they answer to the shell."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from atelier import COMMAND, Studio, encoded, environment, may_mount, mounted, photograph
+from PIL import Image
+
+from daemon.engine.picture import read_note
+
+SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+def test_wrong_configuration_ends_with_78_and_names_every_fault(studio: Studio) -> None:
+    studio.config_file.write_text(
+        "inbox: inbox\n"
+        "outbux: outbox\n"
+        "settle_s: soon\n"
+        "devices: gpu\n"
+        "inbox: other\n"
+        "limits: {decode_s: 0}\n"
+    )
+    answer = studio.run("run")
+    assert answer.returncode == 78
+    for promised in (":2: outbux: unknown key; did you mean `outbox`", ":3: settle_s",
+                     ":4: devices", ":5: inbox: stands twice", ":6: limits.decode_s"):  # fmt: skip
+        assert promised in answer.stderr
+    assert not studio.state.exists()
+
+
+def test_folders_inside_each_other_are_refused(studio: Studio) -> None:
+    studio.configure(outbox="inbox/done")
+    answer = studio.run("run", "--once")
+    assert answer.returncode == 78
+    assert "lies in inbox" in answer.stderr
+
+
+def test_missing_configuration_ends_with_78_and_says_where_it_looked(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [COMMAND, "status"], cwd=tmp_path, capture_output=True, text=True, env=environment()
+    )
+    assert answer.returncode == 78
+    assert "config.yaml" in answer.stderr and "/etc/atelierd/config.yaml" in answer.stderr
+
+
+def test_missing_gpu_is_never_replaced_in_silence(studio: Studio) -> None:
+    studio.configure(devices="cuda:31")
+    answer = studio.run("run", "--once")
+    assert answer.returncode == 78
+    assert "cuda:31" in answer.stderr
+
+
+@pytest.mark.parametrize("arguments", [["paint"], ["run", "--twice"], ["stylize"], ["retry"]])
+def test_wrong_usage_ends_with_2(studio: Studio, arguments: list[str]) -> None:
+    answer = studio.run(*arguments)
+    assert answer.returncode == 2
+    assert "Usage" in answer.stderr
+
+
+def test_module_is_the_same_command(studio: Studio) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "daemon", "--config", studio.config_file, "presets", "--json"],
+        capture_output=True, text=True, env=environment(),
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == studio.run("presets", "--json").stdout
+
+
+def test_presets_lists_good_and_faulty(studio: Studio) -> None:
+    (studio.presets / "broken.yaml").write_text("styles: []\nsize: big\n")
+    answer = studio.run("presets", "--json")
+    report = json.loads(answer.stdout)
+    assert answer.returncode == 0
+    assert list(report["good"]) == ["quick"]
+    assert report["good"]["quick"]["recipe"]["size"] == 64
+    assert {fault.split(": ")[1] for fault in report["faulty"]["broken"]} == {"styles", "size"}
+    shown = studio.run("presets").stdout
+    assert "quick" in shown and "broken cannot be used" in shown
+
+
+def test_bare_picture_is_a_preset(studio: Studio) -> None:
+    (studio.presets / "sunset.jpg").write_bytes(encoded(photograph()))
+    assert "sunset" in json.loads(studio.run("presets", "--json").stdout)["good"]
+
+
+def test_status_answers_without_a_service_and_without_a_ledger(studio: Studio) -> None:
+    report = studio.status()
+    assert report["service"]["running"] is False
+    assert set(report["jobs"].values()) == {0}
+    assert not studio.state.exists()
+
+
+def test_weights_prints_their_sha256(studio: Studio) -> None:
+    answer = studio.run("weights")
+    assert answer.returncode == 0
+    (used,) = [line for line in answer.stdout.splitlines() if " used " in line]
+    assert used.startswith("classic") and SHA256.search(used)
+    assert "weights fetch torchvision" in answer.stdout
+
+
+def test_unknown_weights_cannot_be_fetched(studio: Studio) -> None:
+    assert studio.run("weights", "fetch", "alexnet").returncode == 2
+
+
+# The doctor
+
+
+def test_doctor_finds_a_good_installation_well_and_leaves_nothing(studio: Studio) -> None:
+    answer = studio.run("doctor")
+    assert answer.returncode == 0, answer.stdout
+    assert "mend" not in answer.stdout
+    assert not any(studio.files(folder) for folder in (studio.inbox, studio.outbox, studio.state))
+
+
+def test_doctor_reports_an_outbox_that_is_no_folder(studio: Studio) -> None:
+    studio.outbox.write_text("in the way")
+    answer = studio.run("doctor")
+    assert answer.returncode == 1
+    assert re.search(r"mend\s+outbox\s", answer.stdout)
+
+
+def test_doctor_reports_an_outbox_it_may_not_write(studio: Studio) -> None:
+    if os.getuid() != 0:
+        studio.outbox.mkdir(mode=0o555)
+        answer = studio.run("doctor")
+    elif may_mount():
+        with mounted(studio.outbox, "ro"):
+            answer = studio.run("doctor")
+    else:
+        pytest.skip("root may write everywhere, and may not mount a read-only folder here")
+    assert answer.returncode == 1
+    assert re.search(r"mend\s+outbox\s", answer.stdout)
+
+
+def test_doctor_reports_missing_weights_and_how_to_get_them(studio: Studio) -> None:
+    studio.configure(weights="torchvision")
+    answer = studio.run("doctor")
+    assert answer.returncode == 1
+    assert re.search(r"mend\s+weights\s", answer.stdout)
+    assert "atelierd weights fetch torchvision" in answer.stdout
+
+
+def test_doctor_reports_a_default_preset_that_does_not_exist(studio: Studio) -> None:
+    studio.configure(default_preset="monet")
+    answer = studio.run("doctor")
+    assert answer.returncode == 1
+    assert "'monet'" in answer.stdout
+
+
+# One picture without the queue
+
+
+def test_stylize_paints_one_picture_and_prints_where(studio: Studio) -> None:
+    picture = studio.root / os.fsdecode(b"caf\xe9.jpg")
+    picture.write_bytes(encoded(photograph()))
+    command = [COMMAND, "--config", studio.config_file, "stylize", picture, "--preset", "quick",
+               "--set", "size=80", "--set", "steps=1"]  # fmt: skip
+    answer = subprocess.run(command, cwd=studio.root, capture_output=True, env=environment())
+    result = studio.root / os.fsdecode(b"caf\xe9-quick.jpg")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.rstrip(b"\n") == os.fsencode(result)
+    with Image.open(result) as opened:
+        assert opened.size == (80, 60)
+    note = read_note(result)
+    assert note is not None and note["recipe"]["steps"] == 1
+    assert picture.exists()
+    assert not studio.config.ledger_path.exists()
+
+
+def test_stylize_of_a_bad_picture_ends_with_1_and_writes_nothing(studio: Studio) -> None:
+    (studio.root / "bad.jpg").write_bytes(b"no picture")
+    answer = studio.run("stylize", "bad.jpg", "--preset", "quick", "--out", "new.jpg")
+    assert answer.returncode == 1
+    assert "bad.jpg is not a picture that can be read" in answer.stderr
+    assert not (studio.root / "new.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "promised"),
+    [
+        (["nowhere.jpg", "--preset", "quick"], "no picture nowhere.jpg"),
+        (["config.yaml", "--preset", "monet"], "no preset 'monet'"),
+        (["config.yaml", "--preset", "quick", "--set", "steps"], "KEY=VALUE"),
+        (["config.yaml", "--preset", "quick", "--set", "stepz=3"], "`steps`"),
+    ],
+)
+def test_stylize_refuses_before_anything_is_started(
+    studio: Studio, arguments: list[str], promised: str
+) -> None:
+    answer = studio.run("stylize", *arguments, timeout_s=10)
+    assert answer.returncode == 1
+    assert promised in answer.stderr

@@ -1,0 +1,140 @@
+"""`atelierd run --once`: takes what is in the inbox, finishes it, and exits."""
+
+import subprocess
+
+import pytest
+from atelier import Studio, encoded, photograph
+from PIL import Image
+
+ORIENTATION = 0x0112
+QUARTER_TURN = 6
+
+
+def turned_photograph() -> bytes:
+    """A landscape as a phone held upright stores it: to be shown 72 px wide and 96 px high."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = QUARTER_TURN
+    return encoded(photograph((96, 72)), exif=exif.tobytes())
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    """An inbox full of everything that can be dropped, before the one run."""
+    studio = Studio(tmp_path_factory.mktemp("once"), default_preset="second")
+    studio.add_preset("second", beta=5.0)
+    studio.drop("quick/plain.jpg")
+    studio.drop("quick/deep/er/photo.png", encoded(photograph(), "PNG"))
+    studio.drop("quick/turned.jpg", turned_photograph())
+    studio.drop("nobody.jpg")
+    studio.drop("holiday/beach.jpg")
+    folder = studio.root / "folder"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).write_bytes(encoded(photograph()))
+    folder.rename(studio.inbox / "quick/folder")
+    studio.drop("quick/long.jpg")
+    studio.drop("quick/long.jpg.yaml", b"steps: 3\n")
+    studio.drop("quick/long.yaml", b"steps: 4\n")
+    studio.drop("quick/short.jpg")
+    studio.drop("quick/short.yaml", b"{preset: second, steps: 1}\n")
+    studio.drop("both.jpg")
+    studio.drop("both.jpg.yaml", b"presets: [quick, second]\n")
+    studio.drop("quick/alone.yaml", b"steps: 3\n")
+    studio.drop("quick/wrong.jpg", b"no picture at all")
+    return studio
+
+
+@pytest.fixture(scope="module")
+def ended(studio: Studio) -> "subprocess.CompletedProcess[str]":
+    return studio.run("run", "--once")
+
+
+def test_run_once_ends_with_1_when_a_picture_failed(
+    ended: "subprocess.CompletedProcess[str]",
+) -> None:
+    assert ended.returncode == 1, ended.stderr
+
+
+def test_everything_dropped_is_painted_where_its_folder_says(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    painted = {name for name in studio.files(studio.outbox) if ".jobs" not in name}
+    assert {name for name in painted if name.split("/")[0] in ("quick", "second")} == {
+        "quick/plain.jpg", "quick/deep/er/photo.png", "quick/turned.jpg", "quick/folder/a.jpg",
+        "quick/folder/b.jpg", "quick/long.jpg", "second/short.jpg", "quick/both.jpg",
+        "second/both.jpg", "second/nobody.jpg", "second/holiday/beach.jpg",
+    }  # fmt: skip
+
+
+def test_only_what_is_no_picture_stays_in_the_inbox(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    # The longer name wins, so that long.yaml is a sidecar without a picture of its own.
+    assert studio.files(studio.inbox) == {"quick/alone.yaml", "quick/long.yaml"}
+    assert not list((studio.inbox / ".claimed").iterdir())
+
+
+def test_every_record_names_files_that_exist(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    records = [name for name in studio.files(studio.outbox) if name.endswith(".json")]
+    assert len(records) == 12
+    missing = {
+        (name, kind)
+        for name in records
+        for kind, path in studio.record(name)["outputs"].items()
+        if not (studio.outbox / path).exists()
+    }
+    assert missing == set()
+
+
+def test_sidecar_overrides_the_preset(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    assert studio.record("quick/.jobs/plain.jpg.json")["recipe"]["steps"] == 2
+    assert studio.record("quick/.jobs/long.jpg.json")["recipe"]["steps"] == 3
+
+
+def test_sidecar_names_another_preset(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    record = studio.record("second/.jobs/short.jpg.json")
+    assert (record["preset"], record["recipe"]["steps"], record["recipe"]["beta"]) == (
+        "second", 1, 5.0,
+    )  # fmt: skip
+
+
+def test_sidecar_with_two_presets_makes_two_jobs_of_one_picture(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    first = studio.record("quick/.jobs/both.jpg.json")
+    second = studio.record("second/.jobs/both.jpg.json")
+    assert first["id"] != second["id"]
+    assert first["picture"] == second["picture"]
+
+
+def test_turned_photograph_comes_out_upright(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    with Image.open(studio.outbox / "quick/turned.jpg") as result:
+        assert result.size == (48, 64)
+        assert ORIENTATION not in result.getexif()
+
+
+def test_sidecars_are_filed_beside_their_originals(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    assert (studio.outbox / "originals/quick/long.jpg.yaml").read_bytes() == b"steps: 3\n"
+
+
+def test_spool_is_empty_after_the_run(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    assert studio.files(studio.state / "spool") == set()
+
+
+def test_run_once_ends_with_0_when_all_is_well(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    answer = studio.run("run", "--once")
+    assert answer.returncode == 0, answer.stderr

@@ -1,0 +1,40 @@
+"""Stopping a service in the middle of a picture, and starting it again."""
+
+import time
+
+from atelier import Studio, wait_for
+
+from daemon.job import State
+
+STOP_S = 10.0
+
+
+def test_sigterm_puts_the_job_back_and_the_next_start_finishes_it(studio: Studio) -> None:
+    studio.add_preset("slow", steps=40)
+    studio.drop("slow/photo.jpg")
+    with studio.service() as first:
+        first.wait_for_step()
+        began_s = time.monotonic()
+        assert first.stop() == 0
+        assert time.monotonic() - began_s < STOP_S
+        assert not first.workers()
+    (waiting,) = studio.jobs()
+    assert (waiting.state, waiting.starts) == (State.READY, 1)
+    assert studio.status()["service"]["running"] is False
+    assert studio.run("run", "--once").returncode == 0
+    record = studio.record("slow/.jobs/photo.jpg.json")
+    assert (record["state"], record["id"], record["starts"]) == ("done", waiting.id, 2)
+    assert len(studio.jobs()) == 1
+
+
+def test_sigterm_while_the_decoder_works_ends_in_time(studio: Studio) -> None:
+    from acceptance.test_service import large_png
+
+    studio.configure(limits={"picture_pixels": 1_000_000_000})
+    with studio.service() as service:
+        studio.drop("quick/large.png", large_png(15_000, 15_000))
+        wait_for("the decoder", service.decoders)
+        began_s = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began_s < STOP_S
+    assert (studio.inbox / "quick/large.png").exists() or studio.jobs(State.READY)

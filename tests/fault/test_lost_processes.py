@@ -1,0 +1,80 @@
+"""kill -9 of workers and of the service itself in the middle of a painting."""
+
+import os
+import signal
+import sqlite3
+
+from atelier import Studio, is_alive, wait_for
+
+from daemon.job import State
+
+
+def test_killed_child_returns_job_to_queue(studio: Studio) -> None:
+    studio.add_preset("slow", steps=40)
+    studio.drop("slow/photo.jpg")
+    with studio.service() as service:
+        service.wait_for_step()
+        worker = service.worker()
+        os.kill(worker, signal.SIGKILL)
+        wait_for("the job to return", lambda: "the job goes back into the line" in service.log)
+        studio.published("slow", "photo.jpg")
+        record = studio.record("slow/.jobs/photo.jpg.json")
+        assert (record["state"], record["starts"]) == ("done", 2)
+        assert service.worker() != worker
+        assert len(studio.jobs()) == 1
+    log = (studio.outbox / "slow/.jobs/photo.jpg.log").read_text()
+    assert "SIGKILL" in log and "start 2" in log
+
+
+def test_job_that_loses_three_workers_fails_and_the_others_go_on(studio: Studio) -> None:
+    studio.drop("quick/a-poison.jpg")
+    with studio.service() as service:
+        for start in (1, 2, 3):
+            wait_for(f"start {start}", lambda start=start: f"start {start} of" in service.log)
+            os.kill(service.worker(), signal.SIGKILL)
+            wait_for("its end", lambda: not service.workers())
+        reason = studio.failure("quick", "a-poison.jpg")
+        assert "lost 3 times in a row" in reason and "SIGKILL" in reason
+        assert studio.record("failed/quick/a-poison.jpg.json")["starts"] == 3
+        studio.drop("quick/innocent.jpg")
+        studio.published("quick", "innocent.jpg")
+
+
+def test_killed_service_leaves_no_process_and_the_next_start_finishes_its_job(
+    studio: Studio,
+) -> None:
+    studio.add_preset("slow", steps=40)
+    studio.drop("slow/photo.jpg")
+    with studio.service() as service:
+        service.wait_for_step()
+        family = [*service.workers(), *service.decoders()]
+        assert len(family) == 2
+        service.process.kill()
+        service.process.wait()
+        wait_for("its children to end", lambda: not any(map(is_alive, family)))
+    (running,) = studio.jobs()
+    assert (running.state, running.starts) == (State.RUNNING, 1)
+    assert studio.status()["service"]["running"] is False
+    answer = studio.run("run", "--once")
+    assert answer.returncode == 0, answer.stderr
+    (job,) = studio.jobs()
+    assert (job.id, job.state, job.starts) == (running.id, State.DONE, 2)
+    assert studio.files(studio.outbox) == {
+        "slow/photo.jpg", "slow/.jobs/photo.jpg.json", "slow/.jobs/photo.jpg.log",
+        "originals/slow/photo.jpg",
+    }  # fmt: skip
+
+
+def test_run_that_ends_while_the_ledger_is_locked_is_told_to_it_later(studio: Studio) -> None:
+    studio.add_preset("slow", steps=40)
+    studio.drop("slow/photo.jpg")
+    with studio.service() as service:
+        service.wait_for_step()
+        other = sqlite3.connect(studio.config.ledger_path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        wait_for("the trouble", lambda: "ledger" in service.live()["health"])
+        other.execute("ROLLBACK")
+        other.close()
+        studio.published("slow", "photo.jpg")
+        assert studio.record("slow/.jobs/photo.jpg.json")["starts"] == 1
+        wait_for("health", lambda: service.live()["health"] == {})

@@ -1,0 +1,84 @@
+"""The same pictures on a CUDA device as on the CPU."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from daemon.engine.kernels import Kernels, load_kernels
+from daemon.engine.network import Network
+from daemon.engine.objective import Evaluation, Objective, Targets, content_targets, gram_targets
+from daemon.engine.recipe import Recipe
+from daemon.engine.stylize import Engine, Style
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device"),
+]
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Kernels:
+    return load_kernels("classic", Path("unused"))
+
+
+@pytest.fixture
+def picture(photograph: Image.Image) -> Tensor:
+    """(1, 3, 96, 96) float64 in 0..1."""
+    values = np.asarray(photograph.resize((96, 96)), dtype=np.float64) / 255.0
+    return torch.from_numpy(values).permute(2, 0, 1)[None].contiguous()
+
+
+@pytest.fixture
+def starry() -> Style:
+    path = Path(__file__).parents[2] / "presets" / "starry.jpg"
+    return Style(Image.open(path).convert("RGB"), 1.0, "starry")
+
+
+def evaluate(
+    kernels: Kernels, picture: Tensor, device: str, dtype: torch.dtype, recipe: Recipe
+) -> Evaluation:
+    """The losses of a noisy picture against the picture itself and its mirror image's style."""
+    network = Network(kernels, torch.device(device), dtype)
+    content = picture.to(device, dtype)
+    noise = torch.rand(picture.shape, generator=torch.manual_seed(0), dtype=torch.float64)
+    targets = Targets(
+        content_targets(network, content, recipe),
+        gram_targets(network, content.flip(1), recipe),
+    )
+    start = (0.7 * picture + 0.3 * noise).to(device, dtype)
+    return Objective(network, recipe, targets).evaluate(start)
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_gradient_on_cuda_equals_the_cpus(kernels: Kernels, picture: Tensor, pooling: str) -> None:
+    recipe = Recipe(pooling=pooling, tv=0.5)  # type: ignore[arg-type]
+    cpu, cuda = (
+        evaluate(kernels, picture, device, torch.float64, recipe) for device in ("cpu", "cuda:0")
+    )
+    # The same float64 sums in another order.
+    assert cuda.total.item() == pytest.approx(cpu.total.item(), rel=1e-10)
+    error = (cuda.gradient.cpu() - cpu.gradient).norm() / cpu.gradient.norm()
+    assert error < 1e-9
+
+
+def test_float32_gradient_on_cuda_agrees_with_float64(kernels: Kernels, picture: Tensor) -> None:
+    exact = evaluate(kernels, picture, "cpu", torch.float64, Recipe())
+    single = evaluate(kernels, picture, "cuda:0", torch.float32, Recipe())
+    # cuDNN may round the factors of a convolution to TF32 (10 bits, 5e-4); sixteen of them, and
+    # maxima that are decided the other way at near ties, give a few percent at worst.
+    assert single.total.item() == pytest.approx(exact.total.item(), rel=1e-2)
+    error = (single.gradient.double().cpu() - exact.gradient).norm() / exact.gradient.norm()
+    assert error < 0.05
+
+
+def test_picture_is_painted_on_cuda(photograph: Image.Image, starry: Style, tmp_path: Path) -> None:
+    engine = Engine("cuda:0", "classic", tmp_path)
+    painting = engine.stylize(photograph, [starry], Recipe(size=300, steps=40))
+    assert str(engine.device) == "cuda:0"
+    assert painting.image.size == (300, 300)
+    (report,) = painting.passes
+    assert report.last.style < 0.2 * report.first.style

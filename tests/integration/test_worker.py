@@ -1,0 +1,209 @@
+"""The pool and its real children."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from atelier import (
+    ENDLESS_STEPS,
+    Service,
+    Studio,
+    draw_style,
+    encoded,
+    is_alive,
+    photograph,
+    wait_for,
+)
+from PIL import Image
+
+from daemon.files import sha256_of
+from daemon.process import Message
+from daemon.worker.pool import Cancelled, Pool, WorkerLost
+
+
+class Bench:
+    """A pool of one CPU child, and what it was heard to say."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.heard: list[tuple[str, Message]] = []
+        arguments = Studio(root / "studio").config.worker_arguments
+        self.pool = Pool(["cpu"], arguments, lambda run, said: self.heard.append((run, said)))
+        draw_style(root / "style.png")
+        (root / "photo.jpg").write_bytes(encoded(photograph()))
+
+    def payload(self, **changes: Any) -> Message:
+        style = self.root / "style.png"
+        recipe = {"size": 64, "steps": 2} | changes.pop("recipe", {})
+        return {
+            "name": "photo.jpg", "picture": str(self.root / "photo.jpg"), "max_pixels": 1_000_000,
+            "recipe": recipe, "result": str(self.root / "result"), "note": {"id": "x"},
+            "styles": [{"name": style.name, "path": str(style), "sha256": sha256_of(style),
+                        "weight": 1.0}],
+        } | changes  # fmt: skip
+
+    def steps(self, run_id: str) -> list[Message]:
+        return [said for run, said in self.heard if run == run_id and said["event"] == "progress"]
+
+    @property
+    def pid(self) -> int:
+        pid = self.pool.slots()[0].pid
+        assert pid is not None
+        return pid
+
+
+@pytest.fixture
+def cold(tmp_path: Path) -> Iterator[Bench]:
+    """A pool whose child has not been started."""
+    bench = Bench(tmp_path)
+    yield bench
+    bench.pool.close()
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A pool whose child is warm."""
+    bench = Bench(tmp_path_factory.mktemp("bench"))
+    assert bench.pool.submit("warm-up", bench.payload()).result(60)["ok"]
+    yield bench
+    bench.pool.close()
+
+
+def ended(future: Future[Message]) -> BaseException | None:
+    return future.exception(timeout=30)
+
+
+def test_run_reports_every_step_and_its_account(bench: Bench) -> None:
+    account = bench.pool.submit("steps", bench.payload(recipe={"steps": 4})).result(30)
+    assert account["ok"]
+    assert [said["number"] for said in bench.steps("steps")] == [1, 2, 3, 4]
+    assert account["last_loss"]["total"] == bench.steps("steps")[-1]["total"]
+    assert account["result_sha256"] == sha256_of(bench.root / "result")
+
+
+def test_same_run_twice_gives_the_same_picture(bench: Bench) -> None:
+    pixels, losses = [], []
+    for run in ("one", "two"):
+        target = bench.root / run
+        account = bench.pool.submit(run, bench.payload(result=str(target))).result(30)
+        losses.append(account["last_loss"])
+        with Image.open(target) as result:
+            pixels.append(result.tobytes())
+    assert losses[0] == losses[1]
+    assert pixels[0] == pixels[1]
+
+
+def test_cancelled_run_stops_at_its_next_step_and_the_child_stays(bench: Bench) -> None:
+    before = bench.pid
+    future = bench.pool.submit("long", bench.payload(recipe={"steps": ENDLESS_STEPS}))
+    wait_for("a step", lambda: bench.steps("long"))
+    assert not bench.pool.free()
+    bench.pool.cancel("long")
+    assert isinstance(ended(future), Cancelled)
+    assert bench.pool.free()
+    assert bench.pool.submit("after", bench.payload()).result(30)["ok"]
+    assert bench.pid == before
+
+
+def test_cancelling_an_unknown_run_disturbs_nobody(bench: Bench) -> None:
+    bench.pool.cancel("nobody")
+    assert bench.pool.submit("undisturbed", bench.payload()).result(30)["ok"]
+
+
+def test_bad_picture_is_an_account_and_not_a_lost_worker(bench: Bench) -> None:
+    (bench.root / "bad.jpg").write_bytes(b"no picture")
+    before = bench.pid
+    account = bench.pool.submit("bad", bench.payload(picture=str(bench.root / "bad.jpg"))).result(
+        30
+    )
+    assert (account["ok"], account["kind"]) == (False, "input")
+    assert bench.pid == before
+
+
+def test_unwritable_result_is_the_surroundings_fault(bench: Bench) -> None:
+    (bench.root / "in the way").write_text("")
+    target = str(bench.root / "in the way/result")
+    account = bench.pool.submit("nowhere", bench.payload(result=target)).result(30)
+    assert (account["ok"], account["kind"]) == (False, "surroundings")
+
+
+def test_killed_child_loses_the_run_and_says_how(cold: Bench) -> None:
+    future = cold.pool.submit("lost", cold.payload())
+    os.kill(cold.pid, signal.SIGKILL)
+    error = ended(future)
+    assert isinstance(error, WorkerLost) and "SIGKILL" in str(error)
+    assert cold.pool.free() and cold.pool.slots()[0].pid is None
+
+
+def test_child_that_does_not_stop_is_killed_after_the_grace_time(cold: Bench) -> None:
+    future = cold.pool.submit("stuck", cold.payload())
+    pid = cold.pid
+    os.kill(pid, signal.SIGSTOP)
+    began_s = time.monotonic()
+    cold.pool.cancel("stuck", grace_s=0.4)
+    assert isinstance(ended(future), WorkerLost)
+    assert 0.4 <= time.monotonic() - began_s < 5
+    assert not is_alive(pid)
+
+
+def test_closed_pool_leaves_no_child_even_if_one_is_stuck(cold: Bench) -> None:
+    future = cold.pool.submit("stuck", cold.payload())
+    pid = cold.pid
+    os.kill(pid, signal.SIGSTOP)
+    cold.pool.close(grace_s=0.3)
+    assert isinstance(ended(future), WorkerLost)
+    assert not is_alive(pid)
+
+
+def test_child_killed_while_idle_costs_the_next_run_nothing(bench: Bench) -> None:
+    idle = bench.pid
+    os.kill(idle, signal.SIGKILL)
+    wait_for("its end", lambda: bench.pool.slots()[0].pid is None)
+    assert bench.pool.submit("following", bench.payload()).result(60)["ok"]
+    assert bench.pid != idle
+
+
+# A warm child, as the service uses it
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return Studio(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="module")
+def service(shop: Studio) -> Iterator[Service]:
+    with shop.service() as running:
+        yield running
+
+
+def test_second_job_finds_the_network_and_the_style_ready(shop: Studio, service: Service) -> None:
+    shop.drop("quick/first.jpg")
+    shop.published("quick", "first.jpg")
+    worker = service.worker()
+    shop.drop("quick/second.jpg")
+    shop.published("quick", "second.jpg")
+    assert service.worker() == worker
+    assert service.log.count("network ready") == 1
+    first = shop.record("quick/.jobs/first.jpg.json")
+    second = shop.record("quick/.jobs/second.jpg.json")
+    assert second["seconds"] < first["seconds"] / 2
+    assert second["passes"][0]["seconds"] < first["passes"][0]["seconds"]
+
+
+def test_preset_edited_during_a_job_changes_only_the_next_record(
+    shop: Studio, service: Service
+) -> None:
+    shop.add_preset("edited", steps=40)
+    shop.drop("edited/before.jpg")
+    service.wait_for_step()
+    shop.add_preset("edited", steps=3)
+    shop.drop("edited/after.jpg")
+    shop.published("edited", "after.jpg")
+    assert shop.record("edited/.jobs/before.jpg.json")["recipe"]["steps"] == 40
+    assert shop.record("edited/.jobs/after.jpg.json")["recipe"]["steps"] == 3

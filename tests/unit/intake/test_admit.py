@@ -1,0 +1,219 @@
+"""Rounds of the intake, with the clock as a number and decoding in this process."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.intake.admit import Intake, make_preset_folders
+from daemon.intake.decode import Verdict, judge
+from daemon.job import Job, State
+from daemon.ledger.store import Ledger
+from daemon.spool import Spool
+
+SETTLE_S, GIVE_UP_S = 5.0, 60.0
+
+
+class Decoder:
+    """Decodes here, where the service would ask a child."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def decode(self, path: Path, name: str) -> Verdict:
+        self.asked.append(name)
+        return judge(str(path), name, 1_000_000)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Settings, the folders they name, and one preset."""
+    folders = {name: tmp_path / name for name in ("inbox", "outbox", "presets", "state")}
+    for folder in folders.values():
+        folder.mkdir()
+    Image.new("RGB", (32, 32), "navy").save(tmp_path / "presets" / "wave.png")
+    return Config().model_copy(update={**folders, "sidecar_wait_s": 20.0})
+
+
+@pytest.fixture
+def ledger(config: Config) -> Iterator[Ledger]:
+    found = Ledger(config.ledger_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def decoder() -> Decoder:
+    return Decoder()
+
+
+@pytest.fixture
+def intake(config: Config, ledger: Ledger, decoder: Decoder) -> Intake:
+    return Intake(config, ledger, decoder, settle_s=SETTLE_S, give_up_s=GIVE_UP_S)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def drop(config: Config, photo_file: Callable[..., Path]) -> Callable[..., Path]:
+    """Drops a photograph in the inbox."""
+    return lambda name="wave/photo.jpg": photo_file(config.inbox / name)
+
+
+def queued(ledger: Ledger) -> list[Job]:
+    return ledger.jobs_in(State.READY)
+
+
+def failed(ledger: Ledger) -> list[Job]:
+    return ledger.jobs_in(State.PUBLISHING)
+
+
+def test_settled_picture_becomes_a_job_with_its_copy_in_the_spool(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    content = drop().read_bytes()
+    assert intake.round(0.0) == 0 and intake.round(4.9) == 0
+    assert intake.round(5.0) == 1
+    (job,) = queued(ledger)
+    assert (job.preset, job.below) == ("wave", Path("photo.jpg"))
+    assert job.recipe["seed"] == 0 and job.styles[0].name == "wave.png"
+    picture = ledger.picture(job.picture_id)
+    assert (picture.width_px, picture.height_px, picture.bytes) == (64, 64, len(content))
+    assert Spool(config.state).picture(picture.id).read_bytes() == content
+    assert not (config.inbox / "wave/photo.jpg").exists()
+    assert not intake.pending
+
+
+def test_picture_that_is_still_growing_waits(ledger: Ledger, intake: Intake, drop) -> None:
+    path = drop()
+    intake.round(0.0)
+    with path.open("ab") as file:
+        file.write(b"more")
+    assert intake.round(5.0) == 0
+    assert intake.round(10.0) == 1
+
+
+def test_cut_picture_waits_for_its_rest(
+    ledger: Ledger, intake: Intake, decoder: Decoder, drop
+) -> None:
+    path = drop()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    intake.round(0.0)
+    assert intake.round(5.0) == 0 and intake.pending
+    path.write_bytes(whole)
+    intake.round(6.0)
+    assert intake.round(11.0) == 1
+    assert len(queued(ledger)) == 1
+
+
+def test_cut_picture_is_tried_less_and_less_often_and_then_fails(
+    ledger: Ledger, intake: Intake, decoder: Decoder, drop
+) -> None:
+    path = drop()
+    path.write_bytes(path.read_bytes()[:-100])
+    tried = []
+    for now_s in range(80):
+        before = len(decoder.asked)
+        intake.round(float(now_s))
+        tried += [now_s] * (len(decoder.asked) - before)
+    assert tried == [5, 10, 20, 40, 65]  # waits of 5, 10, 20, 40 s, and 60 s after the first
+    (job,) = failed(ledger)
+    assert "decoded to the end" in job.reason and job.preset == "wave"
+
+
+def test_picture_that_can_never_be_painted_fails_at_once(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    Image.new("RGB", (8, 8)).save(drop("wave/tiny.png"))
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    assert "at least 16 px" in failed(ledger)[0].reason
+
+
+def test_file_over_the_limit_fails_without_being_decoded(
+    config: Config, ledger: Ledger, decoder: Decoder, drop
+) -> None:
+    limits = config.limits.model_copy(update={"picture_bytes": 10})
+    strict = config.model_copy(update={"limits": limits})
+    intake = Intake(strict, ledger, decoder, settle_s=0.0, give_up_s=0.0)  # type: ignore[arg-type]
+    drop()
+    assert intake.round(0.0) == 1
+    assert "the limit is 10" in failed(ledger)[0].reason and decoder.asked == []
+
+
+def test_empty_file_is_not_waited_for(config: Config, intake: Intake) -> None:
+    (config.inbox / "photo.jpg").touch()
+    assert intake.round(0.0) == intake.round(100.0) == 0
+    assert not intake.pending
+
+
+def test_sidecar_is_claimed_with_its_picture(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop("photo.jpg")
+    (config.inbox / "photo.yaml").write_text("preset: wave\nsteps: 7\n")
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    (job,) = queued(ledger)
+    assert (job.preset, job.recipe["steps"]) == ("wave", 7)
+    assert not (config.inbox / "photo.yaml").exists()
+
+
+def test_picture_outside_every_presets_folder_waits_for_a_sidecar(
+    ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop("photo.jpg")
+    assert [intake.round(now_s) for now_s in (0.0, 5.0, 19.9, 20.0)] == [0, 0, 0, 1]
+    assert "Drop it into one of these folders: wave." in failed(ledger)[0].reason
+
+
+def test_sidecar_that_is_still_written_is_waited_for(config: Config, intake: Intake, drop) -> None:
+    drop()
+    intake.round(0.0)
+    (config.inbox / "wave/photo.yaml").write_text("steps: 7\n")
+    intake.round(4.0)
+    assert intake.round(5.0) == 0
+    assert intake.round(9.0) == 1
+
+
+def test_claim_that_a_crash_cut_off_is_ended(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    path = drop()
+    ledger.add_picture("p1", Path("wave/photo.jpg"), None)
+    claimed = config.inbox / ".claimed" / "p1" / "wave" / "photo.jpg"
+    claimed.parent.mkdir(parents=True)
+    path.rename(claimed)
+    assert intake.round(0.0) == 1
+    assert [job.picture_id for job in queued(ledger)] == ["p1"]
+
+
+def test_claim_that_never_moved_its_picture_is_forgotten(
+    ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop()
+    ledger.add_picture("p1", Path("wave/photo.jpg"), None)
+    assert intake.round(0.0) == 0
+    assert ledger.claiming() == []
+    assert intake.round(5.0) == 1
+
+
+def test_inbox_that_is_gone_is_trouble_of_the_surroundings(config: Config, intake: Intake) -> None:
+    config.inbox.rmdir()
+    with pytest.raises(SurroundingsError, match="inbox"):
+        intake.round(0.0)
+
+
+def test_next_look_is_no_later_than_a_file_can_be_settled(intake: Intake, drop) -> None:
+    assert intake.next_look_s(0.0) is None
+    drop()
+    intake.round(0.0)
+    assert intake.next_look_s(1.0) == 4.0
+
+
+def test_inbox_shows_the_presets_as_folders(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_preset_folders(tmp_path / "inbox", ["starry", "wave"])
+    assert sorted(path.name for path in (tmp_path / "inbox").iterdir()) == ["starry", "wave"]

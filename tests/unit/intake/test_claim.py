@@ -1,0 +1,115 @@
+"""Taking a picture out of the inbox, and giving it back."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon import files
+from daemon.errors import SurroundingsError
+from daemon.intake.claim import claimed_folder, copy_hashing, drop_claim, give_back, take
+
+PHOTO = Path("starry/2024/photo.jpg")
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """An inbox with one picture."""
+    inbox = tmp_path / "inbox"
+    (inbox / PHOTO).parent.mkdir(parents=True)
+    (inbox / PHOTO).write_bytes(b"pixels")
+    return inbox
+
+
+def test_taken_picture_keeps_its_path_in_the_claimed_folder(inbox: Path) -> None:
+    assert take(inbox, "p1", PHOTO)
+    assert not (inbox / PHOTO).exists()
+    assert (claimed_folder(inbox, "p1") / PHOTO).read_bytes() == b"pixels"
+
+
+def test_picture_that_is_gone_is_not_taken(inbox: Path) -> None:
+    (inbox / PHOTO).unlink()
+    assert not take(inbox, "p1", PHOTO)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may rename everywhere")
+def test_inbox_that_refuses_renames_is_trouble_of_the_surroundings(inbox: Path) -> None:
+    (inbox / PHOTO).parent.chmod(0o500)
+    with pytest.raises(SurroundingsError, match="must be allowed to rename"):
+        take(inbox, "p1", PHOTO)
+    (inbox / PHOTO).parent.chmod(0o700)
+
+
+def test_claimed_folder_that_cannot_be_made_is_trouble_of_the_surroundings(inbox: Path) -> None:
+    (inbox / ".claimed").write_text("in the way")
+    with pytest.raises(SurroundingsError, match="cannot be claimed"):
+        take(inbox, "p1", PHOTO)
+    assert (inbox / PHOTO).exists()
+
+
+def test_picture_given_back_lies_where_it_was_dropped(inbox: Path) -> None:
+    take(inbox, "p1", PHOTO)
+    (inbox / PHOTO).parent.rmdir()
+    give_back(inbox, "p1", PHOTO)
+    assert (inbox / PHOTO).read_bytes() == b"pixels"
+    assert not claimed_folder(inbox, "p1").exists()
+
+
+def test_picture_given_back_never_replaces_a_new_one(inbox: Path) -> None:
+    take(inbox, "p1", PHOTO)
+    (inbox / PHOTO).write_bytes(b"new")
+    give_back(inbox, "p1", PHOTO)
+    assert (inbox / PHOTO).read_bytes() == b"new"
+    left = [path for path in inbox.rglob("photo*.jpg") if path.read_bytes() == b"pixels"]
+    assert len(left) == 1
+
+
+def test_dropped_claim_leaves_what_still_lies_there(inbox: Path) -> None:
+    take(inbox, "p1", PHOTO)
+    drop_claim(inbox, "p1")
+    assert (claimed_folder(inbox, "p1") / PHOTO).exists()
+    (claimed_folder(inbox, "p1") / PHOTO).unlink()
+    drop_claim(inbox, "p1")
+    drop_claim(inbox, "p1")
+    assert not claimed_folder(inbox, "p1").exists()
+
+
+def test_copy_comes_with_its_hash_and_size(tmp_path: Path) -> None:
+    content = os.urandom(3_000_000)
+    (tmp_path / "a").write_bytes(content)
+    found = copy_hashing(tmp_path / "a", tmp_path / "spool" / "p1")
+    assert found == (hashlib.sha256(content).hexdigest(), 3_000_000)
+    assert (tmp_path / "spool" / "p1").read_bytes() == content
+
+
+def test_file_written_to_while_it_is_copied_leaves_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "a", tmp_path / "spool" / "p1"
+    source.write_bytes(b"the first half")
+    with source.open("ab") as writer:
+        write_whole = files.write_whole
+
+        def interrupted(*arguments, **options) -> None:
+            write_whole(*arguments, **options)
+            writer.write(b" and the second")
+            writer.flush()
+
+        monkeypatch.setattr(files, "write_whole", interrupted)
+        assert copy_hashing(source, target) is None
+    assert not target.exists()
+
+
+def test_link_in_the_claimed_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"x")
+    (tmp_path / "a").symlink_to("secret")
+    with pytest.raises(OSError, match="symbolic links"):
+        copy_hashing(tmp_path / "a", tmp_path / "copy")
+
+
+def test_pipe_in_the_claimed_folder_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    with pytest.raises(OSError, match="not an ordinary file"):
+        copy_hashing(tmp_path / "a", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()

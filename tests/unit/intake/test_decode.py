@@ -1,0 +1,65 @@
+"""The verdict on a file, and the child that reaches it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.intake.decode import Decoder, Verdict, judge
+
+LIMIT = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    found = Decoder(LIMIT, timeout_s=60.0)
+    yield found
+    found.close()
+
+
+def test_whole_picture_tells_its_size(photo_file) -> None:
+    assert judge(str(photo_file(size_px=40)), "photo.jpg", LIMIT) == Verdict(40, 40)
+
+
+def test_cut_picture_may_still_be_on_its_way(photo_file) -> None:
+    path = photo_file(size_px=200)
+    path.write_bytes(path.read_bytes()[:-500])
+    verdict = judge(str(path), "photo.jpg", LIMIT)
+    assert verdict.unfinished and verdict.fault.startswith("photo.jpg could not be decoded")
+
+
+def test_picture_over_the_limit_is_refused_at_once(photo_file) -> None:
+    verdict = judge(str(photo_file(size_px=40)), "photo.jpg", 1599)
+    assert verdict.fault and not verdict.unfinished
+
+
+def test_pipe_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "photo.jpg")
+    verdict = judge(str(tmp_path / "photo.jpg"), "photo.jpg", LIMIT)
+    assert verdict == Verdict(fault="photo.jpg is not an ordinary file")
+
+
+def test_link_is_never_followed(photo_file, tmp_path: Path) -> None:
+    photo_file("real.jpg")
+    (tmp_path / "photo.jpg").symlink_to("real.jpg")
+    assert "cannot be read" in judge(str(tmp_path / "photo.jpg"), "photo.jpg", LIMIT).fault
+
+
+def test_child_answers_for_one_picture_after_another(
+    decoder: Decoder, photo_file, tmp_path: Path
+) -> None:
+    assert decoder.decode(photo_file(size_px=40), "photo.jpg") == Verdict(40, 40)
+    (tmp_path / "text.jpg").write_text("hello")
+    assert decoder.decode(tmp_path / "text.jpg", "text.jpg").unfinished
+    assert decoder.decode(photo_file("b.png", 30), "b.png") == Verdict(30, 30)
+
+
+def test_child_that_was_killed_is_started_again(photo_file) -> None:
+    decoder = Decoder(LIMIT, timeout_s=0.0)
+    path = photo_file(size_px=40)
+    verdict = decoder.decode(path, "photo.jpg")
+    assert "took more than 0 s" in verdict.fault and not verdict.unfinished
+    decoder._timeout_s = 60.0
+    assert decoder.decode(path, "photo.jpg") == Verdict(40, 40)
+    decoder.close()

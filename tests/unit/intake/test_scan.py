@@ -1,0 +1,119 @@
+"""What lies in the inbox, and on what file system."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from daemon.intake.scan import Scan, is_network_mount, scan, signature_of
+
+MOUNTS = """\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+40 22 0:45 / /mnt/nas rw,relatime - nfs4 nas:/export rw,vers=4.2
+41 40 8:2 / /mnt/nas/local rw - ext4 /dev/sdb1 rw
+42 22 0:46 / /mnt/with\\040space rw shared:9 master:1 - cifs //nas/x rw
+43 22 0:47 / /mnt/fotós rw - fuse.sshfs me@nas: rw
+44 22 0:48 / /mnt/vm rw - virtiofs host rw
+broken line
+"""
+
+
+def paths(scan: Scan) -> dict[str, list[str]]:
+    """Only pictures come in an order that matters."""
+    return {
+        "pictures": [str(seen.path) for seen in scan.pictures],
+        "sidecars": sorted(str(seen.path) for seen in scan.sidecars),
+        "strange": sorted(map(str, scan.strange)),
+        "foreign": sorted(map(str, scan.foreign)),
+    }
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Callable[..., None]:
+    """Makes files in the inbox."""
+
+    def put(*names: str) -> None:
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(b"x")
+
+    return put
+
+
+def test_files_are_sorted_by_what_they_are(put, tmp_path: Path) -> None:
+    put("starry/b.JPG", "a.heic", "starry/deep/er/c.tiff", "a.yaml", "starry/n.yml", "x.mp4", "no")
+    assert paths(scan(tmp_path)) == {
+        "pictures": ["a.heic", "starry/b.JPG", "starry/deep/er/c.tiff"],
+        "sidecars": ["a.yaml", "starry/n.yml"],
+        "strange": [],
+        "foreign": ["no", "x.mp4"],
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".hidden.jpg", ".claimed/1/photo.jpg", "~$photo.jpg", "photo.jpg.part", "photo.jpg.tmp",
+     "photo.jpg.crdownload", "photo.jpg.filepart", "~syncthing~photo.jpg.tmp",
+     "@eaDir/photo.jpg/thumb.jpg", "__MACOSX/photo.jpg", "Thumbs.db", "desktop.ini",
+     ".atelierd-0a.tmp"],
+)  # fmt: skip
+def test_half_written_and_foreign_programs_files_are_not_seen(
+    put, tmp_path: Path, name: str
+) -> None:
+    put(name)
+    assert scan(tmp_path) == Scan((), (), (), ())
+
+
+def test_links_and_pipes_are_strange_and_never_opened(put, tmp_path: Path) -> None:
+    put("real/photo.jpg")
+    (tmp_path / "link.jpg").symlink_to("real/photo.jpg")
+    (tmp_path / "dangling.jpg").symlink_to("nowhere")
+    (tmp_path / "folder").symlink_to("real")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    seen = scan(tmp_path)
+    assert [one.path for one in seen.pictures] == [Path("real/photo.jpg")]
+    assert {str(path) for path in seen.strange} == {
+        "link.jpg", "dangling.jpg", "folder", "pipe.jpg",
+    }  # fmt: skip
+
+
+def test_name_that_is_not_text_is_seen(tmp_path: Path) -> None:
+    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.jpg"))).touch()
+    (seen,) = scan(tmp_path).pictures
+    assert os.fsencode(seen.path) == b"\xff\n.jpg"
+
+
+def test_signature_changes_with_the_file(put, tmp_path: Path) -> None:
+    put("a.jpg")
+    before = signature_of((tmp_path / "a.jpg").stat())
+    assert signature_of((tmp_path / "a.jpg").stat()) == before
+    (tmp_path / "a.jpg").write_bytes(b"xy")
+    after = signature_of((tmp_path / "a.jpg").stat())
+    assert after != before and after.inode == before.inode
+
+
+def test_inbox_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        scan(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("folder", "network"),
+    [
+        ("/home/anna/inbox", False),
+        ("/mnt/nas", True),
+        ("/mnt/nas/inbox", True),
+        ("/mnt/nas/local/inbox", False),
+        ("/mnt/nas2/inbox", False),
+        ("/mnt/with space/inbox", True),
+        ("/mnt/fotós/inbox", True),
+        ("/mnt/vm", True),
+    ],
+)
+def test_network_mounts_are_known_by_the_nearest_mount_point(folder: str, network: bool) -> None:
+    assert is_network_mount(Path(folder), MOUNTS) is network
+
+
+def test_without_a_list_of_mounts_every_folder_is_local() -> None:
+    assert not is_network_mount(Path("/mnt/nas"), "")

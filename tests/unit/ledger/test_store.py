@@ -1,0 +1,367 @@
+"""The ledger: every transition from the right state and by its owner, and from no other."""
+
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import StaleJobError, SurroundingsError
+from daemon.job import Draft, Job, PictureState, State, StyleRef
+from daemon.ledger.store import SCHEMA_VERSION, Ledger
+
+STYLES = (StyleRef("wave.png", "5a", 2.0),)
+RECIPE = {"size": 512, "style_layers": {"relu1_1": 1.0}}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite3"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    found = Ledger(path)
+    yield found
+    found.close()
+
+
+def draft(job_id: str, reason: str = "") -> Draft:
+    return Draft(job_id, "starry", Path("photo.jpg"), RECIPE, STYLES, reason)
+
+
+def admit(ledger: Ledger, *drafts: Draft, picture: str = "p1") -> None:
+    """A picture with its jobs, all waiting unless they have a reason."""
+    ledger.add_picture(picture, Path("starry/photo.jpg"), None)
+    ledger.admit(picture, sha256="ab", size=9, width_px=4, height_px=3, drafts=drafts)
+
+
+def job(ledger: Ledger, job_id: str = "j1") -> Job:
+    (found,) = ledger.jobs_by_prefix(job_id)
+    return found
+
+
+def run_it(ledger: Ledger, owner: str = "me") -> None:
+    assert ledger.claim_job(owner) is not None
+
+
+def finish(ledger: Ledger, verdict: State = State.DONE, owner: str = "me") -> None:
+    ledger.finish_job("j1", owner, verdict, outcome={"seconds": 2.5}, reason="why")
+
+
+def publish(ledger: Ledger, verdict: State = State.DONE) -> None:
+    run_it(ledger)
+    finish(ledger, verdict)
+    ledger.publish_job("j1")
+
+
+REACH: dict[State, Callable[[Ledger], None]] = {
+    State.READY: lambda ledger: None,
+    State.RUNNING: run_it,
+    State.PUBLISHING: lambda ledger: (run_it(ledger), finish(ledger)),  # type: ignore[func-returns-value]
+    State.DONE: publish,
+    State.FAILED: lambda ledger: publish(ledger, State.FAILED),
+    State.CANCELLED: lambda ledger: publish(ledger, State.CANCELLED),
+    State.RETRIED: lambda ledger: (publish(ledger, State.FAILED), ledger.retry_job("j1")),  # type: ignore[func-returns-value]
+}
+"""How a job comes into each state."""
+
+TRANSITIONS: dict[str, tuple[Callable[[Ledger], None], dict[State, State]]] = {
+    "release": (
+        lambda ledger: ledger.release_job("j1", "me"), {State.RUNNING: State.READY}
+    ),
+    "return": (lambda ledger: ledger.return_job("j1", "me"), {State.RUNNING: State.READY}),
+    "finish": (finish, {State.RUNNING: State.PUBLISHING}),
+    "plan outputs": (
+        lambda ledger: ledger.plan_outputs("j1", {"result": "a"}),
+        {State.PUBLISHING: State.PUBLISHING},
+    ),
+    "publish": (lambda ledger: ledger.publish_job("j1"), {State.PUBLISHING: State.DONE}),
+    "retry": (
+        lambda ledger: ledger.retry_job("j1"),
+        {State.FAILED: State.RETRIED, State.CANCELLED: State.RETRIED},
+    ),
+    "request cancel": (
+        lambda ledger: ledger.request_cancel("j1"),
+        {State.READY: State.READY, State.RUNNING: State.RUNNING},
+    ),
+}  # fmt: skip
+"""Each guarded transition of a job, and from which state to which it leads."""
+
+
+@pytest.mark.parametrize("state", REACH)
+@pytest.mark.parametrize("name", TRANSITIONS)
+def test_transition_applies_in_its_states_and_in_no_other(
+    ledger: Ledger, name: str, state: State
+) -> None:
+    admit(ledger, draft("j1"))
+    REACH[state](ledger)
+    before = job(ledger)
+    assert before.state is state
+    transition, leads = TRANSITIONS[name]
+    if state in leads:
+        transition(ledger)
+        assert job(ledger).state is leads[state]
+    else:
+        with pytest.raises(StaleJobError):
+            transition(ledger)
+        assert job(ledger) == before
+
+
+@pytest.mark.parametrize(
+    "transition",
+    [
+        lambda ledger: ledger.release_job("j1", "another"),
+        lambda ledger: ledger.return_job("j1", "another"),
+        lambda ledger: finish(ledger, owner="another"),
+    ],
+    ids=["release", "return", "finish"],
+)
+def test_running_job_is_its_owners_alone(
+    ledger: Ledger, transition: Callable[[Ledger], None]
+) -> None:
+    admit(ledger, draft("j1"))
+    run_it(ledger, "me")
+    before = job(ledger)
+    with pytest.raises(StaleJobError):
+        transition(ledger)
+    assert job(ledger) == before
+
+
+def test_transition_of_an_unknown_job_is_an_error(ledger: Ledger) -> None:
+    with pytest.raises(StaleJobError, match="nobody"):
+        ledger.publish_job("nobody")
+
+
+def test_job_keeps_everything_it_was_queued_with(ledger: Ledger) -> None:
+    odd = Path(b"k\xff\n'\"/photo.jpg".decode("utf-8", "surrogateescape"))
+    ledger.add_picture("p1", odd, odd.with_suffix(".yaml"))
+    ledger.admit("p1", sha256="ab", size=9, width_px=4, height_px=3,
+                 drafts=[Draft("j1", "starry", odd, RECIPE, STYLES)])  # fmt: skip
+    found = job(ledger)
+    assert (found.below, found.recipe, found.styles) == (odd, RECIPE, STYLES)
+    assert (found.state, found.verdict, found.starts) == (State.READY, None, 0)
+    picture = ledger.picture("p1")
+    assert (picture.path, picture.sidecar) == (odd, odd.with_suffix(".yaml"))
+    assert (picture.sha256, picture.bytes) == ("ab", 9)
+    assert (picture.width_px, picture.height_px) == (4, 3)
+
+
+def test_finished_job_keeps_what_the_worker_reported(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    run_it(ledger)
+    ledger.finish_job("j1", "me", State.DONE, outcome={"seconds": 2.5}, warnings=["late"])
+    found = job(ledger)
+    assert (found.verdict, found.outcome) == (State.DONE, {"seconds": 2.5})
+    assert found.warnings == ("late",)
+    assert found.queued_at <= str(found.started_at) <= str(found.finished_at)
+
+
+def test_line_is_first_in_first_out(ledger: Ledger) -> None:
+    admit(ledger, draft("b"), draft("a"))
+    admit(ledger, draft("c"), picture="p2")
+    claimed = [ledger.claim_job("me") for _ in range(4)]
+    assert [one.id if one else None for one in claimed] == ["b", "a", "c", None]
+
+
+def test_job_that_came_back_keeps_its_place_in_the_line(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"), draft("j2"))
+    run_it(ledger)
+    ledger.return_job("j1", "me")
+    assert ledger.claim_job("me").id == "j1"  # type: ignore[union-attr]
+
+
+def test_lost_start_is_charged_and_a_released_one_is_not(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    for expected in (1, 2):
+        run_it(ledger)
+        assert ledger.fruitless_starts("j1") == expected
+        ledger.return_job("j1", "me")
+    run_it(ledger)
+    ledger.release_job("j1", "me")
+    assert ledger.fruitless_starts("j1") == 0
+    assert job(ledger).starts == 3
+
+
+def test_time_of_the_first_start_is_kept(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    run_it(ledger)
+    first = job(ledger).started_at
+    ledger.return_job("j1", "me")
+    run_it(ledger)
+    assert job(ledger).started_at == first
+
+
+def test_draft_that_failed_only_waits_to_be_published(ledger: Ledger) -> None:
+    admit(ledger, draft("j1", "No preset."))
+    found = job(ledger)
+    assert (found.state, found.verdict, found.reason) == (
+        State.PUBLISHING, State.FAILED, "No preset.",
+    )  # fmt: skip
+    assert ledger.claim_job("me") is None
+
+
+def test_waiting_job_that_was_cancelled_never_runs(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"), draft("j2"))
+    ledger.request_cancel("j1")
+    (cancelled,) = ledger.cancel_waiting("on request")
+    assert (cancelled.id, cancelled.state) == ("j1", State.PUBLISHING)
+    assert (cancelled.verdict, cancelled.reason) == (State.CANCELLED, "on request")
+    assert ledger.cancel_waiting("on request") == []
+    assert ledger.claim_job("me").id == "j2"  # type: ignore[union-attr]
+
+
+def test_running_job_that_is_to_be_cancelled_is_listed(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    run_it(ledger)
+    assert ledger.cancel_requests() == []
+    ledger.request_cancel("j1")
+    assert ledger.cancel_requests() == ["j1"]
+    assert ledger.cancel_waiting("on request") == []
+
+
+def test_picture_is_claimed_with_all_its_jobs_or_with_none(ledger: Ledger) -> None:
+    ledger.add_picture("p1", Path("photo.jpg"), None)
+    with pytest.raises(sqlite3.IntegrityError):
+        ledger.admit("p1", sha256="ab", size=9, width_px=4, height_px=3,
+                     drafts=[draft("j1"), draft("j1")])  # fmt: skip
+    assert ledger.picture("p1").state is PictureState.CLAIMING
+    assert ledger.jobs_of_picture("p1") == []
+
+
+def test_pictures_go_from_claiming_to_claimed_to_filed(ledger: Ledger) -> None:
+    ledger.add_picture("p1", Path("photo.jpg"), None)
+    assert [one.id for one in ledger.claiming()] == ["p1"]
+    with pytest.raises(StaleJobError):
+        ledger.file_picture("p1")
+    ledger.admit("p1", sha256="ab", size=9, width_px=4, height_px=3, drafts=[draft("j1")])
+    assert ledger.claiming() == []
+    with pytest.raises(StaleJobError):
+        ledger.forget_picture("p1")
+    with pytest.raises(StaleJobError):
+        ledger.admit("p1", sha256="ab", size=9, width_px=4, height_px=3, drafts=[])
+    ledger.file_picture("p1")
+    assert ledger.picture("p1").state is PictureState.FILED
+
+
+def test_forgotten_picture_is_gone(ledger: Ledger) -> None:
+    ledger.add_picture("p1", Path("photo.jpg"), None)
+    ledger.forget_picture("p1")
+    with pytest.raises(StaleJobError):
+        ledger.picture("p1")
+
+
+def test_picture_is_filed_only_when_all_its_jobs_are_over(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"), draft("j2", "failed"))
+    ledger.publish_job("j2")
+    assert ledger.unfiled() == []
+    publish(ledger)
+    assert [one.id for one in ledger.unfiled()] == ["p1"]
+    ledger.file_picture("p1")
+    assert ledger.unfiled() == []
+
+
+def test_counts_know_every_state(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"), draft("j2"), draft("j3"))
+    run_it(ledger)
+    assert ledger.counts() == dict.fromkeys(State, 0) | {State.READY: 2, State.RUNNING: 1}
+
+
+def test_recent_jobs_are_those_that_ended_last(ledger: Ledger) -> None:
+    admit(ledger, draft("j1", "failed"), draft("j2"), draft("j3", "failed"))
+    ledger.publish_job("j1")
+    assert [one.id for one in ledger.recent(5)] == ["j1"]
+    ledger.publish_job("j3")
+    assert len(ledger.recent(1)) == 1 and len(ledger.recent(5)) == 2
+
+
+def test_job_is_found_by_the_beginning_of_its_id(ledger: Ledger) -> None:
+    admit(ledger, draft("abc1"), draft("abd2"), draft("abe3"))
+    assert [one.id for one in ledger.jobs_by_prefix("abd")] == ["abd2"]
+    assert len(ledger.jobs_by_prefix("ab")) == 2  # enough to know that it is ambiguous
+    assert ledger.jobs_by_prefix("%") == []
+
+
+def test_jobs_of_a_service_that_is_gone_are_taken_over(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"), draft("j2"), draft("j3"))
+    run_it(ledger, "gone")
+    run_it(ledger, "me")
+    assert [(one.id, fruitless) for one, fruitless in ledger.recover("me")] == [("j1", 1)]
+    ledger.return_job("j1", "me")
+    assert ledger.recover("me") == []
+
+
+def test_two_connections_never_claim_the_same_job(path: Path) -> None:
+    first = Ledger(path)
+    admit(first, *(draft(f"j{number}") for number in range(40)))
+    first.close()
+    claimed: list[str] = []
+    together = threading.Barrier(4)
+
+    def take(owner: str) -> None:
+        ledger = Ledger(path)
+        together.wait()
+        while found := ledger.claim_job(owner):
+            claimed.append(found.id)
+        ledger.close()
+
+    threads = [threading.Thread(target=take, args=(f"t{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(claimed) == Counter(f"j{number}" for number in range(40))
+
+
+def test_reopened_ledger_has_everything(path: Path) -> None:
+    before = Ledger(path)
+    admit(before, draft("j1"), draft("j2"))
+    publish(before)
+    known = before.jobs_of_picture("p1")
+    before.close()
+    after = Ledger(path)
+    assert after.jobs_of_picture("p1") == known
+    assert [one.state for one in known] == [State.DONE, State.READY]
+    after.close()
+
+
+def test_committed_transition_survives_a_power_cut(ledger: Ledger) -> None:
+    mode = ledger._db.execute("PRAGMA journal_mode").fetchone()[0]
+    synchronous = ledger._db.execute("PRAGMA synchronous").fetchone()[0]
+    assert (mode, synchronous) == ("wal", 2)  # 2 is FULL
+
+
+def test_readers_see_the_ledger_and_cannot_change_it(ledger: Ledger, path: Path) -> None:
+    admit(ledger, draft("j1"))
+    reader = Ledger(path, read_only=True)
+    assert reader.counts()[State.READY] == 1
+    with pytest.raises(SurroundingsError, match="readonly"):
+        reader.claim_job("me")
+    reader.close()
+
+
+def test_ledger_of_a_newer_version_is_refused_untouched(path: Path) -> None:
+    Ledger(path).close()
+    with sqlite3.connect(path) as newer:
+        newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    newer.close()
+    with pytest.raises(SurroundingsError, match="install the newer atelierd"):
+        Ledger(path)
+    check = sqlite3.connect(path)
+    assert check.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION + 1,)
+    check.close()
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0garbage" * 99])
+def test_damaged_file_is_trouble_of_the_surroundings(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(SurroundingsError, match=r"ledger\.sqlite3"):
+        Ledger(path)
+
+
+def test_missing_ledger_is_not_made_by_a_reader(path: Path) -> None:
+    with pytest.raises(SurroundingsError):
+        Ledger(path, read_only=True)
+    assert not path.exists()

@@ -1,0 +1,250 @@
+"""Publishing: names, order, and that repeating it is harmless."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import SurroundingsError
+from daemon.job import ClaimedPicture, Job, State
+from daemon.outbox.publish import file_original, publish
+from daemon.spool import Spool
+
+MARK = "01234567"  # the job's first eight characters
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Path:
+    return tmp_path / "outbox"
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """A spool with the job's result and log."""
+    spool = Spool(tmp_path / "state")
+    spool.job("0123456789abcdef").mkdir(parents=True)
+    spool.result("0123456789abcdef").write_bytes(b"painted")
+    spool.log("0123456789abcdef").write_bytes(b"the log")
+    return spool
+
+
+@pytest.fixture
+def published(
+    outbox: Path, spool: Spool, picture: ClaimedPicture
+) -> Callable[[Job], dict[str, str]]:
+    return lambda job: publish(outbox, spool, job, picture, lambda _: None)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its content."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_done_job_lies_in_its_presets_folder_with_record_and_log_apart(
+    outbox: Path, make_job, published
+) -> None:
+    outputs = published(make_job())
+    assert outputs == {
+        "result": "starry/2024/photo.jpg",
+        "record": "starry/2024/.jobs/photo.jpg.json",
+        "log": "starry/2024/.jobs/photo.jpg.log",
+        "original": "originals/starry/2024/photo.jpg",
+    }
+    files = tree(outbox)
+    assert files["starry/2024/photo.jpg"] == b"painted"
+    assert files["starry/2024/.jobs/photo.jpg.log"] == b"the log"
+    record = json.loads(files["starry/2024/.jobs/photo.jpg.json"])
+    assert record["outputs"] == outputs and len(files) == 3
+
+
+def test_failed_job_says_why_beside_the_place_of_its_picture(
+    outbox: Path, make_job, published
+) -> None:
+    job = make_job(verdict=State.FAILED, reason="The picture is broken.")
+    assert published(job)["original"] == "failed/starry/2024/photo.jpg"
+    files = tree(outbox)
+    assert set(files) == {
+        "failed/starry/2024/photo.jpg.reason.txt",
+        "failed/starry/2024/photo.jpg.json",
+        "failed/starry/2024/photo.jpg.log",
+    }
+    reason = files["failed/starry/2024/photo.jpg.reason.txt"].decode()
+    assert reason.startswith("The picture is broken. ") and f"atelierd retry {MARK}" in reason
+
+
+def test_cancelled_job_is_laid_out_like_a_failed_one(outbox: Path, make_job, published) -> None:
+    published(make_job(verdict=State.CANCELLED, reason="Cancelled."))
+    assert "failed/starry/2024/photo.jpg.reason.txt" in tree(outbox)
+
+
+def test_heic_result_is_named_as_the_jpeg_it_is(make_job, published) -> None:
+    outputs = published(make_job(below=Path("IMG_1.HEIC")))
+    assert outputs["result"] == "starry/IMG_1.jpg"
+    assert outputs["original"] == "originals/starry/IMG_1.HEIC"
+
+
+@pytest.mark.parametrize(
+    "taken", ["starry/2024/photo.jpg", "starry/2024/.jobs/photo.jpg.json",
+              "starry/2024/.jobs/photo.jpg.log"]
+)  # fmt: skip
+def test_taken_name_gets_the_jobs_mark_and_nothing_is_overwritten(
+    outbox: Path, make_job, published, taken: str
+) -> None:
+    (outbox / taken).parent.mkdir(parents=True)
+    (outbox / taken).write_bytes(b"somebody's")
+    outputs = published(make_job())
+    assert outputs["result"] == f"starry/2024/photo-{MARK}.jpg"
+    assert outputs["record"] == f"starry/2024/.jobs/photo-{MARK}.jpg.json"
+    files = tree(outbox)
+    assert files[taken] == b"somebody's" and len(files) == 4
+
+
+def test_name_whose_mark_is_taken_too_gets_the_whole_id(outbox: Path, make_job, published) -> None:
+    (outbox / "starry/2024").mkdir(parents=True)
+    for name in ("photo.jpg", f"photo-{MARK}.jpg"):
+        (outbox / "starry/2024" / name).write_bytes(b"somebody's")
+    assert published(make_job())["result"] == "starry/2024/photo-0123456789abcdef.jpg"
+
+
+def test_no_free_name_is_trouble_of_the_surroundings(outbox: Path, make_job, published) -> None:
+    (outbox / "starry/2024").mkdir(parents=True)
+    for name in ("photo.jpg", f"photo-{MARK}.jpg", "photo-0123456789abcdef.jpg"):
+        (outbox / "starry/2024" / name).write_bytes(b"somebody's")
+    with pytest.raises(SurroundingsError, match="no name is free"):
+        published(make_job())
+
+
+def test_second_job_of_the_same_name_never_touches_the_first(
+    outbox: Path, make_job, published, spool: Spool
+) -> None:
+    published(make_job())
+    before = tree(outbox)
+    spool.job("fedcba98").mkdir()
+    spool.result("fedcba98").write_bytes(b"painted again")
+    outputs = published(make_job(id="fedcba98"))
+    assert outputs["result"] == "starry/2024/photo-fedcba98.jpg"
+    assert before.items() <= tree(outbox).items()
+
+
+@pytest.mark.parametrize("verdict", [State.DONE, State.FAILED])
+def test_publishing_again_is_harmless(outbox: Path, make_job, published, verdict: State) -> None:
+    job = make_job(verdict=verdict, reason="why")
+    first = published(job)
+    before = tree(outbox)
+    assert published(job) == first
+    assert tree(outbox) == before
+
+
+@pytest.mark.parametrize("lost", ["starry/2024/photo.jpg", "starry/2024/.jobs/photo.jpg.log"])
+def test_publishing_that_was_cut_off_is_finished_under_the_same_name(
+    outbox: Path, make_job, published, lost: str
+) -> None:
+    first = published(make_job())
+    before = tree(outbox)
+    (outbox / lost).unlink()
+    assert published(make_job()) == first
+    assert tree(outbox) == before
+
+
+def test_names_are_planned_before_the_result_appears(
+    outbox: Path, spool: Spool, make_job, picture: ClaimedPicture
+) -> None:
+    def plan(outputs: Mapping[str, str]) -> None:
+        assert (outbox / outputs["record"]).exists()
+        assert not (outbox / outputs["result"]).exists()
+        raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        publish(outbox, spool, make_job(), picture, plan)
+
+
+def test_outbox_that_cannot_be_written_is_trouble_of_the_surroundings(
+    outbox: Path, make_job, published
+) -> None:
+    outbox.write_text("a file where the folder should be")
+    with pytest.raises(SurroundingsError, match=str(outbox)):
+        published(make_job())
+
+
+def test_longest_names_still_fit(outbox: Path, make_job, published) -> None:
+    outputs = published(make_job(below=Path("x" * 251 + ".jpg")))
+    assert all((outbox / path).exists() for kind, path in outputs.items() if kind != "original")
+
+
+@pytest.fixture
+def claimed(tmp_path: Path, picture: ClaimedPicture) -> Path:
+    """A claimed folder with its picture."""
+    source = tmp_path / "claimed" / picture.path
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"original")
+    return tmp_path / "claimed"
+
+
+def with_outputs(job: Job, original: str, verdict: State = State.DONE) -> Job:
+    return replace(job, verdict=verdict, outputs={"original": original})
+
+
+def test_original_moves_to_its_place_last(
+    outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
+) -> None:
+    job = with_outputs(make_job(), "originals/starry/photo.jpg")
+    for _ in range(2):  # again is harmless
+        file_original(outbox, claimed, tmp_path / "none", picture, [job])
+        assert tree(outbox) == {"originals/starry/photo.jpg": b"original"}
+    assert not (claimed / picture.path).exists()
+
+
+def test_original_lies_with_every_one_of_its_jobs(
+    outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
+) -> None:
+    jobs = [
+        with_outputs(make_job(), "originals/a/photo.jpg"),
+        with_outputs(make_job(), "originals/b/photo.jpg"),
+        with_outputs(make_job(), "failed/c/photo.jpg", State.FAILED),
+        with_outputs(make_job(), "failed/d/photo.jpg", State.CANCELLED),
+        with_outputs(make_job(), "failed/d/photo.jpg", State.FAILED),
+    ]
+    file_original(outbox, claimed, tmp_path / "none", picture, jobs)
+    assert tree(outbox) == {
+        f"{folder}/photo.jpg": b"original"
+        for folder in ("originals/a", "originals/b", "failed/c", "failed/d")
+    }
+    assert not (claimed / picture.path).exists()
+
+
+def test_original_never_replaces_another_of_its_name(
+    outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
+) -> None:
+    (outbox / "originals").mkdir(parents=True)
+    (outbox / "originals/photo.jpg").write_bytes(b"another")
+    job = with_outputs(make_job(), "originals/photo.jpg")
+    file_original(outbox, claimed, tmp_path / "none", picture, [job])
+    assert tree(outbox) == {
+        "originals/photo.jpg": b"another", f"originals/photo-{MARK}.jpg": b"original",
+    }  # fmt: skip
+
+
+def test_original_that_vanished_from_the_inbox_comes_from_the_spool(
+    outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
+) -> None:
+    (claimed / picture.path).unlink()
+    (tmp_path / "copy").write_bytes(b"original")
+    job = with_outputs(make_job(), "originals/photo.jpg")
+    file_original(outbox, claimed, tmp_path / "copy", picture, [job])
+    assert tree(outbox) == {"originals/photo.jpg": b"original"}
+
+
+def test_sidecar_goes_with_its_picture(
+    outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
+) -> None:
+    sidecar = Path("starry/2024/photo.yaml")
+    (claimed / sidecar).write_bytes(b"steps: 5")
+    job = with_outputs(make_job(), "originals/photo.jpg")
+    file_original(outbox, claimed, tmp_path / "none", replace(picture, sidecar=sidecar), [job])
+    assert tree(outbox) == {"originals/photo.jpg": b"original", "originals/photo.yaml": b"steps: 5"}

@@ -1,0 +1,77 @@
+"""The record: what it says of a job that went well, and of one that never ran."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from daemon import __version__
+from daemon.job import ClaimedPicture, Job, State
+from daemon.outbox.record import make_record, seconds_between
+
+FIELDS = {
+    "schema", "id", "state", "picture", "preset", "recipe", "styles", "weights", "seed", "device",
+    "dtype", "version", "passes", "first_loss", "last_loss", "queued_at", "started_at",
+    "finished_at", "seconds", "peak_memory_bytes", "starts", "outputs", "warnings", "reason",
+}  # fmt: skip
+"""Others rely on these: the record may only grow."""
+
+OUTCOME = {
+    "weights": {"name": "classic", "sha256": "c3"}, "device": "cpu", "dtype": "float32",
+    "passes": [{"width_px": 4, "height_px": 3, "steps": 2, "seconds": 1.5,
+                "loss": {"total": 3.0, "content": 1.0, "style": 0.1}}],
+    "first_loss": {"total": 9.0, "content": 0.0, "style": 0.45},
+    "last_loss": {"total": 3.0, "content": 1.0, "style": 0.1},
+    "seconds": 58.25, "peak_memory_bytes": 123,
+}  # fmt: skip
+
+
+def test_record_of_a_done_job_tells_how_it_went(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    job = make_job(outcome=OUTCOME, warnings=("late",))
+    record = make_record(job, picture, {"result": "starry/2024/photo.jpg"})
+    assert set(record) == FIELDS
+    assert record["schema"] == 1 and record["state"] == "done"
+    assert record["picture"] == {
+        "name": "photo.jpg", "path": "starry/2024/photo.jpg", "sha256": "ab12", "bytes": 9,
+        "width_px": 400, "height_px": 300,
+    }  # fmt: skip
+    assert record["styles"] == [{"name": "wave.png", "sha256": "5a", "weight": 2.0}]
+    assert {key: record[key] for key in OUTCOME} == OUTCOME
+    assert (record["seed"], record["version"], record["starts"]) == (7, __version__, 1)
+    assert (record["warnings"], record["reason"]) == (["late"], None)
+    assert record["outputs"] == {"result": "starry/2024/photo.jpg"}
+
+
+def test_record_of_a_job_that_never_ran_has_every_field(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    job = make_job(verdict=State.FAILED, recipe={}, styles=(), started_at=None, reason="No preset.")
+    record = make_record(job, picture, {})
+    assert set(record) == FIELDS
+    assert record["state"] == "failed" and record["reason"] == "No preset."
+    assert record["passes"] == [] and record["seconds"] == 0.0
+    assert record["first_loss"] is record["weights"] is record["seed"] is None
+
+
+def test_record_of_a_lost_job_counts_its_time_by_the_clock(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    assert make_record(make_job(), picture, {})["seconds"] == 58.5
+
+
+def test_record_is_json_whatever_the_picture_is_called(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    odd = replace(picture, path=Path("k\udcff\n/夜.jpg"))
+    record = make_record(make_job(), odd, {"result": "starry/\udcff.jpg"})
+    again = json.loads(json.dumps(record).encode())
+    assert again["picture"]["path"] == "k\\udcff\\n/夜.jpg"
+    assert again["outputs"]["result"] == "starry/\\udcff.jpg"
+
+
+def test_seconds_between_two_times_of_the_ledger() -> None:
+    start, end = "2024-12-31T23:59:59.250Z", "2025-01-01T00:00:01.000Z"
+    assert seconds_between(start, end) == 1.75
+    assert seconds_between(None, end) == seconds_between(start, None) == 0.0

@@ -1,0 +1,66 @@
+"""The live file, and the time that is left."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from daemon.status.live import Live, RunningJob, eta_s, follow, read_live, write_live
+
+PASSES = [
+    {"width_px": 10, "height_px": 10, "steps": 4},
+    {"width_px": 20, "height_px": 10, "steps": 3},
+    {"width_px": 40, "height_px": 20, "steps": 2},
+]
+
+
+@pytest.mark.parametrize(
+    ("number", "step", "step_s", "left_s"),
+    [
+        (1, 1, 1.0, 3 * 1.0 + 3 * 2.0 + 2 * 8.0),  # 2 and 8 times the pixels
+        (1, 4, 1.0, 3 * 2.0 + 2 * 8.0),
+        (2, 1, 3.0, 2 * 3.0 + 2 * 12.0),
+        (3, 2, 9.0, 0.0),
+    ],
+)
+def test_time_left_grows_with_steps_and_pixels(
+    number: int, step: int, step_s: float, left_s: float
+) -> None:
+    assert eta_s(PASSES, number, step, step_s) == pytest.approx(left_s)
+
+
+def test_running_job_counts_its_steps_over_all_passes() -> None:
+    job = RunningJob("j1", "photo.jpg", "starry", "cpu")
+    follow(
+        job,
+        {"pass": 2, "passes": PASSES, "number": 1, "total": 3.0, "content": 1.0, "style": 0.1,
+         "seconds": 3.0},
+    )  # fmt: skip
+    assert (job.pass_number, job.passes, job.step, job.steps) == (2, 3, 5, 9)
+    assert (job.total, job.content, job.style, job.step_s) == (3.0, 1.0, 0.1, 3.0)
+    assert job.eta_s == pytest.approx(30.0)
+
+
+def test_live_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    live = Live(42, "2024-05-01T10:00:00Z", devices=["cpu"], health={"outbox": "full"})
+    live.running.append(RunningJob("j1", "photo.jpg", "starry", "cpu", step=3))
+    write_live(tmp_path, live)
+    found = read_live(tmp_path)
+    assert found is not None
+    assert Live(**{**found, "running": [RunningJob(**job) for job in found["running"]]}) == live
+
+
+def test_live_file_is_replaced_whole_and_alone(tmp_path: Path) -> None:
+    for pid in (1, 2):
+        write_live(tmp_path, Live(pid, ""))
+    assert [path.name for path in tmp_path.iterdir()] == ["live.json"]
+    assert json.loads((tmp_path / "live.json").read_text())["pid"] == 2
+
+
+@pytest.mark.parametrize("content", [None, "", "{half"])
+def test_live_file_that_is_missing_or_damaged_says_nothing(
+    tmp_path: Path, content: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / "live.json").write_text(content)
+    assert read_live(tmp_path) is None

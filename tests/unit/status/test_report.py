@@ -1,0 +1,68 @@
+"""What `atelierd status` tells, with a service and without one."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon import lock
+from daemon.config import Config
+from daemon.job import Draft, State
+from daemon.ledger.store import Ledger
+from daemon.status.live import Live, write_live
+from daemon.status.report import gather, in_words
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config().model_copy(update={"state": tmp_path})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "unknown"), (0.0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (200.0, "3 min 20 s"),
+     (3599.7, "1 h 00 min"), (7500.0, "2 h 05 min"), (360_000.0, "100 h 00 min")],
+)  # fmt: skip
+def test_seconds_are_said_as_people_say_them(seconds: float | None, words: str) -> None:
+    assert in_words(seconds) == words
+
+
+def test_report_without_any_ledger_is_empty_and_makes_nothing(config: Config) -> None:
+    report = gather(config)
+    assert report["service"] == {"running": False, "pid": None, "started_at": None, "devices": []}
+    assert set(report["jobs"].values()) == {0} and report["recent"] == []
+    assert list(config.state.iterdir()) == []
+
+
+def test_report_tells_what_ended_last(config: Config) -> None:
+    ledger = Ledger(config.ledger_path)
+    ledger.add_picture("p1", Path("photo.jpg"), None)
+    ledger.admit(
+        "p1", sha256="", size=1, width_px=1, height_px=1,
+        drafts=[Draft("j1", "starry", Path("photo.jpg"), {}, (), "Broken."),
+                Draft("j2", "starry", Path("photo.jpg"), {}, ())],
+    )  # fmt: skip
+    ledger.plan_outputs("j1", {"reason": "failed/starry/photo.jpg.reason.txt"})
+    ledger.publish_job("j1")
+    ledger.close()
+    report = gather(config)
+    assert report["jobs"] == {str(state): 0 for state in State} | {"failed": 1, "ready": 1}
+    (row,) = report["recent"]
+    assert (row["id"], row["state"], row["reason"]) == ("j1", "failed", "Broken.")
+    assert row["output"] == "failed/starry/photo.jpg.reason.txt"
+
+
+def test_live_file_counts_only_while_a_service_holds_the_state_folder(config: Config) -> None:
+    write_live(config.state, Live(42, "then", devices=["cpu"], health={"outbox": "full"}))
+    assert not gather(config)["service"]["running"]
+    held = lock.hold(config.state)
+    report = gather(config)
+    held.release()
+    assert report["service"] == {
+        "running": True, "pid": 42, "started_at": "then", "devices": ["cpu"],
+    }  # fmt: skip
+    assert report["health"] == {"outbox": "full"}
+
+
+def test_damaged_ledger_is_told_and_not_raised(config: Config) -> None:
+    config.ledger_path.write_bytes(b"no database" * 100)
+    assert "ledger" in gather(config)["health"]

@@ -1,0 +1,135 @@
+"""Promises about the whole: torch stays out of the service, and everything is documented."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+from pydantic import BaseModel
+
+from daemon.cli import app
+from daemon.config import Config
+from daemon.errors import ExitCode
+from daemon.presets import PresetFile, StyleEntry
+
+ROOT = Path(__file__).parents[2]
+Rows = list[tuple[str, str]]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def rows() -> Rows:
+    """The rows of every table in the documents, with the text of their first cell."""
+    lines = [line for path in DOCUMENTS for line in path.read_text().splitlines()]
+    return [(line.split("|")[1].strip(), line) for line in lines if line.startswith("|")]
+
+
+def walk(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command by the words that call it."""
+    if path:
+        yield path, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from walk(inner, f"{path} {name}".strip())
+
+
+def keys(model: type[BaseModel]) -> Iterator[str]:
+    """Every key of a model, those of inner models too."""
+    for name, field in model.model_fields.items():
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from keys(field.annotation)
+
+
+COMMANDS = dict(walk(typer.main.get_command(app)))
+OPTIONS = sorted(
+    (name, option)
+    for name, command in COMMANDS.items()
+    for parameter in command.params
+    for option in parameter.opts
+    if option.startswith("--") and option != "--help"
+)
+
+
+def test_there_are_commands_and_options_to_document() -> None:
+    assert {"run", "status", "presets", "stylize", "retry", "cancel", "doctor"} <= set(COMMANDS)
+    assert {("run", "--once"), ("stylize", "--set"), ("retry", "--failed")} <= set(OPTIONS)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_command_is_documented(rows: Rows, command: str) -> None:
+    assert any(re.match(rf"`{command}\b", cell) for cell, _ in rows)
+
+
+@pytest.mark.parametrize(("command", "option"), OPTIONS)
+def test_option_of_a_command_is_documented_with_it(rows: Rows, command: str, option: str) -> None:
+    mine = [row for cell, row in rows if cell.startswith(f"`{command}")]
+    assert any(re.search(rf"`[^`]*{option}\b[^`]*`", row) for row in mine)
+
+
+@pytest.mark.parametrize("option", ["--config", "--version"])
+def test_option_of_every_command_is_documented(option: str) -> None:
+    assert any(f"[{option}" in path.read_text() for path in DOCUMENTS)
+
+
+@pytest.mark.parametrize("key", sorted(set(keys(Config))))
+def test_configuration_key_is_documented(rows: Rows, key: str) -> None:
+    assert any(re.fullmatch(rf"`(\w+: )?{key}`", cell) for cell, _ in rows)
+
+
+@pytest.mark.parametrize("field", sorted(PresetFile.model_fields))
+def test_preset_field_is_documented(rows: Rows, field: str) -> None:
+    assert any(cell == f"`{field}`" for cell, _ in rows)
+
+
+@pytest.mark.parametrize("field", sorted(StyleEntry.model_fields))
+def test_field_of_a_style_image_is_documented(rows: Rows, field: str) -> None:
+    assert any(cell == "`styles`" and field in row for cell, row in rows)
+
+
+@pytest.mark.parametrize("code", list(ExitCode))
+def test_exit_code_is_documented(rows: Rows, code: ExitCode) -> None:
+    assert any(cell == str(code.value) for cell, _ in rows)
+
+
+def test_every_setting_describes_itself() -> None:
+    for model in (Config, PresetFile, StyleEntry):
+        assert all(field.description for field in model.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    "module", ["daemon.service", "daemon.cli", "daemon.worker.pool", "daemon.intake.decode"]
+)
+def test_service_process_never_loads_torch(module: str) -> None:
+    script = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages a module imports anywhere, within functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+MODULES = sorted((ROOT / "daemon").rglob("*.py"))
+
+
+def test_only_the_engine_and_the_worker_import_torch() -> None:
+    for path in MODULES:
+        name = str(path.relative_to(ROOT / "daemon"))
+        if imported(path) & {"torch", "torchvision"}:
+            assert name.startswith("engine/") or name == "worker/child.py", name
+
+
+def test_only_the_ledgers_store_touches_sqlite() -> None:
+    users = [path.name for path in MODULES if "sqlite3" in imported(path)]
+    assert users == ["store.py"]

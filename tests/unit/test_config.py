@@ -1,0 +1,181 @@
+"""config.yaml: defaults, paths, and every mistake reported at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from daemon.config import Config, find_config, load_config
+from daemon.errors import ConfigError
+
+Load = Callable[[str], Config]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    def load(text: str) -> Config:
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        return load_config(path)
+
+    return load
+
+
+def messages(caught: pytest.ExceptionInfo[ConfigError]) -> list[str]:
+    """Each fault as `line key: message`."""
+    return [f"{fault.line} {fault.key}: {fault.message}" for fault in caught.value.faults]
+
+
+def test_empty_file_gives_the_defaults_beside_it(load: Load, tmp_path: Path) -> None:
+    config = load("")
+    for name in ("inbox", "outbox", "presets", "state"):
+        assert getattr(config, name) == tmp_path / name
+    assert config.default_preset is None
+    assert (config.settle_s, config.scan_s) == (None, None)
+    assert (config.settle_give_up_s, config.sidecar_wait_s) == (600.0, 30.0)
+    assert (config.devices, config.weights, config.log_level) == ("auto", "classic", "INFO")
+    assert config.limits.picture_pixels == 250_000_000
+    assert config.ledger_path.parent == config.engine_folder.parent == tmp_path / "state"
+
+
+def test_shipped_configuration_is_right() -> None:
+    root = Path(__file__).parents[2]
+    assert load_config(root / "config.yaml").presets == root / "presets"
+
+
+def test_relative_paths_are_relative_to_the_file(load: Load, tmp_path: Path) -> None:
+    config = load("inbox: in/../drop\noutbox: /srv/out\n")
+    assert config.inbox == tmp_path / "drop"
+    assert config.outbox == Path("/srv/out")
+
+
+def test_home_folder_is_expanded(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/anna")
+    assert load("inbox: ~/pictures\n").inbox == Path("/home/anna/pictures")
+
+
+def test_wrong_types_are_all_reported_at_once_with_their_lines(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(
+            "inbox: 5\nsettle_s: soon\ndevices: gpu\nweights: resnet\n"
+            "limits:\n  picture_bytes: 1.5\n  picture_pixel: 9\nlog_level: info\ncolour: red\n"
+        )
+    assert messages(caught) == [
+        "1 inbox: must be the path of a folder, not 5",
+        "2 settle_s: must be a valid number, not 'soon'",
+        "3 devices: must be auto, cpu, cuda or a list such as [cuda:0, cuda:1], not 'gpu'",
+        "4 weights: must be 'classic' or 'torchvision', not 'resnet'",
+        "6 limits.picture_bytes: must be a valid integer, not 1.5",
+        "7 limits.picture_pixel: unknown key; did you mean `picture_pixels`?",
+        "8 log_level: must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR', not 'info'",
+        f"9 colour: unknown key; known are: {', '.join(Config.model_fields)}",
+    ]
+
+
+def test_message_names_the_file(load: Load, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{tmp_path}/config.yaml:1: settle_s: must be"):
+        load("settle_s: -1\n")
+
+
+@pytest.mark.parametrize(
+    "line", ["settle_s: .nan", "settle_s: .inf", "scan_s: 0", "settle_give_up_s: -1",
+             "limits: {decode_s: 0}", "limits: 5", "inbox: ''", "inbox: [a]", "state: null"],
+)  # fmt: skip
+def test_values_that_make_no_sense_are_refused(load: Load, line: str) -> None:
+    with pytest.raises(ConfigError):
+        load(line)
+
+
+def test_path_no_file_system_can_hold_is_refused(load: Load) -> None:
+    with pytest.raises(ConfigError, match="inbox"):
+        load('inbox: "a\\0b"\n')
+
+
+@pytest.mark.parametrize(
+    "devices", ["auto", "cpu", "cuda", "cuda:1", "[cuda:0, cuda:1]", "[cpu]", "[cpu, cuda:0]"]
+)
+def test_devices_that_could_exist_are_accepted(load: Load, devices: str) -> None:
+    assert load(f"devices: {devices}\n").devices
+
+
+@pytest.mark.parametrize(
+    "devices", ["gpu", "cuda:x", "[]", "[auto]", "[cuda:0, cuda:0]", "CPU", "3", "[1]"]
+)
+def test_devices_that_could_not_exist_are_refused(load: Load, devices: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(f"devices: {devices}\n")
+    assert all(fault.key.startswith("devices") for fault in caught.value.faults)
+
+
+@pytest.mark.parametrize(
+    ("text", "faulty"),
+    [
+        ("outbox: inbox/done\n", {"outbox"}),
+        ("inbox: x\noutbox: x\n", {"inbox", "outbox"}),
+        ("inbox: .\n", {"outbox", "presets", "state"}),
+        ("state: outbox/.state\n", {"state"}),
+    ],
+)
+def test_folders_inside_one_another_are_refused(load: Load, text: str, faulty: set[str]) -> None:
+    with pytest.raises(ConfigError, match="move it out") as caught:
+        load(text)
+    assert {fault.key for fault in caught.value.faults} == faulty
+
+
+def test_folder_that_only_shares_a_beginning_is_fine(load: Load) -> None:
+    assert load("inbox: pictures\noutbox: pictures-done\n")
+
+
+def test_link_into_another_folder_is_seen_through(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "inbox")
+    with pytest.raises(ConfigError, match="outbox"):
+        load("outbox: elsewhere/done\n")
+
+
+def test_config_cannot_be_changed(load: Load) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load("").settle_s = 3.0  # type: ignore[misc]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("daemon.config.SYSTEM_CONFIG", tmp_path / "etc" / "config.yaml")
+    return tmp_path
+
+
+def make(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_configuration_is_looked_for_in_the_documented_order(here: Path) -> None:
+    system = make(here / "etc" / "config.yaml")
+    assert find_config(None, {}) == system
+    local = make(here / "config.yaml")
+    assert find_config(None, {}) == local
+    named = make(here / "named.yaml")
+    assert find_config(None, {"ATELIERD_CONFIG": str(named)}) == named
+    given = make(here / "given.yaml")
+    assert find_config(given, {"ATELIERD_CONFIG": str(named)}) == given
+
+
+def test_configuration_that_was_named_is_never_replaced_by_another(here: Path) -> None:
+    make(here / "config.yaml")
+    with pytest.raises(ConfigError, match=r"gone\.yaml"):
+        find_config(Path("gone.yaml"), {})
+    with pytest.raises(ConfigError, match=r"gone\.yaml"):
+        find_config(None, {"ATELIERD_CONFIG": "gone.yaml"})
+
+
+def test_missing_configuration_says_where_it_was_looked_for(here: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config\.yaml and .*etc/config\.yaml; use --config"):
+        find_config(None, {})
+
+
+def test_unreadable_configuration_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)

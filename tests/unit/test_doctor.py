@@ -1,0 +1,54 @@
+"""Checks really tried, with what to mend."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from daemon.config import Config
+from daemon.doctor import examine
+from daemon.status.report import Finding
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    folders = {name: tmp_path / name for name in ("inbox", "outbox", "presets", "state")}
+    folders["presets"].mkdir()
+    Image.new("RGB", (32, 32)).save(folders["presets"] / "wave.png")
+    return Config().model_copy(update={**folders, "devices": "cpu"})
+
+
+def wrong(config: Config) -> dict[str, str]:
+    findings: list[Finding] = examine(config, Path("config.yaml"))
+    return {finding.what: finding.detail for finding in findings if not finding.ok}
+
+
+def test_sound_surroundings_need_no_mending_and_nothing_is_left(config: Config) -> None:
+    assert wrong(config) == {}
+    assert all(list(folder.iterdir()) == [] for folder in (config.inbox, config.outbox))
+
+
+@pytest.mark.parametrize("name", ["inbox", "outbox", "state"])
+def test_folder_that_cannot_be_written_is_named(config: Config, name: str) -> None:
+    getattr(config, name).write_text("a file")
+    assert str(getattr(config, name)) in wrong(config)[name]
+
+
+def test_broken_preset_is_told_with_its_line(config: Config) -> None:
+    (config.presets / "it.yaml").write_text("styles: [{image: gone.png}]\n")
+    assert "it.yaml:1: styles[0].image" in wrong(config)["presets"]
+
+
+def test_default_preset_that_is_not_there_is_told(config: Config) -> None:
+    assert "'monet'" in wrong(config.model_copy(update={"default_preset": "monet"}))["presets"]
+
+
+def test_missing_weights_name_the_command_that_gets_them(config: Config) -> None:
+    found = wrong(config.model_copy(update={"weights": "torchvision"}))
+    assert "atelierd weights fetch torchvision" in found["weights"]
+
+
+def test_damaged_ledger_is_told(config: Config) -> None:
+    config.state.mkdir()
+    config.ledger_path.write_bytes(b"no database" * 1000)
+    assert "ledger" in wrong(config)

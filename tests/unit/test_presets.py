@@ -1,0 +1,173 @@
+"""Presets: what a folder of YAML files and pictures comes to."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from daemon.engine.recipe import Recipe
+from daemon.errors import PresetError
+from daemon.presets import Shelf, load_presets, override
+from daemon.yamlfile import parse
+
+GOOD = "styles: [{image: wave.png}]\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A presets folder with one style image."""
+    Image.new("RGB", (32, 32), "navy").save(tmp_path / "wave.png")
+    return tmp_path
+
+
+@pytest.fixture
+def load(folder: Path) -> Callable[..., Shelf]:
+    def load(**texts: str) -> Shelf:
+        for name, text in texts.items():
+            (folder / f"{name}.yaml").write_text(text)
+        return load_presets(folder)
+
+    return load
+
+
+def fault_of(shelf: Shelf, name: str = "it") -> str:
+    (fault,) = shelf.faulty[name]
+    return str(fault).removeprefix(f"{shelf.folder}/")
+
+
+def test_preset_is_named_after_its_file(load, folder: Path) -> None:
+    preset = load(it="styles: [{image: wave.png, weight: 2}]\nbeta: 5\nsize: original\n").good["it"]
+    assert preset.name == "it" and preset.file == folder / "it.yaml"
+    assert preset.recipe == Recipe(beta=5.0, size="original")
+    ((path, weight),) = [(style.path, style.weight) for style in preset.styles]
+    assert (path, weight) == (folder / "wave.png", 2.0)
+
+
+def test_every_shipped_preset_is_right() -> None:
+    shelf = load_presets(Path(__file__).parents[2] / "presets")
+    assert shelf.faulty == {}
+    assert {"starry", "gatys", "tutorial"} <= set(shelf.good)
+
+
+def test_picture_without_yaml_is_a_preset_with_the_default_recipe(load, folder: Path) -> None:
+    preset = load().good["wave"]
+    assert preset.recipe == Recipe()
+    assert [style.path for style in preset.styles] == [folder / "wave.png"]
+
+
+def test_picture_that_a_preset_uses_is_no_preset_of_its_own(load) -> None:
+    assert load(it=GOOD).names == ["it"]
+
+
+def test_picture_with_a_broken_yaml_of_its_name_stays_that_broken_preset(load) -> None:
+    shelf = load(wave="styles: []\n")
+    assert shelf.names == ["wave"] and "wave" in shelf.faulty
+
+
+def test_broken_preset_does_not_disturb_the_others(load) -> None:
+    shelf = load(good=GOOD, broken="styles: [", worse="colour: red\n")
+    assert set(shelf.good) == {"good"}
+    assert set(shelf.faulty) == {"broken", "worse"}
+
+
+def test_every_fault_of_a_preset_is_told_with_its_line(load) -> None:
+    shelf = load(it="styles:\n- image: gone.png\n- {imag: wave.png}\nbeta: much\nstep: 5\n")
+    told = [(fault.line, fault.key) for fault in shelf.faulty["it"]]
+    assert sorted(told) == [
+        (2, "styles[0].image"),
+        (3, "styles[1].imag"),
+        (3, "styles[1].image"),
+        (4, "beta"),
+        (5, "step"),
+    ]
+
+
+def test_missing_style_image_names_its_line(load) -> None:
+    fault = fault_of(load(it="beta: 3\nstyles:\n  - weight: 2\n    image: gone.png\n"))
+    assert fault.startswith("it.yaml:4: styles[0].image: style image")
+    assert "gone.png is missing" in fault
+
+
+@pytest.mark.parametrize("image", ["../secret.png", "/etc/passwd", "sub/../../x.png", ".", ""])
+def test_style_image_outside_the_folder_is_refused(load, image: str) -> None:
+    assert "must lie in the presets folder" in fault_of(load(it=f"styles: [{{image: '{image}'}}]"))
+
+
+def test_link_out_of_the_folder_is_refused(load, folder: Path, tmp_path_factory) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "x.png"
+    Image.new("RGB", (32, 32)).save(outside)
+    (folder / "link.png").symlink_to(outside)
+    assert "must lie in the presets folder" in fault_of(load(it="styles: [{image: link.png}]"))
+
+
+def test_style_image_in_a_sub_folder_is_found(load, folder: Path) -> None:
+    (folder / "images").mkdir()
+    (folder / "wave.png").rename(folder / "images" / "wave.png")
+    assert "it" in load(it="styles: [{image: images/wave.png}]").good
+
+
+def test_style_image_that_is_no_picture_is_refused(load, folder: Path) -> None:
+    (folder / "text.png").write_text("hello")
+    assert "is not a picture" in fault_of(load(it="styles: [{image: text.png}]"))
+
+
+@pytest.mark.parametrize("image", ["a\\0b.png", "\\ud800.png"])
+def test_style_image_no_file_system_can_hold_is_a_fault(load, image: str) -> None:
+    shelf = load(it=f'styles: [{{image: "{image}"}}]', good=GOOD)
+    assert "it" in shelf.faulty and "good" in shelf.good
+
+
+def test_name_that_cannot_be_a_folder_of_the_outbox_is_refused(load, folder: Path) -> None:
+    (folder / "starry night.yaml").write_text(GOOD)
+    shelf = load(good=GOOD)
+    assert "letters, digits, dots, _ and -" in fault_of(shelf, "starry night")
+    assert "good" in shelf.good
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["style_layers: {relu9_1: 1}", "content_layers: {}", "optimizer: sgd", "steps: 0",
+     "size: 20", "alpha: -1", "styles: []"],
+)  # fmt: skip
+def test_recipe_that_cannot_be_painted_is_a_fault_of_its_line(load, line: str) -> None:
+    text = f"{GOOD}{line}\n" if not line.startswith("styles") else f"# none\n{line}\n"
+    assert {fault.line for fault in load(it=text).faulty["it"]} == {2}
+
+
+def test_hidden_and_foreign_files_are_no_presets(load, folder: Path) -> None:
+    (folder / ".hidden.yaml").write_text(GOOD)
+    (folder / ".hidden.png").touch()
+    (folder / "draw.py").touch()
+    (folder / "notes.txt").touch()
+    assert load(it=GOOD).names == ["it"]
+
+
+def test_missing_folder_is_an_empty_shelf(tmp_path: Path) -> None:
+    assert load_presets(tmp_path / "gone").names == []
+
+
+def test_unknown_preset_is_answered_with_the_known_ones(load) -> None:
+    with pytest.raises(PresetError, match="there is no preset 'stary'; there are: it"):
+        load(it=GOOD).get("stary")
+
+
+def test_faulty_preset_is_answered_with_its_faults(load) -> None:
+    with pytest.raises(PresetError, match=r"it\.yaml:2: beta"):
+        load(it=f"{GOOD}beta: much\n").get("it")
+
+
+def test_sidecar_overrides_only_what_it_says() -> None:
+    recipe = override(Recipe(beta=5.0), parse(b"steps: 10\nstyle_layers: {conv1_1: 2}\n", "s"))
+    assert recipe == Recipe(beta=5.0, steps=10, style_layers={"conv1_1": 2.0})
+
+
+def test_wrong_sidecar_names_its_line_and_the_nearest_field() -> None:
+    with pytest.raises(PresetError) as caught:
+        override(Recipe(), parse(b"beta: 3\nstesp: 10\n", "photo.yaml"))
+    assert str(caught.value) == "photo.yaml:2: stesp: unknown key; did you mean `steps`?"
+
+
+def test_sidecar_cannot_change_the_style_images() -> None:
+    with pytest.raises(PresetError, match="styles: unknown key"):
+        override(Recipe(), parse(b"styles: [{image: x.png}]", "photo.yaml"))

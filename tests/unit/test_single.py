@@ -1,0 +1,48 @@
+"""Settings on the command line, and the name of a result without a queue."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.engine.recipe import Recipe
+from daemon.errors import BadInputError
+from daemon.presets import override
+from daemon.single import free_name, settings_document
+
+
+def test_settings_are_read_as_yaml_values() -> None:
+    document = settings_document(
+        ["size=1024", "tv=1e-3", "style_layers={relu1_1: 1}", "init=noise"]
+    )
+    assert override(Recipe(), document) == Recipe(
+        size=1024, tv=1e-3, style_layers={"relu1_1": 1.0}, init="noise"
+    )
+
+
+def test_value_may_hold_an_equals_sign() -> None:
+    assert settings_document(["init=a=b"]).data == {"init": "a=b"}
+
+
+@pytest.mark.parametrize(
+    "setting", ["size", "size=[", "size=!!python/name:os.system x", "size=!!int ''"]
+)
+def test_setting_that_cannot_be_read_is_named(setting: str) -> None:
+    with pytest.raises(BadInputError, match="--set size"):
+        settings_document([setting])
+
+
+def test_wrong_field_names_the_nearest_one() -> None:
+    with pytest.raises(BadInputError, match="stesp: unknown key; did you mean `steps`"):
+        override(Recipe(), settings_document(["stesp=5"]))
+
+
+def test_result_never_takes_a_name_that_is_there(tmp_path: Path) -> None:
+    picture = Path("elsewhere/photo.png")
+    for expected in ("photo-wave.png", "photo-wave-2.png", "photo-wave-3.png"):
+        found = free_name(tmp_path, picture, "wave")
+        assert found == tmp_path / expected
+        found.touch()
+
+
+def test_result_of_a_phone_picture_is_a_jpeg(tmp_path: Path) -> None:
+    assert free_name(tmp_path, Path("IMG_1.HEIC"), "wave").name == "IMG_1-wave.jpg"
