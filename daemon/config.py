@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from daemon import yamlfile
-from daemon.engine.picture import MAX_PIXELS
+from daemon.engine.formats import MAX_PIXELS
 from daemon.errors import ConfigError, Fault
 
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")

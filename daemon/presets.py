@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from daemon import yamlfile
 from daemon.engine.errors import PictureError
-from daemon.engine.picture import FORMAT_OF_SUFFIX, read_header
+from daemon.engine.formats import FORMAT_OF_SUFFIX
+from daemon.engine.picture import read_header
 from daemon.engine.recipe import Positive, Recipe
 from daemon.errors import Fault, PresetError
 from daemon.yamlfile import Document
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
-YAML_SUFFIXES = (".yaml", ".yml")
+YAML_SUFFIX = ".yaml"
 
 
 class StyleEntry(BaseModel):
@@ -86,7 +87,7 @@ def load_presets(folder: Path) -> Shelf:
     used: set[Path] = set()
     entries = sorted(folder.iterdir()) if folder.is_dir() else []
     for path in entries:
-        if path.suffix.lower() not in YAML_SUFFIXES or path.name.startswith("."):
+        if path.suffix != YAML_SUFFIX or path.name.startswith("."):
             continue
         try:
             good[path.stem] = read_preset(path)

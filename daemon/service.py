@@ -283,14 +283,15 @@ class Service:
     # Publishing
 
     def _publish_all(self) -> bool:
-        """Publishes what is painted or failed; False if the outbox does not take it."""
+        """Publishes what is painted or failed; False if the outbox did not take all of it."""
+        published = True
         for job in self._ledger.jobs_in(State.PUBLISHING):
             try:
                 self._publish(job)
-            except SurroundingsError as error:
+            except SurroundingsError as error:  # one bad path must not hold up the others
                 self._health.bad("outbox", error)
-                return False
-        return True
+                published = False
+        return published
 
     def _publish(self, job: Job) -> None:
         """Publishing -> done, failed or cancelled; the outbox first, the ledger after it."""

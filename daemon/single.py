@@ -12,7 +12,7 @@ import yaml
 
 from daemon import files, yamlfile
 from daemon.config import Config
-from daemon.engine.picture import output_name
+from daemon.engine.formats import output_name
 from daemon.engine.recipe import Recipe
 from daemon.errors import AtelierError, BadInputError
 from daemon.presets import Preset, load_presets, override

@@ -6,7 +6,7 @@ reads `1e6` as text.
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args
 
@@ -163,11 +163,14 @@ def check(
     try:
         found = model.model_validate(document.data if data is None else data)
     except ValidationError as error:
+        said: dict[KeyPath, list[str]] = {}
         for problem in error.errors():
             path = key_path(problem["loc"], document)
             if problem["type"] == "missing" and path[-1:] != problem["loc"][-1:]:
                 path = (*path, problem["loc"][-1])  # it has no line, but it has a name
-            document.fault(document.line_of(path), path, describe(problem, model))
+            said.setdefault(path, []).append(describe(problem, model))
+        for path, messages in said.items():
+            document.fault(document.line_of(path), path, joined(messages))
         return None
     return None if document.faults else found
 
@@ -194,6 +197,15 @@ def describe(problem: ErrorDetails, model: type[BaseModel]) -> str:
         case _:
             sentence = problem["msg"].removeprefix("Input should be ")
             return f"must be {sentence}, not {shortened(given)}"
+
+
+def joined(messages: Sequence[str]) -> str:
+    """The findings of one key as one sentence: a value may be wrong for each of several types."""
+    first = messages[0].rpartition(", not ")[0]
+    others = [message.removeprefix("must be ").rpartition(", not ")[0] for message in messages[1:]]
+    if not first or not all(others):
+        return messages[0]
+    return " or ".join([first, *others]) + ", not " + messages[0].rpartition(", not ")[2]
 
 
 def shortened(value: object) -> str:

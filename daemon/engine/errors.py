@@ -21,6 +21,10 @@ class DeviceError(EngineError):
     """The device asked for is not there, or cannot be used now."""
 
 
+class DivergedError(EngineError):
+    """The loss was never a finite number, so that nothing was painted."""
+
+
 class OutOfMemoryError(EngineError):
     """The device or the host has not enough memory for this picture at this size."""
 

@@ -77,7 +77,8 @@ def add_style_gradient(
     positions = features.numel() // channels
     rows = as_rows(features)
     pull = gram_difference * (4.0 * coefficient / (channels**2 * positions))  # (C, C)
-    as_rows(gradient).addmm_(rows, pull.to(rows.dtype))
+    in_place = gradient.permute(0, 2, 3, 1).view(-1, channels)  # never a copy: that would be lost
+    in_place.addmm_(rows, pull.to(rows.dtype))
 
 
 def total_variation(picture: Tensor) -> Tensor:

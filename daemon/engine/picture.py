@@ -19,23 +19,14 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from pillow_heif import register_heif_opener
 
 from daemon.engine.errors import PictureError, UnfinishedPictureError
+from daemon.engine.formats import (
+    MAX_PIXELS,
+    MIN_PICTURE_PX,
+    READABLE,
+    WITH_ALPHA,
+    output_format,
+)
 
-FORMAT_OF_SUFFIX = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".heic": "HEIF",
-    ".heif": "HEIF",
-}
-READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF")
-WITH_ALPHA = ("PNG", "WEBP", "TIFF")
-MAX_PIXELS = 250_000_000
-MIN_PICTURE_PX = 16
 ORIENTATION_TAG = 0x0112
 SOFTWARE_TAG = 0x0131
 XMP_TAG = 700
@@ -73,7 +64,9 @@ def open_checked(source: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     register_heif_opener()
     Image.MAX_IMAGE_PIXELS = None  # our own limit below takes the place of Pillow's
     try:
-        opened = Image.open(source, formats=READABLE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters is raised when decoding
+            opened = Image.open(source, formats=READABLE)
     except UnidentifiedImageError as error:
         raise UnfinishedPictureError(
             f"{name} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, GIF or HEIC); "
@@ -196,23 +189,6 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
         top = 1.0
     scaled = np.clip(values / top * 255.0, 0, 255).round().astype(np.uint8)
     return Image.fromarray(scaled)
-
-
-def output_name(name: str) -> str:
-    """The result's name for a picture's: the same, but HEIC becomes JPEG."""
-    path = Path(name)
-    return str(path.with_suffix(".jpg")) if output_format(name) != suffix_format(name) else name
-
-
-def suffix_format(name: str) -> str:
-    """The format a file's name promises, or an empty string."""
-    return FORMAT_OF_SUFFIX.get(Path(name).suffix.lower(), "")
-
-
-def output_format(name: str) -> str:
-    """The format a result is written in, by its name; HEIC and the unknown become JPEG."""
-    found = suffix_format(name)
-    return "JPEG" if found in ("", "HEIF") else found
 
 
 def write_picture(

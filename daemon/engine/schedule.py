@@ -28,8 +28,8 @@ def fit(width_px: int, height_px: int, longest_px: int) -> tuple[int, int]:
 def plan_passes(recipe: Recipe, width_px: int, height_px: int) -> list[Pass]:
     """The passes for a picture of the given size, smallest first.
 
-    Every schedule starts at the same small size, so that a preview and the full picture share
-    their composition, and about doubles from pass to pass. Raises PictureError if the picture is
+    From 362 px up they start at the same small size, so that a preview and the full picture share
+    their composition, and about double from pass to pass. Raises PictureError if the picture is
     so narrow that the network cannot judge it.
     """
     longest = max(width_px, height_px) if recipe.size == "original" else recipe.size

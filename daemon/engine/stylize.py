@@ -1,5 +1,6 @@
 """The way in: a picture, style images and a recipe become a painted picture."""
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from daemon.engine import objective
-from daemon.engine.errors import DeviceError, OutOfMemoryError
+from daemon.engine.errors import DeviceError, DivergedError, OutOfMemoryError
 from daemon.engine.kernels import load_kernels
 from daemon.engine.network import Network
 from daemon.engine.objective import Objective, Targets
@@ -118,6 +119,11 @@ class Engine:
                 found = self._paint(picture, current, styles, recipe, size, report, should_stop)
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 raise translated(error, size) from error
+            if not math.isfinite(found.best.total):
+                raise DivergedError(
+                    "the loss was not a finite number at any step; alpha, beta, tv and the "
+                    "layers' weights are too large, or too far apart"
+                )
             current = found.picture
             warnings += [f"pass {number}: {text}" for text in found.warnings]
             seconds = time.perf_counter() - began

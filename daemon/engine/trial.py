@@ -91,7 +91,7 @@ def measured_before(folder: Path) -> dict[str, float] | None:
         found: dict[str, dict[str, float]] = json.loads(timings_file(folder).read_text())
         seconds = found[machine_key()]
         return seconds if seconds.keys() == WAYS.keys() else None
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -73,7 +73,7 @@ def convolve(features: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
         strip.view(count, TILE, across, TILE, -1).copy_(found)
         if bias is not None:
             strip += bias
-    return result[:height, :width].permute(2, 0, 1)[None]
+    return result[:height, :width].contiguous().permute(2, 0, 1)[None]
 
 
 def cut_band(image: Tensor, top: int, count: int, across: int) -> Tensor:

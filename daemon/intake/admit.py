@@ -57,7 +57,7 @@ class Intake:
         return any(
             watch.signature.size > 0
             for path, watch in self._watched.items()
-            if path.suffix.lower() not in scan.SIDECAR_SUFFIXES
+            if path.suffix.lower() != scan.SIDECAR_SUFFIX
         )
 
     def round(self, now_s: float) -> int:

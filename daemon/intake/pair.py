@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from daemon import yamlfile
 from daemon.engine.recipe import Recipe
 from daemon.errors import BadInputError, PresetError
-from daemon.intake.scan import SIDECAR_SUFFIXES
+from daemon.intake.scan import SIDECAR_SUFFIX
 from daemon.presets import Preset, Shelf, override
 
 
@@ -42,10 +42,9 @@ class Choice:
 def sidecar_of(picture: Path, sidecars: Collection[Path]) -> Path | None:
     """The sidecar that belongs to a picture, if it is there."""
     for stem in (picture.name, picture.stem):
-        for suffix in SIDECAR_SUFFIXES:
-            candidate = picture.with_name(stem + suffix)
-            if candidate in sidecars:
-                return candidate
+        candidate = picture.with_name(stem + SIDECAR_SUFFIX)
+        if candidate in sidecars:
+            return candidate
     return None
 
 

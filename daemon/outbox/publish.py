@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import files
-from daemon.engine.picture import output_name
+from daemon.engine.formats import output_name
 from daemon.errors import SurroundingsError
 from daemon.job import ClaimedPicture, Job, State
 from daemon.outbox.record import make_record

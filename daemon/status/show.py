@@ -4,7 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as Screen
@@ -12,9 +12,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from daemon.presets import Shelf
 from daemon.status.live import Live, RunningJob, follow
 from daemon.status.report import Finding, in_words
+
+if TYPE_CHECKING:  # presets read pictures, and `status` must answer fast
+    from daemon.presets import Shelf
 
 PLAIN_EVERY_S = 10.0
 WATCH_S = 1.0
@@ -197,7 +199,7 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
-def shelf_report(shelf: Shelf) -> dict[str, Any]:
+def shelf_report(shelf: "Shelf") -> dict[str, Any]:
     """The presets as plain data."""
     return {
         "good": {
@@ -215,7 +217,7 @@ def shelf_report(shelf: Shelf) -> dict[str, Any]:
     }
 
 
-def print_presets(shelf: Shelf) -> None:
+def print_presets(shelf: "Shelf") -> None:
     """The presets as text, the wrong ones with every fault."""
     table = plain_table("preset", "styles", "size", "steps", "beta", "content", "style layers")
     for name, preset in sorted(shelf.good.items()):

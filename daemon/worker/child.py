@@ -22,6 +22,7 @@ from daemon import __version__, files
 from daemon.engine import memory
 from daemon.engine.errors import (
     DeviceError,
+    DivergedError,
     EngineError,
     OutOfMemoryError,
     PictureError,
@@ -36,6 +37,7 @@ from daemon.process import Message, claim_stdout, say
 
 KINDS: list[tuple[type[EngineError], str]] = [
     (PictureError, "input"),
+    (DivergedError, "input"),
     (OutOfMemoryError, "memory"),
     (DeviceError, "surroundings"),
     (WeightsError, "surroundings"),

@@ -9,14 +9,8 @@ import pytest
 from PIL import Image, ImageCms
 from pillow_heif import register_heif_opener
 
-from daemon.engine.picture import (
-    Picture,
-    output_format,
-    output_name,
-    read_note,
-    read_picture,
-    write_picture,
-)
+from daemon.engine.formats import output_format, output_name
+from daemon.engine.picture import Picture, read_note, read_picture, write_picture
 
 NOTE: dict[str, Any] = {
     "id": "4f2a", "preset": "<starry> & \"co\" 'x' ]]> --",

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 from pathlib import Path
 
@@ -123,17 +124,17 @@ def test_lost_ledger_is_rebuilt_from_the_claimed_files(studio: Studio, dropped: 
     assert len(studio.jobs()) == 1
 
 
-def test_ledger_that_is_locked_for_a_while_delays_and_loses_nothing(
-    studio: Studio, dropped: bytes
-) -> None:
-    (studio.inbox / DROPPED).unlink()
+def test_ledger_that_is_locked_for_a_while_delays_and_loses_nothing(studio: Studio) -> None:
     with studio.intake():
+        studio.drop("quick/first.jpg")
+        wait_for("the first job", studio.jobs)
         other = sqlite3.connect(studio.config.ledger_path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        studio.drop(DROPPED, dropped)
-        wait_for("the decoder", lambda: children(os.getpid(), "daemon.intake.decode"))
-        assert studio.jobs() == []
+        os.kill(children(os.getpid(), "daemon.intake.decode")[0], signal.SIGKILL)
+        dropped = studio.drop(DROPPED)
+        wait_for("the decoder to be at it", lambda: children(os.getpid(), "daemon.intake.decode"))
+        assert dropped.exists() and len(studio.jobs()) == 1
         other.execute("ROLLBACK")
         other.close()
-        wait_for("a job", studio.jobs)
-    assert len(studio.jobs()) == 1
+        wait_for("the second job", lambda: studio.job_of("photo.jpg"))
+    assert len(studio.jobs()) == 2

@@ -184,6 +184,7 @@ def test_result_waits_until_the_outbox_takes_it(studio: Studio, ledger: Ledger, 
             wait_for("the result", lambda: studio.jobs(State.DONE))
             wait_for("the original", (studio.outbox / "originals/quick/photo.jpg").exists)
             wait_for("health", lambda: service.live()["health"] == {})
+            wait_for("the good news", lambda: "works again" in service.log)
             assert service.log.count("works again") == 1
             assert not service.workers()
             assert not [name for name in studio.files(studio.outbox) if name.endswith(".tmp")]
@@ -201,6 +202,7 @@ def test_original_that_cannot_be_filed_is_reported_once(studio: Studio, ledger: 
         assert service.log.count("cannot be moved") == 1
         (studio.outbox / "originals").unlink()
         wait_for("the original", (studio.outbox / "originals/quick/photo.jpg").exists)
+        wait_for("the good news", lambda: "works again" in service.log)
         assert service.log.count("works again") == 1
 
 

@@ -47,8 +47,7 @@ def names(choices: list[Choice]) -> list[str]:
     [
         (["a/photo.jpg.yaml", "a/photo.yaml"], "a/photo.jpg.yaml"),
         (["a/photo.yaml"], "a/photo.yaml"),
-        (["a/photo.yml"], "a/photo.yml"),
-        (["a/photo.jpg.yml", "a/photo.yaml"], "a/photo.jpg.yml"),
+        (["a/photo.yml"], None),
         (["photo.yaml", "b/photo.yaml", "a/photo.png.yaml"], None),
         ([], None),
     ],

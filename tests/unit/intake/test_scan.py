@@ -42,10 +42,10 @@ def put(tmp_path: Path) -> Callable[..., None]:
 
 
 def test_files_are_sorted_by_what_they_are(put, tmp_path: Path) -> None:
-    put("starry/b.JPG", "a.heic", "starry/deep/er/c.tiff", "a.yaml", "starry/n.yml", "x.mp4", "no")
+    put("starry/b.JPG", "a.heic", "starry/deep/er/c.tiff", "a.yaml", "starry/n.yaml", "x.mp4", "no")
     assert paths(scan(tmp_path)) == {
         "pictures": ["a.heic", "starry/b.JPG", "starry/deep/er/c.tiff"],
-        "sidecars": ["a.yaml", "starry/n.yml"],
+        "sidecars": ["a.yaml", "starry/n.yaml"],
         "strange": [],
         "foreign": ["no", "x.mp4"],
     }

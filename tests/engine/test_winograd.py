@@ -1,0 +1,119 @@
+"""Winograd's convolutions are the direct ones, up to rounding; and the trial that chooses them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from daemon.engine import trial, winograd
+from daemon.engine.kernels import Kernels, load_kernels
+from daemon.engine.network import Method, Network
+from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
+from daemon.engine.recipe import Recipe
+
+CPU = torch.device("cpu")
+
+
+def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(shape, generator=torch.manual_seed(seed), dtype=dtype)
+
+
+@pytest.mark.parametrize("height", [1, 3, 4, 5, 17, 40])
+@pytest.mark.parametrize("width", [1, 4, 6, 35])
+def test_winograd_convolves_every_size_as_the_direct_way(height: int, width: int) -> None:
+    features, kernel, bias = random(1, 5, height, width), random(7, 5, 3, 3), random(7)
+    found = winograd.convolve(features, winograd.transform_kernel(kernel), bias)
+    expected = F.conv2d(features, kernel, bias, padding=1)
+    # Float64: the transforms' constants are up to 8, products sum 45 terms; 1e-12 is ample.
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
+
+
+def test_winograd_answers_channels_last_as_the_losses_need_it() -> None:
+    features = random(1, 4, 9, 10).contiguous(memory_format=torch.channels_last)
+    found = winograd.convolve(features, winograd.transform_kernel(random(6, 4, 3, 3)), None)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_bands_of_tiles_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, kernel = random(1, 3, 41, 23), winograd.transform_kernel(random(4, 3, 3, 3))
+    whole = winograd.convolve(features, kernel, None)
+    monkeypatch.setattr(winograd, "TILES_AT_ONCE", 7)
+    torch.testing.assert_close(winograd.convolve(features, kernel, None), whole)
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    return load_kernels("classic", tmp_path_factory.mktemp("weights"))
+
+
+def gradient(kernels: Kernels, dtype: torch.dtype, method: Method) -> Tensor:
+    """The gradient of the default objective at a fixed picture of odd size, 95x117 px."""
+    network, recipe = Network(kernels, CPU, dtype, method), Recipe()
+    content, style, picture = (
+        torch.rand(1, 3, 95, 117, generator=torch.manual_seed(seed)) for seed in range(3)
+    )
+    targets = Targets(
+        content_targets(network, content, recipe), gram_targets(network, style, recipe)
+    )
+    return Objective(network, recipe, targets).evaluate(picture).gradient.double()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "method", "bound"),
+    [
+        # Each layer is off by some 2e-6, and that makes one max-pool window in 10^5 choose its
+        # other pixel: a whole value moves, and the norm by the root of such a share.
+        (torch.float32, Method.WINOGRAD, 2e-3),
+        (torch.float32, Method.DIRECT, 2e-3),
+        # bfloat16 has 8 bits: 2^-9 a layer, adding up like a random walk over 48 layers.
+        (torch.bfloat16, Method.DIRECT, 0.1),
+    ],
+)
+def test_fast_gradient_stays_near_the_exact_one(
+    kernels: Kernels, dtype: torch.dtype, method: Method, bound: float
+) -> None:
+    exact = gradient(kernels, torch.float64, Method.DIRECT)
+    fast = gradient(kernels, dtype, method)
+    assert ((fast - exact).norm() / exact.norm()).item() < bound
+
+
+def keep_seconds(folder: Path, seconds: dict[str, float]) -> None:
+    (folder / "arithmetic.json").write_text(json.dumps({trial.machine_key(): seconds}))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "precision", "expected"),
+    [
+        ((1.0, 0.5, 0.2), "auto", "bfloat16 direct"),
+        ((1.0, 0.5, 0.2), "float32", "float32 winograd"),
+        ((1.0, 0.5, 0.9), "auto", "float32 winograd"),
+        ((1.0, 0.9, 0.9), "auto", "float32 direct"),
+        ((1.0, 0.5, 9.9), "bfloat16", "bfloat16 direct"),
+    ],
+)
+def test_fastest_arithmetic_is_chosen_if_it_is_worth_its_rounding(
+    tmp_path: Path, seconds: tuple[float, ...], precision: trial.Precision, expected: str
+) -> None:
+    keep_seconds(tmp_path, dict(zip(trial.WAYS, seconds, strict=True)))
+    assert trial.choose_arithmetic(CPU, precision, tmp_path) == trial.WAYS[expected]
+
+
+def test_trial_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = trial.choose_arithmetic(CPU, "auto", tmp_path)
+    monkeypatch.delattr(trial, "timed_s")  # a second trial would fail
+    assert trial.choose_arithmetic(CPU, "auto", tmp_path) == first
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"another machine": {}}'])
+def test_damaged_timings_are_measured_anew(tmp_path: Path, content: str) -> None:
+    (tmp_path / "arithmetic.json").write_text(content)
+    assert trial.choose_arithmetic(CPU, "float32", tmp_path).dtype == torch.float32
+    assert trial.machine_key() in (tmp_path / "arithmetic.json").read_text()
+
+
+def test_folder_that_cannot_be_written_costs_only_the_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert trial.choose_arithmetic(CPU, "float32", tmp_path / "file").dtype == torch.float32
