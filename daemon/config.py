@@ -113,7 +113,7 @@ class Config(BaseModel):
 
     @property
     def engine_folder(self) -> Path:
-        """What the engine keeps between runs: fetched weights, timings."""
+        """What the engine keeps between runs: fetched weights, timings, Gram matrices."""
         return self.state / "engine"
 
 

@@ -36,7 +36,7 @@ from daemon.worker.pool import Cancelled, Pool, WorkerLost
 TICK_S = 1.0
 LIVE_S = 0.5
 BROKEN_WAIT_S = 5.0
-STOP_GRACE_S = 6.0
+STOP_GRACE_S = 5.0
 
 CANCELLED_REASON = "Cancelled on request before it was finished."
 
@@ -310,6 +310,7 @@ class Service:
 
     def _file_all(self) -> bool:
         """Moves the originals of finished jobs out of the claimed folder."""
+        filed = True
         for picture in self._ledger.unfiled():
             claimed = claimed_folder(self._config.inbox, picture.id)
             jobs = self._ledger.jobs_of_picture(picture.id)
@@ -321,9 +322,10 @@ class Service:
                 drop_claim(self._config.inbox, picture.id)
             except SurroundingsError as error:
                 self._health.bad("outbox", error)
-                return False
-            self._spool.drop_picture(picture.id)
-        return True
+                filed = False
+            else:
+                self._spool.drop_picture(picture.id)
+        return filed
 
     # Showing, and the way down
 

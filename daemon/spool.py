@@ -1,5 +1,6 @@
 """The state folder's inside: where the copies lie that jobs work on."""
 
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,18 @@ class Spool:
     """Paths in the state folder, by picture and by job."""
 
     state: Path
+
+    def mark(self) -> str:
+        """Eight characters that are this state folder's own, made when first asked for.
+
+        Every claim begins with them, so that two services on one inbox know their own.
+        """
+        path = self.state / "mark"
+        try:
+            return path.read_text()
+        except FileNotFoundError:
+            files.write_bytes(path, secrets.token_hex(4).encode())
+        return path.read_text()
 
     def picture(self, picture_id: str) -> Path:
         """The job's own copy of a dropped picture."""

@@ -30,6 +30,7 @@ from daemon.engine.formats import (
 ORIENTATION_TAG = 0x0112
 SOFTWARE_TAG = 0x0131
 XMP_TAG = 700
+ICC_DATE = slice(24, 36)
 NOTE_KEY = "atelierd"
 XMP_NAMESPACE = "urn:atelierd:1"
 EXIF_ERRORS = (ValueError, TypeError, KeyError, OverflowError, SyntaxError, struct.error)
@@ -203,8 +204,13 @@ def write_picture(
     if like.alpha is not None and form in WITH_ALPHA:
         image = image.copy()
         image.putalpha(like.alpha.resize(image.size, Image.Resampling.LANCZOS))
+    image.save(target, format=form, **save_options(form, like, json.dumps(note), srgb_profile()))
+
+
+def srgb_profile() -> bytes:
+    """An sRGB profile without the time it was made: equal pictures have equal bytes."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image.save(target, format=form, **save_options(form, like, json.dumps(note), profile))
+    return profile[: ICC_DATE.start] + bytes(12) + profile[ICC_DATE.stop :]
 
 
 def save_options(form: str, like: Picture, note: str, profile: bytes) -> dict[str, Any]:

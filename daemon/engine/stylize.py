@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from daemon.engine import objective
 from daemon.engine.errors import DeviceError, DivergedError, OutOfMemoryError
+from daemon.engine.grams import Grams, GramStore
 from daemon.engine.kernels import load_kernels
 from daemon.engine.network import Network
 from daemon.engine.objective import Objective, Targets
@@ -24,9 +24,6 @@ from daemon.engine.schedule import Pass, fit, plan_passes
 from daemon.engine.trial import Precision, choose_arithmetic
 
 LBFGS_HISTORY = 20
-
-GRAMS_KEPT = 64
-"""Sets of Gram matrices a warm engine keeps; a usual set takes 1.4 MB."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,8 @@ class Engine:
     """A network on one device that stays warm from picture to picture.
 
     device: a torch device such as `cpu` or `cuda:0`.  weights: `classic` or `torchvision`.
-    folder: what the engine keeps: fetched weights, timings.  precision: `auto` takes the
-    fastest arithmetic of this machine.  Raises WeightsError or DeviceError when made.
+    folder: what the engine keeps: fetched weights, timings, Gram matrices.  precision: `auto`
+    takes the fastest arithmetic of this machine.  Raises WeightsError or DeviceError when made.
     """
 
     def __init__(
@@ -89,7 +86,7 @@ class Engine:
         self.weights_name = loaded.name
         self.weights_sha256 = loaded.sha256
         self._network = Network(loaded, self.device, self.dtype, self.arithmetic.method)
-        self._grams: OrderedDict[tuple[object, ...], Mapping[str, Tensor]] = OrderedDict()
+        self._grams = GramStore(folder / "grams")
 
     def stylize(
         self,
@@ -174,19 +171,26 @@ class Engine:
                 cover = ImageOps.fit(styles[0].image, (width, height), Image.Resampling.LANCZOS)
                 return self._tensor(cover)
 
-    def _style_grams(self, style: Style, recipe: Recipe, size: Pass) -> Mapping[str, Tensor]:
+    def _style_grams(self, style: Style, recipe: Recipe, size: Pass) -> Grams:
         """Gram matrices of a style image at the scale of this pass, computed once."""
         longest = round(max(size.width_px, size.height_px) * recipe.style_scale)
         width, height = fit(*style.image.size, longest)
         width, height = max(width, MIN_SIDE_PX), max(height, MIN_SIDE_PX)
-        key = (style.sha256, width, height, tuple(sorted(recipe.style_layers)), recipe.pooling)
-        if key not in self._grams:
+        key = {
+            "weights": self.weights_sha256,
+            "style": style.sha256,
+            "size": [width, height],
+            "layers": sorted(recipe.style_layers),
+            "pooling": recipe.pooling,
+            "arithmetic": str(self.arithmetic),
+        }
+
+        def compute() -> Grams:
             tensor = self._tensor(resize(style.image, width, height))
-            self._grams[key] = objective.gram_targets(self._network, tensor, recipe)
-        self._grams.move_to_end(key)
-        while len(self._grams) > GRAMS_KEPT:
-            self._grams.popitem(last=False)
-        return self._grams[key]
+            return objective.gram_targets(self._network, tensor, recipe)
+
+        found = self._grams.get(key, compute)
+        return {layer: gram.to(self.device) for layer, gram in found.items()}
 
     def _tensor(self, image: Image.Image) -> Tensor:
         """(1, 3, H, W) float32 in 0..1 on the engine's device."""

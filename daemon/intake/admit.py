@@ -21,6 +21,7 @@ from daemon.ledger.store import Ledger
 from daemon.spool import Spool
 
 LONGEST_BACKOFF_S = 60.0
+MARK_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Intake:
         self._ledger = ledger
         self._decoder = decoder
         self._spool = Spool(config.state)
+        self._mark = self._spool.mark()
         self._settle_s = settle_s
         self._give_up_s = give_up_s
         self._watched: dict[Path, settle.Watch] = {}
@@ -151,7 +153,7 @@ class Intake:
         shelf: presets.Shelf,
     ) -> bool:  # fmt: skip
         """Claims one picture; False if it changed or vanished on the way."""
-        picture_id = uuid.uuid4().hex
+        picture_id = self._mark + uuid.uuid4().hex[MARK_LENGTH:]
         self._ledger.add_picture(picture_id, path, sidecar)
         if not claim.take(self._config.inbox, picture_id, path):
             self._ledger.forget_picture(picture_id)
@@ -227,14 +229,15 @@ class Intake:
         return Draft(uuid.uuid4().hex, choice.preset, below, recipe, styles)
 
     def _return_strays(self) -> None:
-        """Once, at the start: claimed files that no ledger knows of are dropped files again.
+        """Once, at the start: our claimed files that the ledger knows not of are dropped again.
 
         Their ledger was lost, or thrown away; painting a picture twice is better than never.
         """
         if self._strays_returned:
             return
         for picture_id in claim.claims(self._config.inbox):
-            if not self._ledger.knows_picture(picture_id):
+            ours = picture_id.startswith(self._mark)
+            if ours and not self._ledger.knows_picture(picture_id):
                 logger.warning("claim {} is unknown to the ledger; back into the inbox", picture_id)
                 claim.give_back_all(self._config.inbox, picture_id)
         self._strays_returned = True
@@ -248,7 +251,10 @@ class Intake:
                 self._ledger.forget_picture(picture.id)  # never renamed: the scan will find it
                 claim.drop_claim(self._config.inbox, picture.id)
                 continue
-            claimed += self._resume(picture, folder)
+            try:
+                claimed += self._resume(picture, folder)
+            except OSError as error:  # one bad claim must not hold up the others
+                logger.error("{} cannot be claimed: {}", files.printable(picture.path), error)
         return claimed
 
     def _resume(self, picture: ClaimedPicture, folder: Path) -> bool:

@@ -50,6 +50,8 @@ class Decoder:
         if self._child is None or not self._child.alive:
             self.close()
             self._child = Child("daemon.intake.decode", [], on_stderr=lambda _: None)
+            self._child.send({})
+            self._child.receive()  # it is up: the time it took is not the picture's
         child = self._child
         timer = threading.Timer(self._timeout_s, child.kill)
         timer.start()
@@ -91,7 +93,9 @@ def judge(path: str, name: str, max_pixels: int) -> Verdict:
 
 
 def answer(request: Message) -> Message:
-    """The verdict on one request as a message."""
+    """The verdict on one request as a message; an empty request only asks for an answer."""
+    if not request:
+        return {}
     return vars(judge(request["path"], request["name"], request["max_pixels"]))
 
 

@@ -16,6 +16,7 @@ from daemon.intake.watch import Watch
 from daemon.ledger.store import Ledger
 
 BROKEN_WAIT_S = 5.0
+LEAST_GAP_S = 0.1
 ONCE_GIVE_UP_S = 30.0
 """With --once nobody is still copying: a file that does not decode gets less time."""
 
@@ -85,6 +86,7 @@ class IntakeLoop:
             watch.ensure()
             wait_s = self._round(intake)
             self._wake.wait(wait_s)
+            self._stop.wait(LEAST_GAP_S)  # a large file being written wakes us at every write
         watch.stop()
         decoder.close()
         ledger.close()

@@ -112,9 +112,12 @@ def is_ours(record: Path, job_id: str) -> bool:
 
 
 def place(source: Path, target: Path) -> None:
-    """Copies or links a spool file to its name in the outbox; there already is fine."""
-    with contextlib.suppress(FileExistsError):
+    """Copies a spool file to its name in the outbox; there already is fine, if it is the same."""
+    try:
         files.copy_whole(source, target)
+    except FileExistsError:
+        if not target.is_file() or files.sha256_of(target) != files.sha256_of(source):
+            raise
 
 
 def publish_log(target: Path, source: Path) -> None:

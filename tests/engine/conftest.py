@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from daemon.engine.grams import GramStore
 from daemon.engine.kernels import Kernels, load_kernels
 from daemon.engine.network import Network
 from daemon.engine.stylize import Engine, Style
@@ -36,9 +37,9 @@ def network64(kernels: Kernels) -> Network:
 
 
 @pytest.fixture
-def engine(shared_engine: Engine) -> Engine:
+def engine(shared_engine: Engine, tmp_path: Path) -> Engine:
     """A warm engine that remembers no style."""
-    shared_engine._grams.clear()
+    shared_engine._grams = GramStore(tmp_path / "grams")
     return shared_engine
 
 

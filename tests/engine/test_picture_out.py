@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 from pillow_heif import register_heif_opener
 
 from daemon.engine.formats import output_format, output_name
-from daemon.engine.picture import Picture, read_note, read_picture, write_picture
+from daemon.engine.picture import Picture, read_note, read_picture, srgb_profile, write_picture
 
 NOTE: dict[str, Any] = {
     "id": "4f2a", "preset": "<starry> & \"co\" 'x' ]]> --",
@@ -153,3 +153,8 @@ def test_result_dropped_again_is_not_turned_twice(
     assert picture.image.size == (32, 48)
     with write(tmp_path / name, picture.image, picture).open("rb") as file:
         assert read_picture(file, name).image.size == (32, 48)
+
+
+def test_embedded_profile_does_not_tell_the_time() -> None:
+    assert srgb_profile()[24:36] == bytes(12)  # ICC.1:2022, 7.2.1: bytes 24 to 35 are the date
+    assert ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())).profile.profile_description

@@ -10,6 +10,7 @@ from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.intake.admit import Intake, make_preset_folders
 from daemon.intake.decode import Verdict, judge
+from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.spool import Spool
@@ -217,3 +218,17 @@ def test_inbox_shows_the_presets_as_folders(tmp_path: Path) -> None:
     for _ in range(2):
         make_preset_folders(tmp_path / "inbox", ["starry", "wave"])
     assert sorted(path.name for path in (tmp_path / "inbox").iterdir()) == ["starry", "wave"]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_claim_unknown_to_the_ledger_is_dropped_again_if_it_is_our_own(
+    config: Config, intake: Intake, ours: bool
+) -> None:
+    # Another service on the same inbox has claims there too; its pictures are its own business.
+    mark = Spool(config.state).mark() if ours else "another1"
+    stray = config.inbox / CLAIMED_FOLDER / f"{mark}{'0' * 24}" / "starry" / "photo.jpg"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"a picture")
+    intake.round(0.0)
+    assert (config.inbox / "starry" / "photo.jpg").exists() is ours
+    assert stray.exists() is not ours

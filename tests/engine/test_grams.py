@@ -1,0 +1,76 @@
+"""Gram matrices are computed once, whatever process asks for them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from daemon.engine import grams
+from daemon.engine.grams import Grams, GramStore
+
+KEY = {"style": "starry", "size": [64, 48]}
+
+
+class Computing:
+    """Counts how often it is asked."""
+
+    def __init__(self, seed: int = 0, channels: int = 8) -> None:
+        self.calls = 0
+        self._grams = {"relu1_1": torch.rand(channels, channels, generator=torch.manual_seed(seed))}
+
+    def __call__(self) -> Grams:
+        self.calls += 1
+        return self._grams
+
+
+def test_same_key_is_computed_once(tmp_path: Path) -> None:
+    store, compute = GramStore(tmp_path), Computing()
+    assert torch.equal(store.get(KEY, compute)["relu1_1"], store.get(KEY, compute)["relu1_1"])
+    assert compute.calls == 1
+
+
+def test_next_process_reads_the_same_values(tmp_path: Path) -> None:
+    expected = GramStore(tmp_path).get(KEY, Computing())["relu1_1"]
+    compute = Computing(seed=1)
+    assert torch.equal(GramStore(tmp_path).get(KEY, compute)["relu1_1"], expected)
+    assert compute.calls == 0
+
+
+def test_any_other_key_is_computed_anew(tmp_path: Path) -> None:
+    store, compute = GramStore(tmp_path), Computing()
+    for size in ([64, 48], [64, 49], [48, 64]):
+        store.get(KEY | {"size": size}, compute)
+    assert compute.calls == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\x08\x00\x00\x00\x00\x00\x00\x00{"])
+def test_damaged_file_is_computed_anew_and_mended(tmp_path: Path, content: bytes) -> None:
+    GramStore(tmp_path).get(KEY, Computing())
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(content)
+    for calls in (1, 0):
+        compute = Computing()
+        GramStore(tmp_path).get(KEY, compute)
+        assert compute.calls == calls
+
+
+def test_folder_that_cannot_be_made_costs_only_the_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    compute = Computing()
+    assert "relu1_1" in GramStore(tmp_path / "file").get(KEY, compute)
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_folder_is_held_to_its_size_and_the_memory_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grams, "KEPT_ON_DISK_BYTES", 1000)
+    monkeypatch.setattr(grams, "KEPT_IN_MEMORY", 2)
+    store, compute = GramStore(tmp_path), Computing()
+    for number in range(6):
+        store.get({"style": number}, compute)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1000
+    store.get({"style": 5}, compute)
+    assert compute.calls == 6
+    store.get({"style": 0}, compute)
+    assert compute.calls == 7
