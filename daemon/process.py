@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 Message = dict[str, Any]
@@ -23,7 +23,12 @@ class Child:
     """A running child. `send` may be called from any thread, `messages` from one."""
 
     def __init__(
-        self, module: str, arguments: Sequence[str], *, on_stderr: Callable[[str], None]
+        self,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        on_stderr: Callable[[str], None],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         # A session of its own: Ctrl-C in a terminal reaches the service alone, which then
         # ends its children in order.
@@ -34,6 +39,7 @@ class Child:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
         self._lock = threading.Lock()
         self._words: deque[str] = deque(maxlen=LAST_WORDS)

@@ -15,7 +15,7 @@ from daemon.presets import Preset, load_presets
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
-CELL_PX = (256, 192)
+CELL_PX = (232, 174)
 GAP_PX = 6
 COLUMNS = 2
 PHOTOGRAPHS = {
@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
         top = GAP_PX + number // COLUMNS * height
         for column, image in enumerate([read(photograph), read(preset.styles[0].path), result]):
             sheet.paste(cell(image), (left + column * width, top))
-    sheet.save(IMAGES / "contact-sheet.jpg", quality=88)
+    sheet.save(IMAGES / "contact-sheet.jpg", quality=82)
 
 
 if __name__ == "__main__":

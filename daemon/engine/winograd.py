@@ -64,16 +64,19 @@ def convolve(features: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     image = features[0].permute(1, 2, 0)  # (H, W, in)
     height, width = image.shape[:2]
     down, across = -(-height // TILE), -(-width // TILE)
-    result = image.new_empty(down * TILE, across * TILE, kernel.shape[2])  # (H', W', out)
+    # Made with its memory format: strides that only amount to it send torch's kernels astray.
+    shape = (1, kernel.shape[2], down * TILE, across * TILE)
+    result = torch.empty(shape, dtype=image.dtype, memory_format=torch.channels_last)
+    pixels = result[0].permute(1, 2, 0)  # (H', W', out)
     rows = max(1, TILES_AT_ONCE // across)
     for top in range(0, down, rows):
         count = min(rows, down - top)
-        strip = result[top * TILE : (top + count) * TILE]
+        strip = pixels[top * TILE : (top + count) * TILE]
         found = convolve_band(cut_band(image, top, count, across), kernel, count, across)
         strip.view(count, TILE, across, TILE, -1).copy_(found)
         if bias is not None:
             strip += bias
-    return result[:height, :width].contiguous().permute(2, 0, 1)[None]
+    return result[:, :, :height, :width].contiguous(memory_format=torch.channels_last)
 
 
 def cut_band(image: Tensor, top: int, count: int, across: int) -> Tensor:
