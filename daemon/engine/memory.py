@@ -1,6 +1,7 @@
 """How much memory a run took at most, on the device that did the work."""
 
 import contextlib
+import ctypes
 import re
 from pathlib import Path
 
@@ -15,6 +16,12 @@ def reset_peak(device: torch.device) -> None:
         # Linux: "5" resets the peak resident size (proc(5)); elsewhere the peak is the process's.
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
+
+
+def give_back() -> None:
+    """Returns freed memory to the system, where the C library can (glibc)."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak_bytes(device: torch.device) -> int:

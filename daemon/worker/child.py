@@ -83,6 +83,7 @@ class Worker:
             result = {"ok": False, "kind": "bug", "reason": f"{reason} this file says where"}
         finally:
             self._cancelled.discard(run_id)
+            memory.give_back()
         say(self._out, {"event": "ended", "run": run_id, "result": result})
 
     def _paint(self, run_id: str, payload: Message) -> Message:

@@ -20,6 +20,14 @@ Payload = Mapping[str, Any]
 Event = Callable[[str, Message], None]
 
 
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 32),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+}
+"""Tells glibc to keep freed memory during a run: every step frees and takes the same large blocks,
+and getting them from the system anew costs a tenth of it. The child gives it back afterwards."""
+
+
 class WorkerLost(Exception):
     """The child ended during a run; the message says how."""
 
@@ -97,6 +105,7 @@ class Slot:
             "daemon.worker.child",
             self._arguments,
             on_stderr=lambda line: logger.debug("{}: {}", self.device, line),
+            environment=KEEP_MEMORY,
         )
         threading.Thread(
             target=self._listen, args=(child,), name=f"worker {self.device}", daemon=True
