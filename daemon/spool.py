@@ -1,6 +1,8 @@
 """The state folder's inside: where the copies lie that jobs work on."""
 
-import secrets
+import hashlib
+import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +16,12 @@ class Spool:
     state: Path
 
     def mark(self) -> str:
-        """Eight characters that are this state folder's own, made when first asked for.
+        """Eight characters for this machine's state folder, the same even after it was lost.
 
         Every claim begins with them, so that two services on one inbox know their own.
         """
-        path = self.state / "mark"
-        try:
-            return path.read_text()
-        except FileNotFoundError:
-            files.write_bytes(path, secrets.token_hex(4).encode())
-        return path.read_text()
+        name = f"{machine_id()}:{self.state.resolve()}"
+        return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
 
     def picture(self, picture_id: str) -> Path:
         """The job's own copy of a dropped picture."""
@@ -59,3 +57,11 @@ class Spool:
     def drop_picture(self, picture_id: str) -> None:
         """Removes the copy of a filed picture."""
         self.picture(picture_id).unlink(missing_ok=True)
+
+
+def machine_id() -> str:
+    """What tells this machine from others."""
+    try:
+        return Path("/etc/machine-id").read_text().strip() or socket.gethostname()
+    except OSError:
+        return socket.gethostname()
