@@ -72,11 +72,11 @@ def put_back(config: Config, ledger: Ledger, job: Job) -> str:
         raise SurroundingsError(
             f"{files.printable(target)} is there already; let it be taken first"
         )
-    if picture.sidecar is not None:
-        sidecar = source.parent / picture.sidecar.name
-        if sidecar.exists():
-            files.move(sidecar, config.inbox / picture.sidecar)
     try:
+        if picture.sidecar is not None:
+            sidecar = source.parent / picture.sidecar.name
+            if sidecar.exists():
+                files.move(sidecar, config.inbox / picture.sidecar)
         files.move(source, target)
     except OSError as error:
         raise SurroundingsError(f"{files.printable(source)}: {error.strerror}") from error

@@ -33,7 +33,7 @@ from daemon.status.live import LIVE_FILE, Live, RunningJob, follow, write_live
 from daemon.worker import retry
 from daemon.worker.pool import Cancelled, Pool, WorkerLost
 
-TICK_S = 1.0
+TICK_S = 0.5
 LIVE_S = 0.5
 BROKEN_WAIT_S = 5.0
 STOP_GRACE_S = 5.0
@@ -62,11 +62,14 @@ class Service:
         self._live = Live(os.getpid(), utc_now(), devices=devices)
         self._live_written_s = 0.0
         self._failed = 0
+        self._stop_asked = False
 
     def stop(self) -> None:
-        """Asks the service to stop; running jobs go back into the line. Safe in a handler."""
-        self._stopping.set()
-        self._wake.set()
+        """Asks the service to stop; running jobs go back into the line.
+
+        Safe in a signal handler: an Event's lock might be held by the very code it interrupts.
+        """
+        self._stop_asked = True
 
     def run(self) -> ExitCode:
         """Works until stopped, or with `once` until nothing is left.
@@ -83,7 +86,7 @@ class Service:
         intake = self._start_intake()
         self._pool = Pool(self._devices, self._config.worker_arguments, self._hear)
         logger.info("watching {} on {}", self._config.inbox, ", ".join(self._devices))
-        while not self._stopping.is_set():
+        while not self._stop_asked:
             self._wake.clear()
             quiet = intake.quiet  # before the tick, which then sees all that was claimed
             busy = self._guarded_tick()
@@ -93,9 +96,11 @@ class Service:
                 logger.error("the intake has ended; starting it again")
                 intake = self._start_intake()
             self._wake.wait(TICK_S)
+        self._stopping.set()
         self._shut_down(intake)
         lock.release()
-        return ExitCode.JOB_FAILED if self._once and self._failed else ExitCode.FINE
+        unwell = self._failed or self._health.troubles
+        return ExitCode.JOB_FAILED if self._once and unwell else ExitCode.FINE
 
     def _start_intake(self) -> IntakeLoop:
         mounts = Path("/proc/self/mountinfo")
@@ -186,7 +191,13 @@ class Service:
         name = files.printable(picture.path)
         device = self._pool.free()[0].device  # asked first: the run may be lost at once
         self._running[job.id] = (job, RunningJob(job.id, name, job.preset, device))
-        future = self._pool.submit(job.id, self._payload(job))
+        try:
+            future = self._pool.submit(job.id, self._payload(job))
+        except OSError as error:
+            del self._running[job.id]
+            self._ledger.release_job(job.id, self._owner)
+            self._rest(BROKEN_WAIT_S)
+            raise SurroundingsError(f"no worker can be started: {error}") from error
         logger.bind(job=job.id, action="start").info(
             "start {} of {} after {} on {}", job.starts, name, job.preset, device
         )

@@ -89,7 +89,7 @@ def make_payload(
             for style in preset.styles
         ],
         "result": str(result),
-        "note": {"id": run_id, "preset": preset.name, "seed": recipe.seed},
+        "note": {"preset": preset.name, "seed": recipe.seed},
     }
 
 

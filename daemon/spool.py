@@ -60,8 +60,8 @@ class Spool:
 
 
 def machine_id() -> str:
-    """What tells this machine from others."""
+    """What tells this machine from others, clones of it too as long as their names differ."""
     try:
-        return Path("/etc/machine-id").read_text().strip() or socket.gethostname()
+        return f"{socket.gethostname()}:{Path('/etc/machine-id').read_text().strip()}"
     except OSError:
         return socket.gethostname()

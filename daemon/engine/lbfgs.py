@@ -64,11 +64,15 @@ class Lbfgs:
         self._gamma = small.new_ones(())
         self._pairs = 0
         self._last: tuple[Tensor, Tensor, Tensor] | None = None
+        # The steps do not depend on the loss's scale, but float32 does: raw losses overflow it.
+        self._scale: Tensor | None = None
         self._step_factor = 1.0
 
     def advance(self, picture: Tensor, gradient: Tensor) -> None:
         """One step from `picture`, whose gradient is given; both (1, 3, H, W)."""
-        flat = gradient.reshape(-1)
+        if self._scale is None:
+            self._scale = 1.0 / gradient.abs().max().clamp(min=1e-30)
+        flat = gradient.reshape(-1) * self._scale
         smooth = self._preconditioner.apply(flat)
         if self._last is not None:
             self._learn(*self._last, flat, smooth)
@@ -78,7 +82,7 @@ class Lbfgs:
         if self._pairs:
             length = (LONGEST_STEP_RMS / rms).clamp(max=1.0)
         move = direction.mul_(length.mul_(-self._step_factor))
-        self._last = (move, flat.clone(), smooth)
+        self._last = (move, flat, smooth)
         picture.view(-1).add_(move)
 
     def restart(self, shrink: float) -> None:

@@ -20,6 +20,9 @@ from daemon.engine.objective import Evaluation
 EXPLODED = 10.0
 """A loss this many times the best one so far is a run gone wrong, not a bad step."""
 
+ROUNDING = 1e-6
+"""A loss this small against the first one is made of rounding errors."""
+
 MAX_RESTARTS = 5
 """Restarts from the best picture before the pass ends with what it has."""
 
@@ -105,6 +108,9 @@ def minimise(
 ) -> Minimum:
     """Takes `steps` steps from `start` and returns the best picture on the way.
 
+    A step is one evaluation and the move after it; the last one's move is not evaluated any more,
+    and so does not count.
+
     start: (1, 3, H, W) float32; left as it is.  on_step: called with each step's record and its
     picture, which is only lent.  Ends early once the loss hardly falls any more.  A loss that is
     not finite, or exploded, puts the run back to its best picture with shorter steps and a
@@ -128,7 +134,7 @@ def minimise(
         falling.append(best.total)
         if has_converged(falling):
             break
-        if healthy(last, best):
+        if healthy(last, best, first):
             optimiser.advance(picture, gradient)
             continue
         warnings.append(f"the loss became {last.total:.3g} at step {number}; went back to the best")
@@ -163,6 +169,7 @@ def has_converged(best_totals: Sequence[float]) -> bool:
     return before - now < CONVERGED_PROGRESS * before
 
 
-def healthy(step: Step, best: Step) -> bool:
-    """Whether the run may go on from here."""
-    return math.isfinite(step.total) and step.total <= EXPLODED * max(best.total, 1e-30)
+def healthy(step: Step, best: Step, first: Step) -> bool:
+    """Whether the run may go on from here. A loss near nothing may waver: that is rounding."""
+    limit = EXPLODED * max(best.total, ROUNDING * first.total)
+    return math.isfinite(step.total) and step.total <= limit

@@ -30,6 +30,7 @@ from daemon.engine.formats import (
 ORIENTATION_TAG = 0x0112
 SOFTWARE_TAG = 0x0131
 XMP_TAG = 700
+JPEG_SEGMENT_BYTES = 65_000
 ICC_DATE = slice(24, 36)
 NOTE_KEY = "atelierd"
 XMP_NAMESPACE = "urn:atelierd:1"
@@ -218,6 +219,7 @@ def save_options(form: str, like: Picture, note: str, profile: bytes) -> dict[st
     exif = like.exif
     match form:
         case "JPEG":
+            exif = exif if len(exif) <= JPEG_SEGMENT_BYTES else b""  # it would not fit
             xmp = to_xmp(note)
             return {
                 "quality": 95,

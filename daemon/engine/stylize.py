@@ -215,13 +215,15 @@ def usable_device(name: str) -> torch.device:
 
 
 def translated(error: RuntimeError, size: Pass) -> Exception:
-    """A memory error of torch in the engine's words; any other error as it is."""
+    """A memory or device error of torch in the engine's words; any other error as it is."""
     text = str(error)
     if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
         return OutOfMemoryError(
             f"not enough memory for {size.width_px}x{size.height_px} px; use a smaller size. "
             f"({text.splitlines()[0]})"
         )
+    if isinstance(error, torch.AcceleratorError):
+        return DeviceError(f"the device failed: {text.splitlines()[0]}; see nvidia-smi and dmesg")
     return error
 
 

@@ -82,13 +82,21 @@ class Intake:
         }
         self._report(seen, now_s)
         shelf = None
+        trouble: SurroundingsError | None = None
         for sighting in seen.pictures:
             if not settle.is_settled(self._watched[sighting.path], now_s, self._settle_s):
                 continue
             shelf = shelf or presets.load_presets(self._config.presets)
-            if self._consider(sighting.path, seen, shelf, now_s):
+            try:
+                took = self._consider(sighting.path, seen, shelf, now_s)
+            except SurroundingsError as error:  # one picture must not hold up the others
+                trouble = trouble or error
+                continue
+            if took:
                 claimed += 1
                 del self._watched[sighting.path]
+        if trouble is not None:
+            raise trouble
         return claimed
 
     def next_look_s(self, now_s: float) -> float | None:
@@ -112,10 +120,17 @@ class Intake:
         doubt = self._doubts.get(path)
         if doubt and doubt.signature == watch.signature and now_s < doubt.again_s:
             return False
+        if not os.access(self._config.inbox / path, os.R_OK):
+            raise SurroundingsError(
+                f"{files.printable(path)} may not be read; give the service's user or group the "
+                "right to (chmod g+r), or drop a copy"
+            )
         verdict = self._judge(path, watch.signature)
         if verdict.unfinished and not self._give_up(path, watch.signature, verdict.fault, now_s):
             return False
-        return self._claim(path, sidecar, watch.signature, verdict, shelf)
+        others = (other.path for other in seen.pictures if other.path in self._watched)
+        shared = any(o != path and pair.sidecar_of(o, sidecars) == sidecar for o in others)
+        return self._claim(path, sidecar, watch.signature, verdict, shelf, shared=shared)
 
     def _waits_for_sidecar(self, path: Path, shelf: presets.Shelf, settled_s: float) -> bool:
         """Only where the folder names no preset: elsewhere a sidecar is the exception, and
@@ -150,16 +165,19 @@ class Intake:
 
     def _claim(
         self, path: Path, sidecar: Path | None, expected: Signature, verdict: Verdict,
-        shelf: presets.Shelf,
+        shelf: presets.Shelf, *, shared: bool,
     ) -> bool:  # fmt: skip
-        """Claims one picture; False if it changed or vanished on the way."""
+        """Claims one picture; False if it changed or vanished on the way.
+
+        shared: whether another picture waits for the same sidecar, which then stays for it.
+        """
         picture_id = self._mark + uuid.uuid4().hex[MARK_LENGTH:]
         self._ledger.add_picture(picture_id, path, sidecar)
         if not claim.take(self._config.inbox, picture_id, path):
             self._ledger.forget_picture(picture_id)
             return False
         if sidecar is not None:
-            claim.take(self._config.inbox, picture_id, sidecar)
+            claim.take(self._config.inbox, picture_id, sidecar, copy=shared)
         return self._copy_and_admit(picture_id, path, sidecar, expected, verdict, shelf)
 
     def _copy_and_admit(
@@ -174,7 +192,13 @@ class Intake:
             expected is None
             or (info.st_size, info.st_mtime_ns) == (expected.size, expected.mtime_ns)
         )
-        copied = claim.copy_hashing(source, self._spool.picture(picture_id)) if same else None
+        try:
+            copied = claim.copy_hashing(source, self._spool.picture(picture_id)) if same else None
+        except OSError as error:
+            raise SurroundingsError(
+                f"{files.printable(path)} cannot be copied to {self._config.state}: "
+                f"{error.strerror}; it waits in {files.printable(folder)}"
+            ) from error
         if copied is None:
             logger.info("{} was written to while it was claimed; waiting for its end",
                         files.printable(path))  # fmt: skip
@@ -245,6 +269,7 @@ class Intake:
     def _resume_claims(self) -> int:
         """Ends the claims that a crash or a full disk left half done."""
         claimed = 0
+        trouble: SurroundingsError | None = None
         for picture in self._ledger.claiming():
             folder = claim.claimed_folder(self._config.inbox, picture.id)
             if not os.path.lexists(folder / picture.path):
@@ -253,8 +278,10 @@ class Intake:
                 continue
             try:
                 claimed += self._resume(picture, folder)
-            except OSError as error:  # one bad claim must not hold up the others
-                logger.error("{} cannot be claimed: {}", files.printable(picture.path), error)
+            except SurroundingsError as error:  # one bad claim must not hold up the others
+                trouble = trouble or error
+        if trouble is not None:
+            raise trouble
         return claimed
 
     def _resume(self, picture: ClaimedPicture, folder: Path) -> bool:

@@ -9,6 +9,7 @@ even without the ledger.
 import errno
 import hashlib
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -23,15 +24,18 @@ def claimed_folder(inbox: Path, picture_id: str) -> Path:
     return inbox / CLAIMED_FOLDER / picture_id
 
 
-def take(inbox: Path, picture_id: str, path: Path) -> bool:
+def take(inbox: Path, picture_id: str, path: Path, *, copy: bool = False) -> bool:
     """Renames a file of the inbox into the claimed folder; False if it is gone.
 
-    Raises SurroundingsError if the inbox refuses.
+    copy: leave it where it is as well.  Raises SurroundingsError if the inbox refuses.
     """
     target = claimed_folder(inbox, picture_id) / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(inbox / path, target)
+        if copy:
+            shutil.copy2(inbox / path, target, follow_symlinks=False)
+        else:
+            os.rename(inbox / path, target)
     except FileNotFoundError:
         return False
     except OSError as error:

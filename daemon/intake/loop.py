@@ -52,13 +52,14 @@ class IntakeLoop:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._quiet = threading.Event()
+        self._troubled_s = 0.0
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the loop after the picture at hand."""
+        """Ends the loop after the round at hand, or leaves it to its end."""
         self._stop.set()
         self._wake.set()
         self._thread.join(2.0)
@@ -97,12 +98,16 @@ class IntakeLoop:
             claimed = intake.round(time.monotonic())
         except SurroundingsError as error:
             self._health.bad("inbox", error)
+            self._troubled_s += BROKEN_WAIT_S
+            if self._troubled_s > self._pace.give_up_s:
+                self._quiet.set()  # what cannot be taken is left; only --once asks
             return BROKEN_WAIT_S
         except Exception:
             # The loop must outlive a bug: pictures would lie unseen with the service up.
             logger.exception("the intake stumbled; it goes on")
             return BROKEN_WAIT_S
         self._health.good("inbox")
+        self._troubled_s = 0.0
         if claimed or not intake.pending:
             self._changed.set()
         if intake.pending:

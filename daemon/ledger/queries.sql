@@ -101,6 +101,3 @@ SELECT id FROM job WHERE state = 'running' AND cancel_requested = 1;
 
 -- name: count_states
 SELECT state, count(*) AS count FROM job GROUP BY state;
-
--- name: count_unclaimed
-SELECT count(*) AS count FROM picture WHERE state = 'claiming';

@@ -140,7 +140,9 @@ def publish_bytes(target: Path, content: bytes) -> None:
 def reason_text(job: Job) -> str:
     """One paragraph a person understands."""
     again = f"To try again: atelierd retry {job.id[:MARK_LENGTH]}, or drop the picture again."
-    return f"{job.reason.strip()} {again}\n"
+    reason = job.reason.strip()
+    stop = "" if reason.endswith((".", "!", "?")) else "."
+    return f"{reason}{stop} {again}\n"
 
 
 def file_original(

@@ -40,7 +40,6 @@ class Live:
     devices: list[str] = field(default_factory=list)
     running: list[RunningJob] = field(default_factory=list)
     health: dict[str, str] = field(default_factory=dict)
-    paused: bool = False
 
 
 def write_live(state: Path, live: Live) -> None:

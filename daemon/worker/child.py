@@ -45,6 +45,10 @@ KINDS: list[tuple[type[EngineError], str]] = [
 """What an engine's error means to the service: whose fault it is."""
 
 
+DEVICE_LOST = 3
+"""Exit code of a child whose device failed."""
+
+
 class Worker:
     """Paints what it is told to, one run after the other."""
 
@@ -73,7 +77,14 @@ class Worker:
             return
         except EngineError as error:
             kind = next((kind for cls, kind in KINDS if isinstance(error, cls)), "bug")
-            result = {"ok": False, "kind": kind, "reason": str(error)}
+            lost = isinstance(error, DeviceError)
+            result = {"ok": False, "kind": kind, "reason": str(error), "device_lost": lost}
+        except FileNotFoundError as error:
+            reason = (
+                f"{files.printable(str(error.filename))} is gone from the state folder. Drop the "
+                "picture again"
+            )
+            result = {"ok": False, "kind": "input", "reason": reason}
         except OSError as error:
             reason = f"{error.strerror}: {files.printable(str(error.filename or ''))}"
             result = {"ok": False, "kind": "surroundings", "reason": reason}
@@ -85,6 +96,8 @@ class Worker:
             self._cancelled.discard(run_id)
             memory.give_back()
         say(self._out, {"event": "ended", "run": run_id, "result": result})
+        if result.get("device_lost"):
+            os._exit(DEVICE_LOST)  # what is left of it is of no use; the next run starts afresh
 
     def _paint(self, run_id: str, payload: Message) -> Message:
         began = time.perf_counter()

@@ -286,3 +286,16 @@ def test_run_goes_on_while_the_loss_still_falls(valley: Tensor) -> None:
     slowly = {number: 100.0 * 0.999**number for number in range(1, 100)}  # 2 % in 20 steps
     found = run(spoiled(bowl(valley), slowly), steps=60)
     assert not found.converged and found.last.number == 60
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_lbfgs_takes_the_same_steps_whatever_the_scale_of_the_loss(
+    valley: Tensor, scale: float
+) -> None:
+    steepness = torch.linspace(0.5, 20.0, SHAPE.numel()).view(SHAPE)
+    plain, scaled = Lbfgs(SHAPE, CPU, 5), Lbfgs(SHAPE, CPU, 5)
+    one, other = torch.zeros(SHAPE), torch.zeros(SHAPE)
+    for _ in range(12):
+        plain.advance(one, steepness * (one - valley))
+        scaled.advance(other, scale * steepness * (other - valley))
+    torch.testing.assert_close(other, one, rtol=0, atol=1e-3)  # float32, over twelve steps

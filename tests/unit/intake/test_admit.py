@@ -232,3 +232,27 @@ def test_claim_unknown_to_the_ledger_is_dropped_again_if_it_is_our_own(
     intake.round(0.0)
     assert (config.inbox / "starry" / "photo.jpg").exists() is ours
     assert stray.exists() is not ours
+
+
+def test_picture_that_may_not_be_read_holds_no_other_up(
+    config: Config, ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may read everything, so the answer of the system is given here in its place.
+    drop("wave/first.jpg")
+    drop("wave/second.jpg")
+    monkeypatch.setattr("os.access", lambda path, _: Path(path).name != "first.jpg")
+    intake.round(0.0)
+    with pytest.raises(SurroundingsError, match="may not be read"):
+        intake.round(SETTLE_S)
+    assert [job.below.name for job in queued(ledger)] == ["second.jpg"]
+    assert (config.inbox / "wave/first.jpg").exists()
+
+
+def test_sidecar_of_two_pictures_serves_both(ledger: Ledger, intake: Intake, config, drop) -> None:
+    drop("wave/photo.jpg")
+    drop("wave/photo.png")
+    (config.inbox / "wave/photo.yaml").write_text("beta: 7\n")
+    intake.round(0.0)
+    intake.round(SETTLE_S)
+    assert [job.recipe["beta"] for job in queued(ledger)] == [7.0, 7.0]
+    assert not (config.inbox / "wave/photo.yaml").exists()
