@@ -32,8 +32,10 @@ test: .venv/installed  ## linters, types, layers, and all the tests, as CI does
 run: .venv/installed  ## the service on config.yaml's folders
 	$(BIN)/atelierd run
 
-bench: .venv/installed  ## time a step against the convolutions alone
-	$(BIN)/python bench/step.py
+bench: .venv/installed  ## a step against its convolutions; equal loss and bulk against a peer (half an hour)
+	$(BIN)/python bench/step.py 512
+	$(BIN)/python bench/equal_loss.py 256 512
+	$(BIN)/python bench/bulk.py
 
 clean:
 	rm -rf .venv $(DEMO)
