@@ -68,7 +68,7 @@ def scan(inbox: Path) -> Scan:
     matter.
     """
     pictures, sidecars, strange, foreign = [], [], [], []
-    for entry in walk(inbox, top=True):
+    for entry in walk(inbox):
         path = Path(entry.path).relative_to(inbox)
         try:
             info = entry.stat(follow_symlinks=False)
@@ -87,20 +87,26 @@ def scan(inbox: Path) -> Scan:
     return Scan(tuple(by_path), tuple(sidecars), tuple(strange), tuple(foreign))
 
 
-def walk(folder: Path, *, top: bool = False) -> Iterator[os.DirEntry[str]]:
-    """Every entry below a folder that is not a folder or ignored."""
-    try:
-        with os.scandir(folder) as entries:
-            found = [entry for entry in entries if not is_ignored(entry.name)]
-    except OSError:
-        if top:
-            raise
-        return
-    for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk(Path(entry.path))
-        else:
-            yield entry
+def walk(inbox: Path) -> Iterator[os.DirEntry[str]]:
+    """Every entry below the inbox that is not a folder or ignored.
+
+    Raises OSError if the inbox itself cannot be read. Not recursive: people drop deep trees.
+    """
+    waiting = [inbox]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as entries:
+                found = [entry for entry in entries if not is_ignored(entry.name)]
+        except OSError:
+            if folder == inbox:
+                raise
+            continue
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(Path(entry.path))
+            else:
+                yield entry
 
 
 def is_network_mount(folder: Path, mounts: str) -> bool:

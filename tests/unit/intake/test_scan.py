@@ -117,3 +117,15 @@ def test_network_mounts_are_known_by_the_nearest_mount_point(folder: str, networ
 
 def test_without_a_list_of_mounts_every_folder_is_local() -> None:
     assert not is_network_mount(Path("/mnt/nas"), "")
+
+
+def test_deep_tree_of_folders_is_scanned_to_its_end(tmp_path: Path) -> None:
+    deepest = tmp_path
+    for _ in range(1_100):  # beyond Python's recursion limit
+        deepest = deepest / "d"
+        deepest.mkdir()
+    (deepest / "photo.jpg").write_bytes(b"x")
+    found = [seen.path.name for seen in scan(tmp_path).pictures]
+    (deepest / "photo.jpg").unlink()  # pytest's own clearing up is recursive
+    os.removedirs(deepest)
+    assert found == ["photo.jpg"]
