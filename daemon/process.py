@@ -7,6 +7,7 @@ its last words can be told when it dies.
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -79,6 +80,18 @@ class Child:
     def receive(self) -> Message | None:
         """The child's next message, or None when it has closed its output."""
         return next(self.messages(), None)
+
+    def receive_within(self, timeout_s: float) -> Message | None:
+        """The answer to the one request under way; a child that is too slow is ended.
+
+        None when the child has ended, by itself or so.
+        """
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], timeout_s)
+        if not ready:
+            self.kill()
+            return None
+        return self.receive()
 
     def kill(self) -> None:
         """Ends the child at once."""

@@ -9,7 +9,6 @@ import os
 import resource
 import stat
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +52,8 @@ class Decoder:
             self._child.send({})
             self._child.receive()  # it is up: the time it took is not the picture's
         child = self._child
-        timer = threading.Timer(self._timeout_s, child.kill)
-        timer.start()
         child.send({"path": str(path), "name": name, "max_pixels": self._max_pixels})
-        answer = child.receive()
-        timer.cancel()
+        answer = child.receive_within(self._timeout_s)
         if answer is not None:
             return Verdict(**answer)
         ending = child.ending()

@@ -56,10 +56,10 @@ def test_child_answers_for_one_picture_after_another(
 
 
 def test_child_that_was_killed_is_started_again(photo_file) -> None:
-    decoder = Decoder(LIMIT, timeout_s=0.0)
-    path = photo_file(size_px=40)
-    verdict = decoder.decode(path, "photo.jpg")
+    decoder = Decoder(16_000_000, timeout_s=0.0)
+    large = photo_file(size_px=4000)  # takes tenths of a second: never done at once
+    verdict = decoder.decode(large, "photo.jpg")
     assert "took more than 0 s" in verdict.fault and not verdict.unfinished
     decoder._timeout_s = 60.0
-    assert decoder.decode(path, "photo.jpg") == Verdict(40, 40)
+    assert decoder.decode(large, "photo.jpg") == Verdict(4000, 4000)
     decoder.close()
