@@ -21,7 +21,6 @@ from daemon.ledger.store import Ledger
 from daemon.spool import Spool
 
 LONGEST_BACKOFF_S = 60.0
-MARK_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ class Intake:
 
         shared: whether another picture waits for the same sidecar, which then stays for it.
         """
-        picture_id = self._mark + uuid.uuid4().hex[MARK_LENGTH:]
+        picture_id = self._mark + uuid.uuid4().hex[len(self._mark) :]
         self._ledger.add_picture(picture_id, path, sidecar)
         if not claim.take(self._config.inbox, picture_id, path):
             self._ledger.forget_picture(picture_id)

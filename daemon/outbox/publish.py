@@ -36,12 +36,11 @@ def publish(
     try:
         outputs = reserve(outbox, job, picture)
         plan(outputs)
+        publish_log(outbox / outputs["log"], spool.log(job.id))
         if job.verdict is State.DONE:
-            publish_log(outbox / outputs["log"], spool.log(job.id))
             place(spool.result(job.id), outbox / outputs["result"])
         else:
-            publish_log(outbox / outputs["log"], spool.log(job.id))
-            publish_text(outbox / outputs["reason"], reason_text(job))
+            publish_bytes(outbox / outputs["reason"], reason_text(job).encode())
     except OSError as error:
         raise SurroundingsError(
             f"the outbox {outbox} cannot be written: {error.strerror or error}; "
@@ -124,11 +123,6 @@ def publish_log(target: Path, source: Path) -> None:
     """The job's log; a job that never ran may have none."""
     content = source.read_bytes() if source.exists() else b""
     publish_bytes(target, content)
-
-
-def publish_text(target: Path, text: str) -> None:
-    """A text file; there already is fine."""
-    publish_bytes(target, text.encode())
 
 
 def publish_bytes(target: Path, content: bytes) -> None:

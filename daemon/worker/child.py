@@ -6,7 +6,6 @@ A closed input ends it, so that it never outlives its service.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import queue
@@ -233,8 +232,7 @@ def losses_of(step: Any) -> dict[str, float]:
 
 def fingerprint(path: Path) -> Message:
     """Hash and size of the result."""
-    content = path.read_bytes()
-    return {"result_sha256": hashlib.sha256(content).hexdigest(), "result_bytes": len(content)}
+    return {"result_sha256": files.sha256_of(path), "result_bytes": path.stat().st_size}
 
 
 def listen(worker: Worker, runs: "queue.SimpleQueue[Message]") -> None:
