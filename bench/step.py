@@ -1,19 +1,16 @@
 """One optimisation step, against what its convolutions alone cost, and against plain autograd.
 
-Run as `python bench/step.py [LONGEST_PX]`. Medians of several runs, in one process, so that the
-ratios hold on a noisy machine.
+Run as `python bench/step.py [LONGEST_PX ...] [--device cuda:0] [--precision float32]`. Medians of
+several runs, in one process, so that the ratios hold on a noisy machine. On CUDA also the share
+of the card's measured matrix peak.
 """
 
 import argparse
 import functools
-import statistics
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from surroundings import ROOT, as_worker, finish, machine, median_s, photograph
 from torch import Tensor
 from torchvision.models import vgg
 
@@ -23,51 +20,49 @@ from daemon.engine.lbfgs import Lbfgs
 from daemon.engine.network import Filter, Network
 from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
 from daemon.engine.recipe import Recipe
+from daemon.engine.recorded import Recorded
 from daemon.engine.schedule import fit
+from daemon.engine.stylize import history_length
 from daemon.engine.trial import PLAIN, Arithmetic, choose_arithmetic
 
-ROOT = Path(__file__).parent.parent
-RUNS = 5
+USED = CONVOLUTIONS[: CONVOLUTIONS.index("conv5_1") + 1]
+MATRIX_SIDE = 8192
 
 
-def median_s(work: Callable[[], object]) -> float:
-    """Median seconds of several runs after one that warms up."""
-    work()
-    seconds = []
-    for _ in range(RUNS):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
-
-
-def photograph(name: str, width_px: int, height_px: int) -> Tensor:
-    """A picture of the repository, (1, 3, H, W) in 0..1."""
-    image = Image.open(ROOT / name).convert("RGB").resize((width_px, height_px))
-    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
-    return values.view(height_px, width_px, 3).permute(2, 0, 1)[None].float().contiguous() / 255.0
-
-
-def floor_s(kernels: Kernels, way: Arithmetic, width_px: int, height_px: int) -> float:
+def convolutions_s(
+    kernels: Kernels, way: Arithmetic, device: torch.device, width_px: int, height_px: int
+) -> float:
     """The convolutions of a step alone, one layer at a time: forward, and input gradient."""
     total = 0.0
-    for name in CONVOLUTIONS[: CONVOLUTIONS.index("conv5_1") + 1]:
+    for name in USED:
         scale = 2 ** (int(name[4]) - 1)
-        kernel = kernels.kernels[name].to(way.dtype)
+        kernel = kernels.kernels[name].to(device, way.dtype)
         for one in (kernel, kernel.flip(2, 3).transpose(0, 1)):
             shape = (1, one.shape[1], height_px // scale, width_px // scale)
-            features = torch.randn(shape, dtype=way.dtype)
+            features = torch.randn(shape, dtype=way.dtype, device=device)
             features = features.contiguous(memory_format=torch.channels_last)
             work = functools.partial(Filter(one, None, way.method).apply, features)
-            total += median_s(work)
+            total += median_s(work, device)
     return total
 
 
+def operations(kernels: Kernels, width_px: int, height_px: int) -> float:
+    """Floating-point operations of a step's convolutions, done directly."""
+    pixels = {name: width_px * height_px / 4 ** (int(name[4]) - 1) for name in USED}
+    return sum(2 * 2 * kernels.kernels[name].numel() * pixels[name] for name in USED)
+
+
+def matrix_peak(dtype: torch.dtype, device: torch.device) -> float:
+    """Operations a second of a large matrix product."""
+    one = torch.randn(MATRIX_SIDE, MATRIX_SIDE, device=device, dtype=dtype)
+    return 2.0 * MATRIX_SIDE**3 / median_s(lambda: one @ one, device, repeats=10)
+
+
 def plain_step(kernels: Kernels, recipe: Recipe, targets: Targets, picture: Tensor) -> Tensor:
-    """The same losses as a plain programmer writes them: modules, autograd, NCHW."""
+    """The same losses as a plain programmer writes them: modules, autograd, NCHW, float32."""
     picture = picture.clone().requires_grad_()
     x, block, index = picture, 1, 1
-    content = style = torch.zeros(())
+    content = style = torch.zeros((), device=picture.device)
     for module in vgg.make_layers(vgg.cfgs["E"])[:30]:
         if isinstance(module, torch.nn.Conv2d):
             name = f"conv{block}_{index}"
@@ -80,7 +75,7 @@ def plain_step(kernels: Kernels, recipe: Recipe, targets: Targets, picture: Tens
         name = f"relu{block}_{index}"
         index += 1
         if name in recipe.content_layers:
-            content = content + F.mse_loss(x, targets.content[name])
+            content = content + F.mse_loss(x, targets.content[name].float())
         if name in recipe.style_layers:
             rows = x.flatten(2)[0]
             style = style + F.mse_loss(rows @ rows.T / rows.shape[1], targets.grams[name])
@@ -91,44 +86,81 @@ def plain_step(kernels: Kernels, recipe: Recipe, targets: Targets, picture: Tens
     return picture.grad
 
 
-def main() -> None:
-    """Prints one table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("longest_px", nargs="?", type=int, default=512)
-    longest = parser.parse_args().longest_px
+def placed(kernels: Kernels, device: torch.device) -> Kernels:
+    """The weights on the device."""
+    return Kernels(
+        kernels.name,
+        kernels.sha256,
+        {name: one.to(device) for name, one in kernels.kernels.items()},
+        {name: one.to(device) for name, one in kernels.biases.items()},
+    )
+
+
+def report(longest: int, device: torch.device, way: Arithmetic, kernels: Kernels) -> None:
+    """Prints one size's table."""
     width, height = fit(4, 3, longest)
-    kernels = load_kernels("classic", ROOT)
-    cpu = torch.device("cpu")
-    way = choose_arithmetic(cpu, "auto", ROOT / "state" / "engine")
-    network = Network(kernels, cpu, way.dtype, way.method)
+    megapixels = width * height / 1e6
+    network = Network(kernels, device, way.dtype, way.method)
     recipe = Recipe()
-    picture = photograph("docs/images/rocket.jpg", width, height)
-    style = photograph("presets/starry.jpg", width, height)
-    idle = memory.peak_bytes(network.device)
+    picture = photograph("docs/images/rocket.jpg", width, height).to(device)
+    style = photograph("presets/starry.jpg", width, height).to(device)
+    memory.give_back()
+    memory.reset_peak(device)
+    idle = memory.peak_bytes(device)
     targets = Targets(
         content_targets(network, picture, recipe), gram_targets(network, style, recipe)
     )
     objective = Objective(network, recipe, targets)
-    optimiser = Lbfgs(picture.shape, network.device, 20)
+    optimiser = Lbfgs(picture.shape, device, history_length(width * height))
+    evaluate = Recorded(objective.evaluate, picture) if device.type == "cuda" else (
+        objective.evaluate
+    )  # fmt: skip
+    for _ in range(history_length(width * height)):
+        optimiser.advance(picture, objective_gradient := evaluate(picture).gradient)
+    del objective_gradient
 
     def step() -> None:
-        optimiser.advance(picture, objective.evaluate(picture).gradient)
+        optimiser.advance(picture, evaluate(picture).gradient)
 
-    memory.reset_peak(network.device)
-    step_s = median_s(step)
-    above = memory.peak_bytes(network.device) - idle
-    floor = floor_s(kernels, way, width, height)
-    direct = floor_s(kernels, PLAIN, width, height)
-    plain_s = median_s(lambda: plain_step(kernels, recipe, targets, picture))
-    print(
-        f"{width}x{height} px, torch {torch.__version__}, {torch.get_num_threads()} threads, {way}"
-    )
-    print(f"step                          {step_s:8.3f} s")
-    print(f"convolutions alone            {floor:8.3f} s   {floor / step_s:.0%} of a step")
-    print(f"... directly in float32       {direct:8.3f} s   {direct / step_s:.2f} x a step")
-    print(f"plain autograd, no optimiser  {plain_s:8.3f} s   {plain_s / step_s:.2f} x a step")
-    print(f"peak above idle               {above / 1e9 / (width * height / 1e6):8.2f} GB/megapixel")
+    repeats = 10 if device.type == "cuda" else 1
+    step_s = median_s(step, device, repeats=repeats)
+    unrecorded_s = median_s(lambda: objective.evaluate(picture), device, repeats=repeats)
+    finish(device)
+    above = (memory.peak_bytes(device) - idle) / 1e9
+    floor = convolutions_s(kernels, way, device, width, height)
+    direct = convolutions_s(kernels, PLAIN, device, width, height)
+    plain_s = median_s(lambda: plain_step(kernels, recipe, targets, picture), device)
+    print(f"{width}x{height} px, {way}")
+    print(f"step                          {step_s:9.4f} s   {1 / step_s:.1f} steps a second")
+    print(f"its losses and gradient       {unrecorded_s:9.4f} s   launched one by one")
+    print(f"convolutions alone            {floor:9.4f} s   {floor / step_s:.0%} of a step")
+    print(f"... directly in float32       {direct:9.4f} s   {direct / step_s:.2f} x a step")
+    print(f"plain autograd, no optimiser  {plain_s:9.4f} s   {plain_s / step_s:.2f} x a step")
+    print(f"peak above idle               {above / megapixels:9.2f} GB/megapixel ({above:.2f} GB)")
+    if device.type == "cuda":
+        peak = matrix_peak(way.dtype, device)
+        rate = operations(kernels, width, height) / step_s
+        print(
+            f"matrix peak {peak / 1e12:.0f} TFLOP/s, a step reaches {rate / 1e12:.0f}: "
+            f"{rate / peak:.0%}"
+        )
+
+
+def main() -> None:
+    """Prints a table for each size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("longest_px", nargs="*", type=int, default=[512])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="auto")
+    options = parser.parse_args()
+    device = torch.device(options.device)
+    print(machine(device))
+    way = choose_arithmetic(device, options.precision, ROOT / "state" / "engine")
+    kernels = placed(load_kernels("classic", ROOT), device)
+    for longest in options.longest_px:
+        report(longest, device, way, kernels)
 
 
 if __name__ == "__main__":
+    as_worker()
     main()

@@ -89,6 +89,8 @@ class Lbfgs:
         """Forgets what it has learnt; the steps become `shrink` times as long."""
         self._pairs = 0
         self._last = None
+        self._moves.zero_()  # a number that is not one would spoil the products with new pairs
+        self._bends.zero_()
         self._step_factor *= shrink
 
     def _learn(

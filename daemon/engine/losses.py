@@ -7,6 +7,9 @@ of the features: Gram matrices overflow float16, and L-BFGS needs exact differen
 import torch
 from torch import Tensor
 
+ROWS_AT_ONCE = 1 << 17
+"""Positions turned into float32 at a time."""
+
 
 def as_rows(features: Tensor) -> Tensor:
     """The features as a matrix, one row a position.
@@ -27,8 +30,15 @@ def gram_matrix(features: Tensor) -> Tensor:
     features: (1, C, H, W).  Returns (C, C) float32, divided by H*W.
     Source: Gatys 2016 eq. 3; differs: divided by H*W, so that it does not grow with the picture.
     """
-    rows = wide(as_rows(features))
-    return rows.T @ rows / rows.shape[0]  # (C, C)
+    rows = as_rows(features)
+    gram = torch.zeros(features.shape[1], features.shape[1], device=features.device)
+    gram = gram.to(torch.promote_types(features.dtype, torch.float32))  # (C, C)
+    for part in torch.split(
+        rows, ROWS_AT_ONCE
+    ):  # a float32 copy of all of a shallow layer is large
+        part = wide(part)
+        gram.addmm_(part.T, part)
+    return gram / rows.shape[0]
 
 
 def mean_square(tensor: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ running one, where autograd would build separate tensors and sum them.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -22,6 +23,12 @@ from daemon.engine.recipe import LAYERS
 Pooling = Literal["max", "average"]
 Injection = Callable[[Tensor, Tensor], None]
 """Adds one loss's gradient in place: (features, running gradient), both (B, C, H, W)."""
+
+Reader = Callable[[str, Tensor], None]
+"""Looks at a layer's features, (B, C, H, W), while they are there."""
+
+CHEAP_OPS = 2
+"""conv1_1 and its ReLU: recomputed from the picture when they are needed again."""
 
 LEAST_WINOGRAD_CHANNELS = 64
 LEAST_WINOGRAD_POSITIONS = 192
@@ -41,22 +48,36 @@ class Method(StrEnum):
 class Filter:
     """A 3x3 convolution with padding 1 and stride 1, done the way that is fastest here.
 
-    kernel: (out, in, 3, 3), in the network's dtype.  bias: (out,) or None.
+    kernel: (out, in, 3, 3), in the network's dtype.  bias: (out,) or None.  Each way's form of the
+    kernel is made when it is first needed: those of Winograd's take four times the memory.
     """
 
-    def __init__(self, kernel: Tensor, bias: Tensor | None, method: Method) -> None:
-        self._kernel = kernel.contiguous(memory_format=torch.channels_last)
+    def __init__(
+        self, kernel: Tensor, bias: Tensor | None, method: Method, *, adjoint: bool = False
+    ) -> None:
+        self._source = kernel
+        self._adjoint = adjoint
         self._bias = bias
-        self._winograd = method is Method.WINOGRAD and kernel.shape[1] >= LEAST_WINOGRAD_CHANNELS
-        self._transformed: Tensor | None = None
+        channels = kernel.shape[0 if adjoint else 1]
+        self._winograd = method is Method.WINOGRAD and channels >= LEAST_WINOGRAD_CHANNELS
 
     def apply(self, features: Tensor) -> Tensor:
         """features: (B, in, H, W), channels-last.  Returns (B, out, H, W)."""
         if not self._winograd or features[0, 0].numel() < LEAST_WINOGRAD_POSITIONS:
-            return F.conv2d(features, self._kernel, self._bias, padding=1)
-        if self._transformed is None:
-            self._transformed = winograd.transform_kernel(self._kernel)
+            return F.conv2d(features, self._direct, self._bias, padding=1)
         return winograd.convolve(features, self._transformed, self._bias)
+
+    @cached_property
+    def _direct(self) -> Tensor:
+        return self._kernel().contiguous(memory_format=torch.channels_last)
+
+    @cached_property
+    def _transformed(self) -> Tensor:
+        return winograd.transform_kernel(self._kernel())
+
+    def _kernel(self) -> Tensor:
+        """The kernel; for the adjoint transposed and flipped, (in, out, 3, 3)."""
+        return self._source.flip(2, 3).transpose(0, 1) if self._adjoint else self._source
 
 
 @dataclass(frozen=True)
@@ -116,12 +137,13 @@ Op = FirstConvolution | Convolution | Relu | Pool
 class Trace:
     """What a forward pass leaves for one backward pass, which uses it up.
 
-    features: the layers asked for, (B, C, H, W) channels-last in the network's dtype.
-    kept: per operation, the tensors its backward needs (ReLU: output; max pool: input, indices).
+    outputs: what each operation gave, (B, C, H, W) channels-last in the network's dtype, or None
+    where the backward pass does not need it, or can have it again from the picture for little.
     """
 
-    features: dict[str, Tensor] = field(default_factory=dict)
-    kept: list[tuple[Op, tuple[Tensor, ...]]] = field(default_factory=list)
+    picture: Tensor
+    pooling: Pooling
+    outputs: list[Tensor | None]
 
 
 def fold_replicated_border(padded: Tensor) -> Tensor:
@@ -180,15 +202,27 @@ class Network:
         picture: (B, 3, H, W) RGB in 0..1.  A yielded tensor is the network's own: read it
         before asking for the next.
         """
-        yield from self._walk(picture, layers, pooling, None)
+        for op, output in self._walk(picture, layers, pooling):
+            if op.name in layers:
+                yield op.name, output
 
-    def trace(self, picture: Tensor, layers: Collection[str], pooling: Pooling) -> Trace:
+    def trace(
+        self, picture: Tensor, layers: Collection[str], pooling: Pooling, read: Reader
+    ) -> Trace:
         """A forward pass to the deepest of `layers` that can be pulled back.
 
-        picture: (B, 3, H, W) RGB in 0..1, both sides at least 16 px.
+        picture: (B, 3, H, W) RGB in 0..1, both sides at least 16 px.  read: called with each of
+        `layers` and its features as soon as they are there; a layer may be gone later.
         """
-        trace = Trace()
-        trace.features = dict(self._walk(picture, layers, pooling, trace))
+        trace = Trace(picture, pooling, [])
+        for op, output in self._walk(picture, layers, pooling):
+            if op.name in layers:
+                read(op.name, output)
+            wanted = isinstance(op, Relu) or op.name in layers
+            trace.outputs.append(output if wanted else None)
+            if len(trace.outputs) > CHEAP_OPS:
+                # Its maps are the largest of all and cost a fiftieth of a pass to make again.
+                trace.outputs[:CHEAP_OPS] = [None] * CHEAP_OPS
         return trace
 
     def pull_back(self, trace: Trace, injections: Mapping[str, Injection]) -> Tensor:
@@ -197,33 +231,45 @@ class Network:
         Returns (B, 3, H, W) float32, or float64 if the network is.
         """
         gradient: Tensor | None = None
-        while trace.kept:
-            op, kept = trace.kept.pop()
+        while trace.outputs:
+            op = self._ops[len(trace.outputs) - 1]
+            output = trace.outputs.pop()
+            if output is None and len(trace.outputs) < CHEAP_OPS:
+                output = self._again(trace.picture, len(trace.outputs))
             if op.name in injections:
-                features = trace.features.pop(op.name)
-                gradient = torch.zeros_like(features) if gradient is None else gradient
-                injections[op.name](features, gradient)
+                assert output is not None
+                gradient = torch.zeros_like(output) if gradient is None else gradient
+                injections[op.name](output, gradient)
             if gradient is not None:
-                gradient = pull_back_op(op, kept, gradient)
+                before = trace.outputs[-1] if trace.outputs else None
+                gradient = pull_back_op(op, before, output, gradient, trace.pooling)
         if gradient is None:
             raise ValueError("no injection names a layer of the trace")
         return gradient.to(torch.promote_types(self.dtype, torch.float32))
 
     def _walk(
-        self, picture: Tensor, layers: Collection[str], pooling: Pooling, trace: Trace | None
-    ) -> Iterator[tuple[str, Tensor]]:
+        self, picture: Tensor, layers: Collection[str], pooling: Pooling
+    ) -> Iterator[tuple[Op, Tensor]]:
+        """Each operation and its output, down to the deepest of `layers`."""
         deepest = max(layers, key=LAYERS.index)
-        x = picture.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+        x = self._entered(picture)
         before = ""
         for op in self._ops:
-            x, kept = run_op(op, x, pooling, in_place=before not in layers)
-            if trace is not None:
-                trace.kept.append((op, kept))
-            if op.name in layers:
-                yield op.name, x
+            x = run_op(op, x, pooling, in_place=before not in layers)
+            yield op, x
             if op.name == deepest:
                 return
             before = op.name
+
+    def _again(self, picture: Tensor, position: int) -> Tensor:
+        """The output of one of the first operations once more."""
+        x = self._entered(picture)
+        for op in self._ops[: position + 1]:
+            x = run_op(op, x, "max", in_place=True)
+        return x
+
+    def _entered(self, picture: Tensor) -> Tensor:
+        return picture.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
 
 
 def make_op(
@@ -236,34 +282,34 @@ def make_op(
         return Pool(name)
     kernel = kernels.kernels[name].to(device, dtype)
     bias = kernels.biases[name].to(device, dtype)
-    adjoint = kernel.flip(2, 3).transpose(0, 1)  # (in, out, 3, 3)
     if name == "conv1_1":
-        return FirstConvolution(name, kernel, adjoint, bias)
-    return Convolution(name, Filter(kernel, bias, method), Filter(adjoint, None, method))
+        return FirstConvolution(name, kernel, kernel.flip(2, 3).transpose(0, 1), bias)
+    return Convolution(
+        name, Filter(kernel, bias, method), Filter(kernel, None, method, adjoint=True)
+    )
 
 
-def run_op(
-    op: Op, x: Tensor, pooling: Pooling, *, in_place: bool
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """One operation: its output, and what its backward needs."""
+def run_op(op: Op, x: Tensor, pooling: Pooling, *, in_place: bool) -> Tensor:
+    """One operation's output; `in_place` lets a rectification overwrite its input."""
     match op:
         case FirstConvolution():
-            return op.apply(x), ()
+            return op.apply(x)
         case Convolution():
-            return op.filter.apply(x), ()
+            return op.filter.apply(x)
         case Relu():
-            y = F.relu_(x) if in_place else F.relu(x)
-            return y, (y,)
+            return F.relu_(x) if in_place else F.relu(x)
         case Pool() if pooling == "average":
-            return F.avg_pool2d(x, 2) * AVERAGE_POOL_GAIN, (x,)
+            return F.avg_pool2d(x, 2) * AVERAGE_POOL_GAIN
         case Pool():
-            y, indices = F.max_pool2d(x, 2, return_indices=True)
-            return y, (x, indices)
+            return F.max_pool2d(x, 2)
 
 
-def pull_back_op(op: Op, kept: tuple[Tensor, ...], gradient: Tensor) -> Tensor:
+def pull_back_op(
+    op: Op, before: Tensor | None, output: Tensor | None, gradient: Tensor, pooling: Pooling
+) -> Tensor:
     """Gradient of one operation's input from that of its output; may overwrite `gradient`.
 
+    before: its input, which pooling needs.  output: which rectification needs.
     The aten calls are the ones autograd itself makes for these operations.
     """
     aten = torch.ops.aten
@@ -273,16 +319,19 @@ def pull_back_op(op: Op, kept: tuple[Tensor, ...], gradient: Tensor) -> Tensor:
         case Convolution():
             return op.adjoint.apply(gradient)
         case Relu():
-            (y,) = kept
-            result = aten.threshold_backward.grad_input(gradient, y, 0, grad_input=gradient)
-        case Pool() if len(kept) == 1:
-            (x,) = kept
+            assert output is not None
+            result = aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
+        case Pool() if pooling == "average":
             gradient = gradient.mul_(AVERAGE_POOL_GAIN)
-            result = aten.avg_pool2d_backward(gradient, x, [2, 2], [], [0, 0], False, True, None)
+            result = aten.avg_pool2d_backward(
+                gradient, before, [2, 2], [], [0, 0], False, True, None
+            )
         case Pool():
-            x, indices = kept
+            assert before is not None
+            # Sought again: kept from the forward pass they would take as much as the maps.
+            _, indices = F.max_pool2d(before, 2, return_indices=True)
             result = aten.max_pool2d_with_indices_backward(
-                gradient, x, [2, 2], [2, 2], [0, 0], [1, 1], False, indices
+                gradient, before, [2, 2], [2, 2], [0, 0], [1, 1], False, indices
             )
     assert isinstance(result, Tensor)
     return result

@@ -106,19 +106,22 @@ class Objective:
 
     def evaluate(self, picture: Tensor) -> Evaluation:
         """Losses and gradient at `picture`, (1, 3, H, W) RGB, meant for 0..1 but not held to it."""
-        trace = self._network.trace(picture, self._layers, self._recipe.pooling)
         wide = torch.promote_types(self._network.dtype, torch.float32)
         content = torch.zeros((), device=self._network.device, dtype=wide)
         style = content.clone()
         differences: dict[str, Tensor] = {}
-        for layer, factor in self._factors.content.items():
-            content += factor * losses.content_loss(
-                trace.features[layer], self._targets.content[layer]
-            )
-        for layer, factor in self._factors.style.items():
-            gram = losses.gram_matrix(trace.features[layer])
-            differences[layer] = gram - self._targets.grams[layer]
-            style += factor * losses.mean_square(differences[layer])
+
+        def read(layer: str, features: Tensor) -> None:
+            if layer in self._factors.content:
+                loss = losses.content_loss(features, self._targets.content[layer])
+                content.add_(loss, alpha=self._factors.content[layer])
+            if layer in self._factors.style:
+                gram = losses.gram_matrix(features)
+                differences[layer] = gram - self._targets.grams[layer]
+                loss = losses.mean_square(differences[layer])
+                style.add_(loss, alpha=self._factors.style[layer])
+
+        trace = self._network.trace(picture, self._layers, self._recipe.pooling, read)
         gradient = self._network.pull_back(trace, self._injections(differences))
         total = self._factors.alpha * content + self._factors.beta * style
         if self._factors.tv:

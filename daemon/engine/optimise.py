@@ -27,7 +27,7 @@ MAX_RESTARTS = 5
 """Restarts from the best picture before the pass ends with what it has."""
 
 CONVERGED_WINDOW = 20
-CONVERGED_PROGRESS = 0.01
+LEAST_PROGRESS = 0.01
 """Less progress than this over so many steps cannot be seen in the picture."""
 
 ADAM_RATE = 0.02
@@ -97,6 +97,20 @@ def make_optimiser(
     return Adam(shape, device) if name == "adam" else Lbfgs(shape, device, history)
 
 
+class Best:
+    """The best picture so far, chosen on the device, so that nobody waits for the choice."""
+
+    def __init__(self, start: Tensor) -> None:
+        self.picture = start.clone()
+        self._total = torch.full((), math.nan, device=start.device)
+
+    def offer(self, picture: Tensor, total: Tensor) -> None:
+        """Takes the picture if its loss, (), is below the best one's, or the best is no number."""
+        better = (total < self._total) | self._total.isnan()
+        torch.where(better, picture, self.picture, out=self.picture)
+        self._total = torch.where(better, total, self._total)
+
+
 def minimise(
     evaluate: Callable[[Tensor], Evaluation],
     start: Tensor,
@@ -105,6 +119,8 @@ def minimise(
     steps: int,
     on_step: Callable[[Step, Tensor], None],
     should_stop: Callable[[], bool],
+    burst: int = 1,
+    least_progress: float = LEAST_PROGRESS,
 ) -> Minimum:
     """Takes `steps` steps from `start` and returns the best picture on the way.
 
@@ -112,61 +128,87 @@ def minimise(
     and so does not count.
 
     start: (1, 3, H, W) float32; left as it is.  on_step: called with each step's record and its
-    picture, which is only lent.  Ends early once the loss hardly falls any more.  A loss that is
-    not finite, or exploded, puts the run back to its best picture with shorter steps and a
-    warning; it never raises for that.
+    picture, which is only lent.  burst: the losses are read, and everything decided by them, once
+    in so many steps, since a GPU stands still while it is waited for; the steps of a burst are all
+    lent its last picture.  Ends early once the best loss falls by less than `least_progress` of
+    itself over a window of steps.  A loss that is not finite, or exploded, puts the run back to
+    its best picture with shorter steps and a warning; it never raises for that.
     Raises Stopped when `should_stop` answers true.
     """
-    picture = start.clone()
-    best_picture = start.clone()
-    first = best = last = None
+    picture, kept = start.clone(), Best(start)
+    taken: list[Step] = []
+    best: Step | None = None
     warnings: list[str] = []
     falling: list[float] = []
-    for number in range(1, steps + 1):
+    while len(taken) < steps and not has_converged(falling, least_progress):
         if should_stop():
             raise Stopped("stopped on request")
-        last, gradient = measured(evaluate, picture, number)
-        on_step(last, picture)
-        first = first or last
-        if best is None or math.isnan(best.total) or last.total < best.total:
-            best = last
-            best_picture.copy_(picture)
-        falling.append(best.total)
-        if has_converged(falling):
-            break
-        if healthy(last, best, first):
+        numbers = range(len(taken) + 1, min(len(taken) + burst, steps) + 1)
+        latest, gradient = take(evaluate, picture, optimiser, kept, numbers)
+        wrong: Step | None = None
+        for step in latest:
+            on_step(step, picture)
+            if best is None or math.isnan(best.total) or step.total < best.total:
+                best = step
+            falling.append(best.total)
+            taken.append(step)
+            if wrong is None and not healthy(step, best, taken[0]):
+                wrong = step
+        if wrong is None:
             optimiser.advance(picture, gradient)
             continue
-        warnings.append(f"the loss became {last.total:.3g} at step {number}; went back to the best")
+        warnings.append(
+            f"the loss became {wrong.total:.3g} at step {wrong.number}; went back to the best"
+        )
         if len(warnings) > MAX_RESTARTS:
-            warnings.append(f"gave up after step {number} of {steps}; the best picture was kept")
+            last = taken[-1].number
+            warnings.append(f"gave up after step {last} of {steps}; the best picture was kept")
             break
-        picture.copy_(best_picture)
+        picture.copy_(kept.picture)
         optimiser.restart(0.5)
-    if first is None or best is None or last is None:
+    if best is None:
         raise ValueError("a run needs at least one step")
-    return Minimum(best_picture, best, first, last, tuple(warnings), has_converged(falling))
+    converged = has_converged(falling, least_progress)
+    return Minimum(kept.picture, best, taken[0], taken[-1], tuple(warnings), converged)
 
 
-def measured(
-    evaluate: Callable[[Tensor], Evaluation], picture: Tensor, number: int
-) -> tuple[Step, Tensor]:
-    """One evaluation as a typed record, and the gradient."""
+def take(
+    evaluate: Callable[[Tensor], Evaluation],
+    picture: Tensor,
+    optimiser: Optimiser,
+    kept: Best,
+    numbers: Sequence[int],
+) -> tuple[list[Step], Tensor]:
+    """A burst of steps as typed records, and the gradient the next move starts with."""
     began = time.perf_counter()
-    found = evaluate(picture)
-    total, content, style = torch.stack([found.total, found.content, found.style]).tolist()
-    return Step(number, total, content, style, time.perf_counter() - began), found.gradient
+    losses: list[Tensor] = []
+    gradient: Tensor | None = None
+    for _ in numbers:
+        if gradient is not None:
+            optimiser.advance(picture, gradient)
+        found = evaluate(picture)
+        kept.offer(picture, found.total)
+        losses.append(torch.stack([found.total, found.content, found.style]))
+        gradient = found.gradient
+    assert gradient is not None
+    values: list[list[float]] = torch.stack(losses).tolist()  # the only wait for the device
+    seconds = (time.perf_counter() - began) / len(losses)
+    steps = [
+        Step(number, total, content, style, seconds)
+        for number, (total, content, style) in zip(numbers, values, strict=True)
+    ]
+    return steps, gradient
 
 
-def has_converged(best_totals: Sequence[float]) -> bool:
-    """Whether the best loss has fallen by less than a hundredth over the last steps.
+def has_converged(best_totals: Sequence[float], least_progress: float) -> bool:
+    """Whether the best loss has fallen by less than `least_progress` over the last steps.
 
     Relative to itself and over a window: single steps say nothing, they may even rise.
     """
     if len(best_totals) <= CONVERGED_WINDOW:
         return False
     before, now = best_totals[-1 - CONVERGED_WINDOW], best_totals[-1]
-    return before - now < CONVERGED_PROGRESS * before
+    return before - now < least_progress * before
 
 
 def healthy(step: Step, best: Step, first: Step) -> bool:

@@ -75,9 +75,8 @@ class Recipe(BaseModel):
         default="lbfgs", description="lbfgs: fewer steps; adam: less memory"
     )
     steps: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=200,
-        description="steps of the first, smallest pass; each larger pass takes half as many, "
-        "at least a quarter",
+        default=100,
+        description="steps at each size of the schedule, at most",
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         default=0, description="random numbers of init: noise"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from daemon.engine.errors import PictureError
 from daemon.engine.recipe import MIN_SIDE_PX, Recipe
 
-FIRST_PASS_PX = 256
-"""Longest side of the first pass: the network's receptive fields span the whole composition."""
+FIRST_PASS_PX = 128
+"""Longest side of the first pass: the network's receptive fields span the whole composition, so
+that a style's large forms, such as the swirls of a sky, go across the picture."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def fit(width_px: int, height_px: int, longest_px: int) -> tuple[int, int]:
 def plan_passes(recipe: Recipe, width_px: int, height_px: int) -> list[Pass]:
     """The passes for a picture of the given size, smallest first.
 
-    From 362 px up they start at the same small size, so that a preview and the full picture share
+    From 182 px up they start at the same small size, so that a preview and the full picture share
     their composition, and about double from pass to pass. Raises PictureError if the picture is
     so narrow that the network cannot judge it.
     """
@@ -45,13 +46,4 @@ def plan_passes(recipe: Recipe, width_px: int, height_px: int) -> list[Pass]:
         fit(width_px, height_px, round(longest / growth**back)) for back in range(doublings, 0, -1)
     ]
     sizes = [size for size in sizes if min(size) >= MIN_SIDE_PX]
-    return [
-        Pass(width, height, steps_of_pass(recipe.steps, number))
-        for number, (width, height) in enumerate([*sizes, final])
-    ]
-
-
-def steps_of_pass(steps: int, number: int) -> int:
-    """Steps of pass `number`, from 0: halved each time, at least a quarter of the first's."""
-    halvings = min(number, 2)
-    return max(1, steps >> halvings)
+    return [Pass(width, height, recipe.steps) for width, height in [*sizes, final]]

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,21 @@ from daemon.engine.grams import Grams, GramStore
 from daemon.engine.kernels import load_kernels
 from daemon.engine.network import Network
 from daemon.engine.objective import Objective, Targets
-from daemon.engine.optimise import Minimum, Step, make_optimiser, minimise
+from daemon.engine.optimise import LEAST_PROGRESS, Minimum, Step, make_optimiser, minimise
 from daemon.engine.recipe import MIN_SIDE_PX, Recipe
+from daemon.engine.recorded import recorded
 from daemon.engine.schedule import Pass, fit, plan_passes
 from daemon.engine.trial import Precision, choose_arithmetic
 
 LBFGS_HISTORY = 20
+LARGE_PIXELS = 500_000
+"""Measured: half the history costs nothing in the few steps that large passes take."""
+
+COARSE_PROGRESS = 0.05
+"""Measured: what a smaller pass gains below this, the next one gains in a few steps anyway."""
+
+CUDA_BURST = 10
+"""Steps between two looks at the losses."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,9 @@ class Engine:
 
             began = time.perf_counter()
             try:
-                found = self._paint(picture, current, styles, recipe, size, report, should_stop)
+                found = self._paint(
+                    picture, current, styles, recipe, size, size == passes[-1], report, should_stop
+                )
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 raise translated(error, size) from error
             if not math.isfinite(found.best.total):
@@ -136,6 +147,7 @@ class Engine:
         styles: Sequence[Style],
         recipe: Recipe,
         size: Pass,
+        is_last: bool,
         on_step: Callable[[Step, Tensor], None],
         should_stop: Callable[[], bool],
     ) -> Minimum:
@@ -145,18 +157,24 @@ class Engine:
             [(self._style_grams(style, recipe, size), style.weight) for style in styles]
         )
         targets = Targets(objective.content_targets(self._network, content, recipe), grams)
-        start = (
-            enlarge(before, size) if before is not None else self._start(content, styles, recipe)
-        )
-        optimiser = make_optimiser(recipe.optimizer, start.shape, self.device, LBFGS_HISTORY)
-        return minimise(
-            Objective(self._network, recipe, targets).evaluate,
+        if before is None:
+            start = self._start(content, styles, recipe)
+        else:
+            smaller = resize(picture, before.shape[3], before.shape[2])
+            start = refine(before, self._tensor(smaller), content)
+        history = history_length(size.width_px * size.height_px)
+        evaluate, warning = recorded(Objective(self._network, recipe, targets).evaluate, start)
+        found = minimise(
+            evaluate,
             start,
-            optimiser,
+            make_optimiser(recipe.optimizer, start.shape, self.device, history),
             steps=size.steps,
             on_step=on_step,
             should_stop=should_stop,
+            burst=CUDA_BURST if self.device.type == "cuda" else 1,
+            least_progress=LEAST_PROGRESS if is_last else COARSE_PROGRESS,
         )
+        return replace(found, warnings=(warning, *found.warnings)) if warning else found
 
     def _start(self, content: Tensor, styles: Sequence[Style], recipe: Recipe) -> Tensor:
         """What the first pass starts from, (1, 3, H, W)."""
@@ -195,7 +213,10 @@ class Engine:
     def _tensor(self, image: Image.Image) -> Tensor:
         """(1, 3, H, W) float32 in 0..1 on the engine's device."""
         values = torch.from_numpy(np.array(image))  # (H, W, 3)
-        return (values.to(self.device).float() / 255.0).permute(2, 0, 1)[None].contiguous()
+        if self.device.type == "cuda":
+            values = values.pin_memory()
+        values = values.to(self.device, non_blocking=True)
+        return (values.float() / 255.0).permute(2, 0, 1)[None].contiguous()
 
 
 def usable_device(name: str) -> torch.device:
@@ -232,10 +253,22 @@ def resize(image: Image.Image, width_px: int, height_px: int) -> Image.Image:
     return image.resize((width_px, height_px), Image.Resampling.LANCZOS)
 
 
-def enlarge(picture: Tensor, size: Pass) -> Tensor:
-    """The picture of one pass as the start of the next, (1, 3, H, W)."""
-    shape = (size.height_px, size.width_px)
-    return F.interpolate(picture, size=shape, mode="bicubic", align_corners=False).contiguous()
+def refine(painted: Tensor, content: Tensor, finer_content: Tensor) -> Tensor:
+    """The start of a pass from the result of a smaller one.
+
+    The painted picture enlarged, and added to it what of the content the smaller size could not
+    hold: without that, edges would have to be found again, and the first steps are lost on it.
+    painted, content: (1, 3, h, w), the smaller pass.  finer_content: (1, 3, H, W).
+    Returns (1, 3, H, W).
+    """
+    shape = finer_content.shape[2:]
+    change = F.interpolate(painted - content, size=shape, mode="bicubic", align_corners=False)
+    return change.add_(finer_content).contiguous()
+
+
+def history_length(pixels: int) -> int:
+    """Pairs of vectors L-BFGS remembers; each takes 24 bytes a pixel."""
+    return LBFGS_HISTORY if pixels <= LARGE_PIXELS else LBFGS_HISTORY // 2
 
 
 def to_image(picture: Tensor) -> Image.Image:

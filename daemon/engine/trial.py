@@ -50,11 +50,13 @@ WAYS = {
 def choose_arithmetic(device: torch.device, precision: Precision, folder: Path) -> Arithmetic:
     """The fastest arithmetic of the precision asked for; `auto` takes any.
 
-    folder: keeps the seconds measured.  Only the CPU is tried: on CUDA the
-    library itself chooses among its methods.
+    folder: keeps the seconds measured.  Only the CPU is tried: CUDA devices that compute bfloat16
+    at all have matrix units for it, many times as fast as float32, and the library itself chooses
+    among its methods.
     """
-    if device.type != "cpu":
-        return PLAIN if precision != "bfloat16" else WAYS["bfloat16 direct"]
+    if device.type == "cuda":
+        fast = precision == "auto" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return WAYS["bfloat16 direct"] if fast or precision == "bfloat16" else PLAIN
     seconds = measured_before(folder) or measure(folder)
     allowed = {
         name: seconds[name] * (1.0 if WAYS[name] == PLAIN else GAIN)

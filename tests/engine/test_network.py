@@ -65,7 +65,7 @@ def test_every_layer_equals_torchvisions_forward_pass(
     network: Network, reference: nn.Sequential, pixels
 ) -> None:
     picture = pixels(48, 33)
-    found = dict(network.trace(picture, LAYERS, "max").features)
+    found = dict(network.features(picture, LAYERS, "max"))
     assert list(found) == list(LAYERS)
     values = picture
     for (name, _), module in zip(named_modules(), reference, strict=True):
@@ -100,7 +100,7 @@ def test_flat_picture_has_no_border(network: Network) -> None:
 def test_average_pooling_is_twice_the_mean_of_four(
     network: Network, kernels: Kernels, pixels
 ) -> None:
-    found = network.trace(pixels(32, 32), ["relu1_2", "conv2_1"], "average").features
+    found = dict(network.features(pixels(32, 32), ["relu1_2", "conv2_1"], "average"))
     pooled = 2.0 * found["relu1_2"].unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(-2, -1))
     expected = F.conv2d(pooled, kernels.kernels["conv2_1"], kernels.biases["conv2_1"], padding=1)
     # Float32 sums of 576 products: rounding, relative to the layer's largest value.
@@ -128,7 +128,7 @@ def test_features_are_computed_only_as_far_as_asked(network: Network, pixels) ->
 
 
 def test_layer_before_its_relu_keeps_its_negative_values(network: Network, pixels) -> None:
-    found = network.trace(pixels(32, 32), ["conv3_2", "relu3_2"], "max").features
+    found = dict(network.features(pixels(32, 32), ["conv3_2", "relu3_2"], "max"))
     assert found["conv3_2"].min() < 0
     torch.testing.assert_close(found["relu3_2"], found["conv3_2"].clamp(min=0), rtol=0, atol=0)
 
@@ -141,7 +141,7 @@ def test_forward_pass_leaves_the_picture_as_it_is(network64: Network, pixels) ->
 
 
 def test_pull_back_without_any_loss_is_refused(network: Network, pixels) -> None:
-    trace = network.trace(pixels(16, 16), ["relu1_1"], "max")
+    trace = network.trace(pixels(16, 16), ["relu1_1"], "max", lambda layer, features: None)
     with pytest.raises(ValueError, match="no injection"):
         network.pull_back(trace, {})
 

@@ -58,11 +58,17 @@ def spoiled(evaluate: Evaluate, totals: dict[int, float]) -> Evaluate:
 
 
 def run(
-    evaluate: Evaluate, optimiser: str = "lbfgs", *, steps: int = 40, history: int = 20
+    evaluate: Evaluate,
+    optimiser: str = "lbfgs",
+    *,
+    steps: int = 40,
+    history: int = 20,
+    burst: int = 1,
+    on_step: Callable[[Step, Tensor], None] = lambda *_: None,
 ) -> Minimum:
     return minimise(
         evaluate, torch.zeros(SHAPE), make_optimiser(optimiser, SHAPE, CPU, history),
-        steps=steps, on_step=lambda *_: None, should_stop=lambda: False,
+        steps=steps, on_step=on_step, should_stop=lambda: False, burst=burst,
     )  # fmt: skip
 
 
@@ -299,3 +305,50 @@ def test_lbfgs_takes_the_same_steps_whatever_the_scale_of_the_loss(
         plain.advance(one, steepness * (one - valley))
         scaled.advance(other, scale * steepness * (other - valley))
     torch.testing.assert_close(other, one, rtol=0, atol=1e-3)  # float32, over twelve steps
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+@pytest.mark.parametrize("steps", [1, 9, 10, 15])
+def test_reading_losses_in_bursts_changes_nothing_else(
+    valley: Tensor, optimiser: str, steps: int
+) -> None:
+    # Steeper in some pixels, so that the steps are many.
+    steepness = torch.linspace(1.0, 300.0, valley.numel()).view(SHAPE)
+    one, burst = (
+        run(bowl(valley, steepness), optimiser, steps=steps, burst=burst) for burst in (1, 10)
+    )
+    assert torch.equal(one.picture, burst.picture)
+    assert (one.best.number, one.best.total) == (burst.best.number, burst.best.total)
+    assert (one.first.total, one.last.total) == (burst.first.total, burst.last.total)
+    assert burst.last.number == steps
+
+
+def test_steps_of_a_burst_are_reported_one_by_one(valley: Tensor) -> None:
+    seen: list[int] = []
+    steepness = torch.linspace(1.0, 300.0, valley.numel()).view(SHAPE)
+    run(
+        bowl(valley, steepness), steps=12, burst=5, on_step=lambda step, _: seen.append(step.number)
+    )
+    assert seen == list(range(1, 13))
+
+
+@pytest.mark.parametrize("total", [math.nan, math.inf, 1e9])
+def test_loss_gone_wrong_within_a_burst_goes_back_to_the_best(valley: Tensor, total: float) -> None:
+    wrong = spoiled(bowl(valley), dict.fromkeys(range(7, 11), total))
+    found = run(wrong, steps=60, burst=5)
+    assert found.warnings and "at step 7" in found.warnings[0]
+    assert found.best.total < 1e-4 * found.first.total
+
+
+def test_gradient_that_is_no_number_is_forgotten(valley: Tensor) -> None:
+    calls = iter(range(1, 10_000))
+    sound = bowl(valley, torch.linspace(1.0, 300.0, valley.numel()).view(SHAPE))
+
+    def evaluate(picture: Tensor) -> Evaluation:
+        if next(calls) in (6, 7):
+            return make_evaluation(math.nan, torch.full(SHAPE, math.nan))
+        return sound(picture)
+
+    found = run(evaluate, steps=120, burst=5)
+    assert len(found.warnings) == 1
+    assert found.best.total < 1e-3 * found.first.total

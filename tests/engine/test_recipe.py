@@ -16,7 +16,7 @@ def test_defaults_are_those_of_the_documented_recipe() -> None:
             "relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0,
         },
         "pooling": "max", "alpha": 1.0, "beta": 20.0, "normalise": "relative", "tv": 0.0,
-        "size": 512, "style_scale": 1.0, "init": "content", "optimizer": "lbfgs", "steps": 200,
+        "size": 512, "style_scale": 1.0, "init": "content", "optimizer": "lbfgs", "steps": 100,
         "seed": 0,
     }  # fmt: skip
 

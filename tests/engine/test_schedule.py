@@ -6,35 +6,33 @@ import pytest
 
 from daemon.engine.errors import PictureError
 from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import Pass, fit, plan_passes, steps_of_pass
+from daemon.engine.schedule import Pass, fit, plan_passes
 
 
 @pytest.mark.parametrize(
     ("size", "picture", "passes"),
     [
-        (64, (800, 600), [Pass(64, 48, 200)]),
-        (256, (256, 256), [Pass(256, 256, 200)]),
-        (300, (300, 200), [Pass(300, 200, 200)]),
-        (512, (800, 600), [Pass(256, 192, 200), Pass(512, 384, 100)]),
-        (512, (600, 800), [Pass(192, 256, 200), Pass(384, 512, 100)]),
-        (1024, (1024, 512), [Pass(256, 128, 200), Pass(512, 256, 100), Pass(1024, 512, 50)]),
+        (64, (800, 600), [Pass(64, 48, 100)]),
+        (128, (128, 128), [Pass(128, 128, 100)]),
+        (150, (300, 200), [Pass(150, 100, 100)]),
+        (256, (800, 600), [Pass(128, 96, 100), Pass(256, 192, 100)]),
+        (256, (600, 800), [Pass(96, 128, 100), Pass(192, 256, 100)]),
+        (512, (1024, 512), [Pass(128, 64, 100), Pass(256, 128, 100), Pass(512, 256, 100)]),
         (
-            2048,
+            1024,
             (100, 100),
-            [Pass(256, 256, 200), Pass(512, 512, 100), Pass(1024, 1024, 50), Pass(2048, 2048, 50)],
+            [Pass(128, 128, 100), Pass(256, 256, 100), Pass(512, 512, 100), Pass(1024, 1024, 100)],
         ),
     ],
 )
-def test_passes_double_from_256_px_while_steps_halve_to_a_quarter(
-    size: int, picture: tuple[int, int], passes: list[Pass]
-) -> None:
+def test_passes_double_from_128_px(size: int, picture: tuple[int, int], passes: list[Pass]) -> None:
     assert plan_passes(Recipe(size=size), *picture) == passes
 
 
-@pytest.mark.parametrize("size", [400, 512, 700, 1000, 1500, 2048, 4000, 10_000])
+@pytest.mark.parametrize("size", [182, 256, 400, 512, 700, 1000, 1500, 2048, 4000, 10_000])
 def test_first_pass_is_the_same_for_a_preview_and_the_full_picture(size: int) -> None:
     passes = plan_passes(Recipe(size=size), 6000, 4000)
-    assert passes[0] == Pass(256, 171, 200)
+    assert passes[0] == Pass(128, 85, 100)
     assert max(passes[-1].width_px, passes[-1].height_px) == size
 
 
@@ -42,14 +40,14 @@ def test_first_pass_is_the_same_for_a_preview_and_the_full_picture(size: int) ->
 def test_every_pass_grows_by_about_two(size: int) -> None:
     widths = [one.width_px for one in plan_passes(Recipe(size=size), 6000, 6000)]
     for smaller, larger in itertools.pairwise(widths):
-        # Between 362 and 512 px there is one doubling of sqrt(2); rounding adds a little.
+        # Between 182 and 256 px there is one doubling of sqrt(2); rounding adds a little.
         assert 1.40 < larger / smaller < 2.86
 
 
 def test_original_keeps_the_pictures_own_size() -> None:
     passes = plan_passes(Recipe(size="original"), 1000, 613)
     assert (passes[-1].width_px, passes[-1].height_px) == (1000, 613)
-    assert len(passes) == 3
+    assert len(passes) == 4
 
 
 @pytest.mark.parametrize(
@@ -62,12 +60,7 @@ def test_picture_too_narrow_for_the_network_is_refused(size: int, picture: tuple
 
 def test_narrow_picture_skips_the_passes_that_would_be_too_narrow() -> None:
     passes = plan_passes(Recipe(size=1024), 1024, 40)
-    assert passes == [Pass(512, 20, 200), Pass(1024, 40, 100)]
-
-
-def test_steps_halve_but_never_below_one() -> None:
-    assert [steps_of_pass(201, number) for number in range(5)] == [201, 100, 50, 50, 50]
-    assert [steps_of_pass(1, number) for number in range(3)] == [1, 1, 1]
+    assert passes == [Pass(512, 20, 100), Pass(1024, 40, 100)]
 
 
 def test_fit_keeps_proportions_and_at_least_a_pixel() -> None:

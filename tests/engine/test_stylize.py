@@ -18,7 +18,8 @@ from daemon.engine.stylize import (
     Painting,
     Progress,
     Style,
-    enlarge,
+    history_length,
+    refine,
     to_image,
     translated,
     usable_device,
@@ -130,11 +131,11 @@ def test_coarse_to_fine_tells_every_step_of_every_pass(
     engine: Engine, photograph: Image.Image, starry: Style
 ) -> None:
     told: list[Progress] = []
-    wide = photograph.resize((400, 100))
-    painting = engine.stylize(wide, [starry], Recipe(size=400, steps=4), on_progress=told.append)
-    passes = (Pass(256, 64, 4), Pass(400, 100, 2))
+    wide = photograph.resize((200, 80))
+    painting = engine.stylize(wide, [starry], Recipe(size=200, steps=3), on_progress=told.append)
+    passes = (Pass(128, 51, 3), Pass(200, 80, 3))
     assert [(one.pass_number, one.step.number) for one in told] == [
-        (1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2),
+        (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3),
     ]  # fmt: skip
     for one in told:
         assert one.passes == passes
@@ -144,16 +145,16 @@ def test_coarse_to_fine_tells_every_step_of_every_pass(
         assert one.step.total == pytest.approx(weighted, rel=1e-5)
     assert [report.size for report in painting.passes] == list(passes)
     assert [(report.first, report.last) for report in painting.passes] == [
-        (told[0].step, told[3].step), (told[4].step, told[5].step),
+        (told[0].step, told[2].step), (told[3].step, told[5].step),
     ]  # fmt: skip
-    assert painting.image.size == (400, 100) and painting.image.mode == "RGB"
+    assert painting.image.size == (200, 80) and painting.image.mode == "RGB"
 
 
 def test_later_pass_starts_from_the_result_of_the_one_before(
     engine: Engine, photograph: Image.Image, starry: Style
 ) -> None:
-    wide = photograph.resize((400, 50))
-    painting = engine.stylize(wide, [starry], Recipe(size=400, steps=12))
+    wide = photograph.resize((200, 60))
+    painting = engine.stylize(wide, [starry], Recipe(size=200, steps=12))
     first, second = painting.passes
     # Had it started from the content again, its content loss would begin at nothing.
     assert second.first.content > 0.5 * first.last.content
@@ -269,7 +270,13 @@ def test_picture_out_of_range_is_clipped_and_rounded() -> None:
     assert values(to_image(picture))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
 
 
-def test_enlarging_keeps_a_flat_picture_flat() -> None:
-    grown = enlarge(torch.full((1, 3, 5, 4), 0.25), Pass(9, 11, 1))
-    assert grown.shape == (1, 3, 11, 9)
-    torch.testing.assert_close(grown, torch.full_like(grown, 0.25))
+def test_next_pass_starts_from_the_painting_with_the_contents_own_detail(pixels) -> None:
+    content, finer = pixels(5, 4), pixels(11, 9)
+    unpainted = refine(content, content, finer)
+    torch.testing.assert_close(unpainted, finer)
+    lighter = refine(content + 0.25, content, finer)
+    torch.testing.assert_close(lighter, finer + 0.25)
+
+
+def test_history_is_halved_for_large_pictures() -> None:
+    assert [history_length(pixels) for pixels in (256 * 256, 500_000, 500_001)] == [20, 20, 10]

@@ -9,9 +9,12 @@ from PIL import Image
 from torch import Tensor
 
 from daemon.engine.kernels import Kernels, load_kernels
+from daemon.engine.lbfgs import Lbfgs
 from daemon.engine.network import Network
 from daemon.engine.objective import Evaluation, Objective, Targets, content_targets, gram_targets
+from daemon.engine.optimise import Best
 from daemon.engine.recipe import Recipe
+from daemon.engine.recorded import Recorded
 from daemon.engine.stylize import Engine, Style
 
 pytestmark = [
@@ -73,6 +76,56 @@ def test_float32_gradient_on_cuda_agrees_with_float64(kernels: Kernels, picture:
     assert single.total.item() == pytest.approx(exact.total.item(), rel=1e-2)
     error = (single.gradient.double().cpu() - exact.gradient).norm() / exact.gradient.norm()
     assert error < 0.05
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_recorded_steps_give_what_plain_ones_give(
+    kernels: Kernels, picture: Tensor, dtype: torch.dtype
+) -> None:
+    device = torch.device("cuda:0")
+    network = Network(kernels, device, dtype)
+    content = picture.float().to(device)
+    targets = Targets(
+        content_targets(network, content, Recipe()),
+        gram_targets(network, content.flip(1), Recipe()),
+    )
+    plain = Objective(network, Recipe(), targets).evaluate
+    fast = Recorded(plain, content)
+    for factor in (1.0, 0.5, 0.8):
+        found, expected = fast(factor * content), plain(factor * content)
+        # The same kernels, but some add up in any order; bfloat16 keeps 8 bits.
+        assert found.total.item() == pytest.approx(expected.total.item(), rel=1e-3)
+        error = (found.gradient - expected.gradient).norm() / expected.gradient.norm()
+        assert error < (1e-3 if dtype == torch.float32 else 0.05)
+
+
+def test_steps_are_recorded_without_a_warning(
+    photograph: Image.Image, starry: Style, tmp_path: Path
+) -> None:
+    engine = Engine("cuda:0", "classic", tmp_path)
+    assert engine.stylize(photograph, [starry], Recipe(size=300, steps=12)).warnings == ()
+
+
+def test_a_step_waits_for_nothing_on_the_device(kernels: Kernels, picture: Tensor) -> None:
+    device = torch.device("cuda:0")
+    network = Network(kernels, device, torch.bfloat16)
+    content = picture.float().to(device)
+    targets = Targets(
+        content_targets(network, content, Recipe()), gram_targets(network, content, Recipe())
+    )
+    objective = Objective(network, Recipe(), targets)
+    optimiser = Lbfgs(content.shape, device, 5)
+    best = Best(content)
+    for _ in range(3):  # libraries set themselves up
+        optimiser.advance(content, objective.evaluate(content).gradient)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(8):
+            found = objective.evaluate(content)
+            best.offer(content, found.total)
+            optimiser.advance(content, found.gradient)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_picture_is_painted_on_cuda(photograph: Image.Image, starry: Style, tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Seconds from handing a run to a worker to the end of its first step, cold and warm.
+
+Run as `python bench/startup.py [RUNS]`. Cold: the child is started for it, as after the start of
+the service, but with the weights in the system's file cache. Warm: the same child, another run.
+"""
+
+import argparse
+import hashlib
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from surroundings import ROOT
+
+from daemon.process import Message
+from daemon.worker.pool import Cancelled, Pool
+
+
+def payload(folder: Path, picture: Path) -> Message:
+    """A run of the preset's defaults."""
+    style = ROOT / "presets" / "starry.jpg"
+    digest = hashlib.sha256(style.read_bytes()).hexdigest()
+    return {
+        "name": picture.name, "picture": str(picture), "max_pixels": 250_000_000, "recipe": {},
+        "result": str(folder / "result"), "note": {"id": "bench"},
+        "styles": [{"name": style.name, "path": str(style), "sha256": digest, "weight": 1.0}],
+    }  # fmt: skip
+
+
+def first_step_s(pool: Pool, stepped: threading.Event, run_id: str, work: Message) -> float:
+    """Submits a run, waits for its first step, and cancels it."""
+    stepped.clear()
+    began = time.perf_counter()
+    future = pool.submit(run_id, work)
+    stepped.wait(120)
+    seconds = time.perf_counter() - began
+    pool.cancel(run_id, grace_s=60)
+    assert isinstance(future.exception(120), Cancelled)
+    return seconds
+
+
+def main() -> None:
+    """Prints both, as medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="?", type=int, default=3)
+    cold, warm, first = [], [], None
+    for number in range(parser.parse_args().runs):
+        stepped = threading.Event()
+
+        def hear(run_id: str, said: Message, stepped: threading.Event = stepped) -> None:
+            if said["event"] == "progress":
+                stepped.set()
+
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            engine = ROOT / "state" / "engine" if number else folder / "engine"
+            arguments = ["--weights", "classic", "--engine-folder", str(engine)]
+            pool = Pool(["cpu"], arguments, hear)
+            photo = ROOT / "docs" / "images" / "rocket.jpg"
+            seconds = first_step_s(pool, stepped, "cold", payload(folder, photo))
+            if number:
+                cold.append(seconds)
+            else:
+                first = seconds
+            other = ROOT / "docs" / "images" / "chelsea.jpg"
+            warm.append(first_step_s(pool, stepped, "warm", payload(folder, other)))
+            pool.close()
+    print(f"first start ever, with the trial of arithmetic and no cache: {first:.2f} s")
+    print(f"child started to first step: {statistics.median(cold):.2f} s")
+    print(f"warm child to first step:    {statistics.median(warm):.2f} s")
+
+
+if __name__ == "__main__":
+    main()

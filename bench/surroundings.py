@@ -1,0 +1,65 @@
+"""What the benches share: a worker's settings, medians, and pictures as tensors."""
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from daemon.worker.pool import KEEP_MEMORY
+
+ROOT = Path(__file__).parent.parent
+RUNS = 5
+
+
+def as_worker() -> None:
+    """Starts this program anew with the settings of the C library that a worker has."""
+    if KEEP_MEMORY.items() - os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_MEMORY})
+
+
+def finish(device: torch.device) -> None:
+    """Waits until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def median_s(work: Callable[[], object], device: torch.device, *, repeats: int = 1) -> float:
+    """Median seconds of several runs, each of `repeats` calls, after one that warms up."""
+    work()
+    seconds = []
+    for _ in range(RUNS):
+        finish(device)
+        began = time.perf_counter()
+        for _ in range(repeats):
+            work()
+        finish(device)
+        seconds.append((time.perf_counter() - began) / repeats)
+    return statistics.median(seconds)
+
+
+def as_tensor(image: Image.Image) -> Tensor:
+    """(1, 3, H, W) in 0..1."""
+    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return values.view(image.height, image.width, 3).permute(2, 0, 1)[None].float() / 255.0
+
+
+def photograph(name: str, width_px: int, height_px: int) -> Tensor:
+    """A picture of the repository, (1, 3, H, W) in 0..1."""
+    image = Image.open(ROOT / name).convert("RGB").resize((width_px, height_px))
+    return as_tensor(image).contiguous()
+
+
+def machine(device: torch.device) -> str:
+    """The versions and the device, in one line."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    python = ".".join(map(str, sys.version_info[:3]))
+    return (
+        f"{name}, Python {python}, torch {torch.__version__}, {torch.get_num_threads()} threads, "
+        f"{time.strftime('%Y-%m-%d')}"
+    )
