@@ -30,20 +30,33 @@ def gram_matrix(features: Tensor) -> Tensor:
     features: (1, C, H, W).  Returns (C, C) float32, divided by H*W.
     Source: Gatys 2016 eq. 3; differs: divided by H*W, so that it does not grow with the picture.
     """
-    rows = as_rows(features)
-    gram = torch.zeros(features.shape[1], features.shape[1], device=features.device)
-    gram = gram.to(torch.promote_types(features.dtype, torch.float32))  # (C, C)
-    for part in torch.split(
-        rows, ROWS_AT_ONCE
-    ):  # a float32 copy of all of a shallow layer is large
+    return add_products(None, features) / (features.shape[2] * features.shape[3])
+
+
+def add_products(products: Tensor | None, features: Tensor) -> Tensor:
+    """Adds the channels' products at all positions to `products`, in place; None starts a sum.
+
+    features: (1, C, H, W).  Returns (C, C) float32: a Gram matrix not yet divided.
+    """
+    channels = features.shape[1]
+    if products is None:
+        dtype = torch.promote_types(features.dtype, torch.float32)
+        products = torch.zeros(channels, channels, device=features.device, dtype=dtype)
+    # Not all at once: a float32 copy of all of a shallow layer is large.
+    for part in torch.split(as_rows(features), ROWS_AT_ONCE):
         part = wide(part)
-        gram.addmm_(part.T, part)
-    return gram / rows.shape[0]
+        products.addmm_(part.T, part)
+    return products
 
 
 def mean_square(tensor: Tensor) -> Tensor:
     """Mean of the squared values, in at least float32.  Returns ()."""
     return wide(tensor).square().mean()
+
+
+def squared_difference(features: Tensor, target: Tensor) -> Tensor:
+    """Sum of the squared differences of feature maps.  Both (1, C, H, W).  Returns ()."""
+    return (wide(features) - target).square_().sum()
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -52,18 +65,19 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
     features, target: (1, C, H, W).  Returns ().
     Source: Gatys 2016 eq. 1; differs: a mean where the paper has half a sum.
     """
-    return mean_square(wide(features) - target)
+    return squared_difference(features, target) / features.numel()
 
 
 def add_content_gradient(
-    features: Tensor, gradient: Tensor, target: Tensor, coefficient: float
+    features: Tensor, gradient: Tensor, target: Tensor, coefficient: float, positions: int
 ) -> None:
     """Adds the gradient of `coefficient * content_loss` to `gradient`, in place.
 
-    features, gradient, target: (1, C, H, W).  Source: Gatys 2016 eq. 2, before any ReLU mask.
+    features, gradient, target: (1, C, H, W), of a layer or a part of it.  positions: of the whole
+    layer.  Source: Gatys 2016 eq. 2, before any ReLU mask.
     """
     difference = wide(features) - target
-    gradient.add_(difference, alpha=2.0 * coefficient / features.numel())
+    gradient.add_(difference, alpha=2.0 * coefficient / (features.shape[1] * positions))
 
 
 def style_loss(gram: Tensor, target: Tensor) -> Tensor:
@@ -76,19 +90,26 @@ def style_loss(gram: Tensor, target: Tensor) -> Tensor:
 
 
 def add_style_gradient(
-    features: Tensor, gradient: Tensor, gram_difference: Tensor, coefficient: float
+    features: Tensor,
+    gradient: Tensor,
+    gram_difference: Tensor,
+    coefficient: float,
+    positions: int,
 ) -> None:
     """Adds the gradient of `coefficient * style_loss` to `gradient`, in place.
 
-    features, gradient: (1, C, H, W), channels-last.  gram_difference: (C, C), the Gram matrix
-    less its target.  Source: Gatys 2016 eq. 6, before any ReLU mask.
+    features, gradient: (1, C, H, W), channels-last, of a layer or a part of it.  positions: of the
+    whole layer.  gram_difference: (C, C), the Gram matrix less its target.
+    Source: Gatys 2016 eq. 6, before any ReLU mask.
     """
     channels = features.shape[1]
-    positions = features.numel() // channels
-    rows = as_rows(features)
     pull = gram_difference * (4.0 * coefficient / (channels**2 * positions))  # (C, C)
-    in_place = gradient.permute(0, 2, 3, 1).view(-1, channels)  # never a copy: that would be lost
-    in_place.addmm_(rows, pull.to(rows.dtype))
+    pull = pull.to(features.dtype)
+    running = gradient.permute(0, 2, 3, 1)  # (1, H, W, C)
+    if running.is_contiguous():
+        running.view(-1, channels).addmm_(as_rows(features), pull)
+    else:  # a part of the layer
+        running.add_((as_rows(features) @ pull).view(running.shape))
 
 
 def total_variation(picture: Tensor) -> Tensor:

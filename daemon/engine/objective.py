@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from daemon.engine import losses
-from daemon.engine.network import Injection, Network
+from daemon.engine.network import Injection, Network, Reader, Trace
 from daemon.engine.recipe import Recipe
+from daemon.engine.tiles import Tile, Tiling, cut, scale_of
 
 SMALLEST_MEAN_SQUARE = 1e-12
 """Floor of the divisor for targets that are all but zero, such as a flat picture's."""
@@ -70,16 +72,48 @@ def relative(weights: Mapping[str, float], targets: Mapping[str, Tensor]) -> dic
     }
 
 
-def content_targets(network: Network, picture: Tensor, recipe: Recipe) -> dict[str, Tensor]:
+def content_targets(
+    network: Network, picture: Tensor, recipe: Recipe, tiling: Tiling | None = None
+) -> dict[str, Tensor]:
     """Feature maps of the content layers.  picture: (1, 3, H, W) RGB in 0..1."""
-    found = network.features(picture, recipe.content_layers, recipe.pooling)
-    return {layer: features.clone() for layer, features in found}
+    tiling = tiling or whole(picture, recipe)
+    found: dict[str, Tensor] = {}
+    for tile in tiling.tiles:
+        layers = network.features(tile.crop(picture), recipe.content_layers, recipe.pooling)
+        for layer, features in layers:
+            if layer not in found:
+                scale = scale_of(layer)
+                shape = (1, features.shape[1], tiling.height_px // scale, tiling.width_px // scale)
+                found[layer] = features.new_empty(shape).contiguous(
+                    memory_format=torch.channels_last
+                )
+            owned = tile.owned_of_layer(found[layer], layer)
+            owned.copy_(tile.owned_of_region(features, layer))
+    return found
 
 
-def gram_targets(network: Network, style: Tensor, recipe: Recipe) -> dict[str, Tensor]:
+def gram_targets(
+    network: Network, style: Tensor, recipe: Recipe, tiling: Tiling | None = None
+) -> dict[str, Tensor]:
     """Gram matrices of the style layers.  style: (1, 3, H, W) RGB in 0..1."""
-    found = network.features(style, recipe.style_layers, recipe.pooling)
-    return {layer: losses.gram_matrix(features) for layer, features in found}
+    tiling = tiling or whole(style, recipe)
+    products: dict[str, Tensor] = {}
+    for tile in tiling.tiles:
+        layers = network.features(tile.crop(style), recipe.style_layers, recipe.pooling)
+        for layer, features in layers:
+            owned = tile.owned_of_region(features, layer)
+            products[layer] = losses.add_products(products.get(layer), owned)
+    return {layer: one / tiling.positions(layer) for layer, one in products.items()}
+
+
+def whole(picture: Tensor, recipe: Recipe) -> Tiling:
+    """A picture, (1, 3, H, W), as one tile."""
+    return cut(picture.shape[2], picture.shape[3], None, layers_of(recipe))
+
+
+def layers_of(recipe: Recipe) -> set[str]:
+    """The layers that a recipe's losses look at."""
+    return {*recipe.content_layers, *recipe.style_layers}
 
 
 def mix_grams(grams: Iterable[tuple[Mapping[str, Tensor], float]]) -> dict[str, Tensor]:
@@ -94,54 +128,109 @@ def mix_grams(grams: Iterable[tuple[Mapping[str, Tensor], float]]) -> dict[str, 
     }
 
 
-class Objective:
-    """The total loss as a function of the picture, for fixed network, recipe and targets."""
+class Statistics:
+    """What the losses of a picture are made of, summed up tile by tile."""
 
-    def __init__(self, network: Network, recipe: Recipe, targets: Targets) -> None:
+    def __init__(self) -> None:
+        self.squares: dict[str, Tensor] = {}  # content layer -> ()
+        self.products: dict[str, Tensor] = {}  # style layer -> (C, C)
+
+
+class Objective:
+    """The total loss as a function of the picture, for fixed network, recipe and targets.
+
+    The picture is gone through tile by tile, twice: first for the statistics that the losses are
+    made of, then for each tile's share of the gradient. The first time the last tile leaves its
+    trace, so that nothing is computed twice where there is only one.
+    """
+
+    def __init__(
+        self, network: Network, recipe: Recipe, targets: Targets, tiling: Tiling | None = None
+    ) -> None:
         self._network = network
         self._recipe = recipe
         self._targets = targets
         self._factors = coefficients(recipe, targets)
-        self._layers = {*recipe.content_layers, *recipe.style_layers}
+        self._layers = layers_of(recipe)
+        self._tiling = tiling
 
     def evaluate(self, picture: Tensor) -> Evaluation:
         """Losses and gradient at `picture`, (1, 3, H, W) RGB, meant for 0..1 but not held to it."""
-        wide = torch.promote_types(self._network.dtype, torch.float32)
-        content = torch.zeros((), device=self._network.device, dtype=wide)
-        style = content.clone()
-        differences: dict[str, Tensor] = {}
-
-        def read(layer: str, features: Tensor) -> None:
-            if layer in self._factors.content:
-                loss = losses.content_loss(features, self._targets.content[layer])
-                content.add_(loss, alpha=self._factors.content[layer])
-            if layer in self._factors.style:
-                gram = losses.gram_matrix(features)
-                differences[layer] = gram - self._targets.grams[layer]
-                loss = losses.mean_square(differences[layer])
-                style.add_(loss, alpha=self._factors.style[layer])
-
-        trace = self._network.trace(picture, self._layers, self._recipe.pooling, read)
-        gradient = self._network.pull_back(trace, self._injections(differences))
+        tiling = self._tiling or whole(picture, self._recipe)
+        statistics = Statistics()
+        *others, last = tiling.tiles
+        for tile in others:
+            found = self._network.features(tile.crop(picture), self._layers, self._recipe.pooling)
+            for layer, features in found:
+                self._read(tile, statistics, layer, features)
+        trace = self._trace(last, picture, partial(self._read, last, statistics))
+        content, style, differences = self._losses(tiling, statistics)
+        gradient = self._pull_back(last, trace, tiling, differences)
+        if others:
+            share, gradient = gradient, torch.zeros_like(picture)
+            last.crop(gradient).add_(share)
+        for tile in others:
+            trace = self._trace(tile, picture, lambda layer, features: None)
+            tile.crop(gradient).add_(self._pull_back(tile, trace, tiling, differences))
         total = self._factors.alpha * content + self._factors.beta * style
         if self._factors.tv:
             total = total + self._factors.tv * losses.total_variation(picture)
             gradient += self._factors.tv * losses.total_variation_gradient(picture)
         return Evaluation(total, content, style, gradient)
 
-    def _injections(self, differences: Mapping[str, Tensor]) -> dict[str, Injection]:
-        """What each layer's losses add to the running gradient."""
+    def _trace(self, tile: Tile, picture: Tensor, read: Reader) -> Trace:
+        return self._network.trace(tile.crop(picture), self._layers, self._recipe.pooling, read)
+
+    def _read(self, tile: Tile, statistics: Statistics, layer: str, features: Tensor) -> None:
+        """Takes in what a tile owns of a layer."""
+        owned = tile.owned_of_region(features, layer)
+        if layer in self._factors.content:
+            target = tile.owned_of_layer(self._targets.content[layer], layer)
+            squares = losses.squared_difference(owned, target)
+            statistics.squares[layer] = statistics.squares.get(layer, 0.0) + squares
+        if layer in self._factors.style:
+            products = statistics.products.get(layer)
+            statistics.products[layer] = losses.add_products(products, owned)
+
+    def _losses(
+        self, tiling: Tiling, statistics: Statistics
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Content and style loss, each (), and each Gram matrix less its target."""
+        wide = torch.promote_types(self._network.dtype, torch.float32)
+        content = torch.zeros((), device=self._network.device, dtype=wide)
+        style = content.clone()
+        differences: dict[str, Tensor] = {}
+        for layer, factor in self._factors.content.items():
+            content.add_(
+                statistics.squares[layer],
+                alpha=factor / self._targets.content[layer].numel(),
+            )
+        for layer, factor in self._factors.style.items():
+            gram = statistics.products[layer] / tiling.positions(layer)
+            differences[layer] = gram - self._targets.grams[layer]
+            style.add_(losses.mean_square(differences[layer]), alpha=factor)
+        return content, style, differences
+
+    def _pull_back(
+        self, tile: Tile, trace: Trace, tiling: Tiling, differences: Mapping[str, Tensor]
+    ) -> Tensor:
+        """The gradient of what a tile owns, for the pixels of its region."""
 
         def injection(layer: str) -> Injection:
+            positions = tiling.positions(layer)
+
             def inject(features: Tensor, gradient: Tensor) -> None:
+                features = tile.owned_of_region(features, layer)
+                gradient = tile.owned_of_region(gradient, layer)
                 if layer in self._factors.content:
                     factor = self._factors.alpha * self._factors.content[layer]
-                    target = self._targets.content[layer]
-                    losses.add_content_gradient(features, gradient, target, factor)
+                    target = tile.owned_of_layer(self._targets.content[layer], layer)
+                    losses.add_content_gradient(features, gradient, target, factor, positions)
                 if layer in self._factors.style:
                     factor = self._factors.beta * self._factors.style[layer]
-                    losses.add_style_gradient(features, gradient, differences[layer], factor)
+                    difference = differences[layer]
+                    losses.add_style_gradient(features, gradient, difference, factor, positions)
 
             return inject
 
-        return {layer: injection(layer) for layer in self._layers}
+        return self._network.pull_back(trace, {layer: injection(layer) for layer in self._layers})

@@ -89,6 +89,7 @@ def test_gradients_are_added_to_what_is_there_already() -> None:
     running = torch.ones_like(layer, memory_format=torch.channels_last)
     known = layer.detach().contiguous(memory_format=torch.channels_last)
     difference = losses.gram_matrix(known) - losses.gram_matrix(target)
-    losses.add_content_gradient(known, running, target, 2.0)
-    losses.add_style_gradient(known, running, difference, 3.0)
+    positions = known.shape[2] * known.shape[3]
+    losses.add_content_gradient(known, running, target, 2.0, positions)
+    losses.add_style_gradient(known, running, difference, 3.0, positions)
     torch.testing.assert_close(running, 1.0 + expected, rtol=1e-12, atol=1e-14)

@@ -1,0 +1,94 @@
+"""Predicted against measured peak memory, each size and dtype in a fresh process.
+
+Run as `python bench/memory.py [SIZE ...] [--precision float32 bfloat16] [--tile PX]`.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import torch
+from surroundings import ROOT, as_worker, photograph
+
+from daemon.engine import memory
+from daemon.engine.kernels import load_kernels
+from daemon.engine.lbfgs import Lbfgs
+from daemon.engine.network import Network
+from daemon.engine.objective import Objective, Targets, content_targets, gram_targets, layers_of
+from daemon.engine.optimise import minimise
+from daemon.engine.plan import make_plan
+from daemon.engine.recipe import Recipe
+from daemon.engine.tiles import cut
+from daemon.engine.trial import choose_arithmetic
+
+CPU = torch.device("cpu")
+STEPS = 3
+
+
+def one(width_px: int, height_px: int, precision: str, budget: int) -> dict[str, float]:
+    """A few steps, as the engine takes them: predicted and measured peak in bytes."""
+    way = choose_arithmetic(CPU, precision, ROOT / "state" / "engine")  # type: ignore[arg-type]
+    network = Network(load_kernels("classic", ROOT), CPU, way.dtype, way.method)
+    recipe = Recipe()
+    small = photograph("docs/images/rocket.jpg", 64, 64)
+    warm = Targets(content_targets(network, small, recipe), gram_targets(network, small, recipe))
+    Objective(network, recipe, warm).evaluate(small)
+    memory.give_back()
+    memory.reset_peak(CPU)
+    held = memory.peak_bytes(CPU)
+    plan = make_plan(
+        height_px, width_px, recipe, value_bytes=way.dtype.itemsize, held_bytes=held,
+        budget_bytes=budget,
+    )  # fmt: skip
+    tiling = cut(height_px, width_px, plan.tile_px, layers_of(recipe))
+    picture = photograph("docs/images/rocket.jpg", width_px, height_px)
+    style = photograph("presets/starry.jpg", width_px, height_px)
+    targets = Targets(
+        content_targets(network, picture, recipe, tiling),
+        gram_targets(network, style, recipe, tiling),
+    )
+    del style
+    objective = Objective(network, recipe, targets, tiling)
+    minimise(
+        objective.evaluate, picture, Lbfgs(picture.shape, CPU, plan.history), steps=STEPS,
+        on_step=lambda *_: None, should_stop=lambda: False,
+    )  # fmt: skip
+    return {
+        "predicted": plan.predicted_bytes, "measured": memory.peak_bytes(CPU), "held": held,
+        "tile": plan.tile_px or 0, "history": plan.history,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Prints a table; with --child does one row's work."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    sizes = ["256x256", "512x384", "640x960", "1024x768", "1536x1024", "2048x1365"]
+    parser.add_argument("sizes", nargs="*", default=sizes)
+    parser.add_argument("--precision", nargs="*", default=["float32", "bfloat16"])
+    parser.add_argument("--budget-gib", type=float, default=1000.0)
+    parser.add_argument("--child", action="store_true")
+    options = parser.parse_args()
+    budget = int(options.budget_gib * (1 << 30))
+    for precision in options.precision:
+        for size in options.sizes:
+            if options.child:
+                width, height = map(int, size.split("x"))
+                print(json.dumps(one(width, height, precision, budget)))
+                continue
+            command = [sys.executable, __file__, size, "--precision", precision, "--child",
+                       "--budget-gib", str(options.budget_gib)]  # fmt: skip
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            row = json.loads(output.splitlines()[-1])
+            print(
+                f"{precision:9s} {size:>10s} tile {row['tile']:5d} history {row['history']:2d} "
+                f"held {row['held'] / 1e9:.2f} predicted {row['predicted'] / 1e9:6.2f} GB "
+                f"measured {row['measured'] / 1e9:6.2f} GB  "
+                f"{row['predicted'] / row['measured'] - 1:+.0%}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    as_worker()
+    main()

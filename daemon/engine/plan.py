@@ -1,0 +1,127 @@
+"""How a picture will be worked on so that it fits into memory, decided before the first step.
+
+The prediction follows the tensors of one evaluation through the network, and adds the optimiser's
+vectors, the targets, and what the process holds already. `bench/memory.py` holds it against what
+the process really took.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from daemon.engine.recipe import LAYERS, Recipe
+from daemon.engine.tiles import Tiling, cut, scale_of
+
+LARGE_PIXELS = 500_000
+HISTORIES = (20, 10, 5, 3)
+"""Pairs L-BFGS remembers. Measured: above half a megapixel, where passes are short, 10 cost nothing
+against 20, and 5 two per cent of the loss."""
+
+TILE_SIDES_PX = (4096, 2048, 1536, 1024, 768, 512, 384, 256)
+
+CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
+BYTES_PER_VALUE = 4
+PICTURE_BYTES = 3 * BYTES_PER_VALUE
+"""A pixel of a picture-sized vector."""
+
+PICTURE_VECTORS = 13
+"""Picture-sized vectors beside the history: the picture, the best one, content and start; the
+gradient, smoothed and not, now and before; the move; and what a step makes in passing."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one pass is computed.
+
+    tile_px: side of a tile, None for one tile.  history: pairs of L-BFGS, 0 for Adam.
+    predicted_bytes: the process's (on CUDA: the device's) peak.  budget_bytes: what it may take.
+    """
+
+    tile_px: int | None
+    history: int
+    predicted_bytes: int
+    budget_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the prediction stays inside the budget."""
+        return self.predicted_bytes <= self.budget_bytes
+
+
+def make_plan(
+    height_px: int,
+    width_px: int,
+    recipe: Recipe,
+    *,
+    value_bytes: int,
+    held_bytes: int,
+    budget_bytes: int,
+) -> Plan:
+    """The plan that takes least time of those that fit; if none does, the smallest.
+
+    value_bytes: of the network's numbers (4 for float32, 2 for bfloat16).  held_bytes: what the
+    process holds before the pass.
+    """
+    longest = max(height_px, width_px)
+    sides: list[int | None] = [None, *(side for side in TILE_SIDES_PX if side < longest)]
+    large = height_px * width_px > LARGE_PIXELS
+    histories = HISTORIES[1 if large else 0 :] if recipe.optimizer == "lbfgs" else (0,)
+    # Fewer pairs cost a few per cent, tiles up to twice the time: so they are the later choice.
+    orders = [(side, history) for side in sides for history in histories]
+    plans = [
+        Plan(
+            side,
+            history,
+            held_bytes + predict(height_px, width_px, recipe, side, history, value_bytes),
+            budget_bytes,
+        )
+        for side, history in orders
+    ]
+    return next((plan for plan in plans if plan.fits), plans[-1])
+
+
+def predict(
+    height_px: int,
+    width_px: int,
+    recipe: Recipe,
+    side_px: int | None,
+    history: int,
+    value_bytes: int,
+) -> int:
+    """Bytes a pass takes at most, beyond what is held already."""
+    layers = {*recipe.content_layers, *recipe.style_layers}
+    tiling = cut(height_px, width_px, side_px, layers)
+    pixels = height_px * width_px
+    targets = sum(
+        CHANNELS[int(layer[4])] * tiling.positions(layer) * value_bytes
+        for layer in recipe.content_layers
+    )
+    vectors = (PICTURE_VECTORS + 2 * history) * PICTURE_BYTES * pixels
+    return targets + vectors + evaluation_bytes(tiling, layers, value_bytes)
+
+
+def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) -> int:
+    """Bytes of the largest tile's trace at its peak, forwards or backwards."""
+    region = max(
+        (down.end - down.first) * (across.end - across.first)
+        for down, across in (tile.region for tile in tiling.tiles)
+    )
+    deepest = LAYERS.index(max(layers, key=LAYERS.index))
+    kept, peak = 0.0, 0.0
+    kept_of: list[float] = []
+    for layer in LAYERS[: deepest + 1]:
+        size = CHANNELS[int(layer[4])] * region / scale_of(layer) ** 2 * value_bytes
+        if layer.startswith("conv"):
+            # The convolution's input is kept already; its output is rectified in place, unless
+            # both are wanted.
+            peak = max(peak, kept + 2 * size)
+            kept_of.append(size if layer in layers and layer != "conv1_1" else 0.0)
+        else:
+            kept_of.append(size if layer != "relu1_1" else 0.0)
+        kept += kept_of[-1]
+    # Backwards: the gradient of a layer and of the one before it live side by side, beside what
+    # is still kept; a pooling has its indices too, 8 bytes for a quarter of the values.
+    for layer, own in zip(reversed(LAYERS[: deepest + 1]), reversed(kept_of), strict=True):
+        size = CHANNELS[int(layer[4])] * region / scale_of(layer) ** 2 * value_bytes
+        peak = max(peak, kept + 2.5 * size)
+        kept -= own
+    return int(peak)

@@ -1,0 +1,134 @@
+"""Tiles: what they own, and that their sum is the whole picture's loss and gradient."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from daemon.engine.network import Network
+from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
+from daemon.engine.recipe import LAYERS, Recipe
+from daemon.engine.tiles import ALIGNMENT_PX, cut, margin_px, scale_of
+
+DEEP = {"relu1_1": 1.0, "relu3_1": 1.0, "conv5_4": 1.0}
+CASES = [
+    # height, width, side, changes of the recipe: odd sizes, a row of tiles, smaller than a tile.
+    (149, 131, 64, {}),
+    (161, 65, 48, {"pooling": "average"}),
+    (32, 229, 64, {}),
+    (223, 35, 96, {"tv": 3.0}),
+    (90, 77, 256, {}),
+    (96, 96, 48, {"normalise": "raw", "beta": 1e-3}),
+    (107, 173, 96, {"style_layers": DEEP}),
+    (85, 37, 32, {"style_layers": DEEP, "content_layers": {"conv2_2": 1.0}}),
+    (113, 127, 64, {"content_layers": {"relu1_1": 1.0, "relu4_2": 1.0}}),
+    (17, 250, 64, {}),
+]
+
+
+def objective_of(network: Network, picture: Tensor, recipe: Recipe, side: int | None) -> Objective:
+    tiling = cut(picture.shape[2], picture.shape[3], side, {**recipe.content_layers,
+                                                            **recipe.style_layers})  # fmt: skip
+    style = picture.flip(1).roll(40, dims=3)
+    targets = Targets(
+        content_targets(network, picture, recipe, tiling),
+        gram_targets(network, style, recipe, tiling),
+    )
+    return Objective(network, recipe, targets, tiling)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "case"),
+    [(torch.float32, case) for case in CASES] + [(torch.float64, CASES[one]) for one in (3, 5, 7)],
+)
+def test_tiled_gradient_equals_the_whole_pictures(
+    network: Network,
+    network64: Network,
+    pixels,
+    dtype: torch.dtype,
+    case: tuple[int, int, int, dict[str, object]],
+) -> None:
+    height, width, side, changes = case
+    recipe = Recipe(**changes)  # type: ignore[arg-type]
+    chosen = network if dtype == torch.float32 else network64
+    content = pixels(height, width, dtype=dtype)
+    noise = torch.rand(content.shape, generator=torch.manual_seed(1), dtype=torch.float64)
+    picture = (0.8 * content + 0.2 * noise).to(dtype)
+    whole, tiled = (
+        objective_of(chosen, content, recipe, one).evaluate(picture) for one in (None, side)
+    )
+    # float64: the same sums in another order. float32: likewise, through some thirty
+    # convolutions of up to 4608 products; a maximum that is decided the other way at a near tie
+    # would cost 1e-5 at most. A wrong margin costs 1e-3 and more.
+    limit = 1e-5 if dtype == torch.float32 else 1e-11
+    for name in ("total", "content", "style"):
+        one, other = getattr(tiled, name).item(), getattr(whole, name).item()
+        assert one == pytest.approx(other, rel=limit)
+    error = (tiled.gradient - whole.gradient).norm() / whole.gradient.norm()
+    assert error < limit
+    # No seam: nowhere is the difference larger than rounding of the largest gradient.
+    assert (tiled.gradient - whole.gradient).abs().max() < limit * whole.gradient.abs().max()
+
+
+def test_margin_is_as_wide_as_the_network_sees_and_no_wider(network64: Network) -> None:
+    # Which pixels one position of relu5_1 depends on, by the gradient's own account.
+    picture = torch.rand(1, 3, 256, 16, dtype=torch.float64, generator=torch.manual_seed(0))
+    picture = picture.mul(0.2).add(0.4)
+
+    def inject(features: Tensor, gradient: Tensor) -> None:
+        gradient[:, :, 8] += 1.0
+
+    trace = network64.trace(picture, ["conv5_1"], "average", lambda layer, features: None)
+    seen = network64.pull_back(trace, {"conv5_1": inject})[0].abs().amax(dim=(0, 2)).nonzero()
+    first, last = int(seen.min()), int(seen.max())
+    # Position 8 owns the pixels 128 to 143.
+    reach = max(128 - first, last - 143)
+    assert reach <= margin_px(["conv5_1"]) < reach + ALIGNMENT_PX
+
+
+@pytest.mark.parametrize(
+    "layer", ["conv1_1", "relu1_2", "conv2_1", "relu3_4", "relu5_1", "conv5_4"]
+)
+def test_margin_grows_with_depth(layer: str) -> None:
+    shallower = LAYERS[: LAYERS.index(layer) + 1]
+    assert margin_px(shallower) == margin_px([layer])
+    assert margin_px([layer]) % ALIGNMENT_PX == 0
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_position_of_every_layer_is_owned_by_one_tile(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    height, width = random.integers(16, 700, 2).tolist()
+    tiling = cut(height, width, 16 * int(random.integers(1, 20)), LAYERS)
+    for layer in ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"):
+        scale = scale_of(layer)
+        counts = torch.zeros(1, 1, height // scale, width // scale)
+        for tile in tiling.tiles:
+            tile.owned_of_layer(counts, layer).add_(1)
+            region = torch.empty(1, 1, *((one.end - one.first) // scale for one in tile.region))
+            owned = tile.owned_of_region(region, layer)
+            assert owned.shape == tile.owned_of_layer(counts, layer).shape
+        assert (counts == 1).all()
+        assert counts.numel() == tiling.positions(layer)
+    for tile in tiling.tiles:
+        assert all(one.first % ALIGNMENT_PX == 0 for one in (*tile.owned, *tile.region))
+
+
+def test_tiles_are_of_about_equal_size() -> None:
+    tiling = cut(1000, 2100, 1024, ["relu5_1"])
+    sides = [(t.owned[0].end - t.owned[0].first, t.owned[1].end - t.owned[1].first)
+             for t in tiling.tiles]  # fmt: skip
+    assert sides == [(1000, 704), (1000, 704), (1000, 692)]
+
+
+def test_one_tile_computes_nothing_twice(network: Network, pixels) -> None:
+    calls = []
+    recipe = Recipe()
+    objective = objective_of(network, pixels(64, 64), recipe, None)
+    walk = network._walk
+    network._walk = lambda *a: (calls.append(1), walk(*a))[1]  # type: ignore[method-assign]
+    try:
+        objective.evaluate(pixels(64, 64))
+    finally:
+        del network._walk
+    assert len(calls) == 1
