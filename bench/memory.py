@@ -36,11 +36,15 @@ def one(width_px: int, height_px: int, precision: str, budget: int) -> dict[str,
     Objective(network, recipe, warm).evaluate(small)
     memory.give_back()
     memory.reset_peak(CPU)
-    held = memory.peak_bytes(CPU)
+    held = memory.held_bytes(CPU)
     plan = make_plan(
-        height_px, width_px, recipe, value_bytes=way.dtype.itemsize, held_bytes=held,
+        height_px,
+        width_px,
+        recipe,
+        value_bytes=way.dtype.itemsize,
+        held_bytes=held + network.coming_bytes(layers_of(recipe)),
         budget_bytes=budget,
-    )  # fmt: skip
+    )
     tiling = cut(height_px, width_px, plan.tile_px, layers_of(recipe))
     picture = photograph("docs/images/rocket.jpg", width_px, height_px)
     style = photograph("presets/starry.jpg", width_px, height_px)

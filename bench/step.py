@@ -19,10 +19,10 @@ from daemon.engine.kernels import CONVOLUTIONS, Kernels, load_kernels
 from daemon.engine.lbfgs import Lbfgs
 from daemon.engine.network import Filter, Network
 from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
+from daemon.engine.plan import usual_history
 from daemon.engine.recipe import Recipe
 from daemon.engine.recorded import Recorded
 from daemon.engine.schedule import fit
-from daemon.engine.stylize import history_length
 from daemon.engine.trial import PLAIN, Arithmetic, choose_arithmetic
 
 USED = CONVOLUTIONS[: CONVOLUTIONS.index("conv5_1") + 1]
@@ -111,11 +111,11 @@ def report(longest: int, device: torch.device, way: Arithmetic, kernels: Kernels
         content_targets(network, picture, recipe), gram_targets(network, style, recipe)
     )
     objective = Objective(network, recipe, targets)
-    optimiser = Lbfgs(picture.shape, device, history_length(width * height))
+    optimiser = Lbfgs(picture.shape, device, usual_history(width * height))
     evaluate = Recorded(objective.evaluate, picture) if device.type == "cuda" else (
         objective.evaluate
     )  # fmt: skip
-    for _ in range(history_length(width * height)):
+    for _ in range(usual_history(width * height)):
         optimiser.advance(picture, objective_gradient := evaluate(picture).gradient)
     del objective_gradient
 

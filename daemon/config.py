@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
 from daemon import yamlfile
 from daemon.engine.formats import MAX_PIXELS
@@ -93,6 +93,10 @@ class Config(BaseModel):
         default="auto",
         description="arithmetic of the network: auto takes what a trial finds fastest",
     )
+    memory: Literal["auto"] | ByteSize = Field(
+        default="auto",
+        description="what a worker may take: auto is four fifths of what is free, or 4GiB and such",
+    )
     limits: Limits = Field(default=Limits(), description="what a picture may ask")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level of the service's log"
@@ -109,6 +113,7 @@ class Config(BaseModel):
             "--weights", self.weights,
             "--engine-folder", str(self.engine_folder),
             "--precision", self.precision,
+            *(["--memory-bytes", str(int(self.memory))] if self.memory != "auto" else []),
         ]  # fmt: skip
 
     @property

@@ -7,6 +7,12 @@ from pathlib import Path
 
 import torch
 
+CGROUPS = Path("/sys/fs/cgroup")
+UNLIMITED = 1 << 60
+
+SHARE_OF_FREE = 0.8
+"""Of what is free, what a job may take; the rest is for everybody else."""
+
 
 def reset_peak(device: torch.device) -> None:
     """Starts measuring anew, where the platform lets it."""
@@ -24,15 +30,57 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def held_bytes(device: torch.device) -> int:
+    """What is taken now: device memory on CUDA, else resident memory of the process."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return proc_kilobytes("/proc/self/status", "VmRSS") * 1024
+
+
+def budget_bytes(device: torch.device, allowed: int | None) -> int:
+    """What the process may take: `allowed`, or what it has and four fifths of what is free."""
+    if allowed is not None:
+        return allowed
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    else:
+        free = min(proc_kilobytes("/proc/meminfo", "MemAvailable") * 1024, left_in_cgroup())
+    return held_bytes(device) + int(free * SHARE_OF_FREE)
+
+
+def left_in_cgroup() -> int:
+    """What the control group of the process (a container, a systemd unit) may still take."""
+    least = UNLIMITED
+    try:
+        unit = Path("/proc/self/cgroup").read_text().strip().rpartition("::/")[2]
+    except OSError:
+        return least
+    folder = CGROUPS / unit
+    while folder.is_relative_to(CGROUPS):
+        with contextlib.suppress(OSError, ValueError):
+            limit = int((folder / "memory.max").read_text())  # "max" where there is none
+            least = min(least, limit - int((folder / "memory.current").read_text()))
+        folder = folder.parent
+    return max(least, 0)
+
+
+def proc_kilobytes(path: str, name: str) -> int:
+    """A value of a file such as /proc/meminfo; 0 where there is none."""
+    try:
+        found = re.search(rf"{name}:\s+(\d+) kB", Path(path).read_text())
+    except OSError:
+        return 0
+    return int(found.group(1)) if found else 0
+
+
 def peak_bytes(device: torch.device) -> int:
     """Peak since `reset_peak`: device memory on CUDA, else resident memory of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
+    peak = proc_kilobytes("/proc/self/status", "VmHWM") * 1024
+    if not peak:
         import resource
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found.group(1)) * 1024 if found else 0
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak

@@ -67,6 +67,14 @@ class Filter:
             return F.conv2d(features, self._direct, self._bias, padding=1)
         return winograd.convolve(features, self._transformed, self._bias)
 
+    @property
+    def coming_bytes(self) -> int:
+        """What the kernel's form for large pictures will take once it is made."""
+        if "_transformed" in self.__dict__ or ("_direct" in self.__dict__ and not self._winograd):
+            return 0
+        per_product = winograd.PRODUCTS if self._winograd else 9
+        return self._source.numel() // 9 * per_product * self._source.element_size()
+
     @cached_property
     def _direct(self) -> Tensor:
         return self._kernel().contiguous(memory_format=torch.channels_last)
@@ -193,6 +201,13 @@ class Network:
         self.device = device
         self.dtype = dtype
         self._ops = [make_op(name, kernels, device, dtype, method) for name, _ in named_modules()]
+
+    def coming_bytes(self, layers: Collection[str]) -> int:
+        """What kernels not yet made will take when `layers` of a large picture are asked for."""
+        deepest = max(layers, key=LAYERS.index)
+        names = LAYERS[: LAYERS.index(deepest) + 1]
+        used = [op for op in self._ops if isinstance(op, Convolution) and op.name in names]
+        return sum(op.filter.coming_bytes + op.adjoint.coming_bytes for op in used)
 
     def features(
         self, picture: Tensor, layers: Collection[str], pooling: Pooling

@@ -23,6 +23,9 @@ BYTES_PER_VALUE = 4
 PICTURE_BYTES = 3 * BYTES_PER_VALUE
 """A pixel of a picture-sized vector."""
 
+LIBRARY_BYTES = 60_000_000
+"""Measured: buffers of libraries, whatever the size."""
+
 PICTURE_VECTORS = 13
 """Picture-sized vectors beside the history: the picture, the best one, content and start; the
 gradient, smoothed and not, now and before; the move; and what a step makes in passing."""
@@ -63,8 +66,8 @@ def make_plan(
     """
     longest = max(height_px, width_px)
     sides: list[int | None] = [None, *(side for side in TILE_SIDES_PX if side < longest)]
-    large = height_px * width_px > LARGE_PIXELS
-    histories = HISTORIES[1 if large else 0 :] if recipe.optimizer == "lbfgs" else (0,)
+    usual = usual_history(height_px * width_px)
+    histories = [one for one in HISTORIES if one <= usual] if recipe.optimizer == "lbfgs" else [0]
     # Fewer pairs cost a few per cent, tiles up to twice the time: so they are the later choice.
     orders = [(side, history) for side in sides for history in histories]
     plans = [
@@ -77,6 +80,11 @@ def make_plan(
         for side, history in orders
     ]
     return next((plan for plan in plans if plan.fits), plans[-1])
+
+
+def usual_history(pixels: int) -> int:
+    """Pairs remembered where memory is plenty."""
+    return HISTORIES[1 if pixels > LARGE_PIXELS else 0]
 
 
 def predict(
@@ -96,7 +104,7 @@ def predict(
         for layer in recipe.content_layers
     )
     vectors = (PICTURE_VECTORS + 2 * history) * PICTURE_BYTES * pixels
-    return targets + vectors + evaluation_bytes(tiling, layers, value_bytes)
+    return LIBRARY_BYTES + targets + vectors + evaluation_bytes(tiling, layers, value_bytes)
 
 
 def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) -> int:

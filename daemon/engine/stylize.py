@@ -12,21 +12,19 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from daemon.engine import objective
+from daemon.engine import memory, objective
 from daemon.engine.errors import DeviceError, DivergedError, OutOfMemoryError
 from daemon.engine.grams import Grams, GramStore
 from daemon.engine.kernels import load_kernels
 from daemon.engine.network import Network
 from daemon.engine.objective import Objective, Targets
 from daemon.engine.optimise import LEAST_PROGRESS, Minimum, Step, make_optimiser, minimise
+from daemon.engine.plan import Plan, make_plan
 from daemon.engine.recipe import MIN_SIDE_PX, Recipe
 from daemon.engine.recorded import recorded
 from daemon.engine.schedule import Pass, fit, plan_passes
+from daemon.engine.tiles import cut
 from daemon.engine.trial import Precision, choose_arithmetic
-
-LBFGS_HISTORY = 20
-LARGE_PIXELS = 500_000
-"""Measured: half the history costs nothing in the few steps that large passes take."""
 
 COARSE_PROGRESS = 0.05
 """Measured: what a smaller pass gains below this, the next one gains in a few steps anyway."""
@@ -62,6 +60,7 @@ class PassReport:
     """What one pass came to; `converged` if it ended before its last step."""
 
     size: Pass
+    plan: Plan
     seconds: float
     first: Step
     last: Step
@@ -82,12 +81,20 @@ class Engine:
 
     device: a torch device such as `cpu` or `cuda:0`.  weights: `classic` or `torchvision`.
     folder: what the engine keeps: fetched weights, timings, Gram matrices.  precision: `auto`
-    takes the fastest arithmetic of this machine.  Raises WeightsError or DeviceError when made.
+    takes the fastest arithmetic of this machine.  memory_bytes: what the process (on CUDA: on the
+    device) may take; None: what it has and four fifths of what is free when a pass begins.
+    Raises WeightsError or DeviceError when made.
     """
 
     def __init__(
-        self, device: str, weights: str, folder: Path, precision: Precision = "auto"
+        self,
+        device: str,
+        weights: str,
+        folder: Path,
+        precision: Precision = "auto",
+        memory_bytes: int | None = None,
     ) -> None:
+        self._memory_bytes = memory_bytes
         self.device = usable_device(device)
         self.arithmetic = choose_arithmetic(self.device, precision, folder)
         self.dtype = self.arithmetic.dtype
@@ -104,6 +111,7 @@ class Engine:
         recipe: Recipe,
         *,
         on_progress: Callable[[Progress], None] = lambda _: None,
+        on_plan: Callable[[Pass, Plan], None] = lambda size, plan: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Painting:
         """Paints `picture` (RGB) after `styles` as `recipe` says.
@@ -121,10 +129,15 @@ class Engine:
                 on_progress(Progress(number, passes, step, picture))
 
             began = time.perf_counter()
+            plan = self._plan(recipe, size)
+            on_plan(size, plan)
+            if not plan.fits:
+                warnings.append(f"pass {number}: {shortage(plan)}")
             try:
                 found = self._paint(
-                    picture, current, styles, recipe, size, size == passes[-1], report, should_stop
-                )
+                    picture, current, styles, recipe, size, plan, size == passes[-1], report,
+                    should_stop,
+                )  # fmt: skip
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 raise translated(error, size) from error
             if not math.isfinite(found.best.total):
@@ -135,7 +148,9 @@ class Engine:
             current = found.picture
             warnings += [f"pass {number}: {text}" for text in found.warnings]
             seconds = time.perf_counter() - began
-            reports.append(PassReport(size, seconds, found.first, found.last, found.converged))
+            reports.append(
+                PassReport(size, plan, seconds, found.first, found.last, found.converged)
+            )
         if current is None:
             raise ValueError("a schedule has at least one pass")
         return Painting(to_image(current), tuple(reports), tuple(warnings))
@@ -147,6 +162,7 @@ class Engine:
         styles: Sequence[Style],
         recipe: Recipe,
         size: Pass,
+        plan: Plan,
         is_last: bool,
         on_step: Callable[[Step, Tensor], None],
         should_stop: Callable[[], bool],
@@ -154,20 +170,22 @@ class Engine:
         """One pass, from the result of the pass before."""
         content = self._tensor(resize(picture, size.width_px, size.height_px))
         grams = objective.mix_grams(
-            [(self._style_grams(style, recipe, size), style.weight) for style in styles]
+            [(self._style_grams(style, recipe, size, plan), style.weight) for style in styles]
         )
-        targets = Targets(objective.content_targets(self._network, content, recipe), grams)
+        tiling = cut(size.height_px, size.width_px, plan.tile_px, objective.layers_of(recipe))
+        targets = Targets(objective.content_targets(self._network, content, recipe, tiling), grams)
         if before is None:
             start = self._start(content, styles, recipe)
         else:
             smaller = resize(picture, before.shape[3], before.shape[2])
             start = refine(before, self._tensor(smaller), content)
-        history = history_length(size.width_px * size.height_px)
-        evaluate, warning = recorded(Objective(self._network, recipe, targets).evaluate, start)
+        evaluate, warning = recorded(
+            Objective(self._network, recipe, targets, tiling).evaluate, start
+        )
         found = minimise(
             evaluate,
             start,
-            make_optimiser(recipe.optimizer, start.shape, self.device, history),
+            make_optimiser(recipe.optimizer, start.shape, self.device, plan.history),
             steps=size.steps,
             on_step=on_step,
             should_stop=should_stop,
@@ -175,6 +193,19 @@ class Engine:
             least_progress=LEAST_PROGRESS if is_last else COARSE_PROGRESS,
         )
         return replace(found, warnings=(warning, *found.warnings)) if warning else found
+
+    def _plan(self, recipe: Recipe, size: Pass) -> Plan:
+        """How a pass fits into the memory there is now."""
+        memory.give_back()
+        coming = self._network.coming_bytes(objective.layers_of(recipe))
+        return make_plan(
+            size.height_px,
+            size.width_px,
+            recipe,
+            value_bytes=self.dtype.itemsize,
+            held_bytes=memory.held_bytes(self.device) + coming,
+            budget_bytes=memory.budget_bytes(self.device, self._memory_bytes),
+        )
 
     def _start(self, content: Tensor, styles: Sequence[Style], recipe: Recipe) -> Tensor:
         """What the first pass starts from, (1, 3, H, W)."""
@@ -189,7 +220,7 @@ class Engine:
                 cover = ImageOps.fit(styles[0].image, (width, height), Image.Resampling.LANCZOS)
                 return self._tensor(cover)
 
-    def _style_grams(self, style: Style, recipe: Recipe, size: Pass) -> Grams:
+    def _style_grams(self, style: Style, recipe: Recipe, size: Pass, plan: Plan) -> Grams:
         """Gram matrices of a style image at the scale of this pass, computed once."""
         longest = round(max(size.width_px, size.height_px) * recipe.style_scale)
         width, height = fit(*style.image.size, longest)
@@ -205,7 +236,8 @@ class Engine:
 
         def compute() -> Grams:
             tensor = self._tensor(resize(style.image, width, height))
-            return objective.gram_targets(self._network, tensor, recipe)
+            tiling = cut(height, width, plan.tile_px, recipe.style_layers)
+            return objective.gram_targets(self._network, tensor, recipe, tiling)
 
         found = self._grams.get(key, compute)
         return {layer: gram.to(self.device) for layer, gram in found.items()}
@@ -266,9 +298,12 @@ def refine(painted: Tensor, content: Tensor, finer_content: Tensor) -> Tensor:
     return change.add_(finer_content).contiguous()
 
 
-def history_length(pixels: int) -> int:
-    """Pairs of vectors L-BFGS remembers; each takes 24 bytes a pixel."""
-    return LBFGS_HISTORY if pixels <= LARGE_PIXELS else LBFGS_HISTORY // 2
+def shortage(plan: Plan) -> str:
+    """What to tell when even the smallest plan does not fit."""
+    return (
+        f"this size needs about {plan.predicted_bytes / 1e9:.1f} GB, more than the "
+        f"{plan.budget_bytes / 1e9:.1f} GB it may take; it was tried with the smallest tiles"
+    )
 
 
 def to_image(picture: Tensor) -> Image.Image:

@@ -14,6 +14,9 @@ from torch import Tensor
 TILE = 4
 """Pixels of output a tile has on each side; it reads TILE + 2."""
 
+PRODUCTS = (TILE + 2) ** 2
+"""Products a tile takes for each pair of channels."""
+
 TILES_AT_ONCE = 128
 """Tiles transformed together: enough for the matrix products, few enough to stay in cache."""
 

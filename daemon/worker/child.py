@@ -29,7 +29,9 @@ from daemon.engine.errors import (
     WeightsError,
 )
 from daemon.engine.picture import Picture, read_picture, write_picture
+from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
+from daemon.engine.schedule import Pass
 from daemon.engine.stylize import Engine, Painting, Progress, Style
 from daemon.engine.trial import Precision
 from daemon.process import Message, claim_stdout, say
@@ -52,8 +54,15 @@ class Worker:
     """Paints what it is told to, one run after the other."""
 
     def __init__(
-        self, device: str, weights: str, engine_folder: Path, precision: Precision, out: TextIO
+        self,
+        device: str,
+        weights: str,
+        engine_folder: Path,
+        precision: Precision,
+        memory_bytes: int | None,
+        out: TextIO,
     ) -> None:
+        self._memory_bytes = memory_bytes
         self._device = device
         self._weights = weights
         self._engine_folder = engine_folder
@@ -113,6 +122,7 @@ class Worker:
             styles,
             recipe,
             on_progress=reporter.report,
+            on_plan=lambda size, plan: self._log(run_id, "INFO", describe_plan(size, plan)),
             should_stop=lambda: run_id in self._cancelled,
         )
         note = payload["note"] | {
@@ -134,7 +144,13 @@ class Worker:
     def _warm_engine(self, run_id: str) -> Engine:
         if self._engine is None:
             began = time.perf_counter()
-            self._engine = Engine(self._device, self._weights, self._engine_folder, self._precision)
+            self._engine = Engine(
+                self._device,
+                self._weights,
+                self._engine_folder,
+                self._precision,
+                self._memory_bytes,
+            )
             seconds = time.perf_counter() - began
             self._log(run_id, "INFO", f"network ready on {self._device} after {seconds:.1f} s")
         return self._engine
@@ -196,6 +212,15 @@ def describe(engine: Engine, picture: Picture, recipe: Recipe) -> str:
     )
 
 
+def describe_plan(size: Pass, plan: Plan) -> str:
+    """How a pass will be computed, in a line."""
+    tiles = f"tiles of {plan.tile_px} px" if plan.tile_px else "one tile"
+    return (
+        f"{size.width_px}x{size.height_px} px: {tiles}, history {plan.history}, "
+        f"{plan.predicted_bytes / 1e9:.2f} GB expected of {plan.budget_bytes / 1e9:.2f} GB"
+    )
+
+
 def account(engine: Engine, picture: Picture, painting: Painting, seconds: float) -> Message:
     """What the record says of a run."""
     width, height = picture.image.size
@@ -206,6 +231,7 @@ def account(engine: Engine, picture: Picture, painting: Painting, seconds: float
             "steps": report.last.number,
             "seconds": round(report.seconds, 3),
             "converged": report.converged,
+            "plan": asdict(report.plan),
             "loss": losses_of(report.last),
         }
         for report in painting.passes
@@ -253,9 +279,15 @@ def main() -> None:
     parser.add_argument("--weights", required=True)
     parser.add_argument("--engine-folder", required=True, type=Path)
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--memory-bytes", type=int)
     options = parser.parse_args()
     worker = Worker(
-        options.device, options.weights, options.engine_folder, options.precision, claim_stdout()
+        options.device,
+        options.weights,
+        options.engine_folder,
+        options.precision,
+        options.memory_bytes,
+        claim_stdout(),
     )
     runs: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=listen, args=(worker, runs), daemon=True).start()

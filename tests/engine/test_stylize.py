@@ -11,6 +11,7 @@ from daemon.engine import objective
 from daemon.engine.errors import DeviceError, OutOfMemoryError, PictureError, Stopped
 from daemon.engine.objective import gram_targets
 from daemon.engine.optimise import Step
+from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 from daemon.engine.stylize import (
@@ -18,7 +19,6 @@ from daemon.engine.stylize import (
     Painting,
     Progress,
     Style,
-    history_length,
     refine,
     to_image,
     translated,
@@ -44,9 +44,9 @@ def gram_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The shapes of the style images whose Gram matrices were computed."""
     shapes: list[tuple[int, ...]] = []
 
-    def counted(network, style, recipe):
+    def counted(network, style, recipe, tiling):
         shapes.append(tuple(style.shape))
-        return gram_targets(network, style, recipe)
+        return gram_targets(network, style, recipe, tiling)
 
     monkeypatch.setattr(objective, "gram_targets", counted)
     return shapes
@@ -278,5 +278,29 @@ def test_next_pass_starts_from_the_painting_with_the_contents_own_detail(pixels)
     torch.testing.assert_close(lighter, finer + 0.25)
 
 
-def test_history_is_halved_for_large_pictures() -> None:
-    assert [history_length(pixels) for pixels in (256 * 256, 500_000, 500_001)] == [20, 20, 10]
+def test_plan_is_told_before_each_pass_and_reported(
+    engine: Engine, photograph: Image.Image, starry: Style
+) -> None:
+    told: list[tuple[Pass, Plan]] = []
+    painting = engine.stylize(
+        photograph, [starry], Recipe(size=200, steps=1), on_plan=lambda *it: told.append(it)
+    )
+    assert told == [(report.size, report.plan) for report in painting.passes]
+    assert all(plan.tile_px is None and plan.fits for _, plan in told)
+
+
+def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_short(
+    engine: Engine, photograph: Image.Image, starry: Style, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = photograph.resize((400, 60))
+    recipe = Recipe(size=400, steps=4)
+    plenty = engine.stylize(wide, [starry], recipe)
+    monkeypatch.setattr(engine, "_memory_bytes", 1)
+    short = engine.stylize(wide, [starry], recipe)
+    assert short.passes[-1].plan.tile_px == 256
+    assert len(short.warnings) == len(short.passes)
+    assert "needs about" in short.warnings[-1]
+    # The history is shorter too (3 instead of 20), but four steps do not fill it.
+    assert short.passes[-1].last.total == pytest.approx(plenty.passes[-1].last.total, rel=1e-3)
+    difference = np.abs(values(short.image).astype(int) - values(plenty.image).astype(int))
+    assert difference.mean() < 0.5
