@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from surroundings import ROOT
 
 matplotlib.use("Agg")
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 IMAGES = ROOT / "docs" / "images"
 GAP_PX = 8
@@ -33,6 +33,9 @@ def draw_curves(folder: Path, sizes: list[int], target: Path) -> None:
             axis.loglog(seconds, losses, style, label=who)
         axis.set_title(f"{found['size'][0]}x{found['size'][1]} px")
         axis.set_xlabel("seconds")
+        axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+        axis.xaxis.set_minor_formatter(ticker.NullFormatter())
         axis.grid(alpha=0.3, which="both")
     axes[0][0].set_ylabel("loss (peer's objective)")
     axes[0][0].legend()

@@ -16,7 +16,7 @@ from daemon.engine.kernels import load_kernels
 from daemon.engine.lbfgs import Lbfgs
 from daemon.engine.network import Network
 from daemon.engine.objective import Objective, Targets, content_targets, gram_targets, layers_of
-from daemon.engine.optimise import minimise
+from daemon.engine.optimise import Course, minimise
 from daemon.engine.plan import make_plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.tiles import cut
@@ -54,8 +54,9 @@ def one(width_px: int, height_px: int, precision: str, budget: int) -> dict[str,
     )
     del style
     objective = Objective(network, recipe, targets, tiling)
+    course = Course(picture, Lbfgs(picture.shape, CPU, plan.history))
     minimise(
-        objective.evaluate, picture, Lbfgs(picture.shape, CPU, plan.history), steps=STEPS,
+        objective.evaluate, course, steps=STEPS,
         on_step=lambda *_: None, should_stop=lambda: False,
     )  # fmt: skip
     return {

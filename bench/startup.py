@@ -25,6 +25,7 @@ def payload(folder: Path, picture: Path) -> Message:
     return {
         "name": picture.name, "picture": str(picture), "max_pixels": 250_000_000, "recipe": {},
         "result": str(folder / "result"), "note": {"id": "bench"},
+        "checkpoint": str(folder / f"checkpoint-{picture.stem}"),
         "styles": [{"name": style.name, "path": str(style), "sha256": digest, "weight": 1.0}],
     }  # fmt: skip
 

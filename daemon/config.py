@@ -97,6 +97,9 @@ class Config(BaseModel):
         default="auto",
         description="what a worker may take: auto is four fifths of what is free, or 4GiB and such",
     )
+    checkpoint_every: Seconds = Field(
+        default=60.0, description="seconds between checkpoints of a running job"
+    )
     limits: Limits = Field(default=Limits(), description="what a picture may ask")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level of the service's log"
@@ -113,6 +116,7 @@ class Config(BaseModel):
             "--weights", self.weights,
             "--engine-folder", str(self.engine_folder),
             "--precision", self.precision,
+            "--checkpoint-s", str(self.checkpoint_every),
             *(["--memory-bytes", str(int(self.memory))] if self.memory != "auto" else []),
         ]  # fmt: skip
 

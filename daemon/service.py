@@ -58,6 +58,7 @@ class Service:
         self._stopping = threading.Event()
         self._ended: queue.SimpleQueue[tuple[Job, Future[Message]]] = queue.SimpleQueue()
         self._running: dict[str, tuple[Job, RunningJob]] = {}
+        self._further: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._resting_until_s = 0.0
         self._live = Live(os.getpid(), utc_now(), devices=devices)
         self._live_written_s = 0.0
@@ -155,9 +156,11 @@ class Service:
 
     def _tick(self) -> bool:
         """Everything there is to do now; returns whether anything is left for later."""
+        self._note_progress()
         while not self._ended.empty():
             job, future = self._ended.get()
             try:
+                self._note_progress()  # what was said before the end counts
                 self._end_run(job, future)
             except SurroundingsError:
                 self._ended.put((job, future))  # the ledger could not be told yet
@@ -220,6 +223,7 @@ class Service:
                 for style in job.styles
             ],
             "result": str(self._spool.result(job.id)),
+            "checkpoint": str(self._spool.checkpoint(job.id)),
             "note": {"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]},
         }
 
@@ -227,8 +231,21 @@ class Service:
         """What a worker says during a run. Called from the pool's threads."""
         if message.get("event") == "log":
             logger.bind(job=run_id, action="paint").log(message["level"], message["text"])
+        elif message.get("event") == "checkpoint":
+            self._further.put(run_id)
         elif message.get("event") == "progress" and run_id in self._running:
             follow(self._running[run_id][1], message)
+
+    def _note_progress(self) -> None:
+        """Starts that left a checkpoint are not charged."""
+        while not self._further.empty():
+            job_id = self._further.get()
+            try:
+                if job_id in self._running:
+                    self._ledger.note_progress(job_id, self._owner)
+            except SurroundingsError:
+                self._further.put(job_id)
+                raise
 
     def _end_run(self, job: Job, future: Future[Message]) -> None:
         """Turns how a run ended into a transition."""

@@ -89,6 +89,7 @@ def make_payload(
             for style in preset.styles
         ],
         "result": str(result),
+        "checkpoint": None,
         "note": {"preset": preset.name, "seed": recipe.seed},
     }
 

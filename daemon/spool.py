@@ -28,12 +28,16 @@ class Spool:
         return self.state / "spool" / "pictures" / picture_id
 
     def job(self, job_id: str) -> Path:
-        """The folder of one job: its result and log until they are published."""
+        """The folder of one job: its checkpoint, result and log until they are published."""
         return self.state / "spool" / "jobs" / job_id
 
     def result(self, job_id: str) -> Path:
         """The painted picture, whole or absent."""
         return self.job(job_id) / "result"
+
+    def checkpoint(self, job_id: str) -> Path:
+        """Where a job's painting stands, for the child that goes on with it."""
+        return self.job(job_id) / "checkpoint.safetensors"
 
     def log(self, job_id: str) -> Path:
         """The job's log."""

@@ -31,3 +31,7 @@ class OutOfMemoryError(EngineError):
 
 class Stopped(EngineError):
     """The caller asked to stop; nothing is wrong."""
+
+
+class CheckpointError(EngineError):
+    """A checkpoint is of another painting, or damaged; the painting can begin anew."""

@@ -5,6 +5,7 @@ up without a single read-back.
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ LOWEST_FREQUENCY = 1.0 / 64.0
 """Cycles per pixel below which the preconditioner treats all frequencies alike."""
 
 LEAST_CURVATURE = 1e-12
+
+LAST = ("last_move", "last_gradient", "last_smooth")
 
 
 class FourierPreconditioner:
@@ -92,6 +95,41 @@ class Lbfgs:
         self._moves.zero_()  # a number that is not one would spoil the products with new pairs
         self._bends.zero_()
         self._step_factor *= shrink
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything the next step depends on."""
+        count = min(self._pairs, len(self._moves))
+        found = {
+            "moves": self._moves[:count],
+            "bends": self._bends[:count],
+            "move_turn": self._move_turn,
+            "turn_bend": self._turn_bend,
+            "gamma": self._gamma,
+            "counts": torch.tensor([self._pairs, self._step_factor], dtype=torch.float64),
+        }
+        if self._scale is not None:
+            found["scale"] = self._scale
+        if self._last is not None:
+            found |= dict(zip(LAST, self._last, strict=True))
+        return found
+
+    def resume(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from a `state`, of pictures of the same size and the same history."""
+        device = self._moves.device
+        count = len(state["moves"])
+        self._moves[:count].copy_(state["moves"])  # no second copy on the device
+        self._bends[:count].copy_(state["bends"])
+        self._move_turn.copy_(state["move_turn"])
+        self._turn_bend.copy_(state["turn_bend"])
+        self._gamma = state["gamma"].to(device)
+        pairs, self._step_factor = state["counts"].tolist()
+        self._pairs = int(pairs)
+        self._scale = state["scale"].to(device) if "scale" in state else None
+        self._last = None
+        if LAST[0] in state:
+            # Copies of our own: what was read may lie in the file, and not where MKL wants it.
+            move, flat, smooth = (state[name].to(device, copy=True) for name in LAST)
+            self._last = (move, flat, smooth)
 
     def _learn(
         self, move: Tensor, flat: Tensor, smooth: Tensor, now_flat: Tensor, now_smooth: Tensor

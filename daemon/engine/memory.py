@@ -60,7 +60,10 @@ def left_in_cgroup() -> int:
     while folder.is_relative_to(CGROUPS):
         with contextlib.suppress(OSError, ValueError):
             limit = int((folder / "memory.max").read_text())  # "max" where there is none
-            least = min(least, limit - int((folder / "memory.current").read_text()))
+            taken = int((folder / "memory.current").read_text())
+            # Files read or written count too, but give way.
+            cached = re.search(r"^inactive_file (\d+)", (folder / "memory.stat").read_text(), re.M)
+            least = min(least, limit - taken + (int(cached.group(1)) if cached else 0))
         folder = folder.parent
     return max(least, 0)
 

@@ -6,9 +6,9 @@ around them keeps the best picture seen and puts an exploding run back on its fe
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -29,6 +29,8 @@ MAX_RESTARTS = 5
 CONVERGED_WINDOW = 20
 LEAST_PROGRESS = 0.01
 """Less progress than this over so many steps cannot be seen in the picture."""
+
+LONGEST_BURST_S = 1.0
 
 ADAM_RATE = 0.02
 ADAM_BETAS = (0.9, 0.99)
@@ -69,6 +71,12 @@ class Optimiser(Protocol):
     def restart(self, shrink: float) -> None:
         """Forgets what it has learnt; the steps become `shrink` times as long."""
 
+    def state(self) -> dict[str, Tensor]:
+        """Everything its next step depends on."""
+
+    def resume(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from a `state`; raises KeyError or RuntimeError if it is another optimiser's."""
+
 
 class Adam:
     """Adam on the pixels, which are held to 0..1.  Source: Kingma & Ba 2015."""
@@ -89,6 +97,19 @@ class Adam:
         self._rate *= shrink
         self._adam = torch.optim.Adam([self._parameter], lr=self._rate, betas=ADAM_BETAS)
 
+    def state(self) -> dict[str, Tensor]:
+        rate = torch.tensor(self._rate, dtype=torch.float64)
+        moments: dict[str, Tensor] = dict(self._adam.state[self._parameter])
+        return {"rate": rate, **moments}
+
+    def resume(self, state: Mapping[str, Tensor]) -> None:
+        moments = dict(state)
+        self._rate = moments.pop("rate").item()
+        self.restart(1.0)
+        for name, value in moments.items():
+            place = "cpu" if name == "step" else self._parameter.device
+            self._adam.state[self._parameter][name] = value.to(place, copy=True)
+
 
 def make_optimiser(
     name: Literal["lbfgs", "adam"], shape: torch.Size, device: torch.device, history: int
@@ -102,82 +123,143 @@ class Best:
 
     def __init__(self, start: Tensor) -> None:
         self.picture = start.clone()
-        self._total = torch.full((), math.nan, device=start.device)
+        self.total = torch.full((), math.nan, device=start.device)
 
     def offer(self, picture: Tensor, total: Tensor) -> None:
         """Takes the picture if its loss, (), is below the best one's, or the best is no number."""
-        better = (total < self._total) | self._total.isnan()
+        better = (total < self.total) | self.total.isnan()
         torch.where(better, picture, self.picture, out=self.picture)
-        self._total = torch.where(better, total, self._total)
+        self.total = torch.where(better, total, self.total)
+
+
+class Course:
+    """A run on its way: everything its next step depends on, and what it has come to."""
+
+    def __init__(self, start: Tensor, optimiser: Optimiser) -> None:
+        """start: (1, 3, H, W) float32; left as it is."""
+        self.picture = start.clone()
+        self.kept = Best(start)
+        self.optimiser = optimiser
+        self.taken = 0
+        self.first: Step | None = None
+        self.best: Step | None = None
+        self.last: Step | None = None
+        self.warnings: list[str] = []
+        self.falling: list[float] = []
+
+    def note(self, step: Step) -> None:
+        """Takes in a step's losses."""
+        self.first = self.first or step
+        self.last = step
+        if self.best is None or math.isnan(self.best.total) or step.total < self.best.total:
+            self.best = step
+        self.falling.append(self.best.total)
+        self.taken += 1
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and plain data to `resume` from, in this process or another."""
+        tensors = {f"optimiser.{name}": one for name, one in self.optimiser.state().items()}
+        tensors |= {"picture": self.picture, "best": self.kept.picture, "loss": self.kept.total}
+        steps = {"first": self.first, "best": self.best, "last": self.last}
+        facts = {
+            "taken": self.taken,
+            "warnings": self.warnings,
+            "falling": self.falling,
+            **{name: asdict(step) if step else None for name, step in steps.items()},
+        }
+        return tensors, facts
+
+    def resume(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Goes on from a `state`; raises KeyError or RuntimeError if it is another run's."""
+        prefix = "optimiser."
+        self.optimiser.resume({
+            name.removeprefix(prefix): one
+            for name, one in tensors.items()
+            if name.startswith(prefix)
+        })  # fmt: skip
+        self.picture.copy_(tensors["picture"])
+        self.kept.picture.copy_(tensors["best"])
+        self.kept.total = tensors["loss"].to(self.picture.device)
+        self.taken = facts["taken"]
+        self.warnings = list(facts["warnings"])
+        self.falling = list(facts["falling"])
+        self.first, self.best, self.last = (
+            Step(**facts[name]) if facts[name] else None for name in ("first", "best", "last")
+        )
 
 
 def minimise(
     evaluate: Callable[[Tensor], Evaluation],
-    start: Tensor,
-    optimiser: Optimiser,
+    course: Course,
     *,
     steps: int,
     on_step: Callable[[Step, Tensor], None],
     should_stop: Callable[[], bool],
+    on_burst: Callable[[], None] = lambda: None,
     burst: int = 1,
     least_progress: float = LEAST_PROGRESS,
 ) -> Minimum:
-    """Takes `steps` steps from `start` and returns the best picture on the way.
+    """Takes a run to its end of `steps` steps, and returns the best picture on the way.
 
     A step is one evaluation and the move after it; the last one's move is not evaluated any more,
     and so does not count.
 
-    start: (1, 3, H, W) float32; left as it is.  on_step: called with each step's record and its
-    picture, which is only lent.  burst: the losses are read, and everything decided by them, once
-    in so many steps, since a GPU stands still while it is waited for; the steps of a burst are all
-    lent its last picture.  Ends early once the best loss falls by less than `least_progress` of
-    itself over a window of steps.  A loss that is not finite, or exploded, puts the run back to
-    its best picture with shorter steps and a warning; it never raises for that.
+    on_step: called with each step's record and its picture, which is only lent.  burst: the losses
+    are read, and everything decided by them, once in so many steps, since a GPU stands still while
+    it is waited for; the steps of a burst are all lent its last picture.  on_burst: called after
+    each, when `course` may be kept to go on from.  Ends early once the best loss falls by less
+    than `least_progress` of itself over a window of steps.  A loss that is not finite, or exploded,
+    puts the run back to its best picture with shorter steps and a warning; it never raises for
+    that.
     Raises Stopped when `should_stop` answers true.
     """
-    picture, kept = start.clone(), Best(start)
-    taken: list[Step] = []
-    best: Step | None = None
-    warnings: list[str] = []
-    falling: list[float] = []
-    while len(taken) < steps and not has_converged(falling, least_progress):
+    while course.taken < steps and not has_converged(course.falling, least_progress):
         if should_stop():
             raise Stopped("stopped on request")
-        numbers = range(len(taken) + 1, min(len(taken) + burst, steps) + 1)
-        latest, gradient = take(evaluate, picture, optimiser, kept, numbers)
+        first = course.taken + 1
+        numbers = range(first, min(first + fitting_burst(course, burst), steps + 1))
+        latest, gradient = take(evaluate, course, numbers)
         wrong: Step | None = None
         for step in latest:
-            on_step(step, picture)
-            if best is None or math.isnan(best.total) or step.total < best.total:
-                best = step
-            falling.append(best.total)
-            taken.append(step)
-            if wrong is None and not healthy(step, best, taken[0]):
+            on_step(step, course.picture)
+            course.note(step)
+            if wrong is None and not healthy(step, course):
                 wrong = step
         if wrong is None:
-            optimiser.advance(picture, gradient)
-            continue
-        warnings.append(
-            f"the loss became {wrong.total:.3g} at step {wrong.number}; went back to the best"
-        )
-        if len(warnings) > MAX_RESTARTS:
-            last = taken[-1].number
-            warnings.append(f"gave up after step {last} of {steps}; the best picture was kept")
-            break
-        picture.copy_(kept.picture)
-        optimiser.restart(0.5)
-    if best is None:
+            course.optimiser.advance(course.picture, gradient)
+        else:
+            course.warnings.append(
+                f"the loss became {wrong.total:.3g} at step {wrong.number}; went back to the best"
+            )
+            if len(course.warnings) > MAX_RESTARTS:
+                course.warnings.append(
+                    f"gave up after step {course.taken} of {steps}; the best picture was kept"
+                )
+                break
+            course.picture.copy_(course.kept.picture)
+            course.optimiser.restart(0.5)
+        on_burst()
+    if course.first is None or course.best is None or course.last is None:
         raise ValueError("a run needs at least one step")
-    converged = has_converged(falling, least_progress)
-    return Minimum(kept.picture, best, taken[0], taken[-1], tuple(warnings), converged)
+    return Minimum(
+        course.kept.picture,
+        course.best,
+        course.first,
+        course.last,
+        tuple(course.warnings),
+        has_converged(course.falling, least_progress),
+    )
+
+
+def fitting_burst(course: Course, most: int) -> int:
+    """Steps to take without a look: fewer where they are long, for somebody may ask to stop."""
+    if course.last is None:
+        return 1
+    return max(1, min(most, int(LONGEST_BURST_S / max(course.last.seconds, 1e-6))))
 
 
 def take(
-    evaluate: Callable[[Tensor], Evaluation],
-    picture: Tensor,
-    optimiser: Optimiser,
-    kept: Best,
-    numbers: Sequence[int],
+    evaluate: Callable[[Tensor], Evaluation], course: Course, numbers: Sequence[int]
 ) -> tuple[list[Step], Tensor]:
     """A burst of steps as typed records, and the gradient the next move starts with."""
     began = time.perf_counter()
@@ -185,9 +267,9 @@ def take(
     gradient: Tensor | None = None
     for _ in numbers:
         if gradient is not None:
-            optimiser.advance(picture, gradient)
-        found = evaluate(picture)
-        kept.offer(picture, found.total)
+            course.optimiser.advance(course.picture, gradient)
+        found = evaluate(course.picture)
+        course.kept.offer(course.picture, found.total)
         losses.append(torch.stack([found.total, found.content, found.style]))
         gradient = found.gradient
     assert gradient is not None
@@ -211,7 +293,8 @@ def has_converged(best_totals: Sequence[float], least_progress: float) -> bool:
     return before - now < least_progress * before
 
 
-def healthy(step: Step, best: Step, first: Step) -> bool:
+def healthy(step: Step, course: Course) -> bool:
     """Whether the run may go on from here. A loss near nothing may waver: that is rounding."""
-    limit = EXPLODED * max(best.total, ROUNDING * first.total)
+    assert course.best is not None and course.first is not None
+    limit = EXPLODED * max(course.best.total, ROUNDING * course.first.total)
     return math.isfinite(step.total) and step.total <= limit

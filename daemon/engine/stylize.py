@@ -2,9 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +15,19 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from daemon.engine import memory, objective
-from daemon.engine.errors import DeviceError, DivergedError, OutOfMemoryError
+from daemon.engine.errors import CheckpointError, DeviceError, DivergedError, OutOfMemoryError
 from daemon.engine.grams import Grams, GramStore
 from daemon.engine.kernels import load_kernels
 from daemon.engine.network import Network
 from daemon.engine.objective import Objective, Targets
-from daemon.engine.optimise import LEAST_PROGRESS, Minimum, Step, make_optimiser, minimise
+from daemon.engine.optimise import (
+    LEAST_PROGRESS,
+    Course,
+    Minimum,
+    Step,
+    make_optimiser,
+    minimise,
+)
 from daemon.engine.plan import Plan, make_plan
 from daemon.engine.recipe import MIN_SIDE_PX, Recipe
 from daemon.engine.recorded import recorded
@@ -28,6 +37,8 @@ from daemon.engine.trial import Precision, choose_arithmetic
 
 COARSE_PROGRESS = 0.05
 """Measured: what a smaller pass gains below this, the next one gains in a few steps anyway."""
+
+CHECKPOINT_FORMAT = 1
 
 CUDA_BURST = 10
 """Steps between two looks at the losses."""
@@ -76,6 +87,29 @@ class Painting:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A painting on its way, to go on from in another process: tensors and plain data.
+
+    facts: the `identity` of the painting, the pass's `plan` and the `seconds` spent in it,
+    `reports` of the passes before it, `warnings`, and the `course` of the optimisation.
+    """
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One pass as it is to be computed, from the result of the pass before or from a checkpoint."""
+
+    size: Pass
+    plan: Plan
+    is_last: bool
+    before: Tensor | None
+    resumed: Checkpoint | None
+
+
 class Engine:
     """A network on one device that stays warm from picture to picture.
 
@@ -112,32 +146,44 @@ class Engine:
         *,
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_plan: Callable[[Pass, Plan], None] = lambda size, plan: None,
+        on_burst: Callable[[Callable[[], Checkpoint]], None] = lambda make: None,
         should_stop: Callable[[], bool] = lambda: False,
+        resumed: Checkpoint | None = None,
     ) -> Painting:
         """Paints `picture` (RGB) after `styles` as `recipe` says.
 
-        The same arguments give the same pixels on the same CPU. Raises PictureError if the
-        picture is too narrow to be painted, OutOfMemoryError, or Stopped.
+        The same arguments and plans give the same pixels on the same CPU, whether it was resumed
+        or not. on_burst: called between steps with what makes a checkpoint, valid in the call
+        only.  resumed: a checkpoint of the same arguments; raises CheckpointError if it is not.
+        Raises PictureError if the picture is too narrow to be painted, OutOfMemoryError, or
+        Stopped.
         """
         passes = tuple(plan_passes(recipe, *picture.size))
-        reports: list[PassReport] = []
-        warnings: list[str] = []
+        identity = self._identity(picture, styles, recipe)
+        reports, warnings, earlier = standing(resumed, identity)
         current: Tensor | None = None
-        for number, size in enumerate(passes, start=1):
+        for number, size in enumerate(passes[len(reports) :], start=len(reports) + 1):
 
             def report(step: Step, picture: Tensor, number: int = number) -> None:
                 on_progress(Progress(number, passes, step, picture))
 
             began = time.perf_counter()
             plan = self._plan(recipe, size)
+            if earlier:
+                plan = earlier.still_good(plan)
+                began -= earlier.seconds
+                earlier = None
             on_plan(size, plan)
             if not plan.fits:
                 warnings.append(f"pass {number}: {shortage(plan)}")
+            stage = Stage(size, plan, size == passes[-1], current, resumed)
+            resumed = None
+
+            def keep(course: Course, plan: Plan = plan, began: float = began) -> None:
+                on_burst(partial(checkpoint_of, identity, course, plan, began, reports, warnings))
+
             try:
-                found = self._paint(
-                    picture, current, styles, recipe, size, plan, size == passes[-1], report,
-                    should_stop,
-                )  # fmt: skip
+                found = self._paint(picture, styles, recipe, stage, report, keep, should_stop)
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 raise translated(error, size) from error
             if not math.isfinite(found.best.total):
@@ -146,7 +192,7 @@ class Engine:
                     "layers' weights are too large, or too far apart"
                 )
             current = found.picture
-            warnings += [f"pass {number}: {text}" for text in found.warnings]
+            warnings.extend(f"pass {number}: {text}" for text in found.warnings)
             seconds = time.perf_counter() - began
             reports.append(
                 PassReport(size, plan, seconds, found.first, found.last, found.converged)
@@ -158,41 +204,62 @@ class Engine:
     def _paint(
         self,
         picture: Image.Image,
-        before: Tensor | None,
         styles: Sequence[Style],
         recipe: Recipe,
-        size: Pass,
-        plan: Plan,
-        is_last: bool,
+        stage: Stage,
         on_step: Callable[[Step, Tensor], None],
+        on_burst: Callable[[Course], None],
         should_stop: Callable[[], bool],
     ) -> Minimum:
-        """One pass, from the result of the pass before."""
+        """One pass."""
+        size, plan = stage.size, stage.plan
         content = self._tensor(resize(picture, size.width_px, size.height_px))
         grams = objective.mix_grams(
             [(self._style_grams(style, recipe, size, plan), style.weight) for style in styles]
         )
         tiling = cut(size.height_px, size.width_px, plan.tile_px, objective.layers_of(recipe))
         targets = Targets(objective.content_targets(self._network, content, recipe, tiling), grams)
-        if before is None:
+        if stage.before is None:
             start = self._start(content, styles, recipe)
         else:
-            smaller = resize(picture, before.shape[3], before.shape[2])
-            start = refine(before, self._tensor(smaller), content)
+            smaller = resize(picture, stage.before.shape[3], stage.before.shape[2])
+            start = refine(stage.before, self._tensor(smaller), content)
         evaluate, warning = recorded(
             Objective(self._network, recipe, targets, tiling).evaluate, start
         )
+        optimiser = make_optimiser(recipe.optimizer, start.shape, self.device, plan.history)
+        course = Course(start, optimiser)
+        if stage.resumed:
+            try:
+                course.resume(stage.resumed.tensors, stage.resumed.facts["course"])
+            except torch.OutOfMemoryError:
+                raise
+            except (KeyError, TypeError, RuntimeError) as error:
+                raise CheckpointError(f"it belongs to another painting ({error})") from error
         found = minimise(
             evaluate,
-            start,
-            make_optimiser(recipe.optimizer, start.shape, self.device, plan.history),
+            course,
             steps=size.steps,
             on_step=on_step,
             should_stop=should_stop,
+            on_burst=lambda: on_burst(course),
             burst=CUDA_BURST if self.device.type == "cuda" else 1,
-            least_progress=LEAST_PROGRESS if is_last else COARSE_PROGRESS,
+            least_progress=LEAST_PROGRESS if stage.is_last else COARSE_PROGRESS,
         )
         return replace(found, warnings=(warning, *found.warnings)) if warning else found
+
+    def _identity(
+        self, picture: Image.Image, styles: Sequence[Style], recipe: Recipe
+    ) -> dict[str, Any]:
+        """What a checkpoint's painting must have been made of to go on with it."""
+        return {
+            "format": CHECKPOINT_FORMAT,
+            "arithmetic": f"{self.device.type} {self.arithmetic}",
+            "weights": self.weights_sha256,
+            "size": list(picture.size),
+            "styles": [[style.sha256, style.weight] for style in styles],
+            "recipe": recipe.model_dump(mode="json"),
+        }
 
     def _plan(self, recipe: Recipe, size: Pass) -> Plan:
         """How a pass fits into the memory there is now."""
@@ -231,7 +298,8 @@ class Engine:
             "size": [width, height],
             "layers": sorted(recipe.style_layers),
             "pooling": recipe.pooling,
-            "arithmetic": str(self.arithmetic),
+            "arithmetic": f"{self.device.type} {self.arithmetic}",
+            "tile_px": plan.tile_px,  # sums in another order are other numbers
         }
 
         def compute() -> Grams:
@@ -296,6 +364,69 @@ def refine(painted: Tensor, content: Tensor, finer_content: Tensor) -> Tensor:
     shape = finer_content.shape[2:]
     change = F.interpolate(painted - content, size=shape, mode="bicubic", align_corners=False)
     return change.add_(finer_content).contiguous()
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """How the pass of a checkpoint was computed before."""
+
+    plan: Plan
+    seconds: float
+
+    def still_good(self, now: Plan) -> Plan:
+        """Its plan, unless there is less memory now: then today's tiles, with its history."""
+        if self.plan.predicted_bytes <= now.budget_bytes:
+            return self.plan
+        return replace(now, history=self.plan.history)
+
+
+def standing(
+    resumed: Checkpoint | None, identity: Mapping[str, Any]
+) -> tuple[list[PassReport], list[str], Earlier | None]:
+    """The finished passes, the warnings so far, and the pass under way.
+
+    Raises CheckpointError if the checkpoint is of another painting, or not to be understood.
+    """
+    if resumed is None:
+        return [], [], None
+    try:
+        facts = resumed.facts
+        if facts["identity"] != identity:
+            raise CheckpointError("it belongs to another painting, or another way of computing it")
+        reports = [
+            PassReport(
+                Pass(**one["size"]),
+                Plan(**one["plan"]),
+                one["seconds"],
+                Step(**one["first"]),
+                Step(**one["last"]),
+                one["converged"],
+            )
+            for one in facts["reports"]
+        ]
+        return reports, list(facts["warnings"]), Earlier(Plan(**facts["plan"]), facts["seconds"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"it is not understood ({error!r})") from error
+
+
+def checkpoint_of(
+    identity: Mapping[str, Any],
+    course: Course,
+    plan: Plan,
+    began: float,
+    reports: Sequence[PassReport],
+    warnings: Sequence[str],
+) -> Checkpoint:
+    """Where a painting stands."""
+    tensors, facts = course.state()
+    return Checkpoint(tensors, {
+        "identity": identity,
+        "plan": asdict(plan),
+        "seconds": time.perf_counter() - began,
+        "reports": [asdict(report) for report in reports],
+        "warnings": list(warnings),
+        "course": facts,
+    })  # fmt: skip
 
 
 def shortage(plan: Plan) -> str:

@@ -35,6 +35,11 @@ WHERE id = :id AND state = 'running' AND owner = :owner;
 UPDATE job SET state = 'ready', owner = NULL
 WHERE id = :id AND state = 'running' AND owner = :owner;
 
+-- name: note_progress
+-- The run got further: what is lost from here on is not lost for nothing.
+UPDATE job SET fruitless = 0
+WHERE id = :id AND state = 'running' AND owner = :owner;
+
 -- name: finish_job
 -- The run is over; what is left is to publish.
 UPDATE job SET state = 'publishing', verdict = :verdict, outcome = :outcome, reason = :reason,

@@ -174,6 +174,10 @@ class Ledger:
         """Running -> ready, the start counted as one that got no further."""
         self._change("return_job", id=job_id, owner=owner)
 
+    def note_progress(self, job_id: str, owner: str) -> None:
+        """A running job left a checkpoint: this start got further."""
+        self._change("note_progress", id=job_id, owner=owner)
+
     def finish_job(
         self, job_id: str, owner: str, verdict: State, *,
         outcome: Mapping[str, Any], reason: str = "", warnings: Sequence[str] = (),

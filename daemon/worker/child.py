@@ -1,7 +1,8 @@
 """The worker: a process of its own that keeps the engine warm and paints one job at a time.
 
 Speaks JSON lines. To it: {do: run, run, payload} and {do: cancel, run}. From it: {event:
-progress | log, run, ...} and at the end {event: ended, run, result} or {event: cancelled, run}.
+progress | checkpoint | log, run, ...} and at the end {event: ended, run, result} or {event:
+cancelled, run}.
 A closed input ends it, so that it never outlives its service.
 """
 
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,6 +22,7 @@ from typing import Any, TextIO
 from daemon import __version__, files
 from daemon.engine import memory
 from daemon.engine.errors import (
+    CheckpointError,
     DeviceError,
     DivergedError,
     EngineError,
@@ -32,9 +35,10 @@ from daemon.engine.picture import Picture, read_picture, write_picture
 from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
-from daemon.engine.stylize import Engine, Painting, Progress, Style
+from daemon.engine.stylize import Checkpoint, Engine, Painting, Progress, Style
 from daemon.engine.trial import Precision
 from daemon.process import Message, claim_stdout, say
+from daemon.worker.checkpoint import Keeper, read_checkpoint
 
 KINDS: list[tuple[type[EngineError], str]] = [
     (PictureError, "input"),
@@ -60,8 +64,10 @@ class Worker:
         engine_folder: Path,
         precision: Precision,
         memory_bytes: int | None,
+        checkpoint_s: float,
         out: TextIO,
     ) -> None:
+        self._checkpoint_s = checkpoint_s
         self._memory_bytes = memory_bytes
         self._device = device
         self._weights = weights
@@ -117,14 +123,37 @@ class Worker:
         styles = [self._style(entry, payload["max_pixels"]) for entry in payload["styles"]]
         self._log(run_id, "INFO", describe(engine, picture, recipe))
         reporter = Reporter(self, run_id)
-        painting = engine.stylize(
-            picture.image,
-            styles,
-            recipe,
-            on_progress=reporter.report,
-            on_plan=lambda size, plan: self._log(run_id, "INFO", describe_plan(size, plan)),
-            should_stop=lambda: run_id in self._cancelled,
-        )
+        place = Path(payload["checkpoint"]) if payload["checkpoint"] else None
+        keeper = Keeper(place, self._checkpoint_s) if place else None
+
+        def keep(make: Callable[[], Checkpoint]) -> None:
+            try:
+                if keeper and keeper.offer(make, now=run_id in self._cancelled):
+                    self._log(run_id, "DEBUG", "checkpoint written")
+                    self.tell({"event": "checkpoint", "run": run_id})
+            except OSError as error:  # no harm but a longer way back
+                self._log(run_id, "WARNING", f"no checkpoint: {error.strerror}: {place}")
+
+        def paint(resumed: Checkpoint | None) -> Painting:
+            return engine.stylize(
+                picture.image,
+                styles,
+                recipe,
+                on_progress=reporter.report,
+                on_plan=lambda size, plan: self._log(run_id, "INFO", describe_plan(size, plan)),
+                on_burst=keep,
+                should_stop=lambda: run_id in self._cancelled,
+                resumed=resumed,
+            )
+
+        try:
+            resumed = read_checkpoint(place) if place else None
+            if resumed:
+                self._log(run_id, "INFO", f"goes on {describe_checkpoint(resumed)}")
+            painting = paint(resumed)
+        except CheckpointError as error:
+            self._log(run_id, "WARNING", f"the checkpoint cannot be used: {error}; begins anew")
+            painting = paint(None)
         note = payload["note"] | {
             "recipe": recipe.model_dump(),
             "weights": {"name": engine.weights_name, "sha256": engine.weights_sha256},
@@ -212,6 +241,12 @@ def describe(engine: Engine, picture: Picture, recipe: Recipe) -> str:
     )
 
 
+def describe_checkpoint(checkpoint: Checkpoint) -> str:
+    """Where a run goes on, in words."""
+    passes, taken = len(checkpoint.facts["reports"]), checkpoint.facts["course"]["taken"]
+    return f"after step {taken} of pass {passes + 1}"
+
+
 def describe_plan(size: Pass, plan: Plan) -> str:
     """How a pass will be computed, in a line."""
     tiles = f"tiles of {plan.tile_px} px" if plan.tile_px else "one tile"
@@ -280,6 +315,7 @@ def main() -> None:
     parser.add_argument("--engine-folder", required=True, type=Path)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--memory-bytes", type=int)
+    parser.add_argument("--checkpoint-s", type=float, default=60.0)
     options = parser.parse_args()
     worker = Worker(
         options.device,
@@ -287,6 +323,7 @@ def main() -> None:
         options.engine_folder,
         options.precision,
         options.memory_bytes,
+        options.checkpoint_s,
         claim_stdout(),
     )
     runs: queue.SimpleQueue[Message] = queue.SimpleQueue()

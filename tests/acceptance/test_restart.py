@@ -25,6 +25,8 @@ def test_sigterm_puts_the_job_back_and_the_next_start_finishes_it(studio: Studio
     record = studio.record("slow/.jobs/photo.jpg.json")
     assert (record["state"], record["id"], record["starts"]) == ("done", waiting.id, 2)
     assert len(studio.jobs()) == 1
+    log = (studio.outbox / "slow/.jobs/photo.jpg.log").read_text()
+    assert "goes on after step" in log
 
 
 def test_sigterm_while_the_decoder_works_ends_in_time(studio: Studio) -> None:

@@ -1,5 +1,6 @@
 """The steps, on small objectives whose minimum is known."""
 
+import json
 import math
 from collections.abc import Callable
 
@@ -20,6 +21,7 @@ from daemon.engine.optimise import (
     CONVERGED_WINDOW,
     MAX_RESTARTS,
     Adam,
+    Course,
     Minimum,
     Step,
     make_optimiser,
@@ -67,7 +69,7 @@ def run(
     on_step: Callable[[Step, Tensor], None] = lambda *_: None,
 ) -> Minimum:
     return minimise(
-        evaluate, torch.zeros(SHAPE), make_optimiser(optimiser, SHAPE, CPU, history),
+        evaluate, Course(torch.zeros(SHAPE), make_optimiser(optimiser, SHAPE, CPU, history)),
         steps=steps, on_step=on_step, should_stop=lambda: False, burst=burst,
     )  # fmt: skip
 
@@ -206,7 +208,7 @@ def test_restarted_adam_takes_shorter_steps() -> None:
 def test_start_is_left_as_it_is(valley: Tensor) -> None:
     start = torch.zeros(SHAPE)
     minimise(
-        bowl(valley), start, make_optimiser("lbfgs", SHAPE, CPU, 5),
+        bowl(valley), Course(start, make_optimiser("lbfgs", SHAPE, CPU, 5)),
         steps=3, on_step=lambda *_: None, should_stop=lambda: False,
     )  # fmt: skip
     assert not start.any()
@@ -215,7 +217,7 @@ def test_start_is_left_as_it_is(valley: Tensor) -> None:
 def test_every_step_is_told_with_the_losses_where_it_began(valley: Tensor) -> None:
     told: list[Step] = []
     found = minimise(
-        bowl(valley), torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 5),
+        bowl(valley), Course(torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 5)),
         steps=4, on_step=lambda step, _: told.append(step), should_stop=lambda: False,
     )  # fmt: skip
     assert [step.number for step in told] == [1, 2, 3, 4]
@@ -275,7 +277,7 @@ def test_stopping_is_asked_before_every_step(valley: Tensor) -> None:
     told: list[Step] = []
     with pytest.raises(Stopped):
         minimise(
-            bowl(valley), torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 5),
+            bowl(valley), Course(torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 5)),
             steps=10, on_step=lambda step, _: told.append(step), should_stop=lambda: len(told) == 3,
         )  # fmt: skip
     assert len(told) == 3
@@ -345,10 +347,49 @@ def test_gradient_that_is_no_number_is_forgotten(valley: Tensor) -> None:
     sound = bowl(valley, torch.linspace(1.0, 300.0, valley.numel()).view(SHAPE))
 
     def evaluate(picture: Tensor) -> Evaluation:
-        if next(calls) in (6, 7):
+        if next(calls) in (4, 5):
             return make_evaluation(math.nan, torch.full(SHAPE, math.nan))
         return sound(picture)
 
     found = run(evaluate, steps=120, burst=5)
     assert len(found.warnings) == 1
     assert found.best.total < 1e-3 * found.first.total
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+@pytest.mark.parametrize("taken", [1, 3, 9])
+def test_run_goes_on_from_its_state_as_if_nothing_had_happened(
+    valley: Tensor, optimiser: str, taken: int
+) -> None:
+    steepness = torch.linspace(1.0, 300.0, valley.numel()).view(SHAPE)
+
+    def start() -> Course:
+        return Course(torch.zeros(SHAPE), make_optimiser(optimiser, SHAPE, CPU, 4))
+
+    def go_on(course: Course, steps: int) -> Minimum:
+        return minimise(
+            bowl(valley, steepness), course, steps=steps, on_step=lambda *_: None,
+            should_stop=lambda: False,
+        )  # fmt: skip
+
+    whole = go_on(start(), 14)
+    first = start()
+    go_on(first, taken)
+    tensors, facts = first.state()
+    tensors = {name: one.clone() for name, one in tensors.items()}
+    second = start()
+    second.resume(tensors, json.loads(json.dumps(facts)))
+    found = go_on(second, 14)
+    assert torch.equal(found.picture, whole.picture)
+    assert (found.best.number, found.best.total) == (whole.best.number, whole.best.total)
+    assert found.first.total == whole.first.total and found.last.total == whole.last.total
+
+
+def test_state_of_another_size_is_refused(valley: Tensor) -> None:
+    course = Course(torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 4))
+    minimise(bowl(valley), course, steps=2, on_step=lambda *_: None, should_stop=lambda: False)
+    other = Course(
+        torch.zeros(1, 3, 8, 9), make_optimiser("lbfgs", torch.Size((1, 3, 8, 9)), CPU, 4)
+    )
+    with pytest.raises(RuntimeError):
+        other.resume(*course.state())

@@ -102,7 +102,8 @@ def test_limit_of_a_control_group_counts(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(memory, "CGROUPS", tmp_path)
     assert memory.left_in_cgroup() == memory.UNLIMITED
     (folder / "memory.max").write_text("max\n")
-    (folder / "memory.current").write_text("5\n")
+    (folder / "memory.current").write_text("105\n")
+    (folder / "memory.stat").write_text("anon 1\ninactive_file 100\nactive_file 3\n")
     assert memory.left_in_cgroup() == memory.UNLIMITED
     (folder / "memory.max").write_text("1005\n")
     assert memory.left_in_cgroup() == 1000

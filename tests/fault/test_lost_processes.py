@@ -40,6 +40,41 @@ def test_job_that_loses_three_workers_fails_and_the_others_go_on(studio: Studio)
         studio.published("quick", "innocent.jpg")
 
 
+def test_job_that_gets_further_each_time_outlives_any_number_of_lost_workers(
+    studio: Studio,
+) -> None:
+    studio.configure(checkpoint_every=0)
+    studio.add_preset("slow", steps=60, size=200)
+    studio.drop("slow/photo.jpg")
+    with studio.service() as service:
+        for start in range(1, 6):
+            wait_for(f"start {start}", lambda start=start: f"start {start} of" in service.log)
+            service.wait_for_step()
+            wait_for("a checkpoint", lambda: checkpoints(studio))
+            before = checkpoints(studio)
+            wait_for("a newer one", lambda before=before: checkpoints(studio) > before)
+            wait_for("it to be noted", lambda: fruitless(studio) == 0)
+            os.kill(service.worker(), signal.SIGKILL)
+            wait_for("its end", lambda: not service.workers())
+        studio.published("slow", "photo.jpg")
+    record = studio.record("slow/.jobs/photo.jpg.json")
+    assert (record["state"], record["starts"]) == ("done", 6)
+    log = (studio.outbox / "slow/.jobs/photo.jpg.log").read_text()
+    assert log.count("goes on after step") == 5
+
+
+def checkpoints(studio: Studio) -> float:
+    """When the job's checkpoint was written; 0 if there is none."""
+    found = list((studio.config.state / "spool" / "jobs").glob("*/checkpoint.safetensors"))
+    return found[0].stat().st_mtime if found else 0.0
+
+
+def fruitless(studio: Studio) -> int:
+    """Starts of the only job in a row that got no further."""
+    with sqlite3.connect(studio.config.ledger_path) as ledger:
+        return int(ledger.execute("SELECT fruitless FROM job").fetchone()[0])
+
+
 def test_killed_service_leaves_no_process_and_the_next_start_finishes_its_job(
     studio: Studio,
 ) -> None:

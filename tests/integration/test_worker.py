@@ -1,5 +1,6 @@
 """The pool and its real children."""
 
+import itertools
 import os
 import signal
 import time
@@ -29,10 +30,13 @@ from daemon.worker.pool import Cancelled, Pool, WorkerLost
 class Bench:
     """A pool of one CPU child, and what it was heard to say."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, **config: Any) -> None:
         self.root = root
+        self.payloads = itertools.count()
         self.heard: list[tuple[str, Message]] = []
-        arguments = Studio(root / "studio").config.worker_arguments
+        studio = Studio(root / "studio")
+        studio.configure(**config)
+        arguments = studio.config.worker_arguments
         self.pool = Pool(["cpu"], arguments, lambda run, said: self.heard.append((run, said)))
         draw_style(root / "style.png")
         (root / "photo.jpg").write_bytes(encoded(photograph()))
@@ -43,6 +47,7 @@ class Bench:
         return {
             "name": "photo.jpg", "picture": str(self.root / "photo.jpg"), "max_pixels": 1_000_000,
             "recipe": recipe, "result": str(self.root / "result"), "note": {"id": "x"},
+            "checkpoint": str(self.root / f"checkpoint-{next(self.payloads)}"),
             "styles": [{"name": style.name, "path": str(style), "sha256": sha256_of(style),
                         "weight": 1.0}],
         } | changes  # fmt: skip
@@ -138,6 +143,80 @@ def test_killed_child_loses_the_run_and_says_how(cold: Bench) -> None:
     error = ended(future)
     assert isinstance(error, WorkerLost) and "SIGKILL" in str(error)
     assert cold.pool.free() and cold.pool.slots()[0].pid is None
+
+
+@pytest.fixture
+def careful(tmp_path: Path) -> Iterator[Bench]:
+    """A pool whose child writes a checkpoint after every step."""
+    bench = Bench(tmp_path, checkpoint_every=0)
+    yield bench
+    bench.pool.close()
+
+
+@pytest.mark.parametrize(("optimizer", "killed_at"), [("lbfgs", 1), ("lbfgs", 30), ("adam", 12)])
+def test_killed_run_goes_on_from_its_checkpoint_to_the_same_bytes(
+    careful: Bench, optimizer: str, killed_at: int
+) -> None:
+    # Two passes of 20 steps.
+    recipe = {"size": 200, "steps": 20, "optimizer": optimizer}
+    whole = careful.payload(recipe=recipe)
+    assert careful.pool.submit("whole", whole).result(120)["ok"]
+    undisturbed = (careful.root / "result").read_bytes()
+    (careful.root / "result").unlink()
+
+    payload = careful.payload(recipe=recipe)
+    future = careful.pool.submit("killed", payload)
+    wait_for("steps", lambda: len(careful.steps("killed")) >= killed_at)
+    wait_for("a checkpoint", Path(payload["checkpoint"]).exists)
+    os.kill(careful.pid, signal.SIGKILL)
+    assert isinstance(ended(future), WorkerLost)
+    account = careful.pool.submit("resumed", payload).result(120)
+    assert account["ok"] and not account["warnings"]
+    assert (careful.root / "result").read_bytes() == undisturbed
+    # Writing takes a twentieth of the time at most, so that not every step has its checkpoint.
+    assert len(careful.steps("resumed")) <= 40 - killed_at // 2
+    assert [one["steps"] for one in account["passes"]] == [20, 20]
+
+
+def test_cancelled_run_leaves_a_checkpoint_to_go_on_from(careful: Bench) -> None:
+    payload = careful.payload(recipe={"steps": ENDLESS_STEPS})
+    future = careful.pool.submit("first", payload)
+    wait_for("steps", lambda: len(careful.steps("first")) >= 3)
+    careful.pool.cancel("first")
+    assert isinstance(ended(future), Cancelled)
+    taken = careful.steps("first")[-1]["number"]
+    future = careful.pool.submit("second", payload)
+    wait_for("a step", lambda: careful.steps("second"))
+    assert careful.steps("second")[0]["number"] == taken + 1
+    careful.pool.cancel("second")
+    assert isinstance(ended(future), Cancelled)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other"])
+def test_damaged_checkpoint_costs_a_warning_and_a_new_beginning(
+    careful: Bench, damage: str
+) -> None:
+    payload = careful.payload(recipe={"steps": 5})
+    place = Path(payload["checkpoint"])
+    assert careful.pool.submit("first", payload).result(60)["ok"]
+    good = place.read_bytes()
+    if damage == "other":  # a checkpoint of a picture of another size
+        other = payload | {"recipe": {"size": 96, "steps": 5}}
+    else:
+        place.write_bytes(good[: len(good) // 2] if damage == "cut" else b"")
+        other = payload
+    assert careful.pool.submit("again", other).result(60)["ok"]
+    assert [said["number"] for said in careful.steps("again")] == [1, 2, 3, 4, 5]
+    texts = [said["text"] for _, said in careful.heard if said["event"] == "log"]
+    assert any("begins anew" in text for text in texts)
+
+
+def test_full_disk_costs_no_more_than_the_checkpoint(careful: Bench) -> None:
+    (careful.root / "in the way").write_text("")
+    payload = careful.payload(recipe={"steps": 3})
+    payload["checkpoint"] = str(careful.root / "in the way/checkpoint")
+    assert careful.pool.submit("run", payload).result(60)["ok"]
+    assert any("no checkpoint" in str(said.get("text")) for _, said in careful.heard)
 
 
 def test_child_that_does_not_stop_is_killed_after_the_grace_time(cold: Bench) -> None:

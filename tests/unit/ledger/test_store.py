@@ -185,6 +185,17 @@ def test_lost_start_is_charged_and_a_released_one_is_not(ledger: Ledger) -> None
     assert job(ledger).starts == 3
 
 
+def test_start_that_got_further_is_not_charged(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    run_it(ledger)
+    ledger.return_job("j1", "me")
+    run_it(ledger)
+    ledger.note_progress("j1", "me")
+    assert ledger.fruitless_starts("j1") == 0
+    with pytest.raises(StaleJobError):
+        ledger.note_progress("j1", "somebody else")
+
+
 def test_time_of_the_first_start_is_kept(ledger: Ledger) -> None:
     admit(ledger, draft("j1"))
     run_it(ledger)

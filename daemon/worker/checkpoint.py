@@ -1,0 +1,96 @@
+"""Where a run stands, on disk: what a child that is ended leaves to the next one.
+
+One safetensors file for each job, in the job's folder and gone with it: the tensors, and the rest
+as JSON in its header. Written whole or not at all.
+"""
+
+import json
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import safetensors
+import torch
+from torch import Tensor
+
+from daemon import files
+from daemon.engine.errors import CheckpointError
+from daemon.engine.stylize import Checkpoint
+
+FACTS = "atelierd"
+CODES = {torch.float32: "F32", torch.float64: "F64"}
+ALIGNMENT = 8
+SHARE_OF_TIME = 20
+"""Writing takes at most one part in so many of a run's time, however large the picture is."""
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Puts `checkpoint` in the place of an earlier one, durably. Raises OSError.
+
+    Written tensor by tensor: the library's own writer would hold all of them twice.
+    """
+    header: dict[str, Any] = {"__metadata__": {FACTS: json.dumps(checkpoint.facts)}}
+    parts: list[Tensor] = []
+    end = 0
+    for name, tensor in checkpoint.tensors.items():
+        part = tensor.detach().cpu().contiguous()
+        begin, end = end, end + part.nbytes
+        header[name] = {
+            "dtype": CODES[part.dtype],
+            "shape": list(part.shape),
+            "data_offsets": [begin, end],
+        }
+        parts.append(part)
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % ALIGNMENT)
+
+    def fill(file: BinaryIO) -> None:
+        file.write(struct.pack("<Q", len(encoded)))
+        file.write(encoded)
+        for part in parts:
+            file.write(part.reshape(-1).view(torch.uint8).numpy().data)
+
+    files.write_whole(path, fill, replace=True)
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint of `path`, None if there is none; raises CheckpointError if it is damaged.
+
+    Sweeps away what a child left that was ended while it wrote one.
+    """
+    for left in path.parent.glob(f"{files.TEMPORARY_PREFIX}*{files.TEMPORARY_SUFFIX}"):
+        left.unlink(missing_ok=True)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()[FACTS])
+            return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, facts)
+    except FileNotFoundError:
+        return None
+    except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error})") from error
+
+
+class Keeper:
+    """Writes a checkpoint now and then."""
+
+    def __init__(
+        self, path: Path, every_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path = path
+        self._every_s = every_s
+        self._clock = clock
+        self._due_s = clock() + every_s
+
+    def offer(self, make: Callable[[], Checkpoint], *, now: bool = False) -> bool:
+        """Writes what `make` gives if it is time, or `now`, and tells whether. Raises OSError."""
+        began = self._clock()
+        if not now and began < self._due_s:
+            return False
+        try:
+            write_checkpoint(self._path, make())
+        finally:  # a full disk takes its time too
+            ended = self._clock()
+            self._due_s = ended + max(self._every_s, SHARE_OF_TIME * (ended - began))
+        return True

@@ -1,0 +1,110 @@
+"""Checkpoints on disk."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from daemon.engine.errors import CheckpointError
+from daemon.engine.stylize import Checkpoint
+from daemon.worker.checkpoint import (
+    SHARE_OF_TIME,
+    Keeper,
+    read_checkpoint,
+    write_checkpoint,
+)
+
+TENSORS = {
+    "picture": torch.rand(1, 3, 4, 5),
+    "rows": torch.rand(6, 7)[:2],
+    "none": torch.rand(0, 9),
+    "number": torch.tensor(2.5, dtype=torch.float64),
+    "turned": torch.rand(3, 2).T,
+}
+FACTS = {"plan": {"tile_px": None}, "course": {"falling": [0.1, float("inf")]}}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "job" / "checkpoint.safetensors"
+
+
+def test_checkpoint_comes_back_as_it_was(place: Path) -> None:
+    write_checkpoint(place, Checkpoint(TENSORS, FACTS))
+    found = read_checkpoint(place)
+    assert found is not None and found.facts == FACTS
+    assert found.tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert found.tensors[name].dtype == tensor.dtype
+        assert torch.equal(found.tensors[name], tensor)
+
+
+def test_file_is_one_that_the_formats_own_library_reads(place: Path) -> None:
+    write_checkpoint(place, Checkpoint(TENSORS, FACTS))
+    assert torch.equal(load_file(place)["picture"], TENSORS["picture"])
+
+
+def test_where_there_is_none_there_is_none(place: Path) -> None:
+    assert read_checkpoint(place) is None
+
+
+@pytest.mark.parametrize("kept", [0, 5, 100, -1])
+def test_damaged_checkpoint_is_told(place: Path, kept: int) -> None:
+    write_checkpoint(place, Checkpoint(TENSORS, FACTS))
+    place.write_bytes(place.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read_checkpoint(place)
+
+
+def test_file_of_somebody_else_is_told(place: Path) -> None:
+    place.parent.mkdir()
+    place.write_bytes(b"not a checkpoint at all")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read_checkpoint(place)
+
+
+def test_later_checkpoint_takes_the_place_of_the_earlier(place: Path) -> None:
+    for number in (1, 2):
+        write_checkpoint(place, Checkpoint(TENSORS, {"number": number}))
+    found = read_checkpoint(place)
+    assert found is not None and found.facts == {"number": 2}
+    assert [path.name for path in place.parent.iterdir()] == [place.name]
+
+
+def test_checkpoint_is_written_when_it_is_due_or_asked_for(place: Path) -> None:
+    clock = Clock()
+    keeper = Keeper(place, 60.0, clock)
+
+    def make() -> Checkpoint:
+        return Checkpoint({}, {})
+
+    written = []
+    for now_s in (101.0, 159.0, 160.0, 200.0, 219.0, 220.0):
+        clock.now_s = now_s
+        written.append(keeper.offer(make))
+    assert written == [False, False, True, False, False, True]
+    assert keeper.offer(make, now=True)
+
+
+def test_large_checkpoints_are_written_less_often(place: Path) -> None:
+    clock = Clock()
+    keeper = Keeper(place, 1.0, clock)
+
+    def make_slowly() -> Checkpoint:
+        clock.now_s += 10.0
+        return Checkpoint({}, {})
+
+    assert keeper.offer(make_slowly, now=True)
+    clock.now_s += 10.0 * SHARE_OF_TIME - 1.0
+    assert not keeper.offer(make_slowly)
+    clock.now_s += 1.0
+    assert keeper.offer(make_slowly)
