@@ -68,12 +68,11 @@ def test_usual_history_is_halved_for_large_pictures() -> None:
 MEASURE = Path(__file__).parents[2] / "bench" / "memory.py"
 
 
-@pytest.mark.parametrize("budget_gib", [1000.0, 1.6])
-def test_a_process_takes_what_was_predicted(budget_gib: float) -> None:
+def test_a_process_takes_what_was_predicted() -> None:
     # A fresh process, since the peak of this one belongs to other tests. float32 without a trial
     # of arithmetic would be another method on another machine: the engine's own choice is right.
-    command = [sys.executable, str(MEASURE), "640x480", "--precision", "float32", "--child",
-               "--budget-gib", str(budget_gib)]  # fmt: skip
+    command = [sys.executable, str(MEASURE), "480x360", "--precision", "float32", "--child",
+               "--budget-gib", "1.6"]  # fmt: skip
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     row = json.loads(found.splitlines()[-1])
     above = {name: row[name] - row["held"] for name in ("predicted", "measured")}
