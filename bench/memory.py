@@ -1,6 +1,6 @@
 """Predicted against measured peak memory, each size and dtype in a fresh process.
 
-Run as `python bench/memory.py [SIZE ...] [--precision float32 bfloat16] [--tile PX]`.
+Run as `python bench/memory.py [SIZE ...] [--precision float32 bfloat16] [--budget-gib N]`.
 """
 
 import argparse
