@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from PIL import Image
+from surroundings import ROOT
 
-ROOT = Path(__file__).parent.parent
 PEER_PICTURES = 2
 
 

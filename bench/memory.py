@@ -15,10 +15,10 @@ from daemon.engine import memory
 from daemon.engine.kernels import load_kernels
 from daemon.engine.lbfgs import Lbfgs
 from daemon.engine.network import Network
-from daemon.engine.objective import Objective, Targets, content_targets, gram_targets, layers_of
+from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
 from daemon.engine.optimise import Course, minimise
 from daemon.engine.plan import make_plan
-from daemon.engine.recipe import Recipe
+from daemon.engine.recipe import Recipe, layers_of
 from daemon.engine.tiles import cut
 from daemon.engine.trial import choose_arithmetic
 

@@ -5,7 +5,6 @@ the service, but with the weights in the system's file cache. Warm: the same chi
 """
 
 import argparse
-import hashlib
 import statistics
 import tempfile
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from surroundings import ROOT
 
+from daemon.files import sha256_of
 from daemon.process import Message
 from daemon.worker.pool import Cancelled, Pool
 
@@ -21,7 +21,7 @@ from daemon.worker.pool import Cancelled, Pool
 def payload(folder: Path, picture: Path) -> Message:
     """A run of the preset's defaults."""
     style = ROOT / "presets" / "starry.jpg"
-    digest = hashlib.sha256(style.read_bytes()).hexdigest()
+    digest = sha256_of(style)
     return {
         "name": picture.name, "picture": str(picture), "max_pixels": 250_000_000, "recipe": {},
         "result": str(folder / "result"), "note": {"id": "bench"},

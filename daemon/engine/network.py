@@ -18,7 +18,7 @@ from torchvision.models import vgg
 
 from daemon.engine import winograd
 from daemon.engine.kernels import Kernels
-from daemon.engine.recipe import LAYERS
+from daemon.engine.recipe import LAYERS, deepest
 
 Pooling = Literal["max", "average"]
 Injection = Callable[[Tensor, Tensor], None]
@@ -204,8 +204,7 @@ class Network:
 
     def coming_bytes(self, layers: Collection[str]) -> int:
         """What kernels not yet made will take when `layers` of a large picture are asked for."""
-        deepest = max(layers, key=LAYERS.index)
-        names = LAYERS[: LAYERS.index(deepest) + 1]
+        names = LAYERS[: LAYERS.index(deepest(layers)) + 1]
         used = [op for op in self._ops if isinstance(op, Convolution) and op.name in names]
         return sum(op.filter.coming_bytes + op.adjoint.coming_bytes for op in used)
 
@@ -233,9 +232,8 @@ class Network:
         for op, output in self._walk(picture, layers, pooling):
             if op.name in layers:
                 read(op.name, output)
-            wanted = isinstance(op, Relu) or op.name in layers
-            trace.outputs.append(output if wanted else None)
-            if len(trace.outputs) > CHEAP_OPS:
+            trace.outputs.append(output if is_wanted(op, layers) else None)
+            if len(trace.outputs) == CHEAP_OPS + 1:
                 # Its maps are the largest of all and cost a fiftieth of a pass to make again.
                 trace.outputs[:CHEAP_OPS] = [None] * CHEAP_OPS
         return trace
@@ -249,7 +247,7 @@ class Network:
         while trace.outputs:
             op = self._ops[len(trace.outputs) - 1]
             output = trace.outputs.pop()
-            if output is None and len(trace.outputs) < CHEAP_OPS:
+            if output is None and is_wanted(op, injections):
                 output = self._again(trace.picture, len(trace.outputs))
             if op.name in injections:
                 assert output is not None
@@ -266,13 +264,13 @@ class Network:
         self, picture: Tensor, layers: Collection[str], pooling: Pooling
     ) -> Iterator[tuple[Op, Tensor]]:
         """Each operation and its output, down to the deepest of `layers`."""
-        deepest = max(layers, key=LAYERS.index)
+        last = deepest(layers)
         x = self._entered(picture)
         before = ""
         for op in self._ops:
             x = run_op(op, x, pooling, in_place=before not in layers)
             yield op, x
-            if op.name == deepest:
+            if op.name == last:
                 return
             before = op.name
 
@@ -302,6 +300,11 @@ def make_op(
     return Convolution(
         name, Filter(kernel, bias, method), Filter(kernel, None, method, adjoint=True)
     )
+
+
+def is_wanted(op: Op, layers: Collection[str]) -> bool:
+    """Whether the backward pass needs the operation's output."""
+    return isinstance(op, Relu) or op.name in layers
 
 
 def run_op(op: Op, x: Tensor, pooling: Pooling, *, in_place: bool) -> Tensor:

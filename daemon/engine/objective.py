@@ -9,7 +9,7 @@ from torch import Tensor
 
 from daemon.engine import losses
 from daemon.engine.network import Injection, Network, Reader, Trace
-from daemon.engine.recipe import Recipe
+from daemon.engine.recipe import Recipe, layers_of
 from daemon.engine.tiles import Tile, Tiling, cut, scale_of
 
 SMALLEST_MEAN_SQUARE = 1e-12
@@ -109,11 +109,6 @@ def gram_targets(
 def whole(picture: Tensor, recipe: Recipe) -> Tiling:
     """A picture, (1, 3, H, W), as one tile."""
     return cut(picture.shape[2], picture.shape[3], None, layers_of(recipe))
-
-
-def layers_of(recipe: Recipe) -> set[str]:
-    """The layers that a recipe's losses look at."""
-    return {*recipe.content_layers, *recipe.style_layers}
 
 
 def mix_grams(grams: Iterable[tuple[Mapping[str, Tensor], float]]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ the process really took.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from daemon.engine.recipe import LAYERS, Recipe
+from daemon.engine.recipe import LAYERS, Recipe, deepest, layers_of
 from daemon.engine.tiles import Tiling, cut, scale_of
 
 LARGE_PIXELS = 500_000
@@ -96,7 +96,7 @@ def predict(
     value_bytes: int,
 ) -> int:
     """Bytes a pass takes at most, beyond what is held already."""
-    layers = {*recipe.content_layers, *recipe.style_layers}
+    layers = layers_of(recipe)
     tiling = cut(height_px, width_px, side_px, layers)
     pixels = height_px * width_px
     targets = sum(
@@ -113,10 +113,10 @@ def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) 
         (down.end - down.first) * (across.end - across.first)
         for down, across in (tile.region for tile in tiling.tiles)
     )
-    deepest = LAYERS.index(max(layers, key=LAYERS.index))
+    used = LAYERS[: LAYERS.index(deepest(layers)) + 1]
     kept, peak = 0.0, 0.0
     kept_of: list[float] = []
-    for layer in LAYERS[: deepest + 1]:
+    for layer in used:
         size = CHANNELS[int(layer[4])] * region / scale_of(layer) ** 2 * value_bytes
         if layer.startswith("conv"):
             # The convolution's input is kept already; its output is rectified in place, unless
@@ -128,7 +128,7 @@ def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) 
         kept += kept_of[-1]
     # Backwards: the gradient of a layer and of the one before it live side by side, beside what
     # is still kept; a pooling has its indices too, 8 bytes for a quarter of the values.
-    for layer, own in zip(reversed(LAYERS[: deepest + 1]), reversed(kept_of), strict=True):
+    for layer, own in zip(reversed(used), reversed(kept_of), strict=True):
         size = CHANNELS[int(layer[4])] * region / scale_of(layer) ** 2 * value_bytes
         peak = max(peak, kept + 2.5 * size)
         kept -= own

@@ -3,6 +3,7 @@
 Torch-free, so that the service can check and store recipes without loading it.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -83,6 +84,16 @@ class Recipe(BaseModel):
     )
 
 
+def layers_of(recipe: Recipe) -> set[str]:
+    """The layers that a recipe's losses look at."""
+    return {*recipe.content_layers, *recipe.style_layers}
+
+
+def deepest(layers: Collection[str]) -> str:
+    """The deepest of some layers; the network can be cut after it."""
+    return max(layers, key=LAYERS.index)
+
+
 def deepest_layer(recipe: Recipe) -> str:
-    """The deepest layer the recipe looks at; the network can be cut after it."""
-    return max((*recipe.content_layers, *recipe.style_layers), key=LAYERS.index)
+    """The deepest layer the recipe looks at."""
+    return deepest(layers_of(recipe))

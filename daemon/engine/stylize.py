@@ -29,7 +29,7 @@ from daemon.engine.optimise import (
     minimise,
 )
 from daemon.engine.plan import Plan, make_plan
-from daemon.engine.recipe import MIN_SIDE_PX, Recipe
+from daemon.engine.recipe import MIN_SIDE_PX, Recipe, layers_of
 from daemon.engine.recorded import recorded
 from daemon.engine.schedule import Pass, fit, plan_passes
 from daemon.engine.tiles import cut
@@ -217,7 +217,7 @@ class Engine:
         grams = objective.mix_grams(
             [(self._style_grams(style, recipe, size, plan), style.weight) for style in styles]
         )
-        tiling = cut(size.height_px, size.width_px, plan.tile_px, objective.layers_of(recipe))
+        tiling = cut(size.height_px, size.width_px, plan.tile_px, layers_of(recipe))
         targets = Targets(objective.content_targets(self._network, content, recipe, tiling), grams)
         if stage.before is None:
             start = self._start(content, styles, recipe)
@@ -264,7 +264,7 @@ class Engine:
     def _plan(self, recipe: Recipe, size: Pass) -> Plan:
         """How a pass fits into the memory there is now."""
         memory.give_back()
-        coming = self._network.coming_bytes(objective.layers_of(recipe))
+        coming = self._network.coming_bytes(layers_of(recipe))
         return make_plan(
             size.height_px,
             size.width_px,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from daemon.engine.recipe import CONVOLUTIONS_PER_BLOCK, LAYERS
+from daemon.engine.recipe import CONVOLUTIONS_PER_BLOCK, deepest
 
 ALIGNMENT_PX = 16
 """Four poolings halve a picture; tiles begin where all of their windows do."""
@@ -82,8 +82,7 @@ def scale_of(layer: str) -> int:
 
 def margin_px(layers: Collection[str]) -> int:
     """How far the deepest of `layers` sees beyond its own pixels, rounded up to the alignment."""
-    deepest = max(layers, key=LAYERS.index)
-    last_block, last_index = (int(part) for part in deepest[4:].split("_"))
+    last_block, last_index = (int(part) for part in deepest(layers)[4:].split("_"))
     reach = 0  # positions beyond its own that a position of the deepest layer sees
     for block in range(last_block, 0, -1):
         if block < last_block:
