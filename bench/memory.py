@@ -19,6 +19,7 @@ from daemon.engine.objective import Objective, Targets, content_targets, gram_ta
 from daemon.engine.optimise import Course, minimise
 from daemon.engine.plan import make_plan
 from daemon.engine.recipe import Recipe, layers_of
+from daemon.engine.scratch import Scratch
 from daemon.engine.tiles import cut
 from daemon.engine.trial import choose_arithmetic
 
@@ -46,22 +47,26 @@ def one(width_px: int, height_px: int, precision: str, budget: int) -> dict[str,
         budget_bytes=budget,
     )
     tiling = cut(height_px, width_px, plan.tile_px, layers_of(recipe))
+    scratch = Scratch(CPU, ROOT / "state" / "engine" if plan.aside else None)
     picture = photograph("docs/images/rocket.jpg", width_px, height_px)
     style = photograph("presets/starry.jpg", width_px, height_px)
     targets = Targets(
-        content_targets(network, picture, recipe, tiling),
+        content_targets(network, picture, recipe, tiling, scratch),
         gram_targets(network, style, recipe, tiling),
     )
     del style
-    objective = Objective(network, recipe, targets, tiling)
-    course = Course(picture, Lbfgs(picture.shape, CPU, plan.history))
+    objective = Objective(network, recipe, targets, tiling, scratch)
+    course = Course(picture, Lbfgs(picture.shape, scratch, plan.history), scratch)
+    for _ in range(plan.history + 1):  # so that every pair is there, as after as many steps
+        course.optimiser.advance(picture, 1e-3 * torch.randn_like(picture))
+    course.optimiser.restart(1.0)
     minimise(
         objective.evaluate, course, steps=STEPS,
         on_step=lambda *_: None, should_stop=lambda: False,
     )  # fmt: skip
     return {
         "predicted": plan.predicted_bytes, "measured": memory.peak_bytes(CPU), "held": held,
-        "tile": plan.tile_px or 0, "history": plan.history,
+        "tile": plan.tile_px or 0, "history": plan.history, "aside": plan.aside,
     }  # fmt: skip
 
 
@@ -87,6 +92,7 @@ def main() -> None:
             row = json.loads(output.splitlines()[-1])
             print(
                 f"{precision:9s} {size:>10s} tile {row['tile']:5d} history {row['history']:2d} "
+                f"{'aside ' if row['aside'] else ''}"
                 f"held {row['held'] / 1e9:.2f} predicted {row['predicted'] / 1e9:6.2f} GB "
                 f"measured {row['measured'] / 1e9:6.2f} GB  "
                 f"{row['predicted'] / row['measured'] - 1:+.0%}",

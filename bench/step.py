@@ -23,6 +23,7 @@ from daemon.engine.plan import usual_history
 from daemon.engine.recipe import Recipe
 from daemon.engine.recorded import Recorded
 from daemon.engine.schedule import fit
+from daemon.engine.scratch import Scratch
 from daemon.engine.trial import PLAIN, Arithmetic, choose_arithmetic
 
 USED = CONVOLUTIONS[: CONVOLUTIONS.index("conv5_1") + 1]
@@ -111,7 +112,7 @@ def report(longest: int, device: torch.device, way: Arithmetic, kernels: Kernels
         content_targets(network, picture, recipe), gram_targets(network, style, recipe)
     )
     objective = Objective(network, recipe, targets)
-    optimiser = Lbfgs(picture.shape, device, usual_history(width * height))
+    optimiser = Lbfgs(picture.shape, Scratch(device), usual_history(width * height))
     evaluate = Recorded(objective.evaluate, picture) if device.type == "cuda" else (
         objective.evaluate
     )  # fmt: skip

@@ -10,6 +10,9 @@ from torch import Tensor
 ROWS_AT_ONCE = 1 << 17
 """Positions turned into float32 at a time."""
 
+VALUES_AT_ONCE = 1 << 24
+"""Values squared at a time."""
+
 
 def as_rows(features: Tensor) -> Tensor:
     """The features as a matrix, one row a position.
@@ -50,8 +53,9 @@ def add_products(products: Tensor | None, features: Tensor) -> Tensor:
 
 
 def mean_square(tensor: Tensor) -> Tensor:
-    """Mean of the squared values, in at least float32.  Returns ()."""
-    return wide(tensor).square().mean()
+    """Mean of the squared values, in at least float32.  tensor: (..., H, W).  Returns ()."""
+    parts = torch.split(tensor, max(1, VALUES_AT_ONCE // tensor[..., 0, :].numel()), dim=-2)
+    return torch.stack([wide(part).square().sum() for part in parts]).sum() / tensor.numel()
 
 
 def squared_difference(features: Tensor, target: Tensor) -> Tensor:
@@ -118,16 +122,22 @@ def total_variation(picture: Tensor) -> Tensor:
     picture: (B, C, H, W).  Returns ().  Source: Mahendran & Vedaldi 2015 eq. 4 with beta = 2;
     differs: a mean, so that the weight means the same for every size.
     """
-    down, across = picture.diff(dim=2), picture.diff(dim=3)
-    return (down.square().sum() + across.square().sum()) / picture.numel()
+    total = picture.new_zeros(())
+    for channel in picture.unbind(1):  # one by one: a difference takes as much as its channel
+        for dim in (1, 2):
+            total += channel.diff(dim=dim).square_().sum()
+    return total / picture.numel()
 
 
-def total_variation_gradient(picture: Tensor) -> Tensor:
-    """Gradient of `total_variation`.  picture: (B, C, H, W).  Returns the same shape."""
-    gradient = torch.zeros_like(picture)
-    down, across = picture.diff(dim=2), picture.diff(dim=3)
-    gradient[:, :, 1:] += down
-    gradient[:, :, :-1] -= down
-    gradient[:, :, :, 1:] += across
-    gradient[:, :, :, :-1] -= across
-    return gradient.mul_(2.0 / picture.numel())
+def add_total_variation_gradient(picture: Tensor, gradient: Tensor, coefficient: float) -> None:
+    """Adds the gradient of `coefficient * total_variation` to `gradient`, in place.
+
+    picture, gradient: (B, C, H, W).
+    """
+    factor = 2.0 * coefficient / picture.numel()
+    for channel, slope in zip(picture.unbind(1), gradient.unbind(1), strict=True):
+        down, across = channel.diff(dim=1), channel.diff(dim=2)
+        slope[:, 1:].add_(down, alpha=factor)
+        slope[:, :-1].sub_(down, alpha=factor)
+        slope[:, :, 1:].add_(across, alpha=factor)
+        slope[:, :, :-1].sub_(across, alpha=factor)

@@ -10,6 +10,7 @@ from torch import Tensor
 from daemon.engine import losses
 from daemon.engine.network import Injection, Network, Reader, Trace
 from daemon.engine.recipe import Recipe, layers_of
+from daemon.engine.scratch import Scratch
 from daemon.engine.tiles import Tile, Tiling, cut, scale_of
 
 SMALLEST_MEAN_SQUARE = 1e-12
@@ -73,22 +74,27 @@ def relative(weights: Mapping[str, float], targets: Mapping[str, Tensor]) -> dic
 
 
 def content_targets(
-    network: Network, picture: Tensor, recipe: Recipe, tiling: Tiling | None = None
+    network: Network,
+    picture: Tensor,
+    recipe: Recipe,
+    tiling: Tiling | None = None,
+    scratch: Scratch | None = None,
 ) -> dict[str, Tensor]:
-    """Feature maps of the content layers.  picture: (1, 3, H, W) RGB in 0..1."""
+    """Feature maps of the content layers, in `scratch`.  picture: (1, 3, H, W) RGB in 0..1."""
     tiling = tiling or whole(picture, recipe)
+    scratch = scratch or Scratch(network.device)
     found: dict[str, Tensor] = {}
     for tile in tiling.tiles:
         layers = network.features(tile.crop(picture), recipe.content_layers, recipe.pooling)
         for layer, features in layers:
             if layer not in found:
                 scale = scale_of(layer)
-                shape = (1, features.shape[1], tiling.height_px // scale, tiling.width_px // scale)
-                found[layer] = features.new_empty(shape).contiguous(
-                    memory_format=torch.channels_last
-                )
+                shape = (1, tiling.height_px // scale, tiling.width_px // scale)
+                rows = scratch.empty(*shape, features.shape[1], dtype=features.dtype)
+                found[layer] = rows.permute(0, 3, 1, 2)  # channels-last
             owned = tile.owned_of_layer(found[layer], layer)
             owned.copy_(tile.owned_of_region(features, layer))
+        scratch.release()
     return found
 
 
@@ -140,14 +146,22 @@ class Objective:
     """
 
     def __init__(
-        self, network: Network, recipe: Recipe, targets: Targets, tiling: Tiling | None = None
+        self,
+        network: Network,
+        recipe: Recipe,
+        targets: Targets,
+        tiling: Tiling | None = None,
+        scratch: Scratch | None = None,
     ) -> None:
+        """scratch: where the targets of the content lie."""
         self._network = network
+        self._scratch = scratch or Scratch(network.device)
         self._recipe = recipe
         self._targets = targets
         self._factors = coefficients(recipe, targets)
         self._layers = layers_of(recipe)
         self._tiling = tiling
+        self._scratch.release()
 
     def evaluate(self, picture: Tensor) -> Evaluation:
         """Losses and gradient at `picture`, (1, 3, H, W) RGB, meant for 0..1 but not held to it."""
@@ -158,6 +172,7 @@ class Objective:
             found = self._network.features(tile.crop(picture), self._layers, self._recipe.pooling)
             for layer, features in found:
                 self._read(tile, statistics, layer, features)
+            self._scratch.release()
         trace = self._trace(last, picture, partial(self._read, last, statistics))
         content, style, differences = self._losses(tiling, statistics)
         gradient = self._pull_back(last, trace, tiling, differences)
@@ -167,10 +182,11 @@ class Objective:
         for tile in others:
             trace = self._trace(tile, picture, lambda layer, features: None)
             tile.crop(gradient).add_(self._pull_back(tile, trace, tiling, differences))
+            self._scratch.release()
         total = self._factors.alpha * content + self._factors.beta * style
         if self._factors.tv:
             total = total + self._factors.tv * losses.total_variation(picture)
-            gradient += self._factors.tv * losses.total_variation_gradient(picture)
+            losses.add_total_variation_gradient(picture, gradient, self._factors.tv)
         return Evaluation(total, content, style, gradient)
 
     def _trace(self, tile: Tile, picture: Tensor, read: Reader) -> Trace:
@@ -180,12 +196,16 @@ class Objective:
         """Takes in what a tile owns of a layer."""
         owned = tile.owned_of_region(features, layer)
         if layer in self._factors.content:
-            target = tile.owned_of_layer(self._targets.content[layer], layer)
+            target = self._target(tile, layer)
             squares = losses.squared_difference(owned, target)
             statistics.squares[layer] = statistics.squares.get(layer, 0.0) + squares
         if layer in self._factors.style:
             products = statistics.products.get(layer)
             statistics.products[layer] = losses.add_products(products, owned)
+
+    def _target(self, tile: Tile, layer: str) -> Tensor:
+        """What a tile owns of a content layer's target, (1, C, H, W)."""
+        return tile.owned_of_layer(self._targets.content[layer], layer).to(self._network.device)
 
     def _losses(
         self, tiling: Tiling, statistics: Statistics
@@ -219,7 +239,7 @@ class Objective:
                 gradient = tile.owned_of_region(gradient, layer)
                 if layer in self._factors.content:
                     factor = self._factors.alpha * self._factors.content[layer]
-                    target = tile.owned_of_layer(self._targets.content[layer], layer)
+                    target = self._target(tile, layer)
                     losses.add_content_gradient(features, gradient, target, factor, positions)
                 if layer in self._factors.style:
                     factor = self._factors.beta * self._factors.style[layer]

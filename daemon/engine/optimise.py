@@ -16,6 +16,7 @@ from torch import Tensor
 from daemon.engine.errors import Stopped
 from daemon.engine.lbfgs import Lbfgs
 from daemon.engine.objective import Evaluation
+from daemon.engine.scratch import Scratch
 
 EXPLODED = 10.0
 """A loss this many times the best one so far is a run gone wrong, not a bad step."""
@@ -34,6 +35,7 @@ LONGEST_BURST_S = 1.0
 
 ADAM_RATE = 0.02
 ADAM_BETAS = (0.9, 0.99)
+ADAM_EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Optimiser(Protocol):
     """Changes a picture in place, one gradient at a time."""
 
     def advance(self, picture: Tensor, gradient: Tensor) -> None:
-        """One step from `picture`, whose gradient is given; both (1, 3, H, W)."""
+        """One step from `picture`, whose gradient is given and used up; both (1, 3, H, W)."""
 
     def restart(self, shrink: float) -> None:
         """Forgets what it has learnt; the steps become `shrink` times as long."""
@@ -79,67 +81,86 @@ class Optimiser(Protocol):
 
 
 class Adam:
-    """Adam on the pixels, which are held to 0..1.  Source: Kingma & Ba 2015."""
+    """Adam on the pixels, which are held to 0..1.  Source: Kingma & Ba 2015, algorithm 1."""
 
-    def __init__(self, shape: torch.Size, device: torch.device) -> None:
-        self._parameter = torch.zeros(shape, device=device, requires_grad=True)
+    def __init__(self, shape: torch.Size, scratch: Scratch) -> None:
+        self._size = math.prod(shape)
+        self._scratch = scratch
+        self._mean = scratch.empty(self._size)
+        self._square = scratch.empty(self._size)
+        self._taken = 0
         self._rate = ADAM_RATE
-        self.restart(1.0)
 
     def advance(self, picture: Tensor, gradient: Tensor) -> None:
-        with torch.no_grad():
-            self._parameter.copy_(picture)
-        self._parameter.grad = gradient
-        self._adam.step()
-        picture.copy_(self._parameter.detach()).clamp_(0.0, 1.0)
+        pixels, slope = picture.view(-1), gradient.reshape(-1)
+        first, second = ADAM_BETAS
+        if not self._taken:
+            self._mean.zero_()
+            self._square.zero_()
+        self._taken += 1
+        rate = self._rate / (1.0 - first**self._taken)
+        widen = 1.0 / math.sqrt(1.0 - second**self._taken)
+        for band in self._scratch.bands(self._size):
+            here = slope[band]
+            mean = self._mean[band].to(here.device).lerp_(here, 1.0 - first)
+            square = self._square[band].to(here.device).mul_(second)
+            square.addcmul_(here, here, value=1.0 - second)
+            move = mean / (square.sqrt() * widen + ADAM_EPSILON)
+            pixels[band].sub_(move, alpha=rate).clamp_(0.0, 1.0)
+            self._mean[band].copy_(mean)
+            self._square[band].copy_(square)
 
     def restart(self, shrink: float) -> None:
         self._rate *= shrink
-        self._adam = torch.optim.Adam([self._parameter], lr=self._rate, betas=ADAM_BETAS)
+        self._taken = 0
 
     def state(self) -> dict[str, Tensor]:
-        rate = torch.tensor(self._rate, dtype=torch.float64)
-        moments: dict[str, Tensor] = dict(self._adam.state[self._parameter])
-        return {"rate": rate, **moments}
+        counts = torch.tensor([self._taken, self._rate], dtype=torch.float64)
+        moments = {"mean": self._mean, "square": self._square} if self._taken else {}
+        return {"counts": counts, **moments}
 
     def resume(self, state: Mapping[str, Tensor]) -> None:
-        moments = dict(state)
-        self._rate = moments.pop("rate").item()
-        self.restart(1.0)
-        for name, value in moments.items():
-            place = "cpu" if name == "step" else self._parameter.device
-            self._adam.state[self._parameter][name] = value.to(place, copy=True)
+        taken, self._rate = state["counts"].tolist()
+        self._taken = int(taken)
+        if self._taken:
+            self._mean.copy_(state["mean"])
+            self._square.copy_(state["square"])
+            self._scratch.release()
 
 
 def make_optimiser(
-    name: Literal["lbfgs", "adam"], shape: torch.Size, device: torch.device, history: int
+    name: Literal["lbfgs", "adam"], shape: torch.Size, scratch: Scratch, history: int
 ) -> Optimiser:
     """The optimiser a recipe names, for pictures of `shape` (1, 3, H, W)."""
-    return Adam(shape, device) if name == "adam" else Lbfgs(shape, device, history)
+    return Adam(shape, scratch) if name == "adam" else Lbfgs(shape, scratch, history)
 
 
 class Best:
     """The best picture so far, chosen on the device, so that nobody waits for the choice."""
 
-    def __init__(self, start: Tensor) -> None:
-        self.picture = start.clone()
-        self.total = torch.full((), math.nan, device=start.device)
+    def __init__(self, shape: torch.Size, scratch: Scratch) -> None:
+        self.picture = scratch.empty(*shape)
+        self.total = torch.full((), math.nan, device=scratch.device)
+        self._scratch = scratch
 
     def offer(self, picture: Tensor, total: Tensor) -> None:
         """Takes the picture if its loss, (), is below the best one's, or the best is no number."""
         better = (total < self.total) | self.total.isnan()
-        torch.where(better, picture, self.picture, out=self.picture)
+        offered, kept = picture.view(-1), self.picture.view(-1)
+        for band in self._scratch.bands(picture.numel()):
+            kept[band].copy_(torch.where(better, offered[band], kept[band].to(picture.device)))
         self.total = torch.where(better, total, self.total)
 
 
 class Course:
     """A run on its way: everything its next step depends on, and what it has come to."""
 
-    def __init__(self, start: Tensor, optimiser: Optimiser) -> None:
-        """start: (1, 3, H, W) float32; left as it is."""
-        self.picture = start.clone()
-        self.kept = Best(start)
+    def __init__(self, start: Tensor, optimiser: Optimiser, scratch: Scratch) -> None:
+        """start: (1, 3, H, W) float32, contiguous; becomes the run's own."""
+        self.picture = start
+        self.kept = Best(start.shape, scratch)
         self.optimiser = optimiser
+        self.scratch = scratch
         self.taken = 0
         self.first: Step | None = None
         self.best: Step | None = None
@@ -158,7 +179,7 @@ class Course:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and plain data to `resume` from, in this process or another."""
-        tensors = {f"optimiser.{name}": one for name, one in self.optimiser.state().items()}
+        tensors = self.optimiser.state()
         tensors |= {"picture": self.picture, "best": self.kept.picture, "loss": self.kept.total}
         steps = {"first": self.first, "best": self.best, "last": self.last}
         facts = {
@@ -171,14 +192,10 @@ class Course:
 
     def resume(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Goes on from a `state`; raises KeyError or RuntimeError if it is another run's."""
-        prefix = "optimiser."
-        self.optimiser.resume({
-            name.removeprefix(prefix): one
-            for name, one in tensors.items()
-            if name.startswith(prefix)
-        })  # fmt: skip
+        self.optimiser.resume(tensors)
         self.picture.copy_(tensors["picture"])
         self.kept.picture.copy_(tensors["best"])
+        self.scratch.release()
         self.kept.total = tensors["loss"].to(self.picture.device)
         self.taken = facts["taken"]
         self.warnings = list(facts["warnings"])

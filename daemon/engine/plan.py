@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from daemon.engine.recipe import LAYERS, Recipe, deepest, layers_of
+from daemon.engine.scratch import BAND
 from daemon.engine.tiles import Tiling, cut, scale_of
 
 LARGE_PIXELS = 500_000
@@ -26,9 +27,14 @@ PICTURE_BYTES = 3 * BYTES_PER_VALUE
 LIBRARY_BYTES = 60_000_000
 """Measured: buffers of libraries, whatever the size."""
 
-PICTURE_VECTORS = 13
-"""Picture-sized vectors beside the history: the picture, the best one, content and start; the
-gradient, smoothed and not, now and before; the move; and what a step makes in passing."""
+EVALUATION_VECTORS = 2
+"""The picture and its gradient. The best picture, the gradient before and the history rest."""
+
+ADVANCE_VECTORS = 4.2
+"""The picture, its gradient, the same smoothed, and the Fourier transforms of a channel."""
+
+LEAST_TILE_IN_MEMORY_PX = 1024
+"""Smaller tiles take more time than vectors that lie aside; those wear out a disk, though."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,14 @@ class Plan:
     """How one pass is computed.
 
     tile_px: side of a tile, None for one tile.  history: pairs of L-BFGS, 0 for Adam.
-    predicted_bytes: the process's (on CUDA: the device's) peak.  budget_bytes: what it may take.
+    aside: whether what only the optimiser or one tile at a time looks at lies in a file (on CUDA:
+    in host memory).  predicted_bytes: the process's peak (on CUDA: the device's).
+    budget_bytes: what it may take.
     """
 
     tile_px: int | None
     history: int
+    aside: bool
     predicted_bytes: int
     budget_bytes: int
 
@@ -69,15 +78,20 @@ def make_plan(
     usual = usual_history(height_px * width_px)
     histories = [one for one in HISTORIES if one <= usual] if recipe.optimizer == "lbfgs" else [0]
     # Fewer pairs cost a few per cent, tiles up to twice the time: so they are the later choice.
-    orders = [(side, history) for side in sides for history in histories]
+    orders = [
+        (side, history, aside)
+        for aside in (False, True)
+        for side in sides
+        if aside or not side or side >= LEAST_TILE_IN_MEMORY_PX
+        for history in histories
+    ]
     plans = [
         Plan(
-            side,
-            history,
-            held_bytes + predict(height_px, width_px, recipe, side, history, value_bytes),
+            *order,
+            held_bytes + predict(height_px, width_px, recipe, *order, value_bytes),
             budget_bytes,
         )
-        for side, history in orders
+        for order in orders
     ]
     return next((plan for plan in plans if plan.fits), plans[-1])
 
@@ -93,18 +107,25 @@ def predict(
     recipe: Recipe,
     side_px: int | None,
     history: int,
+    aside: bool,
     value_bytes: int,
 ) -> int:
     """Bytes a pass takes at most, beyond what is held already."""
     layers = layers_of(recipe)
     tiling = cut(height_px, width_px, side_px, layers)
-    pixels = height_px * width_px
-    targets = sum(
+    vector = PICTURE_BYTES * height_px * width_px
+    pairs = history or 1  # Adam's two moments are as large
+    resting = (2 + 2 * pairs) * vector + sum(
         CHANNELS[int(layer[4])] * tiling.positions(layer) * value_bytes
         for layer in recipe.content_layers
     )
-    vectors = (PICTURE_VECTORS + 2 * history) * PICTURE_BYTES * pixels
-    return LIBRARY_BYTES + targets + vectors + evaluation_bytes(tiling, layers, value_bytes)
+    # While the network works, and between two evaluations.
+    evaluating = EVALUATION_VECTORS * vector + evaluation_bytes(tiling, layers, value_bytes)
+    advancing = int(ADVANCE_VECTORS * vector)
+    if aside:
+        resting = 0
+        advancing += (2 * pairs + 2) * BAND * BYTES_PER_VALUE
+    return LIBRARY_BYTES + resting + max(evaluating, advancing)
 
 
 def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) -> int:

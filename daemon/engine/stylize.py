@@ -32,13 +32,14 @@ from daemon.engine.plan import Plan, make_plan
 from daemon.engine.recipe import MIN_SIDE_PX, Recipe, layers_of
 from daemon.engine.recorded import recorded
 from daemon.engine.schedule import Pass, fit, plan_passes
+from daemon.engine.scratch import Scratch
 from daemon.engine.tiles import cut
 from daemon.engine.trial import Precision, choose_arithmetic
 
 COARSE_PROGRESS = 0.05
 """Measured: what a smaller pass gains below this, the next one gains in a few steps anyway."""
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 
 CUDA_BURST = 10
 """Steps between two looks at the losses."""
@@ -93,10 +94,12 @@ class Checkpoint:
 
     facts: the `identity` of the painting, the pass's `plan` and the `seconds` spent in it,
     `reports` of the passes before it, `warnings`, and the `course` of the optimisation.
+    release: to be called after reading a tensor, which may be large and lie in a file.
     """
 
     tensors: Mapping[str, Tensor]
     facts: Mapping[str, Any]
+    release: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ class Engine:
         self.weights_name = loaded.name
         self.weights_sha256 = loaded.sha256
         self._network = Network(loaded, self.device, self.dtype, self.arithmetic.method)
+        self._folder = folder
         self._grams = GramStore(folder / "grams")
 
     def stylize(
@@ -174,8 +178,9 @@ class Engine:
                 began -= earlier.seconds
                 earlier = None
             on_plan(size, plan)
-            if not plan.fits:
-                warnings.append(f"pass {number}: {shortage(plan)}")
+            short = f"pass {number}: {shortage(plan)}"
+            if not plan.fits and short not in warnings:  # a checkpoint brings its own
+                warnings.append(short)
             stage = Stage(size, plan, size == passes[-1], current, resumed)
             resumed = None
 
@@ -213,22 +218,25 @@ class Engine:
     ) -> Minimum:
         """One pass."""
         size, plan = stage.size, stage.plan
-        content = self._tensor(resize(picture, size.width_px, size.height_px))
+        scratch = Scratch(self.device, self._folder if plan.aside else None)
         grams = objective.mix_grams(
             [(self._style_grams(style, recipe, size, plan), style.weight) for style in styles]
         )
         tiling = cut(size.height_px, size.width_px, plan.tile_px, layers_of(recipe))
-        targets = Targets(objective.content_targets(self._network, content, recipe, tiling), grams)
+        content = self._tensor(resize(picture, size.width_px, size.height_px))
+        kept = objective.content_targets(self._network, content, recipe, tiling, scratch)
         if stage.before is None:
             start = self._start(content, styles, recipe)
         else:
             smaller = resize(picture, stage.before.shape[3], stage.before.shape[2])
             start = refine(stage.before, self._tensor(smaller), content)
-        evaluate, warning = recorded(
-            Objective(self._network, recipe, targets, tiling).evaluate, start
+        del content
+        aim = Objective(self._network, recipe, Targets(kept, grams), tiling, scratch)
+        evaluate, warning = (
+            recorded(aim.evaluate, start) if not plan.aside else (aim.evaluate, None)
         )
-        optimiser = make_optimiser(recipe.optimizer, start.shape, self.device, plan.history)
-        course = Course(start, optimiser)
+        optimiser = make_optimiser(recipe.optimizer, start.shape, scratch, plan.history)
+        course = Course(start, optimiser, scratch)
         if stage.resumed:
             try:
                 course.resume(stage.resumed.tensors, stage.resumed.facts["course"])
@@ -275,10 +283,10 @@ class Engine:
         )
 
     def _start(self, content: Tensor, styles: Sequence[Style], recipe: Recipe) -> Tensor:
-        """What the first pass starts from, (1, 3, H, W)."""
+        """What the first pass starts from, (1, 3, H, W); may be `content` itself."""
         match recipe.init:
             case "content":
-                return content.clone()
+                return content
             case "noise":
                 generator = torch.Generator().manual_seed(recipe.seed)
                 return torch.rand(content.shape, generator=generator).to(self.device)
@@ -316,7 +324,8 @@ class Engine:
         if self.device.type == "cuda":
             values = values.pin_memory()
         values = values.to(self.device, non_blocking=True)
-        return (values.float() / 255.0).permute(2, 0, 1)[None].contiguous()
+        picture = torch.empty(1, *values.permute(2, 0, 1).shape, device=self.device)
+        return picture.copy_(values.permute(2, 0, 1)).div_(255.0)
 
 
 def usable_device(name: str) -> torch.device:
@@ -358,12 +367,15 @@ def refine(painted: Tensor, content: Tensor, finer_content: Tensor) -> Tensor:
 
     The painted picture enlarged, and added to it what of the content the smaller size could not
     hold: without that, edges would have to be found again, and the first steps are lost on it.
-    painted, content: (1, 3, h, w), the smaller pass.  finer_content: (1, 3, H, W).
-    Returns (1, 3, H, W).
+    painted, content: (1, 3, h, w), the smaller pass; `content` is used up.
+    finer_content: (1, 3, H, W), which becomes the start.  Returns (1, 3, H, W).
     """
     shape = finer_content.shape[2:]
-    change = F.interpolate(painted - content, size=shape, mode="bicubic", align_corners=False)
-    return change.add_(finer_content).contiguous()
+    change = content.neg_().add_(painted)
+    for place, part in zip(finer_content.unbind(1), change.unbind(1), strict=True):
+        finer = F.interpolate(part[None], size=shape, mode="bicubic", align_corners=False)
+        place.add_(finer[0])
+    return finer_content
 
 
 @dataclass(frozen=True)
@@ -418,15 +430,16 @@ def checkpoint_of(
     warnings: Sequence[str],
 ) -> Checkpoint:
     """Where a painting stands."""
-    tensors, facts = course.state()
-    return Checkpoint(tensors, {
+    tensors, course_facts = course.state()
+    facts = {
         "identity": identity,
         "plan": asdict(plan),
         "seconds": time.perf_counter() - began,
         "reports": [asdict(report) for report in reports],
         "warnings": list(warnings),
-        "course": facts,
-    })  # fmt: skip
+        "course": course_facts,
+    }
+    return Checkpoint(tensors, facts, course.scratch.release)
 
 
 def shortage(plan: Plan) -> str:
@@ -439,5 +452,7 @@ def shortage(plan: Plan) -> str:
 
 def to_image(picture: Tensor) -> Image.Image:
     """picture: (1, 3, H, W), clipped to 0..1.  Returns RGB in 8 bits."""
-    values = picture[0].clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
-    return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())
+    values = torch.empty(*picture.shape[2:], 3, dtype=torch.uint8)
+    for source, target in zip(picture[0], values.unbind(2), strict=True):
+        target.copy_(source.clamp(0.0, 1.0).mul_(255.0).round_())
+    return Image.fromarray(values.numpy())

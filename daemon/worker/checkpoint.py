@@ -7,7 +7,7 @@ as JSON in its header. Written whole or not at all.
 import json
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,27 +32,47 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Written tensor by tensor: the library's own writer would hold all of them twice.
     """
     header: dict[str, Any] = {"__metadata__": {FACTS: json.dumps(checkpoint.facts)}}
-    parts: list[Tensor] = []
     end = 0
     for name, tensor in checkpoint.tensors.items():
-        part = tensor.detach().cpu().contiguous()
-        begin, end = end, end + part.nbytes
+        begin, end = end, end + tensor.nbytes
         header[name] = {
-            "dtype": CODES[part.dtype],
-            "shape": list(part.shape),
+            "dtype": CODES[tensor.dtype],
+            "shape": list(tensor.shape),
             "data_offsets": [begin, end],
         }
-        parts.append(part)
     encoded = json.dumps(header).encode()
     encoded += b" " * (-len(encoded) % ALIGNMENT)
 
     def fill(file: BinaryIO) -> None:
         file.write(struct.pack("<Q", len(encoded)))
         file.write(encoded)
-        for part in parts:
+        for tensor in checkpoint.tensors.values():
+            part = tensor.detach().cpu().contiguous()
             file.write(part.reshape(-1).view(torch.uint8).numpy().data)
+            checkpoint.release()
 
     files.write_whole(path, fill, replace=True)
+
+
+class Stored(Mapping[str, Tensor]):
+    """The tensors of a file, each read when it is asked for; nothing else holds them."""
+
+    def __init__(self, path: Path, names: Collection[str]) -> None:
+        self._path = path
+        self._names = names
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        with safetensors.safe_open(self._path, framework="pt") as file:
+            found: Tensor = file.get_tensor(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
@@ -65,7 +85,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()[FACTS])
-            return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, facts)
+            return Checkpoint(Stored(path, list(file.keys())), facts)
     except FileNotFoundError:
         return None
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:

@@ -251,7 +251,8 @@ def describe_plan(size: Pass, plan: Plan) -> str:
     """How a pass will be computed, in a line."""
     tiles = f"tiles of {plan.tile_px} px" if plan.tile_px else "one tile"
     return (
-        f"{size.width_px}x{size.height_px} px: {tiles}, history {plan.history}, "
+        f"{size.width_px}x{size.height_px} px: {tiles}, history {plan.history}"
+        f"{', vectors aside' if plan.aside else ''}, "
         f"{plan.predicted_bytes / 1e9:.2f} GB expected of {plan.budget_bytes / 1e9:.2f} GB"
     )
 

@@ -66,7 +66,9 @@ def test_total_variation_is_the_mean_squared_step_down_and_across() -> None:
 def test_total_variation_of_a_flat_picture_is_nothing() -> None:
     flat = torch.full((1, 3, 5, 7), 0.3)
     assert losses.total_variation(flat) == 0
-    assert not losses.total_variation_gradient(flat).any()
+    gradient = torch.zeros_like(flat)
+    losses.add_total_variation_gradient(flat, gradient, 3.0)
+    assert not gradient.any()
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 5, 8), (2, 3, 2, 2), (1, 1, 1, 4)])
@@ -74,9 +76,17 @@ def test_total_variation_gradient_equals_autograd(shape: tuple[int, ...]) -> Non
     picture = torch.rand(shape, dtype=torch.float64, requires_grad=True)
     (expected,) = torch.autograd.grad(losses.total_variation(picture), picture)
     # Both in float64: only the order of sums differs.
-    torch.testing.assert_close(
-        losses.total_variation_gradient(picture.detach()), expected, rtol=1e-12, atol=1e-15
-    )
+    running = torch.ones(shape, dtype=torch.float64)
+    losses.add_total_variation_gradient(picture.detach(), running, 3.0)
+    torch.testing.assert_close(running, 1.0 + 3.0 * expected, rtol=1e-12, atol=1e-15)
+
+
+def test_mean_square_of_a_large_tensor_is_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = torch.rand(1, 5, 7, 9, dtype=torch.float64)
+    expected = maps.square().mean()
+    for at_once in (1, 100, 1 << 24):
+        monkeypatch.setattr(losses, "VALUES_AT_ONCE", at_once)
+        torch.testing.assert_close(losses.mean_square(maps), expected, rtol=1e-12, atol=0)
 
 
 def test_gradients_are_added_to_what_is_there_already() -> None:

@@ -3,11 +3,13 @@
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from daemon.engine import scratch
 from daemon.engine.errors import Stopped
 from daemon.engine.lbfgs import (
     FIRST_STEP_RMS,
@@ -17,6 +19,7 @@ from daemon.engine.lbfgs import (
 )
 from daemon.engine.objective import Evaluation
 from daemon.engine.optimise import (
+    ADAM_BETAS,
     ADAM_RATE,
     CONVERGED_WINDOW,
     MAX_RESTARTS,
@@ -27,8 +30,10 @@ from daemon.engine.optimise import (
     make_optimiser,
     minimise,
 )
+from daemon.engine.scratch import Scratch
 
 CPU = torch.device("cpu")
+MEMORY = Scratch(CPU)
 SHAPE = torch.Size((1, 3, 8, 8))
 Evaluate = Callable[[Tensor], Evaluation]
 
@@ -59,6 +64,12 @@ def spoiled(evaluate: Evaluate, totals: dict[int, float]) -> Evaluate:
     return wrong
 
 
+def begin(optimiser: str = "lbfgs", history: int = 5, place: Scratch = MEMORY) -> Course:
+    """A run of black pictures."""
+    maker = make_optimiser(optimiser, SHAPE, place, history)  # type: ignore[arg-type]
+    return Course(torch.zeros(SHAPE), maker, place)
+
+
 def run(
     evaluate: Evaluate,
     optimiser: str = "lbfgs",
@@ -69,7 +80,7 @@ def run(
     on_step: Callable[[Step, Tensor], None] = lambda *_: None,
 ) -> Minimum:
     return minimise(
-        evaluate, Course(torch.zeros(SHAPE), make_optimiser(optimiser, SHAPE, CPU, history)),
+        evaluate, begin(optimiser, history),
         steps=steps, on_step=on_step, should_stop=lambda: False, burst=burst,
     )  # fmt: skip
 
@@ -81,7 +92,7 @@ def valley() -> Tensor:
 
 @pytest.fixture
 def lbfgs() -> Lbfgs:
-    return Lbfgs(SHAPE, CPU, 3)
+    return Lbfgs(SHAPE, MEMORY, 3)
 
 
 def random_gradient(seed: int) -> Tensor:
@@ -121,7 +132,7 @@ def test_no_lbfgs_step_is_longer_than_the_limit(lbfgs: Lbfgs) -> None:
 def turn_back(lbfgs: Lbfgs, picture: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     """The move for `gradient`, and the next one when the slope has just changed its sign."""
     before = picture.clone()
-    lbfgs.advance(picture, gradient)
+    lbfgs.advance(picture, gradient.clone())
     middle = picture.clone()
     lbfgs.advance(picture, -gradient)
     return middle - before, picture - middle
@@ -144,7 +155,7 @@ def test_curvature_of_the_wrong_sign_is_not_learnt(lbfgs: Lbfgs, steps: int) -> 
         lbfgs.advance(picture, random_gradient(number) + 0.2 * picture)
     before = picture.clone()
     gradient = random_gradient(50)
-    lbfgs.advance(picture, gradient)
+    lbfgs.advance(picture, gradient.clone())
     lbfgs.advance(picture, gradient - (picture - before))  # curvature -1 along the move
     move, back = turn_back(lbfgs, picture, random_gradient(99))
     assert (move * random_gradient(99)).sum() < 0  # still downhill
@@ -157,7 +168,7 @@ def test_restarted_lbfgs_forgets_and_takes_shorter_steps(lbfgs: Lbfgs) -> None:
         lbfgs.advance(picture, random_gradient(number))
     lbfgs.restart(0.5)
     fresh, mine = torch.zeros(SHAPE), torch.zeros(SHAPE)
-    Lbfgs(SHAPE, CPU, 3).advance(fresh, random_gradient(9))
+    Lbfgs(SHAPE, MEMORY, 3).advance(fresh, random_gradient(9))
     lbfgs.advance(mine, random_gradient(9))
     torch.testing.assert_close(mine, 0.5 * fresh)
 
@@ -192,12 +203,23 @@ def test_adam_lowers_the_loss_and_stays_between_0_and_1() -> None:
 
 def test_first_adam_step_is_as_long_as_its_rate() -> None:
     picture = torch.full(SHAPE, 0.5)
-    Adam(SHAPE, CPU).advance(picture, random_gradient(0).sign())
+    Adam(SHAPE, MEMORY).advance(picture, random_gradient(0).sign())
     torch.testing.assert_close((picture - 0.5).abs(), torch.full(SHAPE, ADAM_RATE))
 
 
+def test_adam_takes_the_steps_of_the_library() -> None:
+    mine, theirs = torch.full(SHAPE, 0.5), torch.full(SHAPE, 0.5, requires_grad=True)
+    adam = Adam(SHAPE, MEMORY)
+    library = torch.optim.Adam([theirs], lr=ADAM_RATE, betas=ADAM_BETAS)
+    for number in range(8):
+        theirs.grad = random_gradient(number)
+        library.step()
+        adam.advance(mine, random_gradient(number))
+    torch.testing.assert_close(mine, theirs.detach())
+
+
 def test_restarted_adam_takes_shorter_steps() -> None:
-    adam = Adam(SHAPE, CPU)
+    adam = Adam(SHAPE, MEMORY)
     adam.advance(torch.full(SHAPE, 0.5), random_gradient(0))
     adam.restart(0.5)
     picture = torch.full(SHAPE, 0.5)
@@ -205,19 +227,10 @@ def test_restarted_adam_takes_shorter_steps() -> None:
     torch.testing.assert_close((picture - 0.5).abs(), torch.full(SHAPE, ADAM_RATE / 2))
 
 
-def test_start_is_left_as_it_is(valley: Tensor) -> None:
-    start = torch.zeros(SHAPE)
-    minimise(
-        bowl(valley), Course(start, make_optimiser("lbfgs", SHAPE, CPU, 5)),
-        steps=3, on_step=lambda *_: None, should_stop=lambda: False,
-    )  # fmt: skip
-    assert not start.any()
-
-
 def test_every_step_is_told_with_the_losses_where_it_began(valley: Tensor) -> None:
     told: list[Step] = []
     found = minimise(
-        bowl(valley), Course(torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 5)),
+        bowl(valley), begin(),
         steps=4, on_step=lambda step, _: told.append(step), should_stop=lambda: False,
     )  # fmt: skip
     assert [step.number for step in told] == [1, 2, 3, 4]
@@ -277,7 +290,7 @@ def test_stopping_is_asked_before_every_step(valley: Tensor) -> None:
     told: list[Step] = []
     with pytest.raises(Stopped):
         minimise(
-            bowl(valley), Course(torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 5)),
+            bowl(valley), begin(),
             steps=10, on_step=lambda step, _: told.append(step), should_stop=lambda: len(told) == 3,
         )  # fmt: skip
     assert len(told) == 3
@@ -301,7 +314,7 @@ def test_lbfgs_takes_the_same_steps_whatever_the_scale_of_the_loss(
     valley: Tensor, scale: float
 ) -> None:
     steepness = torch.linspace(0.5, 20.0, SHAPE.numel()).view(SHAPE)
-    plain, scaled = Lbfgs(SHAPE, CPU, 5), Lbfgs(SHAPE, CPU, 5)
+    plain, scaled = Lbfgs(SHAPE, MEMORY, 5), Lbfgs(SHAPE, MEMORY, 5)
     one, other = torch.zeros(SHAPE), torch.zeros(SHAPE)
     for _ in range(12):
         plain.advance(one, steepness * (one - valley))
@@ -364,7 +377,7 @@ def test_run_goes_on_from_its_state_as_if_nothing_had_happened(
     steepness = torch.linspace(1.0, 300.0, valley.numel()).view(SHAPE)
 
     def start() -> Course:
-        return Course(torch.zeros(SHAPE), make_optimiser(optimiser, SHAPE, CPU, 4))
+        return begin(optimiser, 4)
 
     def go_on(course: Course, steps: int) -> Minimum:
         return minimise(
@@ -386,10 +399,40 @@ def test_run_goes_on_from_its_state_as_if_nothing_had_happened(
 
 
 def test_state_of_another_size_is_refused(valley: Tensor) -> None:
-    course = Course(torch.zeros(SHAPE), make_optimiser("lbfgs", SHAPE, CPU, 4))
+    course = begin(history=4)
     minimise(bowl(valley), course, steps=2, on_step=lambda *_: None, should_stop=lambda: False)
     other = Course(
-        torch.zeros(1, 3, 8, 9), make_optimiser("lbfgs", torch.Size((1, 3, 8, 9)), CPU, 4)
+        torch.zeros(1, 3, 8, 9),
+        make_optimiser("lbfgs", torch.Size((1, 3, 8, 9)), MEMORY, 4),
+        MEMORY,
     )
     with pytest.raises(RuntimeError):
         other.resume(*course.state())
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+def test_vectors_that_lie_in_a_file_change_nothing(
+    valley: Tensor, optimiser: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "BAND", 50)  # four bands of a picture of 192 values
+    steepness = torch.linspace(1.0, 300.0, valley.numel()).view(SHAPE)
+    pictures = []
+    for place in (MEMORY, Scratch(CPU, aside=tmp_path)):
+        course = begin(optimiser, 4, place)
+        found = minimise(
+            spoiled(bowl(valley, steepness), {9: math.inf}), course, steps=30,
+            on_step=lambda *_: None, should_stop=lambda: False,
+        )  # fmt: skip
+        assert len(found.warnings) == 1
+        pictures.append(found.picture.clone())
+    assert torch.equal(*pictures)
+    assert not list(tmp_path.iterdir())  # its files have no names
+
+
+def test_bands_change_no_more_than_rounding(
+    valley: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = bowl(valley, torch.linspace(1.0, 300.0, valley.numel()).view(SHAPE))
+    whole = run(evaluate, steps=12)
+    monkeypatch.setattr(scratch, "BAND", 50)
+    torch.testing.assert_close(run(evaluate, steps=12).picture, whole.picture, rtol=0, atol=1e-4)

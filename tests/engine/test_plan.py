@@ -32,23 +32,36 @@ def test_history_goes_before_tiles_do() -> None:
     assert plan.tile_px is None and plan.history == 5 and plan.fits
 
 
-@pytest.mark.parametrize("budget", [30, 25, 20, 16, 14, 12, 10, 9])
+@pytest.mark.parametrize("budget", [30, 20, 14, 10, 8, 6, 5, 4, 3])
 def test_plan_stays_inside_its_budget_where_it_can(budget: int) -> None:
     plan = plan_for(budget * GB)
     assert plan.fits and GB < plan.predicted_bytes <= budget * GB
 
 
 def test_less_memory_never_means_larger_tiles() -> None:
-    plans = [plan_for(budget * GB) for budget in (40, 30, 20, 15, 12, 10, 8)]
-    sides = [plan.tile_px or 10**9 for plan in plans]
-    assert sides == sorted(sides, reverse=True)
-    assert sides[0] == 10**9 and sides[-1] < 2048
+    plans = [plan_for(budget * GB) for budget in (40, 30, 20, 15, 10, 8, 6)]
+    for aside in (False, True):
+        sides = [plan.tile_px or 10**9 for plan in plans if plan.aside is aside]
+        assert sides == sorted(sides, reverse=True)
+    assert [plan.aside for plan in plans] == sorted(plan.aside for plan in plans)
+    assert plans[0].tile_px is None and not plans[0].aside
+    assert plans[-1].aside
+
+
+def test_disk_is_written_to_only_where_memory_is_too_short_for_middling_tiles() -> None:
+    for budget in range(2, 60):
+        plan = plan_for(budget * GB)
+        if not plan.aside:
+            assert plan.tile_px is None or plan.tile_px >= 1024
+        elif plan.fits:
+            in_memory = predict(4000, 6000, Recipe(), 1024, 3, False, 4) + GB
+            assert in_memory > budget * GB
 
 
 def test_where_nothing_fits_the_smallest_plan_is_taken_and_says_so() -> None:
     plan = plan_for(GB + 1)
     assert not plan.fits
-    assert (plan.tile_px, plan.history) == (256, 3)
+    assert (plan.tile_px, plan.history, plan.aside) == (256, 3, True)
 
 
 def test_adam_keeps_no_history() -> None:
@@ -57,8 +70,12 @@ def test_adam_keeps_no_history() -> None:
 
 def test_deeper_layers_and_wider_numbers_take_more() -> None:
     shallow = Recipe(content_layers={"relu3_1": 1.0}, style_layers={"relu2_1": 1.0})
-    assert predict(500, 500, shallow, None, 10, 4) < predict(500, 500, Recipe(), None, 10, 4)
-    assert predict(500, 500, Recipe(), None, 10, 2) < predict(500, 500, Recipe(), None, 10, 4)
+    assert predict(500, 500, shallow, None, 10, False, 4) < predict(
+        500, 500, Recipe(), None, 10, False, 4
+    )
+    assert predict(500, 500, Recipe(), None, 10, False, 2) < predict(
+        500, 500, Recipe(), None, 10, False, 4
+    )
 
 
 def test_usual_history_is_halved_for_large_pictures() -> None:

@@ -1,6 +1,7 @@
 """The way in: whole stylisations of small pictures."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 from daemon.engine.stylize import (
+    Checkpoint,
     Engine,
     Painting,
     Progress,
@@ -272,9 +274,9 @@ def test_picture_out_of_range_is_clipped_and_rounded() -> None:
 
 def test_next_pass_starts_from_the_painting_with_the_contents_own_detail(pixels) -> None:
     content, finer = pixels(5, 4), pixels(11, 9)
-    unpainted = refine(content, content, finer)
+    unpainted = refine(content, content.clone(), finer.clone())
     torch.testing.assert_close(unpainted, finer)
-    lighter = refine(content + 0.25, content, finer)
+    lighter = refine(content + 0.25, content.clone(), finer.clone())
     torch.testing.assert_close(lighter, finer + 0.25)
 
 
@@ -297,10 +299,34 @@ def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_sh
     plenty = engine.stylize(wide, [starry], recipe)
     monkeypatch.setattr(engine, "_memory_bytes", 1)
     short = engine.stylize(wide, [starry], recipe)
-    assert short.passes[-1].plan.tile_px == 256
+    assert short.passes[-1].plan.tile_px == 256 and short.passes[-1].plan.aside
     assert len(short.warnings) == len(short.passes)
     assert "needs about" in short.warnings[-1]
     # The history is shorter too (3 instead of 20), but four steps do not fill it.
     assert short.passes[-1].last.total == pytest.approx(plenty.passes[-1].last.total, rel=1e-3)
     difference = np.abs(values(short.image).astype(int) - values(plenty.image).astype(int))
     assert difference.mean() < 0.5
+
+
+@pytest.mark.parametrize("memory_bytes", [None, 1])
+def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
+    engine: Engine, photograph: Image.Image, starry: Style, memory_bytes: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(engine, "_memory_bytes", memory_bytes)
+    wide = photograph.resize((272, 64))
+    recipe = Recipe(size=272, steps=6)
+    kept: list[Checkpoint] = []
+
+    def keep(make: Callable[[], Checkpoint]) -> None:
+        made = make()
+        kept.append(
+            replace(made, tensors={name: one.clone() for name, one in made.tensors.items()})
+        )
+
+    whole = engine.stylize(wide, [starry], recipe, on_burst=keep)
+    assert all(report.plan.aside is bool(memory_bytes) for report in whole.passes)
+    for checkpoint in (kept[2], kept[-3]):  # of the first and of the last pass
+        resumed = engine.stylize(wide, [starry], recipe, resumed=checkpoint)
+        assert resumed.image.tobytes() == whole.image.tobytes()
+        assert len(resumed.warnings) == len(whole.warnings)

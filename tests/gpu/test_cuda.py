@@ -15,6 +15,7 @@ from daemon.engine.objective import Evaluation, Objective, Targets, content_targ
 from daemon.engine.optimise import Best
 from daemon.engine.recipe import Recipe
 from daemon.engine.recorded import Recorded
+from daemon.engine.scratch import Scratch
 from daemon.engine.stylize import Engine, Style
 
 pytestmark = [
@@ -114,8 +115,8 @@ def test_a_step_waits_for_nothing_on_the_device(kernels: Kernels, picture: Tenso
         content_targets(network, content, Recipe()), gram_targets(network, content, Recipe())
     )
     objective = Objective(network, Recipe(), targets)
-    optimiser = Lbfgs(content.shape, device, 5)
-    best = Best(content)
+    optimiser = Lbfgs(content.shape, Scratch(device), 5)
+    best = Best(content.shape, Scratch(device))
     for _ in range(3):  # libraries set themselves up
         optimiser.advance(content, objective.evaluate(content).gradient)
     torch.cuda.set_sync_debug_mode("error")

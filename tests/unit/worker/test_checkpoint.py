@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from daemon.engine import memory
 from daemon.engine.errors import CheckpointError
 from daemon.engine.stylize import Checkpoint
 from daemon.worker.checkpoint import (
@@ -51,6 +52,30 @@ def test_checkpoint_comes_back_as_it_was(place: Path) -> None:
 def test_file_is_one_that_the_formats_own_library_reads(place: Path) -> None:
     write_checkpoint(place, Checkpoint(TENSORS, FACTS))
     assert torch.equal(load_file(place)["picture"], TENSORS["picture"])
+
+
+def test_large_tensors_are_let_go_of_one_by_one(place: Path) -> None:
+    released: list[None] = []
+    write_checkpoint(place, Checkpoint(TENSORS, FACTS, lambda: released.append(None)))
+    assert len(released) == len(TENSORS)
+    found = read_checkpoint(place)
+    assert found is not None
+    with pytest.raises(KeyError):
+        found.tensors["nothing"]
+
+
+def test_reading_a_checkpoint_takes_no_more_memory_than_its_largest_tensor(place: Path) -> None:
+    cpu = torch.device("cpu")
+    large = {f"move.{number}": torch.full((8_000_000,), float(number)) for number in range(4)}
+    write_checkpoint(place, Checkpoint(large, FACTS))
+    del large
+    memory.give_back()
+    before = memory.held_bytes(cpu)
+    found = read_checkpoint(place)
+    assert found is not None
+    for number in range(4):
+        assert found.tensors[f"move.{number}"].mean() == number
+        assert memory.held_bytes(cpu) - before < 50_000_000  # each is 32 MB
 
 
 def test_where_there_is_none_there_is_none(place: Path) -> None:
