@@ -11,23 +11,10 @@ import threading
 import time
 from pathlib import Path
 
-from surroundings import ROOT
+from surroundings import ROOT, payload
 
-from daemon.files import sha256_of
 from daemon.process import Message
 from daemon.worker.pool import Cancelled, Pool
-
-
-def payload(folder: Path, picture: Path) -> Message:
-    """A run of the preset's defaults."""
-    style = ROOT / "presets" / "starry.jpg"
-    digest = sha256_of(style)
-    return {
-        "name": picture.name, "picture": str(picture), "max_pixels": 250_000_000, "recipe": {},
-        "result": str(folder / "result"), "note": {"id": "bench"},
-        "checkpoint": str(folder / f"checkpoint-{picture.stem}"),
-        "styles": [{"name": style.name, "path": str(style), "sha256": digest, "weight": 1.0}],
-    }  # fmt: skip
 
 
 def first_step_s(pool: Pool, stepped: threading.Event, run_id: str, work: Message) -> float:

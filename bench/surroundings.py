@@ -1,4 +1,4 @@
-"""What the benches share: a worker's settings, medians, and pictures as tensors."""
+"""What the benches share: a worker's settings and runs, medians, and pictures as tensors."""
 
 import os
 import statistics
@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from daemon.files import sha256_of
+from daemon.process import Message
 from daemon.worker.pool import KEEP_MEMORY
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +55,18 @@ def photograph(name: str, width_px: int, height_px: int) -> Tensor:
     """A picture of the repository, (1, 3, H, W) in 0..1."""
     image = Image.open(ROOT / name).convert("RGB").resize((width_px, height_px))
     return as_tensor(image).contiguous()
+
+
+def payload(folder: Path, picture: Path, recipe: Message | None = None) -> Message:
+    """A run of a worker after one style, its files in `folder`."""
+    style = ROOT / "presets" / "starry.jpg"
+    digest = sha256_of(style)
+    return {
+        "name": picture.name, "picture": str(picture), "max_pixels": 250_000_000,
+        "recipe": recipe or {}, "result": str(folder / "result"), "note": {"id": "bench"},
+        "checkpoint": str(folder / f"checkpoint-{picture.stem}"),
+        "styles": [{"name": style.name, "path": str(style), "sha256": digest, "weight": 1.0}],
+    }  # fmt: skip
 
 
 def machine(device: torch.device) -> str:
