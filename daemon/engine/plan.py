@@ -24,8 +24,8 @@ BYTES_PER_VALUE = 4
 PICTURE_BYTES = 3 * BYTES_PER_VALUE
 """A pixel of a picture-sized vector."""
 
-LIBRARY_BYTES = 60_000_000
-"""Measured: buffers of libraries, whatever the size."""
+LIBRARY_BYTES = {4: 60_000_000, 2: 150_000_000}
+"""Measured: buffers of libraries, whatever the size, by the bytes of the network's numbers."""
 
 EVALUATION_VECTORS = 2
 """The picture and its gradient. The best picture, the gradient before and the history rest."""
@@ -35,6 +35,9 @@ ADVANCE_VECTORS = 4.2
 
 LEAST_TILE_IN_MEMORY_PX = 1024
 """Smaller tiles take more time than vectors that lie aside; those wear out a disk, though."""
+
+MOST_PAIRS_ASIDE = 5
+"""A pair takes 24 bytes a pixel of disk, and as many again in a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def make_plan(
         for side in sides
         if aside or not side or side >= LEAST_TILE_IN_MEMORY_PX
         for history in histories
+        if not aside or history <= MOST_PAIRS_ASIDE
     ]
     plans = [
         Plan(
@@ -125,7 +129,7 @@ def predict(
     if aside:
         resting = 0
         advancing += (2 * pairs + 2) * BAND * BYTES_PER_VALUE
-    return LIBRARY_BYTES + resting + max(evaluating, advancing)
+    return LIBRARY_BYTES[value_bytes] + resting + max(evaluating, advancing)
 
 
 def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) -> int:
