@@ -242,8 +242,11 @@ def describe(engine: Engine, picture: Picture, recipe: Recipe) -> str:
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> str:
-    """Where a run goes on, in words."""
-    passes, taken = len(checkpoint.facts["reports"]), checkpoint.facts["course"]["taken"]
+    """Where a run goes on, in words; raises CheckpointError if that is not to be understood."""
+    try:
+        passes, taken = len(checkpoint.facts["reports"]), checkpoint.facts["course"]["taken"]
+    except (KeyError, TypeError) as error:  # written by another version
+        raise CheckpointError(f"it is not understood ({error!r})") from error
     return f"after step {taken} of pass {passes + 1}"
 
 

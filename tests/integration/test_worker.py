@@ -22,8 +22,10 @@ from atelier import (
 )
 from PIL import Image
 
+from daemon.engine.stylize import Checkpoint
 from daemon.files import sha256_of
 from daemon.process import Message
+from daemon.worker.checkpoint import write_checkpoint
 from daemon.worker.pool import Cancelled, Pool, WorkerLost
 
 
@@ -192,7 +194,7 @@ def test_cancelled_run_leaves_a_checkpoint_to_go_on_from(careful: Bench) -> None
     assert isinstance(ended(future), Cancelled)
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "other"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "other", "later"])
 def test_damaged_checkpoint_costs_a_warning_and_a_new_beginning(
     careful: Bench, damage: str
 ) -> None:
@@ -200,11 +202,13 @@ def test_damaged_checkpoint_costs_a_warning_and_a_new_beginning(
     place = Path(payload["checkpoint"])
     assert careful.pool.submit("first", payload).result(60)["ok"]
     good = place.read_bytes()
+    other = payload
     if damage == "other":  # a checkpoint of a picture of another size
         other = payload | {"recipe": {"size": 96, "steps": 5}}
+    elif damage == "later":  # of a format that this version does not know
+        write_checkpoint(place, Checkpoint({}, {"identity": {"format": 99}}))
     else:
         place.write_bytes(good[: len(good) // 2] if damage == "cut" else b"")
-        other = payload
     assert careful.pool.submit("again", other).result(60)["ok"]
     assert [said["number"] for said in careful.steps("again")] == [1, 2, 3, 4, 5]
     texts = [said["text"] for _, said in careful.heard if said["event"] == "log"]
