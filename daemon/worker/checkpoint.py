@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from daemon import files
+from daemon.engine import memory
 from daemon.engine.errors import CheckpointError
 from daemon.engine.stylize import Checkpoint
 
@@ -69,6 +70,8 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except FileNotFoundError:
         return None
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        if memory.ran_out(error):
+            raise
         raise CheckpointError(f"{path} is damaged ({error})") from error
 
 
