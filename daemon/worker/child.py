@@ -39,7 +39,8 @@ from daemon.engine.schedule import Pass
 from daemon.engine.stylize import Checkpoint, Engine, Painting, Progress, Style
 from daemon.engine.trial import Precision
 from daemon.process import Message, claim_stdout, say
-from daemon.worker.checkpoint import Keeper, read_checkpoint
+from daemon.worker.checkpoint import PARTS_OF_TIME, read_checkpoint, write_checkpoint
+from daemon.worker.timeshare import TimeShare
 
 KINDS: list[tuple[type[EngineError], str]] = [
     (PictureError, "input"),
@@ -132,11 +133,15 @@ class Worker:
         self._log(run_id, "INFO", describe(engine, picture, recipe))
         reporter = Reporter(self, run_id)
         place = Path(payload["checkpoint"]) if payload["checkpoint"] else None
-        keeper = Keeper(place, self._checkpoint_s) if place else None
+        share = TimeShare(self._checkpoint_s, PARTS_OF_TIME)
 
         def keep(make: Callable[[], Checkpoint]) -> None:
+            if place is None:
+                return
             try:
-                if keeper and keeper.offer(make, now=run_id in self._cancelled):
+                if share.offer(
+                    lambda: write_checkpoint(place, make()), now=run_id in self._cancelled
+                ):
                     self._log(run_id, "DEBUG", "checkpoint written")
                     self.tell({"event": "checkpoint", "run": run_id})
             except OSError as error:  # no harm but a longer way back
