@@ -225,6 +225,7 @@ class Service:
             ],
             "result": str(self._spool.result(job.id)),
             "checkpoint": str(self._spool.checkpoint(job.id)),
+            "preview": str(self._spool.preview(job.id)),
             "memory_bytes": memory_bytes,
             "note": {"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]},
         }
@@ -237,6 +238,8 @@ class Service:
             self._further.put(run_id)
         elif message.get("event") == "progress" and run_id in self._running:
             follow(self._running[run_id][1], message)
+        elif message.get("event") == "preview" and run_id in self._running:
+            self._running[run_id][1].preview = message["path"]
 
     def _note_progress(self) -> None:
         """Starts that left a checkpoint are not charged."""

@@ -91,6 +91,7 @@ def make_payload(
         ],
         "result": str(result),
         "checkpoint": None,
+        "preview": None,
         "memory_bytes": None,
         "note": {"preset": preset.name, "seed": recipe.seed},
     }

@@ -1,8 +1,8 @@
 """The worker: a process of its own that keeps the engine warm and paints one job at a time.
 
 Speaks JSON lines. To it: {do: run, run, payload} and {do: cancel, run}. From it: {event:
-plan | progress | checkpoint | log, run, ...} and at the end {event: ended, run, result}, {event:
-cancelled, run}, or {event: short, run, reason} if memory ran out; with `spent` if the
+plan | progress | preview | checkpoint | log, run, ...} and at the end {event: ended, run, result},
+{event: cancelled, run}, or {event: short, run, reason} if memory ran out; with `spent` if the
 process ends itself then, since it is of no more use.
 A closed input ends it, so that it never outlives its service.
 """
@@ -40,6 +40,7 @@ from daemon.engine.stylize import Checkpoint, Engine, Painting, Progress, Style
 from daemon.engine.trial import Precision
 from daemon.process import Message, claim_stdout, say
 from daemon.worker.checkpoint import PARTS_OF_TIME, read_checkpoint, write_checkpoint
+from daemon.worker.preview import Previewer
 from daemon.worker.timeshare import TimeShare
 
 KINDS: list[tuple[type[EngineError], str]] = [
@@ -132,6 +133,17 @@ class Worker:
         styles = [self._style(entry, payload["max_pixels"]) for entry in payload["styles"]]
         self._log(run_id, "INFO", describe(engine, picture, recipe))
         reporter = Reporter(self, run_id)
+        previewer = (
+            Previewer(Path(payload["preview"]), lambda text: self._log(run_id, "WARNING", text))
+            if payload["preview"]
+            else None
+        )
+
+        def report(progress: Progress) -> None:
+            reporter.report(progress)
+            if previewer and previewer.offer(progress.picture):
+                self.tell({"event": "preview", "run": run_id, "path": payload["preview"]})
+
         place = Path(payload["checkpoint"]) if payload["checkpoint"] else None
         share = TimeShare(self._checkpoint_s, PARTS_OF_TIME)
 
@@ -161,7 +173,7 @@ class Worker:
                 picture.image,
                 styles,
                 recipe,
-                on_progress=reporter.report,
+                on_progress=report,
                 on_plan=announce,
                 on_burst=keep,
                 should_stop=lambda: run_id in self._cancelled,

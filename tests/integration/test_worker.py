@@ -51,7 +51,7 @@ class Bench:
             "name": "photo.jpg", "picture": str(self.root / "photo.jpg"), "max_pixels": 1_000_000,
             "recipe": recipe, "result": str(self.root / "result"), "note": {"id": "x"},
             "checkpoint": str(self.root / f"checkpoint-{next(self.payloads)}"),
-            "memory_bytes": None,
+            "memory_bytes": None, "preview": None,
             "styles": [{"name": style.name, "path": str(style), "sha256": sha256_of(style),
                         "weight": 1.0}],
         } | changes  # fmt: skip
