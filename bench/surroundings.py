@@ -65,6 +65,7 @@ def payload(folder: Path, picture: Path, recipe: Message | None = None) -> Messa
         "name": picture.name, "picture": str(picture), "max_pixels": 250_000_000,
         "recipe": recipe or {}, "result": str(folder / "result"), "note": {"id": "bench"},
         "checkpoint": str(folder / f"checkpoint-{picture.stem}"),
+        "preview": None, "memory_bytes": None,
         "styles": [{"name": style.name, "path": str(style), "sha256": digest, "weight": 1.0}],
     }  # fmt: skip
 

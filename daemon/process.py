@@ -7,6 +7,7 @@ its last words can be told when it dies.
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 Message = dict[str, Any]
@@ -58,9 +60,10 @@ class Child:
         return self._process.poll() is None
 
     @property
-    def was_killed(self) -> bool:
-        """Whether a signal ended the child: ours, or the kernel's when memory ran out."""
-        return self._process.wait() < 0
+    def killer(self) -> signal.Signals | None:
+        """The signal that ended the child: ours, or the kernel's when memory ran out."""
+        code = self._process.wait()
+        return signal.Signals(-code) if code < 0 else None
 
     def send(self, message: Message) -> None:
         """Sends one message; a child that is gone is found out by reading, not here."""
@@ -114,11 +117,10 @@ class Child:
 
     def ending(self) -> str:
         """How a child that has closed its output ended, with its last words."""
-        code = self._process.wait()
         self._listener.join(1.0)
-        how = f"ended with exit code {code}"
-        if code < 0:
-            how = f"was ended by {signal.Signals(-code).name}"
+        how = f"ended with exit code {self._process.wait()}"
+        if self.killer:
+            how = f"was ended by {self.killer.name}"
         return f"{how}: {self._words[-1]}" if self._words else how
 
     def _listen(self, on_stderr: Callable[[str], None]) -> None:
@@ -127,6 +129,18 @@ class Child:
             for line in self._process.stderr:
                 self._words.append(line.rstrip())
                 on_stderr(line.rstrip())
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has ended for want of memory so far; 0 where it does not tell.
+
+    Of the whole machine: a limit of a container or a systemd unit counts too.
+    """
+    try:
+        found = re.search(r"^oom_kill (\d+)", Path("/proc/vmstat").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found.group(1)) if found else 0
 
 
 def claim_stdout() -> TextIO:

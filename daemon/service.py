@@ -31,7 +31,7 @@ from daemon.process import Message
 from daemon.spool import Spool
 from daemon.status.live import LIVE_FILE, Live, RunningJob, follow, write_live
 from daemon.worker import retry
-from daemon.worker.pool import Cancelled, Pool, WorkerLost
+from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
 
 TICK_S = 0.5
 LIVE_S = 0.5
@@ -213,6 +213,7 @@ class Service:
 
     def _payload(self, job: Job) -> Message:
         """Everything a worker needs to know, as plain data."""
+        _, memory_bytes = self._ledger.memory_of(job.id)
         return {
             "name": job.below.name,
             "picture": str(self._spool.picture(job.picture_id)),
@@ -224,6 +225,8 @@ class Service:
             ],
             "result": str(self._spool.result(job.id)),
             "checkpoint": str(self._spool.checkpoint(job.id)),
+            "preview": str(self._spool.preview(job.id)),
+            "memory_bytes": memory_bytes,
             "note": {"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]},
         }
 
@@ -235,6 +238,8 @@ class Service:
             self._further.put(run_id)
         elif message.get("event") == "progress" and run_id in self._running:
             follow(self._running[run_id][1], message)
+        elif message.get("event") == "preview" and run_id in self._running:
+            self._running[run_id][1].preview = message["path"]
 
     def _note_progress(self) -> None:
         """Starts that left a checkpoint are not charged."""
@@ -255,8 +260,8 @@ class Service:
             result = future.result()
         except Cancelled:
             self._end_cancelled(job)
-        except WorkerLost as error:
-            self._end_lost(job, str(error))
+        except (WorkerLost, MemoryRanOut) as error:
+            self._end_broken(job, error)
         else:
             if result["ok"]:
                 self._ledger.finish_job(
@@ -284,8 +289,8 @@ class Service:
         logger.bind(job=job.id, action="requeue").info("back into the line: the service stops")
         self._ledger.release_job(job.id, self._owner)
 
-    def _end_lost(self, job: Job, ending: str) -> None:
-        """The worker is gone: again after a rest, or never."""
+    def _end_broken(self, job: Job, error: WorkerLost | MemoryRanOut) -> None:
+        """The worker is gone: again after a rest, again with less memory, or never."""
         log = logger.bind(job=job.id, action="lost")
         if self._stopping.is_set():
             self._ledger.release_job(job.id, self._owner)
@@ -293,13 +298,25 @@ class Service:
         if job.id in self._ledger.cancel_requests():
             self._end_cancelled(job)
             return
-        match retry.after_loss(self._ledger.fruitless_starts(job.id), ending):
+        match self._after(job, error):
             case retry.Again(wait_s):
-                log.warning("the worker {}; the job goes back into the line", ending)
+                log.warning("the worker {}; the job goes back into the line", error)
                 self._ledger.return_job(job.id, self._owner)
                 self._rest(wait_s)
+            case retry.Smaller(memory_bytes, warning):
+                log.warning("{}; {}", error, warning)
+                self._ledger.return_short(
+                    job.id, self._owner, memory_bytes=memory_bytes, warning=warning
+                )
             case retry.GiveUp(reason):
                 self._fail(job, reason)
+
+    def _after(
+        self, job: Job, error: WorkerLost | MemoryRanOut
+    ) -> retry.Again | retry.Smaller | retry.GiveUp:
+        if isinstance(error, WorkerLost):
+            return retry.after_loss(self._ledger.fruitless_starts(job.id), str(error))
+        return retry.after_shortage(*self._ledger.memory_of(job.id), error.plan)
 
     def _fail(self, job: Job, reason: str) -> None:
         logger.bind(job=job.id, action="fail").error("failed: {}", reason)

@@ -17,7 +17,8 @@ from daemon.engine.recipe import Recipe
 from daemon.errors import AtelierError, BadInputError
 from daemon.presets import Preset, load_presets, override
 from daemon.process import Message
-from daemon.worker.pool import Cancelled, Pool, WorkerLost
+from daemon.worker import retry
+from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def paint_one(
         result = Path(folder) / "result"
         payload = make_payload(config, picture, preset, recipe, run_id, result)
         try:
-            account = wait(pool, run_id, payload)
+            account = paint(pool, run_id, payload)
         finally:
             pool.close()
         target = out or free_name(Path.cwd(), picture, preset_name)
@@ -90,12 +91,37 @@ def make_payload(
         ],
         "result": str(result),
         "checkpoint": None,
+        "preview": None,
+        "memory_bytes": None,
         "note": {"preset": preset.name, "seed": recipe.seed},
     }
 
 
+def paint(pool: Pool, run_id: str, payload: Message) -> Message:
+    """The worker's account of a run that went well; begins anew with less memory if it ran out.
+
+    Raises AtelierError if that does not help, or for anything else that goes wrong.
+    """
+    warnings: list[str] = []
+    while True:
+        try:
+            account = wait(pool, run_id, payload)
+        except MemoryRanOut as error:
+            match retry.after_shortage(len(warnings), payload["memory_bytes"], error.plan):
+                case retry.Smaller(memory_bytes, warning):
+                    warnings.append(warning)
+                    payload = payload | {"memory_bytes": memory_bytes}
+                case retry.GiveUp(reason):
+                    raise AtelierError(reason) from error
+        else:
+            return account | {"warnings": [*warnings, *account["warnings"]]}
+
+
 def wait(pool: Pool, run_id: str, payload: Message) -> Message:
-    """The worker's account of a run that went well; raises AtelierError for any other."""
+    """The worker's account of a run that went well.
+
+    Raises MemoryRanOut, and AtelierError for any other that did not.
+    """
     future = pool.submit(run_id, payload)
     with interruptible(lambda: pool.cancel(run_id)):
         try:

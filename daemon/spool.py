@@ -28,7 +28,7 @@ class Spool:
         return self.state / "spool" / "pictures" / picture_id
 
     def job(self, job_id: str) -> Path:
-        """The folder of one job: its checkpoint, result and log until they are published."""
+        """The folder of one job: its checkpoint, preview, result and log until it is published."""
         return self.state / "spool" / "jobs" / job_id
 
     def result(self, job_id: str) -> Path:
@@ -38,6 +38,10 @@ class Spool:
     def checkpoint(self, job_id: str) -> Path:
         """Where a job's painting stands, for the child that goes on with it."""
         return self.job(job_id) / "checkpoint.safetensors"
+
+    def preview(self, job_id: str) -> Path:
+        """What a running job looked like a few seconds ago, a small JPEG, whole or absent."""
+        return self.job(job_id) / "preview.jpg"
 
     def log(self, job_id: str) -> Path:
         """The job's log."""

@@ -5,9 +5,12 @@ size where a step takes milliseconds. Waiting is always for a condition, with a 
 """
 
 import contextlib
+import errno
 import io
 import json
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -302,6 +305,40 @@ def peak_memory_bytes(pid: int) -> int:
     """The most memory a process ever had."""
     text = Path(f"/proc/{pid}/status").read_text()
     return int(text.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def give_no_more_memory(pid: int) -> None:
+    """From now on the process gets no new memory from the system: it is told so when it asks."""
+    size = re.search(r"VmSize:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert size is not None
+    _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
+    resource.prlimit(pid, resource.RLIMIT_AS, (int(size.group(1)) * 1024, hard))
+
+
+@contextlib.contextmanager
+def memory_group(limit_bytes: int) -> Iterator[Callable[[int], None]]:
+    """Moves processes where the kernel ends whoever takes so much new memory.
+
+    Raises OSError where control groups cannot be made: not root, or read-only in a container.
+    """
+    root = Path("/sys/fs/cgroup")
+    first = (root / "memory").is_dir()  # version 1
+    group = root / ("memory" if first else "") / f"atelierd-test-{os.getpid()}"
+    if not first and "memory" not in (root / "cgroup.subtree_control").read_text().split():
+        raise OSError(errno.ENOTSUP, "no memory controller", str(root))
+    members = group / "cgroup.procs"
+
+    def move(pid: int) -> None:
+        members.write_text(str(pid))
+
+    group.mkdir()
+    try:
+        limit = group / ("memory.limit_in_bytes" if first else "memory.max")
+        limit.write_text(str(limit_bytes))
+        yield move
+    finally:
+        wait_for("the group to be empty", lambda: not members.read_text())
+        group.rmdir()
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
-"""How much memory a run took at most, on the device that did the work."""
+"""How much memory there is, how much a run took at most, and how it looks when there is none."""
 
 import contextlib
 import ctypes
+import errno
 import re
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import torch
 
 CGROUPS = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60
+
+REFUSALS = ("can't allocate memory", "Cannot allocate memory")
+"""In the words of torch's allocator, and of the C library."""
 
 SHARE_OF_FREE = 0.8
 """Of what is free, what a job may take; the rest is for everybody else."""
@@ -75,6 +79,15 @@ def proc_kilobytes(path: str, name: str) -> int:
     except OSError:
         return 0
     return int(found.group(1)) if found else 0
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error means that there was no memory: of torch, numpy, Python or the system."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):  # numpy's is a MemoryError
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and any(one in str(error) for one in REFUSALS)
 
 
 def peak_bytes(device: torch.device) -> int:

@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageErro
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from pillow_heif import register_heif_opener
 
-from daemon.engine.errors import PictureError, UnfinishedPictureError
+from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictureError
 from daemon.engine.formats import (
     MAX_PIXELS,
     MIN_PICTURE_PX,
@@ -99,7 +99,8 @@ def read_header(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> He
 def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decodes a whole picture; `name` is what messages call it.
 
-    Raises UnfinishedPictureError if the bytes do not decode to the end, else PictureError.
+    Raises UnfinishedPictureError if the bytes do not decode to the end, OutOfMemoryError, else
+    PictureError.
     """
     opened = open_checked(source, name, max_pixels)
     try:
@@ -115,7 +116,7 @@ def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> P
             f"{name} could not be decoded to the end: {error}; it is damaged or incomplete"
         ) from error
     except MemoryError as error:
-        raise PictureError(f"{name} needs more memory to decode than there is") from error
+        raise OutOfMemoryError(f"{name} needs more memory to decode than there is") from error
     return Picture(image, alpha, opened.format or "", exif)
 
 

@@ -1,8 +1,9 @@
 """The way in: a picture, style images and a recipe become a painted picture."""
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,13 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from daemon.engine import memory, objective
-from daemon.engine.errors import CheckpointError, DeviceError, DivergedError, OutOfMemoryError
+from daemon.engine.errors import (
+    CheckpointError,
+    DeviceError,
+    DivergedError,
+    EngineError,
+    OutOfMemoryError,
+)
 from daemon.engine.grams import Grams, GramStore
 from daemon.engine.kernels import load_kernels
 from daemon.engine.network import Network
@@ -153,12 +160,14 @@ class Engine:
         on_burst: Callable[[Callable[[], Checkpoint]], None] = lambda make: None,
         should_stop: Callable[[], bool] = lambda: False,
         resumed: Checkpoint | None = None,
+        memory_bytes: int | None = None,
     ) -> Painting:
         """Paints `picture` (RGB) after `styles` as `recipe` says.
 
         The same arguments and plans give the same pixels on the same CPU, whether it was resumed
         or not. on_burst: called between steps with what makes a checkpoint, valid in the call
         only.  resumed: a checkpoint of the same arguments; raises CheckpointError if it is not.
+        memory_bytes: what this painting may take, where that is less than the engine's own.
         Raises PictureError if the picture is too narrow to be painted, OutOfMemoryError, or
         Stopped.
         """
@@ -172,7 +181,7 @@ class Engine:
                 on_progress(Progress(number, passes, step, picture))
 
             began = time.perf_counter()
-            plan = self._plan(recipe, size)
+            plan = self._plan(recipe, size, memory_bytes)
             if earlier:
                 plan = earlier.still_good(plan)
                 began -= earlier.seconds
@@ -187,10 +196,8 @@ class Engine:
             def keep(course: Course, plan: Plan = plan, began: float = began) -> None:
                 on_burst(partial(checkpoint_of, identity, course, plan, began, reports, warnings))
 
-            try:
+            with in_our_words(size):
                 found = self._paint(picture, styles, recipe, stage, report, keep, should_stop)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                raise translated(error, size) from error
             if not math.isfinite(found.best.total):
                 raise DivergedError(
                     "the loss was not a finite number at any step; alpha, beta, tv and the "
@@ -204,7 +211,8 @@ class Engine:
             )
         if current is None:
             raise ValueError("a schedule has at least one pass")
-        return Painting(to_image(current), tuple(reports), tuple(warnings))
+        with in_our_words(passes[-1]):
+            return Painting(to_image(current), tuple(reports), tuple(warnings))
 
     def _paint(
         self,
@@ -240,9 +248,9 @@ class Engine:
         if stage.resumed:
             try:
                 course.resume(stage.resumed.tensors, stage.resumed.facts["course"])
-            except torch.OutOfMemoryError:
-                raise
             except (KeyError, TypeError, RuntimeError) as error:
+                if memory.ran_out(error):
+                    raise
                 raise CheckpointError(f"it belongs to another painting ({error})") from error
         found = minimise(
             evaluate,
@@ -269,17 +277,18 @@ class Engine:
             "recipe": recipe.model_dump(mode="json"),
         }
 
-    def _plan(self, recipe: Recipe, size: Pass) -> Plan:
+    def _plan(self, recipe: Recipe, size: Pass, memory_bytes: int | None) -> Plan:
         """How a pass fits into the memory there is now."""
         memory.give_back()
         coming = self._network.coming_bytes(layers_of(recipe))
+        budget = memory.budget_bytes(self.device, self._memory_bytes)
         return make_plan(
             size.height_px,
             size.width_px,
             recipe,
             value_bytes=self.dtype.itemsize,
             held_bytes=memory.held_bytes(self.device) + coming,
-            budget_bytes=memory.budget_bytes(self.device, self._memory_bytes),
+            budget_bytes=budget if memory_bytes is None else min(budget, memory_bytes),
         )
 
     def _start(self, content: Tensor, styles: Sequence[Style], recipe: Recipe) -> Tensor:
@@ -344,17 +353,29 @@ def usable_device(name: str) -> torch.device:
     return device
 
 
-def translated(error: RuntimeError, size: Pass) -> Exception:
-    """A memory or device error of torch in the engine's words; any other error as it is."""
-    text = str(error)
-    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
+@contextlib.contextmanager
+def in_our_words(size: Pass) -> Iterator[None]:
+    """Raises what the libraries say of memory or device as the engine's own errors."""
+    try:
+        yield
+    except (RuntimeError, MemoryError, OSError) as error:
+        translation = translated(error, size)
+        if translation is None:
+            raise
+        raise translation from error
+
+
+def translated(error: Exception, size: Pass) -> EngineError | None:
+    """A memory or device error of a library in the engine's words; None for any other."""
+    said = (str(error) or type(error).__name__).splitlines()[0]
+    if memory.ran_out(error):
         return OutOfMemoryError(
             f"not enough memory for {size.width_px}x{size.height_px} px; use a smaller size. "
-            f"({text.splitlines()[0]})"
+            f"({said})"
         )
     if isinstance(error, torch.AcceleratorError):
-        return DeviceError(f"the device failed: {text.splitlines()[0]}; see nvidia-smi and dmesg")
-    return error
+        return DeviceError(f"the device failed: {said}; see nvidia-smi and dmesg")
+    return None
 
 
 def resize(image: Image.Image, width_px: int, height_px: int) -> Image.Image:

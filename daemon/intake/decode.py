@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.engine.errors import PictureError, UnfinishedPictureError
+from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictureError
 from daemon.engine.picture import read_picture
 from daemon.errors import SurroundingsError
 from daemon.process import Child, Message, claim_stdout, say
@@ -57,7 +57,7 @@ class Decoder:
         if answer is not None:
             return Verdict(**answer)
         ending = child.ending()
-        if not child.was_killed:
+        if child.killer is None:
             raise SurroundingsError(f"the decoder of pictures {ending}; see atelierd doctor")
         return Verdict(
             fault=f"{name} could not be decoded: it took more than {self._timeout_s:.0f} s "
@@ -82,7 +82,7 @@ def judge(path: str, name: str, max_pixels: int) -> Verdict:
             return Verdict(*image.size)
     except UnfinishedPictureError as error:
         return Verdict(fault=str(error), unfinished=True)
-    except PictureError as error:
+    except (PictureError, OutOfMemoryError) as error:
         return Verdict(fault=str(error))
     except OSError as error:
         return Verdict(fault=f"{name} cannot be read: {error.strerror}", unfinished=True)

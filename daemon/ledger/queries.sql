@@ -35,15 +35,25 @@ WHERE id = :id AND state = 'running' AND owner = :owner;
 UPDATE job SET state = 'ready', owner = NULL
 WHERE id = :id AND state = 'running' AND owner = :owner;
 
+-- name: return_short
+-- Back into the line after memory ran out. The start is not charged: the next one takes less.
+UPDATE job SET state = 'ready', owner = NULL, fruitless = max(fruitless - 1, 0),
+       shortages = shortages + 1, memory_bytes = :memory_bytes,
+       warnings = json_insert(warnings, '$[#]', :warning)
+WHERE id = :id AND state = 'running' AND owner = :owner;
+
 -- name: note_progress
 -- The run got further: what is lost from here on is not lost for nothing.
 UPDATE job SET fruitless = 0
 WHERE id = :id AND state = 'running' AND owner = :owner;
 
 -- name: finish_job
--- The run is over; what is left is to publish.
+-- The run is over; what is left is to publish. Warnings of earlier starts stay.
 UPDATE job SET state = 'publishing', verdict = :verdict, outcome = :outcome, reason = :reason,
-       warnings = :warnings, finished_at = :now
+       warnings = (SELECT json_group_array(value) FROM (
+           SELECT value FROM json_each(job.warnings)
+           UNION ALL SELECT value FROM json_each(:warnings))),
+       finished_at = :now
 WHERE id = :id AND state = 'running' AND owner = :owner;
 
 -- name: cancel_waiting
@@ -88,6 +98,9 @@ SELECT * FROM picture WHERE state = 'claiming' ORDER BY seq;
 SELECT * FROM picture WHERE state = 'claimed' AND NOT EXISTS (
     SELECT 1 FROM job WHERE picture_id = picture.id AND state IN ('ready', 'running', 'publishing')
 ) ORDER BY seq;
+
+-- name: memory_of_job
+SELECT shortages, memory_bytes FROM job WHERE id = :id;
 
 -- name: jobs_of_picture
 SELECT * FROM job WHERE picture_id = :id ORDER BY seq;

@@ -1,4 +1,4 @@
--- The ledger. Version 1 (PRAGMA user_version).
+-- The ledger. Version 2 (PRAGMA user_version); migrations.sql brings older ones up to it.
 
 CREATE TABLE picture (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -27,6 +27,8 @@ CREATE TABLE job (
     owner            TEXT,               -- who runs it
     starts           INTEGER NOT NULL DEFAULT 0,
     fruitless        INTEGER NOT NULL DEFAULT 0,   -- starts in a row that got no further
+    shortages        INTEGER NOT NULL DEFAULT 0,   -- how often memory ran out
+    memory_bytes     INTEGER,            -- what a run may take since then, NULL: as configured
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     queued_at        TEXT NOT NULL,
     started_at       TEXT,

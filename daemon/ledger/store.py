@@ -14,7 +14,7 @@ from typing import Any
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import ClaimedPicture, Draft, Job, PictureState, State, StyleRef
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 10.0
 QUERY = re.compile(r"-- name: (\w+)\n(.*?)(?=\n-- name: |\Z)", re.DOTALL)
 
@@ -27,6 +27,14 @@ def utc_now() -> str:
 def sql_file(name: str) -> str:
     """The text of an SQL file of this room."""
     return (importlib.resources.files("daemon.ledger") / name).read_text()
+
+
+def scripts_since(version: int) -> list[str]:
+    """What brings a ledger of an older version up to this one's, in order; 0 is an empty file."""
+    if version == 0:
+        return [sql_file("schema.sql")]
+    migrations = dict(QUERY.findall(sql_file("migrations.sql")))
+    return [migrations[f"from_{number}"] for number in range(version, SCHEMA_VERSION)]
 
 
 class Ledger:
@@ -59,15 +67,15 @@ class Ledger:
         self._db.execute("PRAGMA foreign_keys = ON")
         with self._transaction():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in sql_file("schema.sql").split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
+            if version > SCHEMA_VERSION:
                 raise SurroundingsError(
                     f"{self._path} has ledger version {version}, this atelierd knows "
                     f"{SCHEMA_VERSION}; install the newer atelierd that wrote it"
                 )
+            for script in scripts_since(version):
+                for statement in script.split(";\n"):
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Closes the connection."""
@@ -174,6 +182,22 @@ class Ledger:
         """Running -> ready, the start counted as one that got no further."""
         self._change("return_job", id=job_id, owner=owner)
 
+    def return_short(
+        self, job_id: str, owner: str, *, memory_bytes: int | None, warning: str
+    ) -> None:
+        """Running -> ready after memory ran out, with nothing charged.
+
+        Its next run may take `memory_bytes`, None: as much as ever. The warning stays with it.
+        """
+        self._change(
+            "return_short", id=job_id, owner=owner, memory_bytes=memory_bytes, warning=warning
+        )
+
+    def memory_of(self, job_id: str) -> tuple[int, int | None]:
+        """How often memory ran out during a job, and what its runs may take since then."""
+        (row,) = self._rows("memory_of_job", id=job_id)
+        return row["shortages"], row["memory_bytes"]
+
     def note_progress(self, job_id: str, owner: str) -> None:
         """A running job left a checkpoint: this start got further."""
         self._change("note_progress", id=job_id, owner=owner)
@@ -182,7 +206,10 @@ class Ledger:
         self, job_id: str, owner: str, verdict: State, *,
         outcome: Mapping[str, Any], reason: str = "", warnings: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        """Running -> publishing: the run ended with `verdict` (done, failed or cancelled)."""
+        """Running -> publishing: the run ended with `verdict` (done, failed or cancelled).
+
+        Its warnings follow those that the job had before.
+        """
         self._change(
             "finish_job", id=job_id, owner=owner, verdict=verdict, outcome=json.dumps(outcome),
             reason=reason, warnings=json.dumps(list(warnings)), now=utc_now(),

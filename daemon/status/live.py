@@ -13,7 +13,10 @@ LIVE_FILE = "live.json"
 
 @dataclass
 class RunningJob:
-    """A job at work. step counts over all passes; eta_s is None until a step was measured."""
+    """A job at work. step counts over all passes; eta_s is None until a step was measured.
+
+    preview: a small JPEG of its picture, None until it was first written.
+    """
 
     id: str
     picture: str
@@ -28,6 +31,7 @@ class RunningJob:
     style: float | None = None
     step_s: float | None = None
     eta_s: float | None = None
+    preview: str | None = None
 
 
 @dataclass

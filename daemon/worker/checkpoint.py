@@ -6,8 +6,7 @@ as JSON in its header. Written whole or not at all.
 
 import json
 import struct
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,13 +15,14 @@ import torch
 from torch import Tensor
 
 from daemon import files
+from daemon.engine import memory
 from daemon.engine.errors import CheckpointError
 from daemon.engine.stylize import Checkpoint
 
 FACTS = "atelierd"
 CODES = {torch.float32: "F32", torch.float64: "F64"}
 ALIGNMENT = 8
-SHARE_OF_TIME = 20
+PARTS_OF_TIME = 20
 """Writing takes at most one part in so many of a run's time, however large the picture is."""
 
 
@@ -89,28 +89,6 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except FileNotFoundError:
         return None
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        if memory.ran_out(error):
+            raise
         raise CheckpointError(f"{path} is damaged ({error})") from error
-
-
-class Keeper:
-    """Writes a checkpoint now and then."""
-
-    def __init__(
-        self, path: Path, every_s: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._path = path
-        self._every_s = every_s
-        self._clock = clock
-        self._due_s = clock() + every_s
-
-    def offer(self, make: Callable[[], Checkpoint], *, now: bool = False) -> bool:
-        """Writes what `make` gives if it is time, or `now`, and tells whether. Raises OSError."""
-        began = self._clock()
-        if not now and began < self._due_s:
-            return False
-        try:
-            write_checkpoint(self._path, make())
-        finally:  # a full disk takes its time too
-            ended = self._clock()
-            self._due_s = ended + max(self._every_s, SHARE_OF_TIME * (ended - began))
-        return True

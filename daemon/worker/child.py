@@ -1,8 +1,9 @@
 """The worker: a process of its own that keeps the engine warm and paints one job at a time.
 
 Speaks JSON lines. To it: {do: run, run, payload} and {do: cancel, run}. From it: {event:
-progress | checkpoint | log, run, ...} and at the end {event: ended, run, result} or {event:
-cancelled, run}.
+plan | progress | preview | checkpoint | log, run, ...} and at the end {event: ended, run, result},
+{event: cancelled, run}, or {event: short, run, reason} if memory ran out; with `spent` if the
+process ends itself then, since it is of no more use.
 A closed input ends it, so that it never outlives its service.
 """
 
@@ -38,20 +39,21 @@ from daemon.engine.schedule import Pass
 from daemon.engine.stylize import Checkpoint, Engine, Painting, Progress, Style
 from daemon.engine.trial import Precision
 from daemon.process import Message, claim_stdout, say
-from daemon.worker.checkpoint import Keeper, read_checkpoint
+from daemon.worker.checkpoint import PARTS_OF_TIME, read_checkpoint, write_checkpoint
+from daemon.worker.preview import Previewer
+from daemon.worker.timeshare import TimeShare
 
 KINDS: list[tuple[type[EngineError], str]] = [
     (PictureError, "input"),
     (DivergedError, "input"),
-    (OutOfMemoryError, "memory"),
     (DeviceError, "surroundings"),
     (WeightsError, "surroundings"),
 ]
 """What an engine's error means to the service: whose fault it is."""
 
 
-DEVICE_LOST = 3
-"""Exit code of a child whose device failed."""
+SPENT = 3
+"""Exit code of a child that is of no more use: its device failed, or its memory ran out."""
 
 
 class Worker:
@@ -84,34 +86,42 @@ class Worker:
 
     def run(self, run_id: str, payload: Message) -> None:
         """One run, whatever comes of it: everything ends as a message."""
+        spent = False
         try:
-            result = self._paint(run_id, payload)
+            said: Message = {"event": "ended", "result": self._paint(run_id, payload)}
         except Stopped:
-            say(self._out, {"event": "cancelled", "run": run_id})
-            return
-        except EngineError as error:
-            kind = next((kind for cls, kind in KINDS if isinstance(error, cls)), "bug")
-            lost = isinstance(error, DeviceError)
-            result = {"ok": False, "kind": kind, "reason": str(error), "device_lost": lost}
-        except FileNotFoundError as error:
-            reason = (
-                f"{files.printable(str(error.filename))} is gone from the state folder. Drop the "
-                "picture again"
-            )
-            result = {"ok": False, "kind": "input", "reason": reason}
-        except OSError as error:
-            reason = f"{error.strerror}: {files.printable(str(error.filename or ''))}"
-            result = {"ok": False, "kind": "surroundings", "reason": reason}
+            said = {"event": "cancelled"}
         except Exception as error:
-            self._log(run_id, "ERROR", traceback.format_exc())
-            reason = f"{type(error).__name__}: {error}. This is a fault of atelierd; the log beside"
-            result = {"ok": False, "kind": "bug", "reason": f"{reason} this file says where"}
+            short = isinstance(error, OutOfMemoryError) or memory.ran_out(error)
+            spent = short or isinstance(error, DeviceError)
+            if short:
+                said = {"event": "short", "reason": str(error) or type(error).__name__}
+            else:
+                said = {"event": "ended", "result": self._blame(run_id, error)}
         finally:
             self._cancelled.discard(run_id)
             memory.give_back()
-        say(self._out, {"event": "ended", "run": run_id, "result": result})
-        if result.get("device_lost"):
-            os._exit(DEVICE_LOST)  # what is left of it is of no use; the next run starts afresh
+        say(self._out, {"run": run_id, "spent": spent, **said})
+        if spent:
+            os._exit(SPENT)  # the next run starts afresh
+
+    def _blame(self, run_id: str, error: Exception) -> Message:
+        """The result of a run that failed: whose fault it is, and why."""
+        match error:
+            case EngineError():
+                kind = next((kind for cls, kind in KINDS if isinstance(error, cls)), "bug")
+                reason = str(error)
+            case FileNotFoundError():
+                kind, lost = "input", files.printable(str(error.filename))
+                reason = f"{lost} is gone from the state folder. Drop the picture again"
+            case OSError():
+                kind = "surroundings"
+                reason = f"{error.strerror}: {files.printable(str(error.filename or ''))}"
+            case _:
+                self._log(run_id, "ERROR", "".join(traceback.format_exception(error)))
+                kind, what = "bug", f"{type(error).__name__}: {error}"
+                reason = f"{what}. This is a fault of atelierd; the log beside this file says where"
+        return {"ok": False, "kind": kind, "reason": reason}
 
     def _paint(self, run_id: str, payload: Message) -> Message:
         began = time.perf_counter()
@@ -123,27 +133,52 @@ class Worker:
         styles = [self._style(entry, payload["max_pixels"]) for entry in payload["styles"]]
         self._log(run_id, "INFO", describe(engine, picture, recipe))
         reporter = Reporter(self, run_id)
+        previewer = (
+            Previewer(Path(payload["preview"]), lambda text: self._log(run_id, "WARNING", text))
+            if payload["preview"]
+            else None
+        )
+
+        def report(progress: Progress) -> None:
+            reporter.report(progress)
+            if previewer and previewer.offer(progress.picture):
+                self.tell({"event": "preview", "run": run_id, "path": payload["preview"]})
+
         place = Path(payload["checkpoint"]) if payload["checkpoint"] else None
-        keeper = Keeper(place, self._checkpoint_s) if place else None
+        share = TimeShare(self._checkpoint_s, PARTS_OF_TIME)
 
         def keep(make: Callable[[], Checkpoint]) -> None:
+            if place is None:
+                return
             try:
-                if keeper and keeper.offer(make, now=run_id in self._cancelled):
+                if share.offer(
+                    lambda: write_checkpoint(place, make()), now=run_id in self._cancelled
+                ):
                     self._log(run_id, "DEBUG", "checkpoint written")
                     self.tell({"event": "checkpoint", "run": run_id})
             except OSError as error:  # no harm but a longer way back
                 self._log(run_id, "WARNING", f"no checkpoint: {error.strerror}: {place}")
+
+        def announce(size: Pass, plan: Plan) -> None:
+            self._log(run_id, "INFO", describe_plan(size, plan))
+            told = {
+                "size": f"{size.width_px}x{size.height_px} px",
+                "tiles": tiles_of(plan),
+                "predicted_bytes": plan.predicted_bytes,
+            }
+            self.tell({"event": "plan", "run": run_id, "plan": told})
 
         def paint(resumed: Checkpoint | None) -> Painting:
             return engine.stylize(
                 picture.image,
                 styles,
                 recipe,
-                on_progress=reporter.report,
-                on_plan=lambda size, plan: self._log(run_id, "INFO", describe_plan(size, plan)),
+                on_progress=report,
+                on_plan=announce,
                 on_burst=keep,
                 should_stop=lambda: run_id in self._cancelled,
                 resumed=resumed,
+                memory_bytes=payload["memory_bytes"],
             )
 
         try:
@@ -242,19 +277,26 @@ def describe(engine: Engine, picture: Picture, recipe: Recipe) -> str:
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> str:
-    """Where a run goes on, in words."""
-    passes, taken = len(checkpoint.facts["reports"]), checkpoint.facts["course"]["taken"]
+    """Where a run goes on, in words; raises CheckpointError if that is not to be understood."""
+    try:
+        passes, taken = len(checkpoint.facts["reports"]), checkpoint.facts["course"]["taken"]
+    except (KeyError, TypeError) as error:  # written by another version
+        raise CheckpointError(f"it is not understood ({error!r})") from error
     return f"after step {taken} of pass {passes + 1}"
 
 
 def describe_plan(size: Pass, plan: Plan) -> str:
     """How a pass will be computed, in a line."""
-    tiles = f"tiles of {plan.tile_px} px" if plan.tile_px else "one tile"
     return (
-        f"{size.width_px}x{size.height_px} px: {tiles}, history {plan.history}"
+        f"{size.width_px}x{size.height_px} px: {tiles_of(plan)}, history {plan.history}"
         f"{', vectors aside' if plan.aside else ''}, "
         f"{plan.predicted_bytes / 1e9:.2f} GB expected of {plan.budget_bytes / 1e9:.2f} GB"
     )
+
+
+def tiles_of(plan: Plan) -> str:
+    """The tiles of a plan in words."""
+    return f"tiles of {plan.tile_px} px" if plan.tile_px else "one tile"
 
 
 def account(engine: Engine, picture: Picture, painting: Painting, seconds: float) -> Message:

@@ -6,15 +6,17 @@ passes through the service.
 """
 
 import contextlib
+import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from loguru import logger
 
-from daemon.process import Child, Message
+from daemon.process import Child, Message, oom_kills
+from daemon.worker.retry import PassPlan
 
 Payload = Mapping[str, Any]
 Event = Callable[[str, Message], None]
@@ -38,13 +40,33 @@ class Cancelled(Exception):
     """The run was stopped because somebody asked for it."""
 
 
-@dataclass(frozen=True)
+class MemoryRanOut(Exception):
+    """The run ended for want of memory; the message says how it came out.
+
+    plan: of the pass under way, None if there was none yet.
+    """
+
+    def __init__(self, how: str, plan: PassPlan | None) -> None:
+        super().__init__(how)
+        self.plan = plan
+
+
+@dataclass
 class Run:
-    """A run in progress, and the child it was given to."""
+    """A run in progress, the child it was given to, and the plan it told last."""
 
     id: str
     future: Future[Message]
     child: Child
+    plan: PassPlan | None = None
+    oom_kills_before: int = field(default_factory=oom_kills)
+
+    def lost(self, ending: str) -> WorkerLost | MemoryRanOut:
+        """What became of the run, whose child is gone."""
+        # Others send SIGKILL too; the kernel counts its own before it sends them.
+        if self.child.killer is signal.SIGKILL and oom_kills() > self.oom_kills_before:
+            return MemoryRanOut(f"the worker {ending}; the kernel had no memory left", self.plan)
+        return WorkerLost(ending)
 
 
 class Slot:
@@ -121,32 +143,43 @@ class Slot:
                 self._hear(child, message)
         ending = child.ending()
         child.close(0.0)
-        future = self._take(child)
-        if future is not None:
-            future.set_exception(WorkerLost(ending))
+        if run := self._take(child):
+            run.future.set_exception(run.lost(ending))
 
     def _hear(self, child: Child, message: Message) -> None:
         run_id = str(message.get("run", ""))
+        if message.get("spent"):
+            self._forget(child)
         match message.get("event"):
             case "ended":
-                future = self._take(child, run_id)
-                if future is not None:
-                    future.set_result(message["result"])
+                if run := self._take(child, run_id):
+                    run.future.set_result(message["result"])
             case "cancelled":
-                future = self._take(child, run_id)
-                if future is not None:
-                    future.set_exception(Cancelled(run_id))
+                if run := self._take(child, run_id):
+                    run.future.set_exception(Cancelled(run_id))
+            case "short":
+                if run := self._take(child, run_id):
+                    run.future.set_exception(MemoryRanOut(message["reason"], run.plan))
+            case "plan":
+                if (run := self._run) and run.id == run_id:
+                    run.plan = PassPlan(**message["plan"])
             case _:
                 self._on_event(run_id, message)
 
-    def _take(self, child: Child, run_id: str | None = None) -> Future[Message] | None:
-        """The future of this child's run, which is over now; a newer child's is left alone."""
+    def _forget(self, child: Child) -> None:
+        """Gives no more runs to a child that is about to end by itself."""
+        with self._lock:
+            if self._child is child:
+                self._child = None
+
+    def _take(self, child: Child, run_id: str | None = None) -> Run | None:
+        """The run of this child, which is over now; a newer child's is left alone."""
         with self._lock:
             run = self._run
             if run is None or run.child is not child or run_id not in (None, run.id):
                 return None
             self._run = None
-        return run.future
+        return run
 
 
 class Pool:
@@ -167,7 +200,7 @@ class Pool:
         """Runs on the first free device.
 
         The future's result is the child's plain account of the run, good or bad; its exceptions
-        are the two of the surroundings, WorkerLost and Cancelled.
+        are those of the surroundings, WorkerLost, MemoryRanOut and Cancelled.
         """
         return self.free()[0].submit(run_id, payload)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MAX_FRUITLESS_STARTS = 3
+MAX_SHORTAGES = 3
 LONGEST_BACKOFF_S = 300.0
 
 
@@ -14,10 +15,30 @@ class Again:
 
 
 @dataclass(frozen=True)
+class Smaller:
+    """Back into the line; the next run takes at most `memory_bytes` (None: as much as ever)."""
+
+    memory_bytes: int | None
+    warning: str
+
+
+@dataclass(frozen=True)
 class GiveUp:
     """The job has failed, for this reason."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """How a worker was going to compute a pass: its size and tiles in words, and its peak."""
+
+    size: str
+    tiles: str
+    predicted_bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.size} ({self.tiles}, {self.predicted_bytes / 1e9:.1f} GB expected)"
 
 
 def after_loss(fruitless_starts: int, ending: str) -> Again | GiveUp:
@@ -29,3 +50,26 @@ def after_loss(fruitless_starts: int, ending: str) -> Again | GiveUp:
             "at the log beside this file, then use `atelierd retry`."
         )
     return Again(wait_s=min(LONGEST_BACKOFF_S, 2.0**fruitless_starts))
+
+
+def after_shortage(
+    shortages: int, memory_bytes: int | None, plan: PassPlan | None
+) -> Smaller | GiveUp:
+    """After memory ran out under `plan` (None: before there was one).
+
+    shortages: how often it had run out before.  memory_bytes: what the run was held to, if
+    anything.
+    """
+    where = f"at {plan}" if plan else "before the first pass was planned"
+    if shortages >= MAX_SHORTAGES:
+        return GiveUp(
+            f"Memory ran out {shortages + 1} times, the last time {where}, though each run was to "
+            "take half as much as the one before. Choose a smaller `size`, or set `memory` in "
+            "config.yaml to what a worker can really have, and try again."
+        )
+    if plan is None:
+        return Smaller(memory_bytes, f"memory ran out {where}; began again in a fresh worker")
+    half = plan.predicted_bytes // 2
+    allowed = half if memory_bytes is None else min(half, memory_bytes)
+    went_on = f"went on with at most {allowed / 1e9:.1f} GB"
+    return Smaller(allowed, f"memory ran out {where}; {went_on}")

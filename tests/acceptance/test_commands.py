@@ -8,7 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from atelier import COMMAND, Studio, encoded, environment, may_mount, mounted, photograph
+from atelier import (
+    COMMAND,
+    Studio,
+    children,
+    encoded,
+    environment,
+    give_no_more_memory,
+    may_mount,
+    mounted,
+    photograph,
+    wait_for,
+)
 from PIL import Image
 
 from daemon.engine.picture import read_note
@@ -170,6 +181,22 @@ def test_stylize_paints_one_picture_and_prints_where(studio: Studio) -> None:
     assert note is not None and note["recipe"]["steps"] == 1
     assert picture.exists()
     assert not studio.config.ledger_path.exists()
+
+
+def test_stylize_begins_anew_with_less_when_memory_runs_out(studio: Studio) -> None:
+    (studio.root / "photo.jpg").write_bytes(encoded(photograph()))
+    command = [COMMAND, "--config", studio.config_file, "stylize", "photo.jpg",
+               "--preset", "quick", "--set", "size=320", "--set", "steps=10"]  # fmt: skip
+    told = studio.root / "told"
+    with told.open("w") as stderr:
+        painting = subprocess.Popen(command, cwd=studio.root, stderr=stderr, env=environment())
+    wait_for("a step", lambda: "step 1/" in told.read_text())
+    (worker,) = children(painting.pid, "daemon.worker.child")
+    give_no_more_memory(worker)
+    assert painting.wait(60) == 0
+    assert "memory ran out at" in told.read_text()
+    with Image.open(studio.root / "photo-quick.jpg") as result:
+        assert result.size == (320, 240)
 
 
 def test_stylize_of_a_bad_picture_ends_with_1_and_writes_nothing(studio: Studio) -> None:

@@ -395,6 +395,18 @@ def test_status_shows_step_loss_and_eta_meanwhile(shop: Studio, endless: str) ->
     assert endless[:8] in shown and f"/{ENDLESS_STEPS}" in shown and "loss" in shown
 
 
+def test_preview_of_the_running_job_can_be_looked_at_and_goes_with_it(
+    shop: Studio, service: Service, endless: str
+) -> None:
+    shown = wait_for("a preview", lambda: service.live()["running"][0]["preview"])
+    assert shop.status()["running"][0]["preview"] == shown
+    with Image.open(shown) as image:
+        image.load()
+        assert (image.format, max(image.size)) == ("JPEG", 64)
+    assert shop.run("cancel", endless).returncode == 0
+    wait_for("its end", lambda: not Path(shown).exists())
+
+
 def test_cancelled_running_job_gives_its_picture_back(shop: Studio, endless: str) -> None:
     answer = shop.run("cancel", endless[:8])
     assert answer.returncode == 0, answer.stderr

@@ -1,5 +1,6 @@
 """The way in: whole stylisations of small pictures."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from daemon.engine import objective
+from daemon.engine import memory, objective
 from daemon.engine.errors import DeviceError, OutOfMemoryError, PictureError, Stopped
 from daemon.engine.objective import gram_targets
 from daemon.engine.optimise import Step
@@ -255,16 +256,32 @@ def test_device_that_is_not_there_is_named() -> None:
         usable_device("abacus")
 
 
-def test_memory_error_of_torch_is_told_in_the_engines_words() -> None:
-    size = Pass(4000, 3000, 10)
-    for error in (
-        torch.OutOfMemoryError("CUDA out of memory"),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes\nmore"),
-    ):
-        told = translated(error, size)
-        assert isinstance(told, OutOfMemoryError) and "4000x3000 px" in str(told)
-    other = RuntimeError("shapes cannot be multiplied")
-    assert translated(other, size) is other
+@pytest.mark.parametrize("error", [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes\nmore"),
+    RuntimeError("unable to mmap 9 bytes from file <x>: Cannot allocate memory (12)"),
+    MemoryError(),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+], ids=repr)  # fmt: skip
+def test_memory_error_of_any_library_is_told_in_the_engines_words(error: Exception) -> None:
+    told = translated(error, Pass(4000, 3000, 10))
+    assert isinstance(told, OutOfMemoryError) and "4000x3000 px" in str(told)
+
+
+@pytest.mark.parametrize("library", [
+    lambda: torch.empty(1 << 55), lambda: np.empty(1 << 55), lambda: bytearray(1 << 55),
+], ids=["torch", "numpy", "Python"])  # fmt: skip
+def test_every_library_is_understood_when_it_really_gets_no_memory(
+    library: Callable[[], object],
+) -> None:
+    with pytest.raises((RuntimeError, MemoryError)) as caught:
+        library()
+    assert memory.ran_out(caught.value)
+
+
+def test_other_errors_are_not_taken_for_a_want_of_memory() -> None:
+    for error in (RuntimeError("shapes cannot be multiplied"), OSError(errno.ENOSPC, "full")):
+        assert translated(error, Pass(4000, 3000, 10)) is None
 
 
 def test_picture_out_of_range_is_clipped_and_rounded() -> None:
@@ -298,7 +315,7 @@ def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_sh
     recipe = Recipe(size=400, steps=4)
     plenty = engine.stylize(wide, [starry], recipe)
     monkeypatch.setattr(engine, "_memory_bytes", 1)
-    short = engine.stylize(wide, [starry], recipe)
+    short = engine.stylize(wide, [starry], recipe, memory_bytes=1 << 40)  # never more than it has
     assert short.passes[-1].plan.tile_px == 256 and short.passes[-1].plan.aside
     assert len(short.warnings) == len(short.passes)
     assert "needs about" in short.warnings[-1]
@@ -330,3 +347,13 @@ def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
         resumed = engine.stylize(wide, [starry], recipe, resumed=checkpoint)
         assert resumed.image.tobytes() == whole.image.tobytes()
         assert len(resumed.warnings) == len(whole.warnings)
+
+
+def test_painting_may_be_held_to_less_memory_than_the_engine_has(
+    engine: Engine, photograph: Image.Image, starry: Style
+) -> None:
+    wide = photograph.resize((400, 60))
+    painting = engine.stylize(wide, [starry], Recipe(size=400, steps=1), memory_bytes=1)
+    last = painting.passes[-1]
+    assert (last.plan.tile_px, last.plan.budget_bytes) == (256, 1)
+    assert painting.image.size == (400, 60)

@@ -16,15 +16,18 @@ from atelier import (
     Studio,
     draw_style,
     encoded,
+    give_no_more_memory,
     is_alive,
     photograph,
     wait_for,
 )
 from PIL import Image
 
+from daemon.engine.stylize import Checkpoint
 from daemon.files import sha256_of
 from daemon.process import Message
-from daemon.worker.pool import Cancelled, Pool, WorkerLost
+from daemon.worker.checkpoint import write_checkpoint
+from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
 
 
 class Bench:
@@ -48,6 +51,7 @@ class Bench:
             "name": "photo.jpg", "picture": str(self.root / "photo.jpg"), "max_pixels": 1_000_000,
             "recipe": recipe, "result": str(self.root / "result"), "note": {"id": "x"},
             "checkpoint": str(self.root / f"checkpoint-{next(self.payloads)}"),
+            "memory_bytes": None, "preview": None,
             "styles": [{"name": style.name, "path": str(style), "sha256": sha256_of(style),
                         "weight": 1.0}],
         } | changes  # fmt: skip
@@ -192,7 +196,7 @@ def test_cancelled_run_leaves_a_checkpoint_to_go_on_from(careful: Bench) -> None
     assert isinstance(ended(future), Cancelled)
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "other"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "other", "later"])
 def test_damaged_checkpoint_costs_a_warning_and_a_new_beginning(
     careful: Bench, damage: str
 ) -> None:
@@ -200,15 +204,50 @@ def test_damaged_checkpoint_costs_a_warning_and_a_new_beginning(
     place = Path(payload["checkpoint"])
     assert careful.pool.submit("first", payload).result(60)["ok"]
     good = place.read_bytes()
+    other = payload
     if damage == "other":  # a checkpoint of a picture of another size
         other = payload | {"recipe": {"size": 96, "steps": 5}}
+    elif damage == "later":  # of a format that this version does not know
+        write_checkpoint(place, Checkpoint({}, {"identity": {"format": 99}}))
     else:
         place.write_bytes(good[: len(good) // 2] if damage == "cut" else b"")
-        other = payload
     assert careful.pool.submit("again", other).result(60)["ok"]
     assert [said["number"] for said in careful.steps("again")] == [1, 2, 3, 4, 5]
     texts = [said["text"] for _, said in careful.heard if said["event"] == "log"]
     assert any("begins anew" in text for text in texts)
+
+
+def test_memory_that_runs_out_ends_run_and_child_and_a_fresh_one_goes_on_with_less(
+    careful: Bench,
+) -> None:
+    payload = careful.payload(recipe={"size": 320, "steps": 10})
+    future = careful.pool.submit("short", payload)
+    wait_for("a checkpoint", Path(payload["checkpoint"]).exists)
+    spent = careful.pid
+    give_no_more_memory(spent)  # the second pass has blocks that it cannot have at hand
+    error = ended(future)
+    assert isinstance(error, MemoryRanOut) and error.plan is not None
+    assert error.plan.size in ("128x96 px", "320x240 px") and error.plan.tiles == "one tile"
+    assert f"not enough memory for {error.plan.size}" in str(error)
+    half = error.plan.predicted_bytes // 2
+    account = careful.pool.submit("again", payload | {"memory_bytes": half}).result(120)
+    assert account["ok"]
+    assert careful.pid != spent and not is_alive(spent)
+    assert careful.steps("again")[0]["number"] > 1
+    plan = account["passes"][-1]["plan"]
+    assert (plan["budget_bytes"], account["passes"][-1]["width_px"]) == (half, 320)
+    with Image.open(careful.root / "result") as result:
+        assert result.size == (320, 240)
+
+
+def test_memory_that_runs_out_before_any_plan_is_told_without_one(cold: Bench) -> None:
+    assert cold.pool.submit("warm-up", cold.payload()).result(60)["ok"]
+    (cold.root / "large.jpg").write_bytes(encoded(Image.new("L", (16_000, 16_000))))
+    give_no_more_memory(cold.pid)  # it keeps some room from before, but not for 768 MB
+    large = cold.payload(picture=str(cold.root / "large.jpg"), max_pixels=300_000_000)
+    error = ended(cold.pool.submit("short", large))
+    assert isinstance(error, MemoryRanOut) and error.plan is None
+    assert cold.pool.submit("after", cold.payload()).result(60)["ok"]
 
 
 def test_full_disk_costs_no_more_than_the_checkpoint(careful: Bench) -> None:

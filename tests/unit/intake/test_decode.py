@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from atelier import give_no_more_memory
+from PIL import Image
 
 from daemon.intake.decode import Decoder, Verdict, judge
 
@@ -62,4 +64,16 @@ def test_child_that_was_killed_is_started_again(photo_file) -> None:
     assert "took more than 0 s" in verdict.fault and not verdict.unfinished
     decoder._timeout_s = 60.0
     assert decoder.decode(large, "photo.jpg") == Verdict(4000, 4000)
+    decoder.close()
+
+
+def test_picture_that_gets_no_memory_is_refused_and_the_next_one_decoded(photo_file) -> None:
+    decoder = Decoder(max_pixels=300_000_000, timeout_s=30.0)
+    assert decoder.decode(photo_file(), "photo.jpg").fault == ""
+    large = photo_file("large.jpg")
+    Image.new("L", (16_000, 16_000)).save(large)
+    assert decoder._child is not None
+    give_no_more_memory(decoder._child.pid)
+    assert "more memory to decode" in decoder.decode(large, "large.jpg").fault
+    assert decoder.decode(photo_file(), "photo.jpg").fault == ""
     decoder.close()

@@ -73,6 +73,10 @@ TRANSITIONS: dict[str, tuple[Callable[[Ledger], None], dict[State, State]]] = {
         lambda ledger: ledger.release_job("j1", "me"), {State.RUNNING: State.READY}
     ),
     "return": (lambda ledger: ledger.return_job("j1", "me"), {State.RUNNING: State.READY}),
+    "return short": (
+        lambda ledger: ledger.return_short("j1", "me", memory_bytes=9, warning="short"),
+        {State.RUNNING: State.READY},
+    ),
     "finish": (finish, {State.RUNNING: State.PUBLISHING}),
     "plan outputs": (
         lambda ledger: ledger.plan_outputs("j1", {"result": "a"}),
@@ -115,9 +119,10 @@ def test_transition_applies_in_its_states_and_in_no_other(
     [
         lambda ledger: ledger.release_job("j1", "another"),
         lambda ledger: ledger.return_job("j1", "another"),
+        lambda ledger: ledger.return_short("j1", "another", memory_bytes=9, warning="short"),
         lambda ledger: finish(ledger, owner="another"),
     ],
-    ids=["release", "return", "finish"],
+    ids=["release", "return", "return short", "finish"],
 )
 def test_running_job_is_its_owners_alone(
     ledger: Ledger, transition: Callable[[Ledger], None]
@@ -194,6 +199,36 @@ def test_start_that_got_further_is_not_charged(ledger: Ledger) -> None:
     assert ledger.fruitless_starts("j1") == 0
     with pytest.raises(StaleJobError):
         ledger.note_progress("j1", "somebody else")
+
+
+def test_start_that_had_too_little_memory_is_counted_apart_and_survives_a_restart(
+    ledger: Ledger, path: Path
+) -> None:
+    admit(ledger, draft("j1"))
+    assert ledger.memory_of("j1") == (0, None)
+    run_it(ledger)
+    ledger.return_job("j1", "me")
+    for count, memory_bytes in ((1, 4000), (2, 2000)):
+        run_it(ledger)
+        warning = f"shortage {count}"
+        ledger.return_short("j1", "me", memory_bytes=memory_bytes, warning=warning)
+        assert ledger.memory_of("j1") == (count, memory_bytes)
+        assert ledger.fruitless_starts("j1") == 1  # the one that was lost
+    run_it(ledger)
+    ledger.release_job("j1", "me")
+    again = Ledger(path)
+    assert again.memory_of("j1") == (2, 2000)
+    again.close()
+
+
+def test_want_of_memory_is_a_warning_whatever_becomes_of_the_job(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    run_it(ledger)
+    ledger.return_short("j1", "me", memory_bytes=None, warning="it's short")
+    assert job(ledger).warnings == ("it's short",)
+    run_it(ledger)
+    ledger.finish_job("j1", "me", State.DONE, outcome={}, warnings=["a", "b"])
+    assert job(ledger).warnings == ("it's short", "a", "b")
 
 
 def test_time_of_the_first_start_is_kept(ledger: Ledger) -> None:
@@ -351,6 +386,29 @@ def test_readers_see_the_ledger_and_cannot_change_it(ledger: Ledger, path: Path)
     with pytest.raises(SurroundingsError, match="readonly"):
         reader.claim_job("me")
     reader.close()
+
+
+def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: Path) -> None:
+    admit(ledger, draft("j1"), draft("j2"))
+    run_it(ledger)
+    ledger.close()
+    old = sqlite3.connect(path)
+    new_columns = [row[1:3] for row in old.execute("PRAGMA table_info(job)")]
+    old.execute("ALTER TABLE job DROP COLUMN shortages")
+    old.execute("ALTER TABLE job DROP COLUMN memory_bytes")
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    reader = Ledger(path, read_only=True)  # `status` before the service has started
+    assert reader.counts()[State.READY] == 1
+    assert [one.id for one in reader.jobs_in(State.RUNNING)] == ["j1"]
+    reader.close()
+    after = Ledger(path)
+    after.return_short("j1", "me", memory_bytes=9, warning="short")
+    assert (after.memory_of("j1"), after.memory_of("j2")) == ((1, 9), (0, None))
+    after.close()
+    assert sorted(row[1:3] for row in old.execute("PRAGMA table_info(job)")) == sorted(new_columns)
+    assert old.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    old.close()
 
 
 def test_ledger_of_a_newer_version_is_refused_untouched(path: Path) -> None:

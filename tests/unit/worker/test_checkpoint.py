@@ -9,12 +9,7 @@ from safetensors.torch import load_file
 from daemon.engine import memory
 from daemon.engine.errors import CheckpointError
 from daemon.engine.stylize import Checkpoint
-from daemon.worker.checkpoint import (
-    SHARE_OF_TIME,
-    Keeper,
-    read_checkpoint,
-    write_checkpoint,
-)
+from daemon.worker.checkpoint import read_checkpoint, write_checkpoint
 
 TENSORS = {
     "picture": torch.rand(1, 3, 4, 5),
@@ -24,14 +19,6 @@ TENSORS = {
     "turned": torch.rand(3, 2).T,
 }
 FACTS = {"plan": {"tile_px": None}, "course": {"falling": [0.1, float("inf")]}}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture
@@ -103,33 +90,3 @@ def test_later_checkpoint_takes_the_place_of_the_earlier(place: Path) -> None:
     found = read_checkpoint(place)
     assert found is not None and found.facts == {"number": 2}
     assert [path.name for path in place.parent.iterdir()] == [place.name]
-
-
-def test_checkpoint_is_written_when_it_is_due_or_asked_for(place: Path) -> None:
-    clock = Clock()
-    keeper = Keeper(place, 60.0, clock)
-
-    def make() -> Checkpoint:
-        return Checkpoint({}, {})
-
-    written = []
-    for now_s in (101.0, 159.0, 160.0, 200.0, 219.0, 220.0):
-        clock.now_s = now_s
-        written.append(keeper.offer(make))
-    assert written == [False, False, True, False, False, True]
-    assert keeper.offer(make, now=True)
-
-
-def test_large_checkpoints_are_written_less_often(place: Path) -> None:
-    clock = Clock()
-    keeper = Keeper(place, 1.0, clock)
-
-    def make_slowly() -> Checkpoint:
-        clock.now_s += 10.0
-        return Checkpoint({}, {})
-
-    assert keeper.offer(make_slowly, now=True)
-    clock.now_s += 10.0 * SHARE_OF_TIME - 1.0
-    assert not keeper.offer(make_slowly)
-    clock.now_s += 1.0
-    assert keeper.offer(make_slowly)

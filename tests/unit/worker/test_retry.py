@@ -2,7 +2,17 @@
 
 import pytest
 
-from daemon.worker.retry import LONGEST_BACKOFF_S, Again, GiveUp, after_loss
+from daemon.worker.retry import (
+    LONGEST_BACKOFF_S,
+    Again,
+    GiveUp,
+    PassPlan,
+    Smaller,
+    after_loss,
+    after_shortage,
+)
+
+PLAN = PassPlan("4000x3000 px", "one tile", 6_100_000_000)
 
 
 @pytest.mark.parametrize(("starts", "wait_s"), [(1, 2.0), (2, 4.0)])
@@ -24,3 +34,36 @@ def test_third_loss_in_a_row_fails_the_job_and_says_how_it_ended(starts: int) ->
     assert isinstance(found, GiveUp)
     assert f"lost {starts} times" in found.reason and "was ended by SIGKILL" in found.reason
     assert "atelierd retry" in found.reason
+
+
+@pytest.mark.parametrize("shortages", [0, 1, 2])
+def test_memory_that_ran_out_means_half_the_plan_and_a_warning(shortages: int) -> None:
+    assert after_shortage(shortages, None, PLAN) == Smaller(
+        3_050_000_000,
+        "memory ran out at 4000x3000 px (one tile, 6.1 GB expected); went on with at most 3.0 GB",
+    )
+
+
+@pytest.mark.parametrize(("before", "after"), [(2 * 10**9, 2 * 10**9), (5 * 10**9, 3_050_000_000)])
+def test_run_never_gets_more_than_the_one_before(before: int, after: int) -> None:
+    # The smallest tiles may be expected to take more than twice what they were to be held to.
+    found = after_shortage(1, before, PLAN)
+    assert isinstance(found, Smaller) and found.memory_bytes == after
+
+
+@pytest.mark.parametrize("memory_bytes", [None, 10**9])
+def test_memory_that_ran_out_before_any_plan_means_only_a_fresh_worker(
+    memory_bytes: int | None,
+) -> None:
+    assert after_shortage(0, memory_bytes, None) == Smaller(
+        memory_bytes,
+        "memory ran out before the first pass was planned; began again in a fresh worker",
+    )
+
+
+@pytest.mark.parametrize("plan", [PLAN, None])
+def test_fourth_want_of_memory_fails_the_job_and_says_what_to_do(plan: PassPlan | None) -> None:
+    found = after_shortage(3, 10**9, plan)
+    assert isinstance(found, GiveUp) and "ran out 4 times" in found.reason
+    assert "`size`" in found.reason and "`memory` in config.yaml" in found.reason
+    assert ("4000x3000 px (one tile" in found.reason) == (plan is not None)

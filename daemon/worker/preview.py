@@ -1,0 +1,60 @@
+"""What a painting looks like at the moment: a small JPEG for whoever wants to look meanwhile."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from daemon import files
+from daemon.engine.schedule import fit
+from daemon.engine.stylize import to_image
+from daemon.worker.timeshare import TimeShare
+
+LONGEST_PX = 512
+EVERY_S = 5.0
+PARTS_OF_TIME = 100
+"""Previews take at most one part in so many of a run's time."""
+
+
+class Previewer:
+    """Keeps the file at `path` up to a running painting, every five seconds or more.
+
+    warn: told once if the file cannot be written, which harms nobody else.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        warn: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._warn = warn
+        self._share = TimeShare(EVERY_S, PARTS_OF_TIME, clock)
+        self._warned = False
+
+    def offer(self, picture: Tensor) -> bool:
+        """Writes `picture`, (1, 3, H, W), if it is time, and tells whether it did."""
+        try:
+            return self._share.offer(lambda: write_preview(self._path, picture))
+        except OSError as error:
+            if not self._warned:
+                self._warn(f"no preview: {error.strerror}: {self._path}")
+            self._warned = True
+            return False
+
+
+def write_preview(path: Path, picture: Tensor) -> None:
+    """Puts a preview of `picture`, (1, 3, H, W), in the place of an earlier one. Raises OSError."""
+    image = reduced(picture)
+    files.write_whole(path, lambda file: image.save(file, "JPEG"), replace=True)
+
+
+def reduced(picture: Tensor) -> Image.Image:
+    """A picture, (1, 3, H, W) in 0..1, as an image of LONGEST_PX at most; reduced on its device."""
+    height, width = picture.shape[2:]
+    new_width, new_height = fit(width, height, min(LONGEST_PX, max(width, height)))
+    return to_image(F.interpolate(picture, size=(new_height, new_width), mode="area"))
