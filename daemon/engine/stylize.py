@@ -144,6 +144,7 @@ class Engine:
         styles: Sequence[Style],
         recipe: Recipe,
         *,
+        passes: Sequence[Pass] = (),
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_plan: Callable[[Pass, Plan], None] = lambda size, plan: None,
         on_burst: Callable[[Callable[[], Checkpoint]], None] = lambda make: None,
@@ -153,13 +154,13 @@ class Engine:
         """Paints `picture` (RGB) after `styles` as `recipe` says.
 
         The same arguments and plans give the same pixels on the same CPU, whether it was resumed
-        or not. on_burst: called between steps with what makes a checkpoint, valid in the call
-        only.  resumed: a checkpoint of the same arguments; raises CheckpointError if it is not.
-        Raises PictureError if the picture is too narrow to be painted, OutOfMemoryError, or
-        Stopped.
+        or not. passes: in place of the recipe's own, such as a proof's.  on_burst: called between
+        steps with what makes a checkpoint, valid in the call only.  resumed: a checkpoint of the
+        same arguments; raises CheckpointError if it is not. Raises PictureError if the picture is
+        too narrow to be painted, OutOfMemoryError, or Stopped.
         """
-        passes = tuple(plan_passes(recipe, *picture.size))
-        identity = self._identity(picture, styles, recipe)
+        passes = tuple(passes or plan_passes(recipe, *picture.size))
+        identity = self._identity(picture, styles, recipe, passes)
         reports, warnings, earlier = standing(resumed, identity)
         current: Tensor | None = None
         for number, size in enumerate(passes[len(reports) :], start=len(reports) + 1):
@@ -249,7 +250,11 @@ class Engine:
         return replace(found, warnings=(warning, *found.warnings)) if warning else found
 
     def _identity(
-        self, picture: Image.Image, styles: Sequence[Style], recipe: Recipe
+        self,
+        picture: Image.Image,
+        styles: Sequence[Style],
+        recipe: Recipe,
+        passes: Sequence[Pass],
     ) -> dict[str, Any]:
         """What a checkpoint's painting must have been made of to go on with it."""
         return {
@@ -259,6 +264,7 @@ class Engine:
             "size": list(picture.size),
             "styles": [[style.sha256, style.weight] for style in styles],
             "recipe": recipe.model_dump(mode="json"),
+            "passes": [asdict(one) for one in passes],
         }
 
     def _plan(self, recipe: Recipe, size: Pass) -> Plan:
