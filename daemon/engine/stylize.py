@@ -267,6 +267,11 @@ class Engine:
             "passes": [asdict(one) for one in passes],
         }
 
+    def foresee(self, recipe: Recipe, width_px: int, height_px: int) -> list[tuple[Pass, Plan]]:
+        """The passes of a picture of that size, and how each would fit into today's memory."""
+        passes = plan_passes(recipe, width_px, height_px)
+        return [(size, self._plan(recipe, size)) for size in passes]
+
     def _plan(self, recipe: Recipe, size: Pass) -> Plan:
         """How a pass fits into the memory there is now."""
         memory.give_back()
