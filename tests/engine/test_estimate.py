@@ -26,6 +26,18 @@ def test_seconds_are_those_of_every_pass_of_the_full_picture() -> None:
     assert foretold(Recipe(size=1024)) == pytest.approx(by_hand)
 
 
+@pytest.mark.parametrize(
+    ("steps", "seconds"), [(75, 252), (100, 320)], ids=["docs/benchmarks.md", "its defaults"]
+)
+def test_what_was_measured_is_foretold_within_a_factor_of_one_and_a_half(
+    steps: int, seconds: float
+) -> None:
+    recipe = Recipe(size=1024, steps=steps)  # the rocket after `starry`
+    full = [(size, WHOLE) for size in plan_passes(recipe, 640, 427)]
+    proof = list(zip(plan_proof(recipe, 640, 427), (75, 64, 30), strict=True))
+    assert seconds / 1.5 < estimate_s(full, recipe, proof, 0.60) < seconds * 1.5
+
+
 def test_seconds_follow_the_machines() -> None:
     recipe = Recipe(size=2048)
     assert foretold(recipe, step_s=0.02) == pytest.approx(foretold(recipe) / 50)
