@@ -149,6 +149,10 @@ def stylize(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the preset."),
     ] = None,
+    proof: Annotated[
+        bool,
+        typer.Option("--proof", help="Paint it at 512 px, and say how long the full one takes."),
+    ] = False,
 ) -> None:
     """Paint one picture now, without the queue."""
     from daemon.single import paint_one
@@ -159,11 +163,14 @@ def stylize(
     device = resolve_devices(config.devices, str(path))[0]
     with single_progress(picture.name) as on_progress:
         result = paint_one(
-            config, device, picture, preset, settings or [], out=out, on_progress=on_progress
-        )
+            config, device, picture, preset, settings or [],
+            proof=proof, out=out, on_progress=on_progress,
+        )  # fmt: skip
     for warning in result.warnings:
         say_error(f"warning: {warning}")
     print(result.path)
+    if result.forecast:
+        print(result.forecast)
 
 
 @app.command()

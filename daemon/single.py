@@ -17,23 +17,25 @@ from daemon.engine.recipe import Recipe
 from daemon.errors import AtelierError, BadInputError
 from daemon.presets import Preset, load_presets, override
 from daemon.process import Message
+from daemon.status.report import in_words
 from daemon.worker import retry
 from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
 
 
 @dataclass(frozen=True)
 class Single:
-    """The result's file, and what was worth a warning."""
+    """The result's file, what was worth a warning, and what a proof says of the full picture."""
 
     path: Path
     warnings: tuple[str, ...]
+    forecast: str | None
 
 
 def paint_one(
     config: Config, device: str, picture: Path, preset_name: str, settings: Sequence[str], *,
-    out: Path | None, on_progress: Callable[[Message], None],
+    proof: bool, out: Path | None, on_progress: Callable[[Message], None],
 ) -> Single:  # fmt: skip
-    """Paints `picture` and writes the result to `out`, which is replaced if it is there.
+    """Paints `picture`, or a proof of it, and writes the result to `out`, replacing what is there.
 
     settings: KEY=VALUE fields over the preset's.  Raises AtelierError saying what is wrong.
     """
@@ -45,15 +47,17 @@ def paint_one(
     pool = Pool([device], config.worker_arguments, lambda _, event: on_event(event, on_progress))
     with tempfile.TemporaryDirectory(prefix="atelierd-") as folder:
         result = Path(folder) / "result"
-        payload = make_payload(config, picture, preset, recipe, run_id, result)
+        payload = make_payload(config, picture, preset, recipe, result, proof=proof)
         try:
             account = paint(pool, run_id, payload)
         finally:
             pool.close()
-        target = out or free_name(Path.cwd(), picture, preset_name)
+        ending = f"{preset_name}-proof" if proof else preset_name
+        target = out or free_name(Path.cwd(), picture, ending)
         content = result.read_bytes()
         files.write_bytes(target, content, replace=True)
-    return Single(target, tuple(account["warnings"]))
+    forecast = describe_full(account["full"], account["device"]) if proof else None
+    return Single(target, tuple(account["warnings"]), forecast)
 
 
 def settings_document(settings: Sequence[str]) -> yamlfile.Document:
@@ -72,7 +76,7 @@ def settings_document(settings: Sequence[str]) -> yamlfile.Document:
 
 
 def make_payload(
-    config: Config, picture: Path, preset: Preset, recipe: Recipe, run_id: str, result: Path
+    config: Config, picture: Path, preset: Preset, recipe: Recipe, result: Path, *, proof: bool
 ) -> Message:
     """What the worker needs to know."""
     return {
@@ -93,7 +97,8 @@ def make_payload(
         "checkpoint": None,
         "preview": None,
         "memory_bytes": None,
-        "note": {"preset": preset.name, "seed": recipe.seed},
+        "proof": proof,
+        "note": {"preset": preset.name, "seed": recipe.seed} | ({"proof": True} if proof else {}),
     }
 
 
@@ -153,12 +158,20 @@ def on_event(event: Message, on_progress: Callable[[Message], None]) -> None:
         on_progress(event)
 
 
-def free_name(folder: Path, picture: Path, preset: str) -> Path:
-    """`photo-starry.jpg`, or `photo-starry-2.jpg` if that is taken."""
+def describe_full(full: Message, device: str) -> str:
+    """The full picture of a proof: its size, and the time it will take."""
+    size = f"{full['width_px']}x{full['height_px']} px"
+    if full["seconds"] is None:
+        return f"the full picture is no larger: this is it, {size}"
+    return f"the full picture, {size}: about {in_words(full['seconds'])} on {device}"
+
+
+def free_name(folder: Path, picture: Path, ending: str) -> Path:
+    """`photo-starry.jpg`, or `photo-starry-2.jpg` if that is taken; `starry` being the ending."""
     name = Path(output_name(picture.name))
-    target = folder / f"{name.stem}-{preset}{name.suffix}"
+    target = folder / f"{name.stem}-{ending}{name.suffix}"
     number = 2
     while target.exists():
-        target = folder / f"{name.stem}-{preset}-{number}{name.suffix}"
+        target = folder / f"{name.stem}-{ending}-{number}{name.suffix}"
         number += 1
     return target

@@ -255,6 +255,7 @@ def minimise(
                 break
             course.picture.copy_(course.kept.picture)
             course.optimiser.restart(0.5)
+        del gradient  # as large as the picture
         on_burst()
     if course.first is None or course.best is None or course.last is None:
         raise ValueError("a run needs at least one step")
@@ -281,22 +282,22 @@ def take(
     """A burst of steps as typed records, and the gradient the next move starts with."""
     began = time.perf_counter()
     losses: list[Tensor] = []
-    gradient: Tensor | None = None
+    found: Evaluation | None = None
     for _ in numbers:
-        if gradient is not None:
-            course.optimiser.advance(course.picture, gradient)
+        if found is not None:
+            course.optimiser.advance(course.picture, found.gradient)
+            found = None  # its gradient is as large as the picture
         found = evaluate(course.picture)
         course.kept.offer(course.picture, found.total)
         losses.append(torch.stack([found.total, found.content, found.style]))
-        gradient = found.gradient
-    assert gradient is not None
+    assert found is not None
     values: list[list[float]] = torch.stack(losses).tolist()  # the only wait for the device
     seconds = (time.perf_counter() - began) / len(losses)
     steps = [
         Step(number, total, content, style, seconds)
         for number, (total, content, style) in zip(numbers, values, strict=True)
     ]
-    return steps, gradient
+    return steps, found.gradient
 
 
 def has_converged(best_totals: Sequence[float], least_progress: float) -> bool:

@@ -70,24 +70,28 @@ def make_plan(
     value_bytes: int,
     held_bytes: int,
     budget_bytes: int,
+    history: int | None = None,
 ) -> Plan:
     """The plan that takes least time of those that fit; if none does, the smallest.
 
     value_bytes: of the network's numbers (4 for float32, 2 for bfloat16).  held_bytes: what the
-    process holds before the pass.
+    process holds before the pass.  history: of a pass that goes on from a checkpoint, whose pairs
+    it brings.
     """
     longest = max(height_px, width_px)
     sides: list[int | None] = [None, *(side for side in TILE_SIDES_PX if side < longest)]
     usual = usual_history(height_px * width_px)
     histories = [one for one in HISTORIES if one <= usual] if recipe.optimizer == "lbfgs" else [0]
+    histories_aside = [one for one in histories if one <= MOST_PAIRS_ASIDE]
+    if history is not None:
+        histories = histories_aside = [history]
     # Fewer pairs cost a few per cent, tiles up to twice the time: so they are the later choice.
     orders = [
-        (side, history, aside)
+        (side, pairs, aside)
         for aside in (False, True)
         for side in sides
         if aside or not side or side >= LEAST_TILE_IN_MEMORY_PX
-        for history in histories
-        if not aside or history <= MOST_PAIRS_ASIDE
+        for pairs in (histories_aside if aside else histories)
     ]
     plans = [
         Plan(

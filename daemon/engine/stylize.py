@@ -155,6 +155,7 @@ class Engine:
         styles: Sequence[Style],
         recipe: Recipe,
         *,
+        passes: Sequence[Pass] = (),
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_plan: Callable[[Pass, Plan], None] = lambda size, plan: None,
         on_burst: Callable[[Callable[[], Checkpoint]], None] = lambda make: None,
@@ -165,14 +166,14 @@ class Engine:
         """Paints `picture` (RGB) after `styles` as `recipe` says.
 
         The same arguments and plans give the same pixels on the same CPU, whether it was resumed
-        or not. on_burst: called between steps with what makes a checkpoint, valid in the call
-        only.  resumed: a checkpoint of the same arguments; raises CheckpointError if it is not.
-        memory_bytes: what this painting may take, where that is less than the engine's own.
-        Raises PictureError if the picture is too narrow to be painted, OutOfMemoryError, or
-        Stopped.
+        or not. passes: in place of the recipe's own, such as a proof's.  on_burst: called between
+        steps with what makes a checkpoint, valid in the call only.  resumed: a checkpoint of the
+        same arguments; raises CheckpointError if it is not.  memory_bytes: what this painting may
+        take, where that is less than the engine's own. Raises PictureError if the picture is too
+        narrow to be painted, OutOfMemoryError, or Stopped.
         """
-        passes = tuple(plan_passes(recipe, *picture.size))
-        identity = self._identity(picture, styles, recipe)
+        passes = tuple(passes or plan_passes(recipe, *picture.size))
+        identity = self._identity(picture, styles, recipe, passes)
         reports, warnings, earlier = standing(resumed, identity)
         current: Tensor | None = None
         for number, size in enumerate(passes[len(reports) :], start=len(reports) + 1):
@@ -181,7 +182,8 @@ class Engine:
                 on_progress(Progress(number, passes, step, picture))
 
             began = time.perf_counter()
-            plan = self._plan(recipe, size, memory_bytes)
+            brought = earlier.plan.history if earlier else None
+            plan = self._plan(recipe, size, memory_bytes, brought)
             if earlier:
                 plan = earlier.still_good(plan)
                 began -= earlier.seconds
@@ -265,7 +267,11 @@ class Engine:
         return replace(found, warnings=(warning, *found.warnings)) if warning else found
 
     def _identity(
-        self, picture: Image.Image, styles: Sequence[Style], recipe: Recipe
+        self,
+        picture: Image.Image,
+        styles: Sequence[Style],
+        recipe: Recipe,
+        passes: Sequence[Pass],
     ) -> dict[str, Any]:
         """What a checkpoint's painting must have been made of to go on with it."""
         return {
@@ -275,10 +281,22 @@ class Engine:
             "size": list(picture.size),
             "styles": [[style.sha256, style.weight] for style in styles],
             "recipe": recipe.model_dump(mode="json"),
+            "passes": [asdict(one) for one in passes],
         }
 
-    def _plan(self, recipe: Recipe, size: Pass, memory_bytes: int | None) -> Plan:
-        """How a pass fits into the memory there is now."""
+    def foresee(self, recipe: Recipe, width_px: int, height_px: int) -> list[tuple[Pass, Plan]]:
+        """The passes of a picture of that size, and how each would fit into today's memory."""
+        passes = plan_passes(recipe, width_px, height_px)
+        return [(size, self._plan(recipe, size)) for size in passes]
+
+    def _plan(
+        self,
+        recipe: Recipe,
+        size: Pass,
+        memory_bytes: int | None = None,
+        history: int | None = None,
+    ) -> Plan:
+        """How a pass fits into the memory there is now; history: the pairs it brings already."""
         memory.give_back()
         coming = self._network.coming_bytes(layers_of(recipe))
         budget = memory.budget_bytes(self.device, self._memory_bytes)
@@ -289,6 +307,7 @@ class Engine:
             value_bytes=self.dtype.itemsize,
             held_bytes=memory.held_bytes(self.device) + coming,
             budget_bytes=budget if memory_bytes is None else min(budget, memory_bytes),
+            history=history,
         )
 
     def _start(self, content: Tensor, styles: Sequence[Style], recipe: Recipe) -> Tensor:
@@ -407,10 +426,8 @@ class Earlier:
     seconds: float
 
     def still_good(self, now: Plan) -> Plan:
-        """Its plan, unless there is less memory now: then today's tiles, with its history."""
-        if self.plan.predicted_bytes <= now.budget_bytes:
-            return self.plan
-        return replace(now, history=self.plan.history)
+        """Its plan, unless there is less memory now: then today's, which has its history."""
+        return self.plan if self.plan.predicted_bytes <= now.budget_bytes else now
 
 
 def standing(

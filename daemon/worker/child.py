@@ -11,11 +11,12 @@ import argparse
 import json
 import os
 import queue
+import statistics
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -32,10 +33,11 @@ from daemon.engine.errors import (
     Stopped,
     WeightsError,
 )
+from daemon.engine.estimate import estimate_s
 from daemon.engine.picture import Picture, read_picture, write_picture
 from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import Pass
+from daemon.engine.schedule import Pass, plan_passes, plan_proof
 from daemon.engine.stylize import Checkpoint, Engine, Painting, Progress, Style
 from daemon.engine.trial import Precision
 from daemon.process import Message, claim_stdout, say
@@ -132,6 +134,8 @@ class Worker:
             picture = read_picture(file, payload["name"], payload["max_pixels"])
         styles = [self._style(entry, payload["max_pixels"]) for entry in payload["styles"]]
         self._log(run_id, "INFO", describe(engine, picture, recipe))
+        is_proof = payload.get("proof", False)
+        passes = (plan_proof if is_proof else plan_passes)(recipe, *picture.image.size)
         reporter = Reporter(self, run_id)
         previewer = (
             Previewer(Path(payload["preview"]), lambda text: self._log(run_id, "WARNING", text))
@@ -173,6 +177,7 @@ class Worker:
                 picture.image,
                 styles,
                 recipe,
+                passes=passes,
                 on_progress=report,
                 on_plan=announce,
                 on_burst=keep,
@@ -203,7 +208,10 @@ class Worker:
             replace=True,
         )
         seconds = time.perf_counter() - began
-        return {"ok": True, **account(engine, picture, painting, seconds), **fingerprint(target)}
+        result = {"ok": True, **account(engine, picture, painting, seconds), **fingerprint(target)}
+        if is_proof:
+            result["full"] = foretell(engine, picture, recipe, painting, reporter.step_s)
+        return result
 
     def _warm_engine(self, run_id: str) -> Engine:
         if self._engine is None:
@@ -245,9 +253,13 @@ class Reporter:
     def __init__(self, worker: Worker, run_id: str) -> None:
         self._worker = worker
         self._run_id = run_id
+        self.step_s: list[float] = []  # of the pass under way
 
     def report(self, progress: Progress) -> None:
         step, size = progress.step, progress.passes[progress.pass_number - 1]
+        if step.number == 1:
+            self.step_s.clear()
+        self.step_s.append(step.seconds)
         message: Message = {
             "event": "progress",
             "run": self._run_id,
@@ -326,6 +338,25 @@ def account(engine: Engine, picture: Picture, painting: Painting, seconds: float
         "seconds": round(seconds, 3),
         "peak_memory_bytes": memory.peak_bytes(engine.device),
         "warnings": list(painting.warnings),
+    }
+
+
+def foretell(
+    engine: Engine, picture: Picture, recipe: Recipe, proof: Painting, step_s: Sequence[float]
+) -> Message:
+    """The size of a proof's full picture, and its seconds; None if the proof is the full picture.
+
+    step_s: of the steps of the proof's last pass.
+    """
+    full = engine.foresee(recipe, *picture.image.size)
+    painted = [(report.size, report.last.number) for report in proof.passes]
+    is_full = [size for size, _ in full] == [size for size, _ in painted]
+    size = full[-1][0]
+    seconds = estimate_s(full, recipe, painted, statistics.median(step_s))
+    return {
+        "width_px": size.width_px,
+        "height_px": size.height_px,
+        "seconds": None if is_full else round(seconds),
     }
 
 

@@ -199,6 +199,32 @@ def test_stylize_begins_anew_with_less_when_memory_runs_out(studio: Studio) -> N
         assert result.size == (320, 240)
 
 
+def test_proof_is_the_small_picture_and_says_how_long_the_full_one_takes(studio: Studio) -> None:
+    (studio.root / "photo.jpg").write_bytes(encoded(photograph((1000, 500))))
+    answer = studio.run("stylize", "photo.jpg", "--preset", "quick", "--proof",
+                        "--set", "size=original", "--set", "steps=1")  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    result = studio.root / "photo-quick-proof.jpg"
+    path, forecast = answer.stdout.splitlines()
+    assert path == str(result)
+    assert re.fullmatch(r"the full picture, 1000x500 px: about \d+ s on cpu", forecast)
+    with Image.open(result) as opened:
+        assert opened.size == (512, 256)
+    note = read_note(result)
+    assert note is not None and note["proof"] and note["recipe"]["size"] == "original"
+
+
+def test_proof_of_a_small_picture_is_the_picture_itself_and_says_so(studio: Studio) -> None:
+    (studio.root / "photo.png").write_bytes(encoded(photograph(), "PNG"))
+    for more in ((), ("--proof",)):
+        answer = studio.run("stylize", "photo.png", "--preset", "quick", *more)
+        assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.endswith("the full picture is no larger: this is it, 64x48 px\n")
+    with Image.open(studio.root / "photo-quick.png") as full:
+        with Image.open(studio.root / "photo-quick-proof.png") as proof:
+            assert proof.tobytes() == full.tobytes()
+
+
 def test_stylize_of_a_bad_picture_ends_with_1_and_writes_nothing(studio: Studio) -> None:
     (studio.root / "bad.jpg").write_bytes(b"no picture")
     answer = studio.run("stylize", "bad.jpg", "--preset", "quick", "--out", "new.jpg")

@@ -64,6 +64,17 @@ def test_where_nothing_fits_the_smallest_plan_is_taken_and_says_so() -> None:
     assert (plan.tile_px, plan.history, plan.aside) == (256, 3, True)
 
 
+def test_pass_that_goes_on_keeps_the_pairs_it_brings() -> None:
+    for budget in (100, 8, 6, 4, 1):
+        recipe = Recipe()
+        plan = make_plan(
+            4000, 6000, recipe, value_bytes=4, held_bytes=GB, budget_bytes=budget * GB, history=10
+        )
+        assert plan.history == 10
+        order = (plan.tile_px, plan.history, plan.aside)
+        assert plan.predicted_bytes == GB + predict(4000, 6000, recipe, *order, 4)
+
+
 def test_adam_keeps_no_history() -> None:
     assert plan_for(100 * GB, optimizer="adam").history == 0
 

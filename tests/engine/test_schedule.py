@@ -6,7 +6,7 @@ import pytest
 
 from daemon.engine.errors import PictureError
 from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import Pass, fit, plan_passes
+from daemon.engine.schedule import PROOF_STEPS, Pass, fit, plan_passes, plan_proof
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,27 @@ def test_picture_too_narrow_for_the_network_is_refused(size: int, picture: tuple
 def test_narrow_picture_skips_the_passes_that_would_be_too_narrow() -> None:
     passes = plan_passes(Recipe(size=1024), 1024, 40)
     assert passes == [Pass(512, 20, 100), Pass(1024, 40, 100)]
+
+
+@pytest.mark.parametrize("size", [512, 700, 1024, 4000, "original"])
+def test_proof_goes_through_the_small_passes_of_the_full_picture(size: int | str) -> None:
+    recipe = Recipe(size=size, steps=90)  # type: ignore[arg-type]
+    full, proof = plan_passes(recipe, 4000, 3000), plan_proof(recipe, 4000, 3000)
+    assert proof[0] == full[0] == Pass(128, 96, 90)
+    assert proof[-1] == Pass(512, 384, PROOF_STEPS)
+    # The ratio from pass to pass is even, so that the second depends a little on the last.
+    assert proof[1].width_px == pytest.approx(full[1].width_px, rel=0.2)
+    assert proof[1].steps == full[1].steps
+
+
+def test_proof_takes_no_more_steps_than_the_full_picture() -> None:
+    assert plan_proof(Recipe(size=1000, steps=7), 600, 600)[-1] == Pass(512, 512, 7)
+
+
+@pytest.mark.parametrize("size", [64, 300, 511])
+def test_proof_of_a_smaller_picture_is_the_picture_itself(size: int) -> None:
+    recipe = Recipe(size=size)
+    assert plan_proof(recipe, 800, 600) == plan_passes(recipe, 800, 600)
 
 
 def test_fit_keeps_proportions_and_at_least_a_pixel() -> None:

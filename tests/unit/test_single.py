@@ -7,7 +7,7 @@ import pytest
 from daemon.engine.recipe import Recipe
 from daemon.errors import BadInputError
 from daemon.presets import override
-from daemon.single import free_name, settings_document
+from daemon.single import describe_full, free_name, settings_document
 
 
 def test_settings_are_read_as_yaml_values() -> None:
@@ -46,3 +46,14 @@ def test_result_never_takes_a_name_that_is_there(tmp_path: Path) -> None:
 
 def test_result_of_a_phone_picture_is_a_jpeg(tmp_path: Path) -> None:
     assert free_name(tmp_path, Path("IMG_1.HEIC"), "wave").name == "IMG_1-wave.jpg"
+
+
+def test_proof_says_how_long_the_full_picture_takes() -> None:
+    full = {"width_px": 4000, "height_px": 3000, "seconds": 9610}
+    said = describe_full(full, "cpu")
+    assert said == "the full picture, 4000x3000 px: about 2 h 40 min on cpu"
+
+
+def test_proof_that_is_the_full_picture_says_so() -> None:
+    said = describe_full({"width_px": 400, "height_px": 300, "seconds": None}, "cpu")
+    assert said == "the full picture is no larger: this is it, 400x300 px"
