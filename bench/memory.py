@@ -60,6 +60,7 @@ def one(width_px: int, height_px: int, precision: str, budget: int) -> dict[str,
     for _ in range(plan.history + 1):  # so that every pair is there, as after as many steps
         course.optimiser.advance(picture, 1e-3 * torch.randn_like(picture))
     course.optimiser.restart(1.0)
+    memory.give_back()
     minimise(
         objective.evaluate, course, steps=STEPS,
         on_step=lambda *_: None, should_stop=lambda: False,

@@ -27,6 +27,9 @@ PICTURE_BYTES = 3 * BYTES_PER_VALUE
 LIBRARY_BYTES = {4: 60_000_000, 2: 150_000_000}
 """Measured: buffers of libraries, whatever the size, by the bytes of the network's numbers."""
 
+HOLES_BYTES = 130_000_000
+"""Measured: what tiles of several sizes leave unused between their blocks."""
+
 EVALUATION_VECTORS = 2
 """The picture and its gradient. The best picture, the gradient before and the history rest."""
 
@@ -129,6 +132,8 @@ def predict(
     )
     # While the network works, and between two evaluations.
     evaluating = EVALUATION_VECTORS * vector + evaluation_bytes(tiling, layers, value_bytes)
+    if len(tiling.tiles) > 1:
+        evaluating += HOLES_BYTES
     advancing = int(ADVANCE_VECTORS * vector)
     if aside:
         resting = 0

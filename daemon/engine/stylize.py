@@ -241,6 +241,7 @@ class Engine:
             smaller = resize(picture, stage.before.shape[3], stage.before.shape[2])
             start = refine(stage.before, self._tensor(smaller), content)
         del content
+        memory.give_back()  # what making all that took, Pillow's large pictures among it
         aim = Objective(self._network, recipe, Targets(kept, grams), tiling, scratch)
         evaluate, warning = (
             recorded(aim.evaluate, start) if not plan.aside else (aim.evaluate, None)
