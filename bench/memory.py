@@ -1,6 +1,7 @@
 """Predicted against measured peak memory, each size and dtype in a fresh process.
 
-Run as `python bench/memory.py [SIZE ...] [--precision float32 bfloat16] [--budget-gib N]`.
+Run as `python bench/memory.py [SIZE ...] [--precision float32 bfloat16] [--budget-gib N]
+[--steps N]`.
 """
 
 import argparse
@@ -24,10 +25,9 @@ from daemon.engine.tiles import cut
 from daemon.engine.trial import choose_arithmetic
 
 CPU = torch.device("cpu")
-STEPS = 3
 
 
-def one(width_px: int, height_px: int, precision: str, budget: int) -> dict[str, float]:
+def one(width_px: int, height_px: int, precision: str, budget: int, steps: int) -> dict[str, float]:
     """A few steps, as the engine takes them: predicted and measured peak in bytes."""
     way = choose_arithmetic(CPU, precision, ROOT / "state" / "engine")  # type: ignore[arg-type]
     network = Network(load_kernels("classic", ROOT), CPU, way.dtype, way.method)
@@ -49,10 +49,10 @@ def one(width_px: int, height_px: int, precision: str, budget: int) -> dict[str,
     tiling = cut(height_px, width_px, plan.tile_px, layers_of(recipe))
     scratch = Scratch(CPU, ROOT / "state" / "engine" if plan.aside else None)
     picture = photograph("docs/images/rocket.jpg", width_px, height_px)
-    style = photograph("presets/starry.jpg", width_px, height_px)
+    style = photograph("presets/starry.jpg", 512, 512)
     targets = Targets(
         content_targets(network, picture, recipe, tiling, scratch),
-        gram_targets(network, style, recipe, tiling),
+        gram_targets(network, style, recipe),
     )
     del style
     objective = Objective(network, recipe, targets, tiling, scratch)
@@ -62,7 +62,7 @@ def one(width_px: int, height_px: int, precision: str, budget: int) -> dict[str,
     course.optimiser.restart(1.0)
     memory.give_back()
     minimise(
-        objective.evaluate, course, steps=STEPS,
+        objective.evaluate, course, steps=steps,
         on_step=lambda *_: None, should_stop=lambda: False,
     )  # fmt: skip
     return {
@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", default=sizes)
     parser.add_argument("--precision", nargs="*", default=["float32", "bfloat16"])
     parser.add_argument("--budget-gib", type=float, default=1000.0)
+    parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--child", action="store_true")
     options = parser.parse_args()
     budget = int(options.budget_gib * (1 << 30))
@@ -85,10 +86,11 @@ def main() -> None:
         for size in options.sizes:
             if options.child:
                 width, height = map(int, size.split("x"))
-                print(json.dumps(one(width, height, precision, budget)))
+                print(json.dumps(one(width, height, precision, budget, options.steps)))
                 continue
             command = [sys.executable, __file__, size, "--precision", precision, "--child",
-                       "--budget-gib", str(options.budget_gib)]  # fmt: skip
+                       "--budget-gib", str(options.budget_gib),
+                       "--steps", str(options.steps)]  # fmt: skip
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             row = json.loads(output.splitlines()[-1])
             print(
