@@ -5,6 +5,8 @@ rounding (relative error about 3e-6).
 Source: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.3.
 """
 
+import itertools
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -71,38 +73,59 @@ def convolve(features: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     shape = (1, kernel.shape[2], down * TILE, across * TILE)
     result = torch.empty(shape, dtype=image.dtype, memory_format=torch.channels_last)
     pixels = result[0].permute(1, 2, 0)  # (H', W', out)
-    rows = max(1, TILES_AT_ONCE // across)
-    for top in range(0, down, rows):
-        count = min(rows, down - top)
-        strip = pixels[top * TILE : (top + count) * TILE]
-        found = convolve_band(cut_band(image, top, count, across), kernel, count, across)
-        strip.view(count, TILE, across, TILE, -1).copy_(found)
+    columns = min(across, TILES_AT_ONCE)
+    rows = max(1, TILES_AT_ONCE // columns)
+    for top, left in itertools.product(range(0, down, rows), range(0, across, columns)):
+        block = Block(top, min(rows, down - top), left, min(columns, across - left))
+        found = convolve_block(cut_block(image, block), kernel, block)
+        place = pixels[block.rows(TILE), block.columns(TILE)]
+        place.view(*found.shape).copy_(found)
         if bias is not None:
-            strip += bias
+            place += bias
     return result[:, :, :height, :width].contiguous(memory_format=torch.channels_last)
 
 
-def cut_band(image: Tensor, top: int, count: int, across: int) -> Tensor:
-    """The pixels `count` rows of tiles read, with zeros where they lie outside.
+@dataclass(frozen=True)
+class Block:
+    """Tiles transformed together: `count` rows of them from `top`, `width` columns from `left`."""
 
-    image: (H, W, in).  Returns (count*4 + 2, across*4 + 2, in).
+    top: int
+    count: int
+    left: int
+    width: int
+
+    def rows(self, scale: int) -> slice:
+        return slice(self.top * scale, (self.top + self.count) * scale)
+
+    def columns(self, scale: int) -> slice:
+        return slice(self.left * scale, (self.left + self.width) * scale)
+
+
+def cut_block(image: Tensor, block: Block) -> Tensor:
+    """The pixels that a block's tiles read, with zeros where they lie outside.
+
+    image: (H, W, in).  Returns (count*4 + 2, width*4 + 2, in).
     """
     height, width = image.shape[:2]
-    first, last = top * TILE - 1, (top + count) * TILE + 1
-    inside = image[max(first, 0) : min(last, height)]
-    above, below = max(-first, 0), max(last - height, 0)
-    return F.pad(inside, (0, 0, 1, across * TILE + 1 - width, above, below))
+    down, across = block.rows(TILE), block.columns(TILE)
+    inside = image[
+        max(down.start - 1, 0) : min(down.stop + 1, height),
+        max(across.start - 1, 0) : min(across.stop + 1, width),
+    ]
+    above, below = max(1 - down.start, 0), max(down.stop + 1 - height, 0)
+    before, after = max(1 - across.start, 0), max(across.stop + 1 - width, 0)
+    return F.pad(inside, (0, 0, before, after, above, below))
 
 
-def convolve_band(band: Tensor, kernel: Tensor, count: int, across: int) -> Tensor:
-    """One band of tiles.
+def convolve_block(pixels: Tensor, kernel: Tensor, block: Block) -> Tensor:
+    """One block of tiles.
 
-    band: (count*4 + 2, across*4 + 2, in).  Returns (count, 4, across, 4, out), a view.
+    pixels: (count*4 + 2, width*4 + 2, in).  Returns (count, 4, width, 4, out), a view.
     """
-    channels = band.shape[2]
-    tiles = band.unfold(0, 6, TILE).unfold(1, 6, TILE)  # (count, across, in, 6, 6)
-    tiles = tiles.permute(3, 4, 0, 1, 2).reshape(36, -1)  # (36, count*across*in)
-    inputs = plane_transform("input", band.dtype) @ tiles
-    products = torch.bmm(inputs.view(36, -1, channels), kernel)  # (36, count*across, out)
-    outputs = plane_transform("output", band.dtype) @ products.view(36, -1)
-    return outputs.view(TILE, TILE, count, across, -1).permute(2, 0, 3, 1, 4)
+    channels = pixels.shape[2]
+    tiles = pixels.unfold(0, 6, TILE).unfold(1, 6, TILE)  # (count, width, in, 6, 6)
+    tiles = tiles.permute(3, 4, 0, 1, 2).reshape(36, -1)  # (36, count*width*in)
+    inputs = plane_transform("input", pixels.dtype) @ tiles
+    products = torch.bmm(inputs.view(36, -1, channels), kernel)  # (36, count*width, out)
+    outputs = plane_transform("output", pixels.dtype) @ products.view(36, -1)
+    return outputs.view(TILE, TILE, block.count, block.width, -1).permute(2, 0, 3, 1, 4)
