@@ -2,6 +2,7 @@
 
 import json
 import math
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -436,3 +437,18 @@ def test_bands_change_no_more_than_rounding(
     whole = run(evaluate, steps=12)
     monkeypatch.setattr(scratch, "BAND", 50)
     torch.testing.assert_close(run(evaluate, steps=12).picture, whole.picture, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("burst", [1, 5])
+def test_no_gradient_outlives_its_step(valley: Tensor, burst: int) -> None:
+    # Each is as large as the picture, and would lie beside the network's maps.
+    before: list[weakref.ref[Tensor]] = []
+
+    def evaluate(picture: Tensor) -> Evaluation:
+        assert not any(gradient() is not None for gradient in before)
+        found = bowl(valley)(picture)
+        before.append(weakref.ref(found.gradient))
+        return found
+
+    run(evaluate, steps=12, burst=burst)
+    assert len(before) == 12
