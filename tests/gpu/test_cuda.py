@@ -136,3 +136,15 @@ def test_picture_is_painted_on_cuda(photograph: Image.Image, starry: Style, tmp_
     assert painting.image.size == (300, 300)
     (report,) = painting.passes
     assert report.last.style < 0.2 * report.first.style
+
+
+def test_short_device_memory_means_tiles_and_vectors_in_host_memory(
+    photograph: Image.Image, starry: Style, tmp_path: Path
+) -> None:
+    engine = Engine("cuda:0", "classic", tmp_path, precision="float32")
+    recipe = Recipe(size=400, steps=4)
+    plenty = engine.stylize(photograph, [starry], recipe)
+    short = engine.stylize(photograph, [starry], recipe, memory_bytes=1)
+    last = short.passes[-1]
+    assert (last.plan.tile_px, last.plan.aside) == (256, True)
+    assert last.last.total == pytest.approx(plenty.passes[-1].last.total, rel=1e-2)
