@@ -45,6 +45,7 @@ def one(width_px: int, height_px: int, precision: str, budget: int, steps: int) 
         value_bytes=way.dtype.itemsize,
         held_bytes=held + network.coming_bytes(layers_of(recipe)),
         budget_bytes=budget,
+        aside_bytes=memory.aside_bytes(CPU, ROOT / "state" / "engine"),
     )
     tiling = cut(height_px, width_px, plan.tile_px, layers_of(recipe))
     scratch = Scratch(CPU, ROOT / "state" / "engine" if plan.aside else None)

@@ -303,8 +303,9 @@ class Service:
                 log.warning("the worker {}; the job goes back into the line", error)
                 self._ledger.return_job(job.id, self._owner)
                 self._rest(wait_s)
-            case retry.Smaller(memory_bytes, warning):
+            case retry.Smaller(memory_bytes, warning, wait_s):
                 log.warning("{}; {}", error, warning)
+                self._rest(wait_s)
                 self._ledger.return_short(
                     job.id, self._owner, memory_bytes=memory_bytes, warning=warning
                 )

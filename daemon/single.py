@@ -113,7 +113,7 @@ def paint(pool: Pool, run_id: str, payload: Message) -> Message:
             account = wait(pool, run_id, payload)
         except MemoryRanOut as error:
             match retry.after_shortage(len(warnings), payload["memory_bytes"], error.plan):
-                case retry.Smaller(memory_bytes, warning):
+                case retry.Smaller(memory_bytes, warning, _):
                     warnings.append(warning)
                     payload = payload | {"memory_bytes": memory_bytes}
                 case retry.GiveUp(reason):

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import re
+import shutil
 from pathlib import Path
 
 import torch
@@ -11,8 +12,15 @@ import torch
 CGROUPS = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60
 
-REFUSALS = ("can't allocate memory", "Cannot allocate memory")
-"""In the words of torch's allocator, and of the C library."""
+REFUSALS = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "out of memory",
+    "memory allocation error",
+    "bad_alloc",
+    "alloc_failed",
+)
+"""In the words of torch's allocator, the C library, CUDA, MKL, C++, and cuBLAS and its kin."""
 
 SHARE_OF_FREE = 0.8
 """Of what is free, what a job may take; the rest is for everybody else."""
@@ -53,6 +61,19 @@ def budget_bytes(device: torch.device, allowed: int | None) -> int:
     return held_bytes(device) + int(free * SHARE_OF_FREE)
 
 
+def aside_bytes(device: torch.device, folder: Path) -> int:
+    """What may lie aside: in `folder`, or for CUDA in host memory.
+
+    Of the disk a quarter of what is free: two checkpoints of the same vectors, the one before and
+    the one being written, must find room too, and the rest of the service.
+    """
+    if device.type == "cuda":
+        free = min(proc_kilobytes("/proc/meminfo", "MemAvailable") * 1024, left_in_cgroup())
+        return int(free * SHARE_OF_FREE)
+    folder.mkdir(parents=True, exist_ok=True)
+    return shutil.disk_usage(folder).free // 4
+
+
 def left_in_cgroup() -> int:
     """What the control group of the process (a container, a systemd unit) may still take."""
     least = UNLIMITED
@@ -87,7 +108,8 @@ def ran_out(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and any(one in str(error) for one in REFUSALS)
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and any(one in said for one in REFUSALS)
 
 
 def peak_bytes(device: torch.device) -> int:

@@ -172,7 +172,6 @@ class Objective:
             found = self._network.features(tile.crop(picture), self._layers, self._recipe.pooling)
             for layer, features in found:
                 self._read(tile, statistics, layer, features)
-            self._scratch.release()
         trace = self._trace(last, picture, partial(self._read, last, statistics))
         content, style, differences = self._losses(tiling, statistics)
         gradient = self._pull_back(last, trace, tiling, differences)
@@ -182,7 +181,6 @@ class Objective:
         for tile in others:
             trace = self._trace(tile, picture, lambda layer, features: None)
             tile.crop(gradient).add_(self._pull_back(tile, trace, tiling, differences))
-            self._scratch.release()
         total = self._factors.alpha * content + self._factors.beta * style
         if self._factors.tv:
             total = total + self._factors.tv * losses.total_variation(picture)
@@ -199,6 +197,7 @@ class Objective:
             target = self._target(tile, layer)
             squares = losses.squared_difference(owned, target)
             statistics.squares[layer] = statistics.squares.get(layer, 0.0) + squares
+            self._scratch.release()
         if layer in self._factors.style:
             products = statistics.products.get(layer)
             statistics.products[layer] = losses.add_products(products, owned)
@@ -241,6 +240,7 @@ class Objective:
                     factor = self._factors.alpha * self._factors.content[layer]
                     target = self._target(tile, layer)
                     losses.add_content_gradient(features, gradient, target, factor, positions)
+                    self._scratch.release()
                 if layer in self._factors.style:
                     factor = self._factors.beta * self._factors.style[layer]
                     difference = differences[layer]

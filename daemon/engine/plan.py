@@ -31,7 +31,7 @@ HOLES_BYTES = 130_000_000
 """Measured: what tiles of several sizes leave unused between their blocks."""
 
 EVALUATION_VECTORS = 2
-"""The picture and its gradient. The best picture, the gradient before and the history rest."""
+"""The picture and its gradient; the others rest."""
 
 ADVANCE_VECTORS = 4.2
 """The picture, its gradient, the same smoothed, and the Fourier transforms of a channel."""
@@ -73,13 +73,16 @@ def make_plan(
     value_bytes: int,
     held_bytes: int,
     budget_bytes: int,
+    aside_bytes: int,
     history: int | None = None,
+    recorded: bool = False,
 ) -> Plan:
     """The plan that takes least time of those that fit; if none does, the smallest.
 
     value_bytes: of the network's numbers (4 for float32, 2 for bfloat16).  held_bytes: what the
-    process holds before the pass.  history: of a pass that goes on from a checkpoint, whose pairs
-    it brings.
+    process holds before the pass.  aside_bytes: the most that may lie aside.  history: of a pass
+    that goes on from a checkpoint, whose pairs it brings.  recorded: whether an evaluation keeps
+    its memory between two of them, as a CUDA graph does.
     """
     longest = max(height_px, width_px)
     sides: list[int | None] = [None, *(side for side in TILE_SIDES_PX if side < longest)]
@@ -88,23 +91,25 @@ def make_plan(
     histories_aside = [one for one in histories if one <= MOST_PAIRS_ASIDE]
     if history is not None:
         histories = histories_aside = [history]
+    large = [side for side in sides if not side or side >= LEAST_TILE_IN_MEMORY_PX]
+    size = (height_px, width_px, recipe)
+    room = [one for one in histories_aside if resting_bytes(*size, one, value_bytes) <= aside_bytes]
     # Fewer pairs cost a few per cent, tiles up to twice the time: so they are the later choice.
     orders = [
-        (side, pairs, aside)
-        for aside in (False, True)
-        for side in sides
-        if aside or not side or side >= LEAST_TILE_IN_MEMORY_PX
-        for pairs in (histories_aside if aside else histories)
+        *((side, pairs, False) for side in large for pairs in histories),
+        *((side, pairs, True) for side in sides for pairs in room),
+        *((side, pairs, False) for side in sides if side not in large for pairs in histories),
     ]
     plans = [
         Plan(
             *order,
-            held_bytes + predict(height_px, width_px, recipe, *order, value_bytes),
+            held_bytes + predict(*size, *order, value_bytes, recorded=recorded),
             budget_bytes,
         )
         for order in orders
     ]
-    return next((plan for plan in plans if plan.fits), plans[-1])
+    least = min(plans, key=lambda plan: plan.predicted_bytes)
+    return next((plan for plan in plans if plan.fits), least)
 
 
 def usual_history(pixels: int) -> int:
@@ -120,16 +125,14 @@ def predict(
     history: int,
     aside: bool,
     value_bytes: int,
+    *,
+    recorded: bool = False,
 ) -> int:
-    """Bytes a pass takes at most, beyond what is held already."""
+    """Bytes a pass takes at most, beyond what is held already; see `make_plan`."""
     layers = layers_of(recipe)
     tiling = cut(height_px, width_px, side_px, layers)
     vector = PICTURE_BYTES * height_px * width_px
-    pairs = history or 1  # Adam's two moments are as large
-    resting = (2 + 2 * pairs) * vector + sum(
-        CHANNELS[int(layer[4])] * tiling.positions(layer) * value_bytes
-        for layer in recipe.content_layers
-    )
+    resting = resting_bytes(height_px, width_px, recipe, history, value_bytes)
     # While the network works, and between two evaluations.
     evaluating = EVALUATION_VECTORS * vector + evaluation_bytes(tiling, layers, value_bytes)
     if len(tiling.tiles) > 1:
@@ -137,8 +140,28 @@ def predict(
     advancing = int(ADVANCE_VECTORS * vector)
     if aside:
         resting = 0
-        advancing += (2 * pairs + 2) * BAND * BYTES_PER_VALUE
-    return LIBRARY_BYTES[value_bytes] + resting + max(evaluating, advancing)
+        bands = 2 * (history or 1) + 2
+        advancing += bands * min(BAND * BYTES_PER_VALUE, vector)
+    working = max(evaluating, advancing)
+    if recorded and not aside:
+        working = evaluating + advancing
+    return LIBRARY_BYTES[value_bytes] + resting + working
+
+
+def resting_bytes(
+    height_px: int, width_px: int, recipe: Recipe, history: int, value_bytes: int
+) -> int:
+    """Bytes of what only the optimiser, or one tile at a time, looks at.
+
+    The best picture, the gradient before, the history, and the content's targets.
+    """
+    pixels = height_px * width_px
+    vectors = 2 + 2 * (history or 1)  # Adam's two moments are as large as a pair
+    targets = sum(
+        CHANNELS[int(layer[4])] * pixels // scale_of(layer) ** 2 * value_bytes
+        for layer in recipe.content_layers
+    )
+    return vectors * PICTURE_BYTES * pixels + targets
 
 
 def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) -> int:

@@ -29,11 +29,6 @@ class Scratch:
         self._aside = aside
         self._maps: list[mmap.mmap] = []
 
-    @property
-    def is_aside(self) -> bool:
-        """Whether the tensors lie elsewhere than on the device."""
-        return self._aside is not None
-
     def empty(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """A tensor of any content; read it with `.to(device)`, which costs nothing on the spot.
 

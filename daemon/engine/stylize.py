@@ -40,13 +40,15 @@ from daemon.engine.recipe import MIN_SIDE_PX, Recipe, layers_of
 from daemon.engine.recorded import recorded
 from daemon.engine.schedule import Pass, fit, plan_passes
 from daemon.engine.scratch import Scratch
-from daemon.engine.tiles import cut
+from daemon.engine.tiles import aligned, cut
 from daemon.engine.trial import Precision, choose_arithmetic
 
 COARSE_PROGRESS = 0.05
 """Measured: what a smaller pass gains below this, the next one gains in a few steps anyway."""
 
 CHECKPOINT_FORMAT = 2
+
+SHORTAGE = "this size needs about"
 
 CUDA_BURST = 10
 """Steps between two looks at the losses."""
@@ -189,9 +191,9 @@ class Engine:
                 began -= earlier.seconds
                 earlier = None
             on_plan(size, plan)
-            short = f"pass {number}: {shortage(plan)}"
-            if not plan.fits and short not in warnings:  # a checkpoint brings its own
-                warnings.append(short)
+            begins = f"pass {number}: {SHORTAGE}"
+            if not plan.fits and not any(one.startswith(begins) for one in warnings):
+                warnings.append(f"pass {number}: {shortage(plan)}")  # a checkpoint brings its own
             stage = Stage(size, plan, size == passes[-1], current, resumed)
             resumed = None
 
@@ -308,7 +310,9 @@ class Engine:
             value_bytes=self.dtype.itemsize,
             held_bytes=memory.held_bytes(self.device) + coming,
             budget_bytes=budget if memory_bytes is None else min(budget, memory_bytes),
+            aside_bytes=memory.aside_bytes(self.device, self._folder),
             history=history,
+            recorded=self.device.type == "cuda",
         )
 
     def _start(self, content: Tensor, styles: Sequence[Style], recipe: Recipe) -> Tensor:
@@ -329,6 +333,9 @@ class Engine:
         longest = round(max(size.width_px, size.height_px) * recipe.style_scale)
         width, height = fit(*style.image.size, longest)
         width, height = max(width, MIN_SIDE_PX), max(height, MIN_SIDE_PX)
+        # Not more at once than the plan, which is for the picture, has room for.
+        room = plan.tile_px or aligned(math.isqrt(2 * size.width_px * size.height_px))
+        side = room if max(width, height) > room else None
         key = {
             "weights": self.weights_sha256,
             "style": style.sha256,
@@ -336,12 +343,12 @@ class Engine:
             "layers": sorted(recipe.style_layers),
             "pooling": recipe.pooling,
             "arithmetic": f"{self.device.type} {self.arithmetic}",
-            "tile_px": plan.tile_px,  # sums in another order are other numbers
+            "tile_px": side,  # sums in another order are other numbers
         }
 
         def compute() -> Grams:
             tensor = self._tensor(resize(style.image, width, height))
-            tiling = cut(height, width, plan.tile_px, recipe.style_layers)
+            tiling = cut(height, width, side, recipe.style_layers)
             return objective.gram_targets(self._network, tensor, recipe, tiling)
 
         found = self._grams.get(key, compute)
@@ -412,7 +419,7 @@ def refine(painted: Tensor, content: Tensor, finer_content: Tensor) -> Tensor:
     finer_content: (1, 3, H, W), which becomes the start.  Returns (1, 3, H, W).
     """
     shape = finer_content.shape[2:]
-    change = content.neg_().add_(painted)
+    change = content.neg_().add_(painted.to(content.device))
     for place, part in zip(finer_content.unbind(1), change.unbind(1), strict=True):
         finer = F.interpolate(part[None], size=shape, mode="bicubic", align_corners=False)
         place.add_(finer[0])
@@ -484,7 +491,7 @@ def checkpoint_of(
 def shortage(plan: Plan) -> str:
     """What to tell when even the smallest plan does not fit."""
     return (
-        f"this size needs about {plan.predicted_bytes / 1e9:.1f} GB, more than the "
+        f"{SHORTAGE} {plan.predicted_bytes / 1e9:.1f} GB, more than the "
         f"{plan.budget_bytes / 1e9:.1f} GB it may take; it was tried with the smallest tiles"
     )
 

@@ -88,7 +88,12 @@ def margin_px(layers: Collection[str]) -> int:
         if block < last_block:
             reach *= 2
         reach += last_index if block == last_block else CONVOLUTIONS_PER_BLOCK[block - 1]
-    return -(-reach // ALIGNMENT_PX) * ALIGNMENT_PX
+    return aligned(reach)
+
+
+def aligned(length_px: int) -> int:
+    """The least multiple of the alignment that is not below `length_px`."""
+    return -(-length_px // ALIGNMENT_PX) * ALIGNMENT_PX
 
 
 def cut(height_px: int, width_px: int, side_px: int | None, layers: Collection[str]) -> Tiling:
@@ -106,8 +111,7 @@ def cut(height_px: int, width_px: int, side_px: int | None, layers: Collection[s
 def spans(length_px: int, side_px: int, margin_px: int) -> list[tuple[Span, Span]]:
     """Owned spans of about equal length along one side, none above `side_px`, and their regions."""
     count = max(1, -(-length_px // side_px))
-    side = -(-length_px // count)
-    side = -(-side // ALIGNMENT_PX) * ALIGNMENT_PX
+    side = aligned(-(-length_px // count))
     starts = range(0, length_px, side)
     return [
         (

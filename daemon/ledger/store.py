@@ -75,7 +75,8 @@ class Ledger:
             for script in scripts_since(version):
                 for statement in script.split(";\n"):
                     self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            if version < SCHEMA_VERSION:  # nothing is written where nothing is new
+                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Closes the connection."""

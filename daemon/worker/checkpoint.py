@@ -64,8 +64,13 @@ class Stored(Mapping[str, Tensor]):
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._names:
             raise KeyError(name)
-        with safetensors.safe_open(self._path, framework="pt") as file:
-            found: Tensor = file.get_tensor(name)
+        try:
+            with safetensors.safe_open(self._path, framework="pt") as file:
+                found: Tensor = file.get_tensor(name)
+        except (OSError, safetensors.SafetensorError) as error:
+            if memory.ran_out(error):
+                raise
+            raise CheckpointError(f"{self._path} is damaged ({error})") from error
         return found
 
     def __iter__(self) -> Iterator[str]:

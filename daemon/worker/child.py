@@ -169,6 +169,8 @@ class Worker:
                 "size": f"{size.width_px}x{size.height_px} px",
                 "tiles": tiles_of(plan),
                 "predicted_bytes": plan.predicted_bytes,
+                "held_bytes": memory.held_bytes(engine.device),
+                "budget_bytes": plan.budget_bytes,
             }
             self.tell({"event": "plan", "run": run_id, "plan": told})
 

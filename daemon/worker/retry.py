@@ -16,10 +16,14 @@ class Again:
 
 @dataclass(frozen=True)
 class Smaller:
-    """Back into the line; the next run takes at most `memory_bytes` (None: as much as ever)."""
+    """Back into the line; the next run takes at most `memory_bytes` (None: as much as ever).
+
+    The device waits so long first, for whoever took the memory may give it back.
+    """
 
     memory_bytes: int | None
     warning: str
+    wait_s: float
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,16 @@ class GiveUp:
 
 @dataclass(frozen=True)
 class PassPlan:
-    """How a worker was going to compute a pass: its size and tiles in words, and its peak."""
+    """How a worker was going to compute a pass: its size and tiles in words, and its peak.
+
+    held_bytes: what it held before; that part cannot be halved.  budget_bytes: what it might take.
+    """
 
     size: str
     tiles: str
     predicted_bytes: int
+    held_bytes: int
+    budget_bytes: int
 
     def __str__(self) -> str:
         return f"{self.size} ({self.tiles}, {self.predicted_bytes / 1e9:.1f} GB expected)"
@@ -63,13 +72,21 @@ def after_shortage(
     where = f"at {plan}" if plan else "before the first pass was planned"
     if shortages >= MAX_SHORTAGES:
         return GiveUp(
-            f"Memory ran out {shortages + 1} times, the last time {where}, though each run was to "
-            "take half as much as the one before. Choose a smaller `size`, or set `memory` in "
-            "config.yaml to what a worker can really have, and try again."
+            f"Memory ran out {shortages + 1} times, the last time {where}. "
+            + (
+                "Each run was to take less than the one before. Choose a smaller `size`, or set "
+                "`memory` in config.yaml to what a worker can really have, and try again."
+                if plan
+                else "Even opening the picture and the network takes more than there is: end other "
+                "programs, or give the machine more memory, and try again."
+            )
         )
+    wait_s = 2.0**shortages
     if plan is None:
-        return Smaller(memory_bytes, f"memory ran out {where}; began again in a fresh worker")
-    half = plan.predicted_bytes // 2
+        warning = f"memory ran out {where}; began again in a fresh worker"
+        return Smaller(memory_bytes, warning, wait_s)
+    took = min(plan.predicted_bytes, plan.budget_bytes)
+    half = plan.held_bytes + max(took - plan.held_bytes, 0) // 2
     allowed = half if memory_bytes is None else min(half, memory_bytes)
-    went_on = f"went on with at most {allowed / 1e9:.1f} GB"
-    return Smaller(allowed, f"memory ran out {where}; {went_on}")
+    warning = f"memory ran out {where}; went on with at most {allowed / 1e9:.1f} GB"
+    return Smaller(allowed, warning, wait_s)

@@ -15,9 +15,21 @@ from daemon.engine.recipe import Recipe
 GB = 10**9
 
 
-def plan_for(budget_bytes: int, height: int = 4000, width: int = 6000, **changes: object) -> Plan:
+def plan_for(
+    budget_bytes: int,
+    height: int = 4000,
+    width: int = 6000,
+    *,
+    aside_bytes: int = 1000 * GB,
+    history: int | None = None,
+    recorded: bool = False,
+    **changes: object,
+) -> Plan:
     recipe = Recipe(**changes)  # type: ignore[arg-type]
-    return make_plan(height, width, recipe, value_bytes=4, held_bytes=GB, budget_bytes=budget_bytes)
+    return make_plan(
+        height, width, recipe, value_bytes=4, held_bytes=GB, budget_bytes=budget_bytes,
+        aside_bytes=aside_bytes, history=history, recorded=recorded,
+    )  # fmt: skip
 
 
 def test_plenty_of_memory_means_one_tile_and_the_usual_history() -> None:
@@ -61,18 +73,40 @@ def test_disk_is_written_to_only_where_memory_is_too_short_for_middling_tiles() 
 def test_where_nothing_fits_the_smallest_plan_is_taken_and_says_so() -> None:
     plan = plan_for(GB + 1)
     assert not plan.fits
-    assert (plan.tile_px, plan.history, plan.aside) == (256, 3, True)
+    assert (plan.history, plan.aside) == (3, True)
+    # Where the vectors are more than a tile, a larger one costs nothing.
+    assert plan.predicted_bytes == GB + predict(4000, 6000, Recipe(), 256, 3, True, 4)
 
 
 def test_pass_that_goes_on_keeps_the_pairs_it_brings() -> None:
     for budget in (100, 8, 6, 4, 1):
-        recipe = Recipe()
-        plan = make_plan(
-            4000, 6000, recipe, value_bytes=4, held_bytes=GB, budget_bytes=budget * GB, history=10
-        )
+        plan = plan_for(budget * GB, history=10)
         assert plan.history == 10
         order = (plan.tile_px, plan.history, plan.aside)
-        assert plan.predicted_bytes == GB + predict(4000, 6000, recipe, *order, 4)
+        assert plan.predicted_bytes == GB + predict(4000, 6000, Recipe(), *order, 4)
+
+
+def test_nothing_lies_aside_where_there_is_no_room_for_it() -> None:
+    # 5 pairs of 24 megapixels and the rest: 3.5 GB of vectors, 0.8 GB of targets; 3 pairs: 2.3.
+    for room, pairs in ((5, 5), (4, 3)):
+        plan = plan_for(4 * GB, aside_bytes=room * GB)
+        assert plan.aside and plan.fits and plan.history == pairs
+    plan = plan_for(4 * GB, aside_bytes=2 * GB)
+    assert (plan.history, plan.aside, plan.fits) == (3, False, False)
+    assert plan.predicted_bytes == GB + predict(4000, 6000, Recipe(), 256, 3, False, 4)
+    plan = plan_for(6 * GB, aside_bytes=2 * GB)
+    assert not plan.aside and plan.fits and plan.tile_px is not None and plan.tile_px < 1024
+
+
+def test_smallest_plan_of_a_small_picture_is_no_larger_than_any_other() -> None:
+    least = plan_for(0, 200, 300).predicted_bytes
+    assert least <= plan_for(100 * GB, 200, 300).predicted_bytes
+    assert least <= GB + predict(200, 300, Recipe(), None, 3, False, 4)
+
+
+def test_recorded_evaluation_keeps_its_memory_between_steps() -> None:
+    plain, recorded = plan_for(100 * GB), plan_for(100 * GB, recorded=True)
+    assert recorded.predicted_bytes - plain.predicted_bytes > 3 * 12 * 24_000_000
 
 
 def test_adam_keeps_no_history() -> None:

@@ -434,3 +434,14 @@ def test_missing_ledger_is_not_made_by_a_reader(path: Path) -> None:
     with pytest.raises(SurroundingsError):
         Ledger(path, read_only=True)
     assert not path.exists()
+
+
+def test_opening_a_ledger_that_is_up_to_date_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    Ledger(path).close()
+    before = path.read_bytes()
+    opened = Ledger(path)
+    wal = path.with_name(path.name + "-wal")
+    assert not wal.exists() or wal.stat().st_size == 0
+    opened.close()
+    assert path.read_bytes() == before

@@ -65,6 +65,16 @@ def test_reading_a_checkpoint_takes_no_more_memory_than_its_largest_tensor(place
         assert memory.held_bytes(cpu) - before < 50_000_000  # each is 32 MB
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_checkpoint_that_is_spoilt_after_it_was_opened_is_told(place: Path, lost: bool) -> None:
+    write_checkpoint(place, Checkpoint(TENSORS, FACTS))
+    found = read_checkpoint(place)
+    assert found is not None
+    place.unlink() if lost else place.write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        found.tensors["picture"]
+
+
 def test_where_there_is_none_there_is_none(place: Path) -> None:
     assert read_checkpoint(place) is None
 
