@@ -41,10 +41,7 @@ def estimate_s(
 def regions(size: Pass, plan: Plan, recipe: Recipe) -> list[int]:
     """Pixels that each tile of a pass is computed on."""
     tiling = cut(size.height_px, size.width_px, plan.tile_px, layers_of(recipe))
-    return [
-        (down.end - down.first) * (across.end - across.first)
-        for down, across in (tile.region for tile in tiling.tiles)
-    ]
+    return [tile.region_px for tile in tiling.tiles]
 
 
 def work(regions: Sequence[int]) -> float:

@@ -154,10 +154,6 @@ class Lbfgs:
         """Slots in use, the coming pair's among them."""
         return min(self._pairs + 1, len(self._moves))
 
-    def _here(self, tensor: Tensor) -> Tensor:
-        """A band on the device."""
-        return tensor.to(self._scratch.device)
-
     def _learn(self, flat: Tensor, smooth: Tensor) -> tuple[Tensor, Tensor]:
         """Takes in the latest pair; one whose curvature is not positive counts for nothing.
 
@@ -167,12 +163,12 @@ class Lbfgs:
         products = self._gamma.new_zeros(2, 2, used)  # moves, bends by turn, gradient
         turn_turn = self._gamma.new_zeros(())
         for band in self._scratch.bands(self._size):
-            turn = flat[band] - self._here(self._gradient[band])
+            turn = flat[band] - self._scratch.here(self._gradient[band])
             bend = self._bends[slot, band]
-            bend.copy_(smooth[band] - self._here(bend))
+            bend.copy_(smooth[band] - self._scratch.here(bend))
             turn_turn += turn.dot(turn)
             for row, history in enumerate((self._moves, self._bends)):
-                vectors = self._here(history[:used, band])
+                vectors = self._scratch.here(history[:used, band])
                 products[row, 0] += vectors @ turn
                 products[row, 1] += vectors @ flat[band]
         (move_turn, move_now), (bend_turn, bend_now) = products
@@ -214,9 +210,12 @@ class Lbfgs:
         for band in self._scratch.bands(self._size):
             direction = smooth[band] * gamma
             if count:
-                moves, bends = self._here(self._moves[:count, band]), self._bends[:count, band]
+                moves, bends = (
+                    self._scratch.here(self._moves[:count, band]),
+                    self._bends[:count, band],
+                )
                 direction.addmv_(moves.T, first.to(smooth.dtype))
-                direction.addmv_(self._here(bends).T, second.to(smooth.dtype))
+                direction.addmv_(self._scratch.here(bends).T, second.to(smooth.dtype))
             self._bends[slot, band].copy_(smooth[band])
             self._gradient[band].copy_(flat[band])
             smooth[band].copy_(direction)

@@ -57,7 +57,7 @@ def budget_bytes(device: torch.device, allowed: int | None) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     else:
-        free = min(proc_kilobytes("/proc/meminfo", "MemAvailable") * 1024, left_in_cgroup())
+        free = free_host_bytes()
     return held_bytes(device) + int(free * SHARE_OF_FREE)
 
 
@@ -68,10 +68,14 @@ def aside_bytes(device: torch.device, folder: Path) -> int:
     the one being written, must find room too, and the rest of the service.
     """
     if device.type == "cuda":
-        free = min(proc_kilobytes("/proc/meminfo", "MemAvailable") * 1024, left_in_cgroup())
-        return int(free * SHARE_OF_FREE)
+        return int(free_host_bytes() * SHARE_OF_FREE)
     folder.mkdir(parents=True, exist_ok=True)
     return shutil.disk_usage(folder).free // 4
+
+
+def free_host_bytes() -> int:
+    """What the machine and the process's control group still have."""
+    return min(proc_kilobytes("/proc/meminfo", "MemAvailable") * 1024, left_in_cgroup())
 
 
 def left_in_cgroup() -> int:

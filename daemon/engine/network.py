@@ -18,7 +18,7 @@ from torchvision.models import vgg
 
 from daemon.engine import winograd
 from daemon.engine.kernels import Kernels
-from daemon.engine.recipe import LAYERS, deepest
+from daemon.engine.recipe import deepest, down_to_deepest
 
 Pooling = Literal["max", "average"]
 Injection = Callable[[Tensor, Tensor], None]
@@ -204,7 +204,7 @@ class Network:
 
     def coming_bytes(self, layers: Collection[str]) -> int:
         """What kernels not yet made will take when `layers` of a large picture are asked for."""
-        names = LAYERS[: LAYERS.index(deepest(layers)) + 1]
+        names = down_to_deepest(layers)
         used = [op for op in self._ops if isinstance(op, Convolution) and op.name in names]
         return sum(op.filter.coming_bytes + op.adjoint.coming_bytes for op in used)
 

@@ -101,10 +101,10 @@ class Adam:
         rate = self._rate / (1.0 - first**self._taken)
         widen = 1.0 / math.sqrt(1.0 - second**self._taken)
         for band in self._scratch.bands(self._size):
-            here = slope[band]
-            mean = self._mean[band].to(here.device).lerp_(here, 1.0 - first)
-            square = self._square[band].to(here.device).mul_(second)
-            square.addcmul_(here, here, value=1.0 - second)
+            part = slope[band]
+            mean = self._scratch.here(self._mean[band]).lerp_(part, 1.0 - first)
+            square = self._scratch.here(self._square[band]).mul_(second)
+            square.addcmul_(part, part, value=1.0 - second)
             move = mean / (square.sqrt() * widen + ADAM_EPSILON)
             pixels[band].sub_(move, alpha=rate).clamp_(0.0, 1.0)
             self._mean[band].copy_(mean)
@@ -148,7 +148,8 @@ class Best:
         better = (total < self.total) | self.total.isnan()
         offered, kept = picture.view(-1), self.picture.view(-1)
         for band in self._scratch.bands(picture.numel()):
-            kept[band].copy_(torch.where(better, offered[band], kept[band].to(picture.device)))
+            before = self._scratch.here(kept[band])
+            kept[band].copy_(torch.where(better, offered[band], before))
         self.total = torch.where(better, total, self.total)
 
 

@@ -8,7 +8,7 @@ the process really took.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from daemon.engine.recipe import LAYERS, Recipe, deepest, layers_of
+from daemon.engine.recipe import Recipe, down_to_deepest, layers_of
 from daemon.engine.scratch import BAND
 from daemon.engine.tiles import Tiling, cut, scale_of
 
@@ -157,24 +157,23 @@ def resting_bytes(
     """
     pixels = height_px * width_px
     vectors = 2 + 2 * (history or 1)  # Adam's two moments are as large as a pair
-    targets = sum(
-        CHANNELS[int(layer[4])] * pixels // scale_of(layer) ** 2 * value_bytes
-        for layer in recipe.content_layers
-    )
-    return vectors * PICTURE_BYTES * pixels + targets
+    targets = sum(features_bytes(layer, pixels, value_bytes) for layer in recipe.content_layers)
+    return vectors * PICTURE_BYTES * pixels + int(targets)
+
+
+def features_bytes(layer: str, pixels: int, value_bytes: int) -> float:
+    """Bytes of a layer's features for so many pixels of the picture."""
+    return CHANNELS[int(layer[4])] * pixels / scale_of(layer) ** 2 * value_bytes
 
 
 def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) -> int:
     """Bytes of the largest tile's trace at its peak, forwards or backwards."""
-    region = max(
-        (down.end - down.first) * (across.end - across.first)
-        for down, across in (tile.region for tile in tiling.tiles)
-    )
-    used = LAYERS[: LAYERS.index(deepest(layers)) + 1]
+    region = max(tile.region_px for tile in tiling.tiles)
+    used = down_to_deepest(layers)
     kept, peak = 0.0, 0.0
     kept_of: list[float] = []
     for layer in used:
-        size = CHANNELS[int(layer[4])] * region / scale_of(layer) ** 2 * value_bytes
+        size = features_bytes(layer, region, value_bytes)
         if layer.startswith("conv"):
             # The convolution's input is kept already; its output is rectified in place, unless
             # both are wanted.
@@ -186,7 +185,7 @@ def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) 
     # Backwards: the gradient of a layer and of the one before it live side by side, beside what
     # is still kept; a pooling has its indices too, 8 bytes for a quarter of the values.
     for layer, own in zip(reversed(used), reversed(kept_of), strict=True):
-        size = CHANNELS[int(layer[4])] * region / scale_of(layer) ** 2 * value_bytes
+        size = features_bytes(layer, region, value_bytes)
         peak = max(peak, kept + 2.5 * size)
         kept -= own
     return int(peak)

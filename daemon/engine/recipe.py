@@ -94,6 +94,6 @@ def deepest(layers: Collection[str]) -> str:
     return max(layers, key=LAYERS.index)
 
 
-def deepest_layer(recipe: Recipe) -> str:
-    """The deepest layer the recipe looks at."""
-    return deepest(layers_of(recipe))
+def down_to_deepest(layers: Collection[str]) -> tuple[str, ...]:
+    """Every layer from the first to the deepest of `layers`."""
+    return tuple(LAYERS[: LAYERS.index(deepest(layers)) + 1])

@@ -30,7 +30,7 @@ class Scratch:
         self._maps: list[mmap.mmap] = []
 
     def empty(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """A tensor of any content; read it with `.to(device)`, which costs nothing on the spot.
+        """A tensor of any content; read it band by band with `here`.
 
         Raises OSError where the disk is full.
         """
@@ -47,6 +47,10 @@ class Scratch:
                 raise OSError(error.errno, error.strerror, str(self._aside)) from error
             self._maps.append(mmap.mmap(file.fileno(), size))
         return torch.frombuffer(self._maps[-1], dtype=dtype).view(shape)
+
+    def here(self, tensor: Tensor) -> Tensor:
+        """A part of a tensor on the device: a view, or a copy if it lies aside on another."""
+        return tensor.to(self.device)
 
     def bands(self, size: int) -> Iterator[slice]:
         """Parts of a vector of `size` values, one after the other; `release`s what they touch."""

@@ -144,6 +144,7 @@ class Engine:
         self.device = usable_device(device)
         self.arithmetic = choose_arithmetic(self.device, precision, folder)
         self.dtype = self.arithmetic.dtype
+        self._way = f"{self.device.type} {self.arithmetic}"
         loaded = load_kernels(weights, folder)
         self.weights_name = loaded.name
         self.weights_sha256 = loaded.sha256
@@ -279,7 +280,7 @@ class Engine:
         """What a checkpoint's painting must have been made of to go on with it."""
         return {
             "format": CHECKPOINT_FORMAT,
-            "arithmetic": f"{self.device.type} {self.arithmetic}",
+            "arithmetic": self._way,
             "weights": self.weights_sha256,
             "size": list(picture.size),
             "styles": [[style.sha256, style.weight] for style in styles],
@@ -342,7 +343,7 @@ class Engine:
             "size": [width, height],
             "layers": sorted(recipe.style_layers),
             "pooling": recipe.pooling,
-            "arithmetic": f"{self.device.type} {self.arithmetic}",
+            "arithmetic": self._way,
             "tile_px": side,  # sums in another order are other numbers
         }
 

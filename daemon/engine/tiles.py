@@ -44,6 +44,12 @@ class Tile:
     owned: tuple[Span, Span]
     region: tuple[Span, Span]
 
+    @property
+    def region_px(self) -> int:
+        """Pixels of the region."""
+        down, across = self.region
+        return (down.end - down.first) * (across.end - across.first)
+
     def crop(self, picture: Tensor) -> Tensor:
         """The region of `picture`, (B, C, H, W), as a view."""
         down, across = self.region

@@ -6,7 +6,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from daemon.engine.recipe import LAYERS, Recipe, deepest_layer
+from daemon.engine.recipe import LAYERS, Recipe, deepest, layers_of
 
 
 def test_defaults_are_those_of_the_documented_recipe() -> None:
@@ -67,10 +67,10 @@ def test_unknown_layers_are_all_named() -> None:
 
 
 def test_deepest_layer_is_found_among_content_and_style() -> None:
-    assert deepest_layer(Recipe()) == "relu5_1"
-    assert deepest_layer(Recipe(style_layers={"relu1_1": 1.0})) == "relu4_2"
+    assert deepest(layers_of(Recipe())) == "relu5_1"
+    assert deepest(layers_of(Recipe(style_layers={"relu1_1": 1.0}))) == "relu4_2"
     both = Recipe(content_layers={"conv5_4": 1.0}, style_layers={"relu5_4": 1.0})
-    assert deepest_layer(both) == "relu5_4"
+    assert deepest(layers_of(both)) == "relu5_4"
 
 
 @pytest.mark.parametrize("module", ["recipe", "picture", "weights", "errors"])
