@@ -91,12 +91,14 @@ def run(
     ] = False,
 ) -> None:
     """Watch the inbox and paint what is dropped there, until stopped."""
+    from daemon.config import check_guarded
     from daemon.logs import start_logging
     from daemon.service import run_service
     from daemon.status.show import service_progress
     from daemon.worker.devices import resolve_devices
 
     config, path = configured(context)
+    check_guarded(config, path)
     start_logging(config.log_level)
     devices = resolve_devices(config.devices, str(path))
     with service_progress(plain=once) as on_change:

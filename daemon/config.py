@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -54,6 +55,15 @@ class Limits(BaseModel):
     decode_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=60.0, description="seconds a picture may take to decode"
     )
+    job_s: Annotated[float, Field(gt=0)] = Field(
+        default=172_800.0, description="seconds one start of a job may take"
+    )
+    waiting: Annotated[int, Field(ge=1)] = Field(
+        default=100_000, description="jobs that may wait; more pictures stay in the inbox"
+    )
+    free_bytes: ByteSize = Field(
+        default=ByteSize(1 << 30), description="room to keep free on the disks of state and outbox"
+    )
 
 
 class Config(BaseModel):
@@ -99,6 +109,10 @@ class Config(BaseModel):
     )
     checkpoint_every: Seconds = Field(
         default=60.0, description="seconds between checkpoints of a running job"
+    )
+    dedupe: bool = Field(
+        default=True,
+        description="whether the same picture, recipe and name of preset is painted only once",
     )
     limits: Limits = Field(default=Limits(), description="what a picture may ask")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -167,11 +181,21 @@ def absolute(config: Config, base: Path) -> Config:
 
 
 def check_apart(config: Config, document: yamlfile.Document) -> None:
-    """Notes a fault for each folder that lies in another: results would be painted again."""
+    """Notes a fault for each folder that lies in another: results would be painted again.
+
+    Nor may the program lie in one of them, where droppings or clean-ups could change it.
+    """
     folders = {
         name: getattr(config, name).resolve() for name in ("inbox", "outbox", "presets", "state")
     }
+    code = Path(__file__).resolve().parent
     for name, folder in folders.items():
+        if folder == code or folder in code.parents or code in folder.parents:
+            document.fault(
+                document.line_of((name,)),
+                (name,),
+                f"{folder} and the program's own folder {code} lie in one another; move it",
+            )
         for other, outer in folders.items():
             if name != other and (folder == outer or outer in folder.parents):
                 document.fault(
@@ -179,3 +203,31 @@ def check_apart(config: Config, document: yamlfile.Document) -> None:
                     (name,),
                     f"{folder} lies in {other} ({outer}); move it out",
                 )
+
+
+def check_guarded(config: Config, config_file: Path) -> None:
+    """Raises ConfigError if just anybody may change what the service obeys.
+
+    That is config.yaml, the presets and their style images, and the folders they lie in (where a
+    sticky bit keeps others from replacing them).
+    """
+    obeyed = [config_file, config_file.parent, config.presets]
+    if config.presets.is_dir():
+        obeyed += sorted(config.presets.iterdir())
+    faults = [
+        Fault(str(path), 1, "", "everybody may write here; take that right away (chmod o-w)")
+        for path in dict.fromkeys(obeyed)
+        if is_open_to_all(path)
+    ]
+    if faults:
+        raise ConfigError(faults)
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Whether any user may write a file, or put another into a folder in an old one's place."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    shielded = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
+    return bool(mode & stat.S_IWOTH) and not shielded

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.config import Config
+from daemon.config import Config, check_guarded
 from daemon.engine.errors import WeightsError
 from daemon.engine.weights import checked_sha256, locate
 from daemon.errors import ConfigError, SurroundingsError
@@ -18,21 +18,29 @@ from daemon.presets import load_presets
 from daemon.status.report import Finding
 from daemon.worker.devices import resolve_devices
 
-FREE_BYTES = 1 << 30
-
 
 def examine(config: Config, config_path: Path) -> list[Finding]:
     """Runs every check; nothing is left behind."""
     return [
         Finding("config", True, str(config_path)),
+        *check_rights(config, config_path),
         *(check_folder(name, folder) for name, folder in folders(config)),
         check_filing(config),
         *check_presets(config),
         check_weights(config),
         check_devices(config, config_path),
         check_ledger(config),
-        *(check_space(name, folder) for name, folder in folders(config)),
+        *(check_space(name, folder, config.limits.free_bytes) for name, folder in folders(config)),
     ]
+
+
+def check_rights(config: Config, config_path: Path) -> list[Finding]:
+    """What anybody may change and the service would obey; `run` refuses to start with it."""
+    try:
+        check_guarded(config, config_path)
+    except ConfigError as error:
+        return [Finding("config", False, str(fault)) for fault in error.faults]
+    return []
 
 
 def folders(config: Config) -> Iterator[tuple[str, Path]]:
@@ -117,13 +125,14 @@ def check_ledger(config: Config) -> Finding:
     return Finding("ledger", True, f"{config.ledger_path}; {held}")
 
 
-def check_space(name: str, folder: Path) -> Finding:
-    """Whether there is room to work."""
+def check_space(name: str, folder: Path, keep_bytes: int) -> Finding:
+    """Whether there is more room than what is to be kept free."""
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         return Finding(f"{name} space", False, f"{folder}: {error.strerror}")
     text = f"{free / 1e9:.1f} GB free"
-    if free < FREE_BYTES:
-        return Finding(f"{name} space", False, f"{text} on {folder}; make room")
+    if free < keep_bytes:
+        lack = f"{text} on {folder}; make room (limits: free_bytes)"
+        return Finding(f"{name} space", False, lack)
     return Finding(f"{name} space", True, text)

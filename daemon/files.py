@@ -5,13 +5,17 @@ Everything is written beside its target, synced, and only then given its name.
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+from daemon.errors import SurroundingsError
 
 NAME_MAX_BYTES = 255
 TEMPORARY_PREFIX = ".atelierd-"
@@ -41,8 +45,53 @@ def make_folder(folder: Path) -> None:
 
 
 def temporary_beside(target: Path) -> Path:
-    """A fresh name in the target's folder that no scanner takes for a picture."""
-    return target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+    """A fresh name in the target's folder that no scanner takes for a picture.
+
+    It tells which process of which machine writes there, for `sweep`.
+    """
+    maker = f"{machine_mark()}-{os.getpid()}"
+    return target.parent / f"{TEMPORARY_PREFIX}{maker}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+
+
+def sweep(folder: Path) -> int:
+    """Removes what processes of this machine that are gone left half-written below `folder`.
+
+    To be called before this process writes there itself; returns how many files that were.
+    """
+    swept = 0
+    for path in folder.rglob(f"{TEMPORARY_PREFIX}{machine_mark()}-*{TEMPORARY_SUFFIX}"):
+        maker = path.name.removeprefix(TEMPORARY_PREFIX).split("-")[1]
+        if maker.isdecimal() and (int(maker) == os.getpid() or not Path("/proc", maker).exists()):
+            path.unlink(missing_ok=True)
+            swept += 1
+    return swept
+
+
+@functools.cache
+def machine_mark() -> str:
+    """Eight characters for this machine."""
+    return hashlib.sha256(machine_id().encode()).hexdigest()[:8]
+
+
+def machine_id() -> str:
+    """What tells this machine from others, clones of it too as long as their names differ."""
+    try:
+        return f"{socket.gethostname()}:{Path('/etc/machine-id').read_text().strip()}"
+    except OSError:
+        return socket.gethostname()
+
+
+def ensure_room(folder: Path, coming_bytes: int, keep_bytes: int) -> None:
+    """Raises SurroundingsError unless so much can come and `keep_bytes` still be free."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise SurroundingsError(f"{printable(folder)} is unavailable: {error.strerror}") from error
+    if free - coming_bytes < keep_bytes:
+        raise SurroundingsError(
+            f"the disk of {printable(folder)} is nearly full: {keep_bytes / 1e9:.1f} GB are to "
+            "stay free (limits: free_bytes); it goes on when there is room"
+        )
 
 
 def write_whole(target: Path, fill: Callable[[BinaryIO], None], *, replace: bool = False) -> None:
@@ -74,14 +123,17 @@ def write_all(file: BinaryIO, content: bytes) -> None:
     file.write(content)
 
 
-def copy_whole(source: Path, target: Path) -> None:
-    """A durable copy with the source's times; raises FileExistsError if the name is taken."""
+def copy_whole(source: Path, target: Path, *, replace: bool = False) -> None:
+    """A durable copy with the source's times.
+
+    Raises FileExistsError if the name is taken, unless `replace`.
+    """
 
     def fill(file: BinaryIO) -> None:
         with source.open("rb") as original:
             shutil.copyfileobj(original, file, 1 << 20)
 
-    write_whole(target, fill)
+    write_whole(target, fill, replace=replace)
     with contextlib.suppress(OSError):
         shutil.copystat(source, target)
 

@@ -83,7 +83,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Draft:
-    """A job about to be queued; with a `reason` it has failed before it began."""
+    """A job about to be queued; with a `reason` it has failed before it began.
+
+    fingerprint: of all that makes its result; None if it is to be painted whatever there is.
+    """
 
     id: str
     preset: str
@@ -91,3 +94,4 @@ class Draft:
     recipe: Mapping[str, Any]
     styles: tuple[StyleRef, ...]
     reason: str = ""
+    fingerprint: str | None = None

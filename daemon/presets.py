@@ -18,6 +18,8 @@ from daemon.yamlfile import Document
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 YAML_SUFFIX = ".yaml"
+RESERVED = ("originals", "failed")
+"""Folders of the outbox that a preset's results would mix with."""
 
 
 class StyleEntry(BaseModel):
@@ -133,6 +135,8 @@ def check_name(path: Path, document: Document) -> None:
     """Notes a fault unless the file's name can be a preset's."""
     if not NAME.fullmatch(path.stem):
         document.fault(1, (), "a preset's name may only have letters, digits, dots, _ and -")
+    if path.stem.lower() in RESERVED:
+        document.fault(1, (), f"a preset may not be called {path.stem}; give the file another name")
 
 
 def check_styles(folder: Path, document: Document) -> list[StyleSource]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from daemon import files, logs, presets
 from daemon.config import Config
 from daemon.errors import ExitCode, StaleJobError, SurroundingsError
 from daemon.health import Health
-from daemon.intake.admit import make_preset_folders
+from daemon.intake.admit import make_folders
 from daemon.intake.claim import claimed_folder, drop_claim
 from daemon.intake.loop import IntakeLoop, pace_of
 from daemon.job import Job, State
-from daemon.ledger.store import Ledger, utc_now
+from daemon.ledger.store import open_sound, utc_now
 from daemon.lock import hold
+from daemon.mounts import Mounts
 from daemon.outbox.publish import file_original, publish
 from daemon.process import Message
 from daemon.spool import Spool
@@ -37,8 +39,22 @@ TICK_S = 0.5
 LIVE_S = 0.5
 BROKEN_WAIT_S = 5.0
 STOP_GRACE_S = 5.0
+ANSWERS_A_TICK = 50
 
 CANCELLED_REASON = "Cancelled on request before it was finished."
+LATE_REASON = (
+    "Painting took more than {:.0f} s (limits: job_s). Choose a smaller `size` or fewer `steps`, "
+    "or raise the limit in config.yaml."
+)
+
+
+@dataclass
+class Run:
+    """A job that runs: what is shown of it, and until when it may."""
+
+    shown: RunningJob
+    deadline_s: float
+    late: bool = False
 
 
 class Service:
@@ -57,7 +73,8 @@ class Service:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._ended: queue.SimpleQueue[tuple[Job, Future[Message]]] = queue.SimpleQueue()
-        self._running: dict[str, tuple[Job, RunningJob]] = {}
+        self._mounts = Mounts(config.state)
+        self._running: dict[str, Run] = {}
         self._further: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._resting_until_s = 0.0
         self._live = Live(os.getpid(), utc_now(), devices=devices)
@@ -81,9 +98,10 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
         logs.keep_job_logs(self._spool)
-        self._ledger = Ledger(self._config.ledger_path)
-        self._prepare_folders()
+        self._ledger = open_sound(self._config.ledger_path)
         self._recover()
+        self._sweep()
+        self._prepare_folders()
         intake = self._start_intake()
         self._pool = Pool(self._devices, self._config.worker_arguments, self._hear)
         logger.info("watching {} on {}", self._config.inbox, ", ".join(self._devices))
@@ -117,13 +135,28 @@ class Service:
         for name, faults in shelf.faulty.items():
             for fault in faults:
                 logger.error("preset {} cannot be used: {}", name, fault)
+        for folder, names in ((self._config.outbox, []), (self._config.inbox, shelf.good)):
+            try:
+                self._mounts.check(folder)
+            except SurroundingsError as error:  # what needs it waits, the rest goes on
+                logger.error("{}", error)
+                continue
+            try:
+                make_folders(folder, names)
+            except OSError as error:
+                raise SurroundingsError(
+                    f"{error.filename} cannot be made: {error.strerror}; make it, or change "
+                    "config.yaml"
+                ) from error
+            self._mounts.remember(folder)
+
+    def _sweep(self) -> None:
+        """Removes what a service that was killed left half-written, or had no more use for."""
         try:
-            self._config.outbox.mkdir(parents=True, exist_ok=True)
-            make_preset_folders(self._config.inbox, shelf.good)
-        except OSError as error:
-            raise SurroundingsError(
-                f"{error.filename} cannot be made: {error.strerror}; make it, or change config.yaml"
-            ) from error
+            self._spool.sweep(self._ledger.open_jobs(), self._ledger.open_pictures())
+            files.sweep(self._config.outbox)
+        except OSError as error:  # no harm but lost room
+            logger.warning("leftovers cannot be removed: {}: {}", error.strerror, error.filename)
 
     def _recover(self) -> None:
         """Puts the jobs of a service that is gone back into the line."""
@@ -169,6 +202,8 @@ class Service:
             logger.bind(job=job.id, action="cancel").info("cancelled while it waited")
         for job_id in self._ledger.cancel_requests():
             self._pool.cancel(job_id)
+        self._stop_the_late()
+        self._answer_twins()
         published = self._publish_all()
         filed = self._file_all()
         if published and filed:
@@ -183,6 +218,12 @@ class Service:
         """Gives every free device a job, unless the devices are resting after trouble."""
         if time.monotonic() < self._resting_until_s:
             return
+        try:
+            files.ensure_room(self._config.state, 0, self._config.limits.free_bytes)
+        except SurroundingsError as error:
+            self._health.bad("disk", error)
+            return
+        self._health.good("disk")
         for _ in self._pool.free():
             job = self._ledger.claim_job(self._owner)
             if job is None:
@@ -193,7 +234,8 @@ class Service:
         picture = self._ledger.picture(job.picture_id)
         name = files.printable(picture.path)
         device = self._pool.free()[0].device  # asked first: the run may be lost at once
-        self._running[job.id] = (job, RunningJob(job.id, name, job.preset, device))
+        shown = RunningJob(job.id, name, job.preset, device)
+        self._running[job.id] = Run(shown, time.monotonic() + self._config.limits.job_s)
         try:
             future = self._pool.submit(job.id, self._payload(job))
         except OSError as error:
@@ -237,9 +279,9 @@ class Service:
         elif message.get("event") == "checkpoint":
             self._further.put(run_id)
         elif message.get("event") == "progress" and run_id in self._running:
-            follow(self._running[run_id][1], message)
+            follow(self._running[run_id].shown, message)
         elif message.get("event") == "preview" and run_id in self._running:
-            self._running[run_id][1].preview = message["path"]
+            self._running[run_id].shown.preview = message["path"]
 
     def _note_progress(self) -> None:
         """Starts that left a checkpoint are not charged."""
@@ -254,14 +296,15 @@ class Service:
 
     def _end_run(self, job: Job, future: Future[Message]) -> None:
         """Turns how a run ended into a transition."""
-        self._running.pop(job.id, None)
+        run = self._running.pop(job.id, None)
+        late = run is not None and run.late
         log = logger.bind(job=job.id, action="end")
         try:
             result = future.result()
         except Cancelled:
-            self._end_cancelled(job)
+            self._end_cancelled(job, late=late)
         except (WorkerLost, MemoryRanOut) as error:
-            self._end_broken(job, error)
+            self._end_broken(job, error, late=late)
         else:
             if result["ok"]:
                 self._ledger.finish_job(
@@ -278,25 +321,28 @@ class Service:
                 self._fail(job, result["reason"])
             self._health.good("worker")
 
-    def _end_cancelled(self, job: Job) -> None:
-        """Stopped on request: somebody's, or the service's own on its way down."""
+    def _end_cancelled(self, job: Job, *, late: bool) -> None:
+        """Stopped on request: somebody's, or the service's own, on its way down or for lateness."""
         if job.id in self._ledger.cancel_requests():
             logger.bind(job=job.id, action="cancel").info("cancelled while it ran")
             self._ledger.finish_job(
                 job.id, self._owner, State.CANCELLED, outcome={}, reason=CANCELLED_REASON
             )
             return
+        if late:  # another start would take as long
+            self._fail(job, LATE_REASON.format(self._config.limits.job_s))
+            return
         logger.bind(job=job.id, action="requeue").info("back into the line: the service stops")
         self._ledger.release_job(job.id, self._owner)
 
-    def _end_broken(self, job: Job, error: WorkerLost | MemoryRanOut) -> None:
+    def _end_broken(self, job: Job, error: WorkerLost | MemoryRanOut, *, late: bool) -> None:
         """The worker is gone: again after a rest, again with less memory, or never."""
         log = logger.bind(job=job.id, action="lost")
         if self._stopping.is_set():
             self._ledger.release_job(job.id, self._owner)
             return
-        if job.id in self._ledger.cancel_requests():
-            self._end_cancelled(job)
+        if late or job.id in self._ledger.cancel_requests():
+            self._end_cancelled(job, late=late)
             return
         match self._after(job, error):
             case retry.Again(wait_s):
@@ -326,6 +372,37 @@ class Service:
     def _rest(self, seconds: float) -> None:
         self._resting_until_s = time.monotonic() + seconds
 
+    def _stop_the_late(self) -> None:
+        """Stops what has run for longer than a job may."""
+        for job_id, run in self._running.items():
+            if not run.late and time.monotonic() > run.deadline_s:
+                run.late = True
+                self._pool.cancel(job_id)
+
+    # The same again
+
+    def _answer_twins(self) -> None:
+        """Gives jobs the result that a job like them has, while it lies unchanged in the outbox."""
+        if not self._config.outbox.is_dir():
+            return  # what is out of sight is not gone
+        for job, twin in self._ledger.twinned(limit=ANSWERS_A_TICK):
+            began, now_s = utc_now(), time.monotonic()
+            log = logger.bind(job=job.id, action="answer")
+            painted = self._config.outbox / twin.outputs["result"]
+            try:
+                self._mounts.check(self._config.outbox)
+                kept = self._spool.keep_result(job.id, painted, twin.outcome["result_sha256"])
+            except SurroundingsError as error:
+                return self._health.bad("disk", error)
+            if not kept:
+                log.info("was painted before as job {}, but that result is gone", twin.id[:8])
+                self._ledger.forget_twin(job.id)
+                continue
+            log.info("the same was painted before as job {}: its result is used", twin.id[:8])
+            seconds = round(time.monotonic() - now_s, 3)
+            outcome = {**twin.outcome, "seconds": seconds, "peak_memory_bytes": 0}
+            self._ledger.answer_job(job.id, {"same_as": twin.id} | outcome, began)
+
     # Publishing
 
     def _publish_all(self) -> bool:
@@ -333,6 +410,7 @@ class Service:
         published = True
         for job in self._ledger.jobs_in(State.PUBLISHING):
             try:
+                self._mounts.check(self._config.outbox)
                 self._publish(job)
             except SurroundingsError as error:  # one bad path must not hold up the others
                 self._health.bad("outbox", error)
@@ -346,6 +424,9 @@ class Service:
             self._ledger.plan_outputs(job.id, outputs)
 
         picture = self._ledger.picture(job.picture_id)
+        result = self._spool.result(job.id)
+        coming = result.stat().st_size if result.exists() else 0
+        files.ensure_room(self._config.outbox, coming, self._config.limits.free_bytes)
         outputs = publish(self._config.outbox, self._spool, job, picture, plan)
         self._ledger.publish_job(job.id)
         self._failed += job.verdict is State.FAILED
@@ -361,6 +442,7 @@ class Service:
             claimed = claimed_folder(self._config.inbox, picture.id)
             jobs = self._ledger.jobs_of_picture(picture.id)
             try:
+                self._mounts.check(self._config.outbox)
                 file_original(
                     self._config.outbox, claimed, self._spool.picture(picture.id), picture, jobs
                 )
@@ -377,7 +459,7 @@ class Service:
 
     def _show(self) -> None:
         """Lets others see what is going on, not more often than they could use."""
-        self._live.running = [live for _, live in self._running.values()]
+        self._live.running = [run.shown for run in self._running.values()]
         self._live.health = dict(self._health.troubles)
         self._live.written_at = utc_now()
         self._on_change(self._live)
@@ -388,6 +470,8 @@ class Service:
                 write_live(self._config.state, self._live)
             except OSError as error:
                 self._health.bad("state folder", error)
+            else:
+                self._health.good("state folder")
 
     def _shut_down(self, intake: IntakeLoop) -> None:
         """In this order: no new pictures, no running jobs, no children, no connection."""

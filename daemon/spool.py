@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import files
+from daemon.errors import SurroundingsError
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Spool:
 
         Every claim begins with them, so that two services on one inbox know their own.
         """
-        name = f"{machine_id()}:{self.state.resolve()}"
+        name = f"{files.machine_id()}:{self.state.resolve()}"
         return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
 
     def picture(self, picture_id: str) -> Path:
@@ -58,6 +59,36 @@ class Spool:
             files.write_bytes(self.style(sha256), source.read_bytes(), replace=True)
         return sha256
 
+    def keep_result(self, job_id: str, painted: Path, sha256: str) -> bool:
+        """Copies a finished result here for another job; False if it is not there unchanged.
+
+        Raises SurroundingsError if the disk is full.
+        """
+        try:
+            files.copy_whole(painted, self.result(job_id), replace=True)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise SurroundingsError(
+                f"{files.printable(painted)} cannot be copied to {self.state}: {error.strerror}"
+            ) from error
+        return files.sha256_of(self.result(job_id)) == sha256
+
+    def sweep(self, jobs: Collection[str], pictures: Collection[str]) -> None:
+        """Removes what is of no job and no picture that is still open, and half-written files.
+
+        jobs, pictures: the ids of the open ones. To be called before anything is written here.
+        """
+        for folder, known in ((self.job("x").parent, jobs), (self.picture("x").parent, pictures)):
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if path.name in known:
+                    continue
+                if path.is_dir():
+                    files.remove_tree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        files.sweep(self.state)
+
     def drop_job(self, job_id: str) -> None:
         """Removes what a published job leaves."""
         files.remove_tree(self.job(job_id))
@@ -65,11 +96,3 @@ class Spool:
     def drop_picture(self, picture_id: str) -> None:
         """Removes the copy of a filed picture."""
         self.picture(picture_id).unlink(missing_ok=True)
-
-
-def machine_id() -> str:
-    """What tells this machine from others, clones of it too as long as their names differ."""
-    try:
-        return f"{socket.gethostname()}:{Path('/etc/machine-id').read_text().strip()}"
-    except OSError:
-        return socket.gethostname()

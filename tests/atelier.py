@@ -45,6 +45,8 @@ SETTINGS: dict[str, Any] = {
     "sidecar_wait_s": 0.3,
     "scan_s": 1.0,
     "devices": "cpu",
+    "dedupe": False,  # most tests drop the same photograph again and again
+    "limits": {"free_bytes": 0},  # some lay folders on very small disks
 }
 
 
@@ -350,6 +352,16 @@ def stopped_process(pid: int) -> Iterator[None]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def shared(folder: Path, share: Path) -> Iterator[Callable[[], None]]:
+    """`share`, a disk of its own, mounted on `folder` too; gives what takes it away again."""
+    with mounted(share, "size=16m"), contextlib.ExitStack() as later:
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["mount", "--bind", share, folder], check=True)
+        later.callback(subprocess.run, ["umount", "-l", folder], check=False)
+        yield lambda: subprocess.run(["umount", "-l", folder], check=True) and None
 
 
 @contextlib.contextmanager

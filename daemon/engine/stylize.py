@@ -401,9 +401,15 @@ def translated(error: Exception, size: Pass) -> EngineError | None:
             f"not enough memory for {size.width_px}x{size.height_px} px; use a smaller size. "
             f"({said})"
         )
-    if isinstance(error, torch.AcceleratorError):
-        return DeviceError(f"the device failed: {said}; see nvidia-smi and dmesg")
-    return None
+    return device_error(error)
+
+
+def device_error(error: Exception) -> DeviceError | None:
+    """The error of a device that was lost, in the engine's words; None for any other."""
+    if not isinstance(error, torch.AcceleratorError):
+        return None
+    said = str(error).partition("\n")[0]
+    return DeviceError(f"the device failed: {said}; see nvidia-smi and dmesg")
 
 
 def resize(image: Image.Image, width_px: int, height_px: int) -> Image.Image:

@@ -1,26 +1,35 @@
 """A round of the intake: from what lies in the inbox to jobs in the ledger."""
 
 import dataclasses
+import hashlib
+import json
 import os
 import stat
 import uuid
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
 
-from daemon import files, presets
+from daemon import __version__, files, presets
 from daemon.config import Config
+from daemon.engine.formats import output_name
 from daemon.errors import SurroundingsError
 from daemon.intake import claim, pair, scan, settle
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.scan import Scan, Signature
-from daemon.job import ClaimedPicture, Draft, StyleRef
+from daemon.job import ClaimedPicture, Draft, PictureState, StyleRef
 from daemon.ledger.store import Ledger
+from daemon.mounts import Mounts
 from daemon.spool import Spool
 
 LONGEST_BACKOFF_S = 60.0
+
+
+class QueueFullError(SurroundingsError):
+    """As many jobs wait as may; there is room again when some of them have run."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ class Intake:
         self._ledger = ledger
         self._decoder = decoder
         self._spool = Spool(config.state)
+        self._mounts = Mounts(config.state)
         self._mark = self._spool.mark()
         self._settle_s = settle_s
         self._give_up_s = give_up_s
@@ -67,11 +77,13 @@ class Intake:
         Raises SurroundingsError if inbox, disk or ledger cannot be used; nothing is lost then,
         and the next round goes on where this one stopped.
         """
+        self._mounts.check(self._config.inbox)
         try:
             self._return_strays()
             seen = scan.scan(self._config.inbox)
             claimed = self._resume_claims()
         except OSError as error:
+            self._strays_returned = False  # what comes back may hold some
             raise SurroundingsError(
                 f"the inbox {self._config.inbox} is unavailable: {error.strerror}"
             ) from error
@@ -80,19 +92,36 @@ class Intake:
             path: doubt for path, doubt in self._doubts.items() if path in self._watched
         }
         self._report(seen, now_s)
+        sidecars = {sighting.path for sighting in seen.sidecars}
+        sidecar_of = {
+            sighting.path: pair.sidecar_of(sighting.path, sidecars) for sighting in seen.pictures
+        }
+        wanted = Counter(sidecar_of.values())
         shelf = None
         trouble: SurroundingsError | None = None
-        for sighting in seen.pictures:
-            if not settle.is_settled(self._watched[sighting.path], now_s, self._settle_s):
-                continue
+        settled = [
+            sighting
+            for sighting in seen.pictures
+            if settle.is_settled(self._watched[sighting.path], now_s, self._settle_s)
+        ]
+        room = self._config.limits.waiting - self._ledger.waiting() if settled else 0
+        for sighting in settled:
+            if claimed >= room:
+                raise QueueFullError(
+                    f"{self._config.limits.waiting} jobs wait (limits: waiting); more pictures "
+                    "stay in the inbox until there are fewer"
+                )
             shelf = shelf or presets.load_presets(self._config.presets)
             try:
-                took = self._consider(sighting.path, seen, shelf, now_s)
+                sidecar = sidecar_of[sighting.path]
+                shared = wanted[sidecar] > 1
+                took = self._consider(sighting.path, sidecar, shelf, now_s, shared=shared)
             except SurroundingsError as error:  # one picture must not hold up the others
                 trouble = trouble or error
                 continue
             if took:
                 claimed += 1
+                wanted[sidecar] -= 1
                 del self._watched[sighting.path]
         if trouble is not None:
             raise trouble
@@ -106,10 +135,13 @@ class Intake:
         waiting = self.pending and not looks
         return max(0.05, min(looks)) if looks else (1.0 if waiting else None)
 
-    def _consider(self, path: Path, seen: Scan, shelf: presets.Shelf, now_s: float) -> bool:
-        """Claims a settled picture if its sidecar and its content are ready too."""
-        sidecars = [sighting.path for sighting in seen.sidecars]
-        sidecar = pair.sidecar_of(path, sidecars)
+    def _consider(
+        self, path: Path, sidecar: Path | None, shelf: presets.Shelf, now_s: float, *, shared: bool
+    ) -> bool:
+        """Claims a settled picture if its sidecar and its content are ready too.
+
+        shared: whether another picture waits for the same sidecar.
+        """
         watch = self._watched[path]
         if sidecar is not None:
             if not settle.is_settled(self._watched[sidecar], now_s, self._settle_s):
@@ -127,8 +159,6 @@ class Intake:
         verdict = self._judge(path, watch.signature)
         if verdict.unfinished and not self._give_up(path, watch.signature, verdict.fault, now_s):
             return False
-        others = (other.path for other in seen.pictures if other.path in self._watched)
-        shared = any(o != path and pair.sidecar_of(o, sidecars) == sidecar for o in others)
         return self._claim(path, sidecar, watch.signature, verdict, shelf, shared=shared)
 
     def _waits_for_sidecar(self, path: Path, shelf: presets.Shelf, settled_s: float) -> bool:
@@ -170,6 +200,7 @@ class Intake:
 
         shared: whether another picture waits for the same sidecar, which then stays for it.
         """
+        files.ensure_room(self._config.state, expected.size, self._config.limits.free_bytes)
         picture_id = self._mark + uuid.uuid4().hex[len(self._mark) :]
         self._ledger.add_picture(picture_id, path, sidecar)
         if not claim.take(self._config.inbox, picture_id, path):
@@ -207,8 +238,8 @@ class Intake:
             self._ledger.forget_picture(picture_id)
             return False
         note = self._read_sidecar(folder, sidecar)
-        drafts = self._drafts(path, sidecar, note, verdict, shelf)
         sha256, size = copied
+        drafts = self._drafts(path, sidecar, note, verdict, shelf, sha256)
         self._ledger.admit(
             picture_id, sha256=sha256, size=size, width_px=verdict.width_px,
             height_px=verdict.height_px, drafts=drafts,
@@ -229,7 +260,7 @@ class Intake:
 
     def _drafts(
         self, path: Path, sidecar: Path | None, note: bytes | None, verdict: Verdict,
-        shelf: presets.Shelf,
+        shelf: presets.Shelf, sha256: str,
     ) -> list[Draft]:  # fmt: skip
         """One job per chosen preset."""
         below = pair.below_preset(path, shelf.names)
@@ -238,9 +269,9 @@ class Intake:
             return [failed_draft(label, below, verdict.fault)]
         name = files.printable(sidecar.name) if sidecar else "sidecar"
         choices = pair.choose(path, note, name, shelf, self._config.default_preset)
-        return [self._draft(choice, below) for choice in choices]
+        return [self._draft(choice, below, sha256) for choice in choices]
 
-    def _draft(self, choice: pair.Choice, below: Path) -> Draft:
+    def _draft(self, choice: pair.Choice, below: Path, sha256: str) -> Draft:
         """A job from a choice, its style images kept by hash."""
         if choice.recipe is None or choice.source is None:
             return failed_draft(choice.preset, below, choice.fault)
@@ -249,20 +280,28 @@ class Intake:
             for source in choice.source.styles
         )
         recipe: Mapping[str, object] = choice.recipe.model_dump()
-        return Draft(uuid.uuid4().hex, choice.preset, below, recipe, styles)
+        draft = Draft(uuid.uuid4().hex, choice.preset, below, recipe, styles)
+        if not self._config.dedupe:
+            return draft
+        way = (self._config.weights, self._config.precision)
+        return dataclasses.replace(draft, fingerprint=fingerprint(draft, sha256, way))
 
     def _return_strays(self) -> None:
         """Once, at the start: our claimed files that the ledger knows not of are dropped again.
 
         Their ledger was lost, or thrown away; painting a picture twice is better than never.
+        What was filed while the inbox was away, by its copy, has no more use here.
         """
         if self._strays_returned:
             return
         for picture_id in claim.claims(self._config.inbox):
-            ours = picture_id.startswith(self._mark)
-            if ours and not self._ledger.knows_picture(picture_id):
+            if not picture_id.startswith(self._mark):
+                continue
+            if not self._ledger.knows_picture(picture_id):
                 logger.warning("claim {} is unknown to the ledger; back into the inbox", picture_id)
                 claim.give_back_all(self._config.inbox, picture_id)
+            elif (picture := self._ledger.picture(picture_id)).state is PictureState.FILED:
+                claim.drop_filed(self._config.inbox, picture)
         self._strays_returned = True
 
     def _resume_claims(self) -> int:
@@ -302,7 +341,7 @@ class Intake:
             path
             for path in pair.orphans(
                 [sighting.path for sighting in seen.pictures],
-                [sighting.path for sighting in seen.sidecars],
+                {sighting.path for sighting in seen.sidecars},
             )
             if now_s - self._watched[path].since_s >= self._config.sidecar_wait_s
         }
@@ -317,12 +356,29 @@ class Intake:
             logger.bind(action="scan").warning("{} {}", files.printable(path), what)
 
 
+def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:
+    """The same for jobs whose results are the same: a hash of all that makes a result.
+
+    sha256: of the picture's bytes.  way: the settings of the service that change results.
+    """
+    made_of = {
+        "version": __version__,
+        "way": list(way),
+        "picture": sha256,
+        "format": Path(output_name(draft.below.name)).suffix.lower(),
+        "preset": draft.preset,  # a result's note names it
+        "recipe": draft.recipe,
+        "styles": [[style.sha256, style.weight] for style in draft.styles],
+    }
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
 def failed_draft(preset: str, below: Path, reason: str) -> Draft:
     """A job that has failed before it began."""
     return Draft(uuid.uuid4().hex, preset, below, {}, (), reason)
 
 
-def make_preset_folders(inbox: Path, names: Collection[str]) -> None:
-    """One empty folder per preset, so that the inbox itself shows what can be dropped where."""
-    for name in names:
-        (inbox / name).mkdir(parents=True, exist_ok=True)
+def make_folders(folder: Path, names: Collection[str]) -> None:
+    """A folder with others in it, as in the inbox one for each preset, to drop pictures into."""
+    for name in ("", *names):
+        (folder / name).mkdir(parents=True, exist_ok=True)

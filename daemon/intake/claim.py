@@ -17,6 +17,7 @@ from typing import BinaryIO
 from daemon import files
 from daemon.errors import SurroundingsError
 from daemon.intake.scan import CLAIMED_FOLDER, signature_of
+from daemon.job import ClaimedPicture
 
 
 def claimed_folder(inbox: Path, picture_id: str) -> Path:
@@ -72,6 +73,17 @@ def give_back_all(inbox: Path, picture_id: str) -> None:
         for name in names:
             give_back(inbox, picture_id, (Path(current) / name).relative_to(folder))
     drop_claim(inbox, picture_id)
+
+
+def drop_filed(inbox: Path, picture: ClaimedPicture) -> None:
+    """Removes a claimed picture whose copy was filed while the inbox was away.
+
+    Anything else that lies there goes back to where it was dropped, a sidecar too.
+    """
+    source = claimed_folder(inbox, picture.id) / picture.path
+    if source.is_file() and files.sha256_of(source) == picture.sha256:
+        source.unlink()
+    give_back_all(inbox, picture.id)
 
 
 def drop_claim(inbox: Path, picture_id: str) -> None:

@@ -9,7 +9,7 @@ from loguru import logger
 from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.health import Health
-from daemon.intake.admit import Intake
+from daemon.intake.admit import Intake, QueueFullError
 from daemon.intake.decode import Decoder
 from daemon.intake.scan import is_network_mount
 from daemon.intake.watch import Watch
@@ -98,7 +98,7 @@ class IntakeLoop:
             claimed = intake.round(time.monotonic())
         except SurroundingsError as error:
             self._health.bad("inbox", error)
-            self._troubled_s += BROKEN_WAIT_S
+            self._troubled_s += 0.0 if isinstance(error, QueueFullError) else BROKEN_WAIT_S
             if self._troubled_s > self._pace.give_up_s:
                 self._quiet.set()  # what cannot be taken is left; only --once asks
             return BROKEN_WAIT_S

@@ -2,3 +2,12 @@
 -- How often memory ran out during a job, and what its runs may take since then.
 ALTER TABLE job ADD COLUMN shortages INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN memory_bytes INTEGER;
+-- name: from_2
+-- The same picture after the same recipe is painted once.
+ALTER TABLE job ADD COLUMN fingerprint TEXT;
+ALTER TABLE job ADD COLUMN twin TEXT;
+CREATE INDEX job_alike ON job (fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX job_twinned ON job (seq) WHERE state = 'ready' AND twin IS NOT NULL;
+DROP INDEX job_active;
+CREATE INDEX job_by_state ON job (state);
+CREATE INDEX job_ended ON job (finished_at) WHERE state IN ('done', 'failed', 'cancelled');

@@ -13,17 +13,40 @@ UPDATE picture SET state = 'claimed', sha256 = :sha256, bytes = :bytes,
 WHERE id = :id AND state = 'claiming';
 
 -- name: add_job
+-- If the same was painted before, that job is its twin.
 INSERT INTO job (id, picture_id, preset, below, recipe, styles, state, verdict, queued_at,
-                 finished_at, reason)
+                 finished_at, reason, fingerprint, twin)
 VALUES (:id, :picture_id, :preset, :below, :recipe, :styles, :state, :verdict, :queued_at,
-        :finished_at, :reason);
+        :finished_at, :reason, :fingerprint,
+        (SELECT id FROM job AS alike WHERE alike.fingerprint = :fingerprint
+             AND alike.state = 'done' ORDER BY alike.seq DESC LIMIT 1));
 
 -- name: claim_job
--- The first in line becomes the owner's.
+-- The first in line becomes the owner's; one whose like is being painted waits for that result.
 UPDATE job SET state = 'running', owner = :owner, starts = starts + 1, fruitless = fruitless + 1,
        started_at = coalesce(started_at, :now)
-WHERE id = (SELECT id FROM job WHERE state = 'ready' ORDER BY priority DESC, seq LIMIT 1)
+WHERE id = (
+    SELECT id FROM job AS first WHERE state = 'ready' AND twin IS NULL AND NOT EXISTS (
+        SELECT 1 FROM job AS alike WHERE alike.fingerprint = first.fingerprint
+            AND (alike.state = 'running' OR (alike.state = 'publishing' AND alike.verdict = 'done'))
+    ) ORDER BY priority DESC, seq LIMIT 1)
 RETURNING *;
+
+-- name: answer_job
+-- Its twin's result is at hand: nothing is left but to publish it.
+UPDATE job SET state = 'publishing', verdict = 'done', outcome = :outcome,
+       started_at = :started_at, finished_at = :now
+WHERE id = :id AND state = 'ready' AND twin IS NOT NULL;
+
+-- name: forget_twin
+-- The twin's result is no longer there, or no longer what it was: this one is painted.
+UPDATE job SET twin = NULL WHERE id = :id AND state = 'ready' AND twin IS NOT NULL;
+
+-- name: share_result
+-- A job is done: those that are like it take its result.
+UPDATE job SET twin = :id
+WHERE state = 'ready' AND twin IS NULL
+  AND fingerprint = (SELECT fingerprint FROM job WHERE id = :id AND state = 'done');
 
 -- name: release_job
 -- Back into the line, because of the surroundings or on request; nothing is charged.
@@ -107,6 +130,20 @@ SELECT * FROM job WHERE picture_id = :id ORDER BY seq;
 
 -- name: jobs_in_state
 SELECT * FROM job WHERE state = :state ORDER BY priority DESC, seq LIMIT :limit;
+
+-- name: twinned
+-- Waiting jobs whose result is at hand.
+SELECT * FROM job WHERE state = 'ready' AND twin IS NOT NULL ORDER BY priority DESC, seq
+LIMIT :limit;
+
+-- name: count_waiting
+SELECT count(*) AS count FROM job WHERE state = 'ready';
+
+-- name: open_jobs
+SELECT id FROM job WHERE state IN ('ready', 'running', 'publishing');
+
+-- name: open_pictures
+SELECT id FROM picture WHERE state <> 'filed';
 
 -- name: recent
 SELECT * FROM job WHERE state IN ('done', 'failed', 'cancelled') ORDER BY finished_at DESC LIMIT :limit;

@@ -1,4 +1,4 @@
--- The ledger. Version 2 (PRAGMA user_version); migrations.sql brings older ones up to it.
+-- The ledger. Version 3 (PRAGMA user_version); migrations.sql brings older ones up to it.
 
 CREATE TABLE picture (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -30,6 +30,8 @@ CREATE TABLE job (
     shortages        INTEGER NOT NULL DEFAULT 0,   -- how often memory ran out
     memory_bytes     INTEGER,            -- what a run may take since then, NULL: as configured
     cancel_requested INTEGER NOT NULL DEFAULT 0,
+    fingerprint      TEXT,               -- of all that makes the result; NULL: paint it in any case
+    twin             TEXT,               -- a done job with the same fingerprint, whose result will do
     queued_at        TEXT NOT NULL,
     started_at       TEXT,
     finished_at      TEXT,
@@ -40,6 +42,9 @@ CREATE TABLE job (
 ) STRICT;
 
 CREATE INDEX job_waiting ON job (priority DESC, seq) WHERE state = 'ready';
-CREATE INDEX job_active ON job (state) WHERE state IN ('running', 'publishing');
+CREATE INDEX job_by_state ON job (state);
+CREATE INDEX job_ended ON job (finished_at) WHERE state IN ('done', 'failed', 'cancelled');
+CREATE INDEX job_alike ON job (fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX job_twinned ON job (seq) WHERE state = 'ready' AND twin IS NOT NULL;
 CREATE INDEX job_of_picture ON job (picture_id);
 CREATE INDEX picture_unfiled ON picture (seq) WHERE state <> 'filed';

@@ -1,5 +1,6 @@
 """The only SQL. Every change of state names the state it comes from, and whose job it is."""
 
+import contextlib
 import importlib.resources
 import json
 import os
@@ -11,11 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from loguru import logger
+
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import ClaimedPicture, Draft, Job, PictureState, State, StyleRef
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_S = 10.0
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 QUERY = re.compile(r"-- name: (\w+)\n(.*?)(?=\n-- name: |\Z)", re.DOTALL)
 
 
@@ -35,6 +39,10 @@ def scripts_since(version: int) -> list[str]:
         return [sql_file("schema.sql")]
     migrations = dict(QUERY.findall(sql_file("migrations.sql")))
     return [migrations[f"from_{number}"] for number in range(version, SCHEMA_VERSION)]
+
+
+class DamagedLedgerError(SurroundingsError):
+    """The ledger's file is not, or no longer, a sound database."""
 
 
 class Ledger:
@@ -78,6 +86,13 @@ class Ledger:
             if version < SCHEMA_VERSION:  # nothing is written where nothing is new
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
+    def check(self) -> None:
+        """Reads all of it; raises DamagedLedgerError if it is not sound."""
+        with self._translated():
+            (found,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise DamagedLedgerError(f"the ledger {self._path} is damaged: {found}")
+
     def close(self) -> None:
         """Closes the connection."""
         self._db.close()
@@ -89,6 +104,11 @@ class Ledger:
         except sqlite3.IntegrityError:
             raise
         except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE:
+                raise DamagedLedgerError(
+                    f"the ledger {self._path} is damaged ({error}); at its next start the service "
+                    "puts it aside and finds what waits by the claimed files"
+                ) from error
             raise SurroundingsError(f"the ledger {self._path} cannot be used: {error}") from error
 
     @contextmanager
@@ -167,6 +187,10 @@ class Ledger:
         """Claimed pictures whose jobs are all over."""
         return [to_picture(row) for row in self._rows("unfiled")]
 
+    def open_pictures(self) -> set[str]:
+        """Ids of pictures that are not filed yet."""
+        return {row["id"] for row in self._rows("open_pictures")}
+
     # Jobs
 
     def claim_job(self, owner: str) -> Job | None:
@@ -235,8 +259,26 @@ class Ledger:
         self._change("plan_outputs", id=job_id, outputs=json.dumps(outputs))
 
     def publish_job(self, job_id: str) -> None:
-        """Publishing -> its verdict: everything is in the outbox."""
-        self._change("publish_job", id=job_id)
+        """Publishing -> its verdict: everything is in the outbox, for jobs like it to share."""
+        with self._transaction():
+            self._change_within("publish_job", id=job_id)
+            self._db.execute(self._queries["share_result"], {"id": job_id})
+
+    def twinned(self, limit: int) -> list[tuple[Job, Job]]:
+        """Waiting jobs, each with the done job whose result is its own too."""
+        rows = self._rows("twinned", limit=limit)
+        return [(to_job(row), self.job(row["twin"])) for row in rows]
+
+    def answer_job(self, job_id: str, outcome: Mapping[str, Any], started_at: str) -> None:
+        """Ready -> publishing, done: its twin's result lies in the spool."""
+        self._change(
+            "answer_job", id=job_id, outcome=json.dumps(outcome), started_at=started_at,
+            now=utc_now(),
+        )  # fmt: skip
+
+    def forget_twin(self, job_id: str) -> None:
+        """Ready -> ready: to be painted after all."""
+        self._change("forget_twin", id=job_id)
 
     def retry_job(self, job_id: str) -> None:
         """Failed or cancelled -> retried."""
@@ -256,6 +298,21 @@ class Ledger:
         """Starts in a row that got no further."""
         rows = self._rows("jobs_by_prefix", prefix=job_id)
         return int(rows[0]["fruitless"]) if rows else 0
+
+    def job(self, job_id: str) -> Job:
+        """A job by its whole id; raises StaleJobError if there is none."""
+        found = self.jobs_by_prefix(job_id)
+        if not found:
+            raise StaleJobError(f"no job {job_id} in the ledger")
+        return found[0]
+
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return int(self._rows("count_waiting")[0]["count"])
+
+    def open_jobs(self) -> set[str]:
+        """Ids of jobs that are not over."""
+        return {row["id"] for row in self._rows("open_jobs")}
 
     def jobs_of_picture(self, picture_id: str) -> list[Job]:
         """All jobs of one picture, oldest first."""
@@ -294,6 +351,7 @@ def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
         "queued_at": now,
         "finished_at": now if failed else None,
         "reason": draft.reason,
+        "fingerprint": draft.fingerprint,
     }
 
 
@@ -333,3 +391,34 @@ def to_job(row: sqlite3.Row) -> Job:
         reason=row["reason"],
         warnings=tuple(json.loads(row["warnings"])),
     )
+
+
+def open_sound(path: Path) -> Ledger:
+    """The ledger for a service that starts; one that is damaged is put aside for an empty one.
+
+    Call only while holding the state folder's lock. Raises SurroundingsError for all but damage.
+    """
+    ledger = None
+    try:
+        ledger = Ledger(path)
+        ledger.check()
+    except DamagedLedgerError as error:
+        if ledger is not None:
+            ledger.close()
+        aside = put_aside(path)
+        logger.error(
+            "{}; it was put aside as {}, and what waits is found by the claimed files", error, aside
+        )
+        return Ledger(path)
+    return ledger
+
+
+def put_aside(path: Path) -> Path:
+    """Renames a damaged ledger, and what SQLite keeps beside it, to names that are free."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    for beside in ("-wal", "-shm", ""):  # the ledger itself last: then nothing is left to do
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{beside}").rename(f"{aside}{beside}")
+    return aside

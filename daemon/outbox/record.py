@@ -46,6 +46,7 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Mapping[str, str]) -
         "seconds": outcome.get("seconds", seconds_between(job.started_at, job.finished_at)),
         "peak_memory_bytes": outcome.get("peak_memory_bytes", 0),
         "starts": job.starts,
+        "same_as": outcome.get("same_as"),
         "outputs": {kind: files.printable(os.fspath(path)) for kind, path in outputs.items()},
         "warnings": list(job.warnings),
         "reason": job.reason or None,

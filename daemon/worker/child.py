@@ -8,6 +8,7 @@ A closed input ends it, so that it never outlives its service.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import queue
@@ -20,6 +21,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
+
+import torch
 
 from daemon import __version__, files
 from daemon.engine import memory
@@ -38,7 +41,7 @@ from daemon.engine.picture import Picture, read_picture, write_picture
 from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, plan_passes, plan_proof
-from daemon.engine.stylize import Checkpoint, Engine, Painting, Progress, Style
+from daemon.engine.stylize import Checkpoint, Engine, Painting, Progress, Style, device_error
 from daemon.engine.trial import Precision
 from daemon.process import Message, claim_stdout, say
 from daemon.worker.checkpoint import PARTS_OF_TIME, read_checkpoint, write_checkpoint
@@ -93,7 +96,8 @@ class Worker:
             said: Message = {"event": "ended", "result": self._paint(run_id, payload)}
         except Stopped:
             said = {"event": "cancelled"}
-        except Exception as error:
+        except Exception as failure:
+            error = device_error(failure) or failure
             short = isinstance(error, OutOfMemoryError) or memory.ran_out(error)
             spent = short or isinstance(error, DeviceError)
             if short:
@@ -102,7 +106,8 @@ class Worker:
                 said = {"event": "ended", "result": self._blame(run_id, error)}
         finally:
             self._cancelled.discard(run_id)
-            memory.give_back()
+            with contextlib.suppress(torch.AcceleratorError):  # it is lost, which was said
+                memory.give_back()
         say(self._out, {"run": run_id, "spent": spent, **said})
         if spent:
             os._exit(SPENT)  # the next run starts afresh

@@ -114,7 +114,7 @@ def test_claimed_link_is_put_back_and_holds_nothing_up(studio: Studio, dropped: 
     assert len(studio.jobs()) == 1
 
 
-def test_lost_ledger_is_rebuilt_from_the_claimed_files(studio: Studio, dropped: bytes) -> None:
+def test_claims_of_a_ledger_that_is_gone_are_claimed_anew(studio: Studio, dropped: bytes) -> None:
     with studio.intake():
         wait_for("a job", studio.jobs)
     shutil.rmtree(studio.state)

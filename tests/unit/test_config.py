@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Config, find_config, load_config
+import daemon
+from daemon.config import Config, check_guarded, find_config, load_config
 from daemon.errors import ConfigError
 
 Load = Callable[[str], Config]
@@ -179,3 +180,38 @@ def test_missing_configuration_says_where_it_was_looked_for(here: Path) -> None:
 def test_unreadable_configuration_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize("where", [Path(daemon.__file__).parent, Path(daemon.__file__).parents[1]])
+def test_folder_that_holds_the_program_or_lies_in_it_is_refused(load: Load, where: Path) -> None:
+    with pytest.raises(ConfigError, match="the program's own folder") as caught:
+        load(f"inbox: {where}\n")
+    assert messages(caught)[0].startswith("1 inbox: ")
+    with pytest.raises(ConfigError, match="the program's own folder"):
+        load(f"outbox: {where / 'engine'}\npresets: {where}\n")
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Path:
+    """A configuration with a preset that only its owner may change."""
+    for name, mode in (("config.yaml", 0o644), ("presets/wave.yaml", 0o664)):
+        make(tmp_path / name).chmod(mode)
+    (tmp_path / "presets").chmod(0o755)
+    tmp_path.chmod(0o755)
+    return tmp_path / "config.yaml"
+
+
+def test_configuration_that_only_its_owner_may_change_is_obeyed(guarded: Path) -> None:
+    check_guarded(load_config(guarded), guarded)
+    guarded.parent.chmod(0o1777)  # like /tmp: others can add files there, not replace these
+    check_guarded(load_config(guarded), guarded)
+    check_guarded(load_config(guarded).model_copy(update={"presets": Path("/gone")}), guarded)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "presets", "presets/wave.yaml", "."])
+def test_what_anybody_may_change_is_not_obeyed(guarded: Path, name: str) -> None:
+    path = guarded.parent / name
+    path.chmod(path.stat().st_mode | 0o002)
+    with pytest.raises(ConfigError, match="everybody may write here") as caught:
+        check_guarded(load_config(guarded), guarded)
+    assert [fault.file for fault in caught.value.faults] == [str(path)]

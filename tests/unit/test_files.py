@@ -3,12 +3,15 @@
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from daemon import files
+from daemon.errors import SurroundingsError
 
 
 def names(folder: Path) -> list[str]:
@@ -228,3 +231,41 @@ def test_removing_a_folder_that_is_gone_is_fine(tmp_path: Path) -> None:
     files.remove_tree(tmp_path / "a")
     files.remove_tree(tmp_path / "a")
     assert names(tmp_path) == []
+
+
+# What a crash leaves, and room
+
+
+def left_by(maker: int, folder: Path) -> Path:
+    """A half-written file of that process."""
+    name = files.temporary_beside(folder / "photo.jpg").name
+    left = folder / name.replace(f"-{os.getpid()}-", f"-{maker}-")
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"half")
+    return left
+
+
+def test_sweep_removes_what_processes_that_are_gone_left(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    lefts = [left_by(gone.pid, tmp_path / "below"), left_by(os.getpid(), tmp_path)]
+    kept = [
+        left_by(os.getppid(), tmp_path),
+        tmp_path / ".atelierd-0a0a0a0a-1-another.tmp",  # another machine's
+        tmp_path / "photo.tmp",
+    ]
+    for path in kept:
+        path.write_bytes(b"whole")
+    assert files.sweep(tmp_path) == 2
+    assert not any(path.exists() for path in lefts)
+    assert all(path.exists() for path in kept)
+
+
+def test_room_that_is_to_stay_free_is_not_taken(tmp_path: Path) -> None:
+    files.ensure_room(tmp_path, 1, 0)
+    with pytest.raises(SurroundingsError, match=r"nearly full.*limits: free_bytes"):
+        files.ensure_room(tmp_path, 0, 1 << 60)
+    with pytest.raises(SurroundingsError, match="nearly full"):
+        files.ensure_room(tmp_path, 1 << 60, 0)
+    with pytest.raises(SurroundingsError, match="unavailable"):
+        files.ensure_room(tmp_path / "gone", 0, 0)

@@ -171,3 +171,8 @@ def test_wrong_sidecar_names_its_line_and_the_nearest_field() -> None:
 def test_sidecar_cannot_change_the_style_images() -> None:
     with pytest.raises(PresetError, match="styles: unknown key"):
         override(Recipe(), parse(b"styles: [{image: x.png}]", "photo.yaml"))
+
+
+@pytest.mark.parametrize("name", ["originals", "failed", "Failed"])
+def test_name_of_a_folder_of_the_outbox_is_refused(load, name: str) -> None:
+    assert "may not be called" in fault_of(load(**{name: GOOD}), name)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from daemon import files
 from daemon.spool import Spool
 
 
@@ -22,3 +23,31 @@ def test_dropping_what_is_gone_is_fine(tmp_path: Path) -> None:
         spool.drop_job("j1")
         spool.drop_picture("p1")
     assert not spool.job("j1").exists()
+
+
+def test_only_what_belongs_to_open_jobs_and_pictures_outlasts_a_sweep(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for name in ("open", "over"):
+        files.write_bytes(spool.result(name), b"painted")
+        files.write_bytes(spool.picture(name), b"dropped")
+    half = files.temporary_beside(spool.picture("open"))
+    half.write_bytes(b"dro")
+    spool.sweep({"open"}, {"open"})
+    assert spool.result("open").exists() and spool.picture("open").exists()
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"open", "result"} and not spool.job("over").exists()
+
+
+def test_sweep_of_a_state_folder_that_is_new_finds_nothing(tmp_path: Path) -> None:
+    Spool(tmp_path / "state").sweep(set(), set())
+
+
+def test_result_is_kept_for_another_job_only_if_it_is_unchanged(tmp_path: Path) -> None:
+    spool, painted = Spool(tmp_path / "state"), tmp_path / "photo.jpg"
+    assert not spool.keep_result("j1", painted, "")
+    painted.write_bytes(b"painted")
+    sha256 = files.sha256_of(painted)
+    assert spool.keep_result("j1", painted, sha256)
+    assert spool.result("j1").read_bytes() == b"painted"
+    painted.write_bytes(b"retouched")
+    assert not spool.keep_result("j1", painted, sha256)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from daemon.config import Config
 from daemon.errors import SurroundingsError
-from daemon.intake.admit import Intake, make_preset_folders
+from daemon.intake.admit import Intake, make_folders
 from daemon.intake.decode import Verdict, judge
 from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import Job, State
@@ -216,7 +216,7 @@ def test_next_look_is_no_later_than_a_file_can_be_settled(intake: Intake, drop) 
 
 def test_inbox_shows_the_presets_as_folders(tmp_path: Path) -> None:
     for _ in range(2):
-        make_preset_folders(tmp_path / "inbox", ["starry", "wave"])
+        make_folders(tmp_path / "inbox", ["starry", "wave"])
     assert sorted(path.name for path in (tmp_path / "inbox").iterdir()) == ["starry", "wave"]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import Draft, Job, PictureState, State, StyleRef
-from daemon.ledger.store import SCHEMA_VERSION, Ledger
+from daemon.ledger.store import SCHEMA_VERSION, DamagedLedgerError, Ledger, open_sound
 
 STYLES = (StyleRef("wave.png", "5a", 2.0),)
 RECIPE = {"size": 512, "style_layers": {"relu1_1": 1.0}}
@@ -28,8 +28,8 @@ def ledger(path: Path) -> Iterator[Ledger]:
     found.close()
 
 
-def draft(job_id: str, reason: str = "") -> Draft:
-    return Draft(job_id, "starry", Path("photo.jpg"), RECIPE, STYLES, reason)
+def draft(job_id: str, reason: str = "", fingerprint: str | None = None) -> Draft:
+    return Draft(job_id, "starry", Path("photo.jpg"), RECIPE, STYLES, reason, fingerprint)
 
 
 def admit(ledger: Ledger, *drafts: Draft, picture: str = "p1") -> None:
@@ -389,13 +389,18 @@ def test_readers_see_the_ledger_and_cannot_change_it(ledger: Ledger, path: Path)
 
 
 def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: Path) -> None:
+    """Version 2 is on the way."""
     admit(ledger, draft("j1"), draft("j2"))
     run_it(ledger)
     ledger.close()
     old = sqlite3.connect(path)
     new_columns = [row[1:3] for row in old.execute("PRAGMA table_info(job)")]
-    old.execute("ALTER TABLE job DROP COLUMN shortages")
-    old.execute("ALTER TABLE job DROP COLUMN memory_bytes")
+    new_indexes = old.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'").fetchall()
+    for index in ("job_alike", "job_twinned", "job_by_state", "job_ended"):
+        old.execute(f"DROP INDEX {index}")
+    old.execute("CREATE INDEX job_active ON job (state) WHERE state IN ('running', 'publishing')")
+    for column in ("shortages", "memory_bytes", "fingerprint", "twin"):
+        old.execute(f"ALTER TABLE job DROP COLUMN {column}")
     old.execute("PRAGMA user_version = 1")
     old.commit()
     reader = Ledger(path, read_only=True)  # `status` before the service has started
@@ -407,6 +412,8 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     assert (after.memory_of("j1"), after.memory_of("j2")) == ((1, 9), (0, None))
     after.close()
     assert sorted(row[1:3] for row in old.execute("PRAGMA table_info(job)")) == sorted(new_columns)
+    indexes = old.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'").fetchall()
+    assert sorted(map(str, indexes)) == sorted(map(str, new_indexes))
     assert old.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     old.close()
 
@@ -445,3 +452,119 @@ def test_opening_a_ledger_that_is_up_to_date_writes_nothing(tmp_path: Path) -> N
     assert not wal.exists() or wal.stat().st_size == 0
     opened.close()
     assert path.read_bytes() == before
+
+
+# The same again
+
+
+def test_job_like_one_that_is_done_has_its_result(ledger: Ledger) -> None:
+    admit(ledger, draft("j1", fingerprint="same"))
+    publish(ledger)
+    admit(ledger, draft("j2", fingerprint="same"), draft("j3", fingerprint="other"), picture="p2")
+    assert [(one.id, twin.id) for one, twin in ledger.twinned(limit=9)] == [("j2", "j1")]
+    assert ledger.claim_job("me").id == "j3"
+    assert ledger.claim_job("me") is None
+    ledger.answer_job("j2", {"same_as": "j1"}, "2026-01-01T00:00:00.000Z")
+    answered = job(ledger, "j2")
+    assert (answered.state, answered.verdict) == (State.PUBLISHING, State.DONE)
+    assert (answered.starts, answered.outcome) == (0, {"same_as": "j1"})
+    assert ledger.twinned(limit=9) == []
+
+
+def test_job_like_one_that_runs_waits_for_its_result_and_others_go_first(ledger: Ledger) -> None:
+    same = [draft(name, fingerprint="same") for name in ("j1", "j2", "j3")]
+    admit(ledger, *same, draft("j4"), draft("j5"))
+    assert [ledger.claim_job("me").id for _ in range(3)] == ["j1", "j4", "j5"]
+    assert ledger.claim_job("me") is None
+    finish(ledger)
+    assert ledger.claim_job("me") is None  # it is not in the outbox yet
+    ledger.publish_job("j1")
+    assert [one.id for one, _ in ledger.twinned(limit=9)] == ["j2", "j3"]
+    assert [one.id for one, _ in ledger.twinned(limit=1)] == ["j2"]
+
+
+@pytest.mark.parametrize("verdict", [State.FAILED, State.CANCELLED])
+def test_job_like_one_that_failed_is_painted(ledger: Ledger, verdict: State) -> None:
+    admit(ledger, draft("j1", fingerprint="same"), draft("j2", fingerprint="same"))
+    publish(ledger, verdict)
+    assert ledger.twinned(limit=9) == []
+    assert ledger.claim_job("me").id == "j2"
+
+
+def test_job_whose_twins_result_is_gone_is_painted(ledger: Ledger) -> None:
+    admit(ledger, draft("j1", fingerprint="same"), draft("j2", fingerprint="same"))
+    publish(ledger)
+    ledger.forget_twin("j2")
+    assert ledger.twinned(limit=9) == []
+    assert ledger.claim_job("me").id == "j2"
+    with pytest.raises(StaleJobError):
+        ledger.forget_twin("j2")
+
+
+def test_jobs_without_a_fingerprint_have_nothing_to_do_with_each_other(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"), draft("j2"))
+    run_it(ledger)
+    assert ledger.claim_job("me").id == "j2"
+
+
+def test_open_ids_are_those_of_what_is_not_over(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"), draft("j2"), draft("j3", reason="Broken."))
+    assert ledger.open_jobs() == {"j1", "j2", "j3"} and ledger.open_pictures() == {"p1"}
+    publish(ledger)
+    assert ledger.open_jobs() == {"j2", "j3"}
+    assert ledger.waiting() == 1
+    run_it(ledger)
+    assert ledger.waiting() == 0
+    ledger.finish_job("j2", "me", State.DONE, outcome={})
+    ledger.publish_job("j2")
+    ledger.publish_job("j3")
+    assert ledger.open_jobs() == set()
+    ledger.file_picture("p1")
+    assert ledger.open_pictures() == set()
+
+
+# Damage
+
+
+def test_sound_ledger_is_opened_as_it_is(ledger: Ledger, path: Path) -> None:
+    admit(ledger, draft("j1"))
+    ledger.close()
+    opened = open_sound(path)
+    assert job(opened).state is State.READY
+    opened.close()
+    assert list(path.parent.glob("*.damaged-*")) == []
+
+
+@pytest.mark.parametrize("damage", ["header", "middle", "text"])
+def test_damaged_ledger_is_put_aside_for_an_empty_one(
+    ledger: Ledger, path: Path, damage: str
+) -> None:
+    admit(ledger, *(draft(f"j{number}") for number in range(200)))
+    ledger.close()
+    content = bytearray(path.read_bytes())
+    match damage:
+        case "header":
+            content[:64] = bytes(64)
+        case "middle":
+            content[8192:-4096] = b"\xa5" * (len(content) - 12288)
+        case "text":
+            content = bytearray(b"<html>no database</html>" * 500)
+    for number in (1, 2):
+        path.write_bytes(content)
+        opened = open_sound(path)
+        assert opened.counts()[State.READY] == 0
+        admit(opened, draft("j1"))
+        opened.close()
+        assert path.with_name(f"ledger.sqlite3.damaged-{number}").read_bytes() == content
+
+
+def test_damage_found_later_says_what_the_next_start_does(ledger: Ledger, path: Path) -> None:
+    admit(ledger, *(draft(f"j{number}") for number in range(200)))
+    ledger.close()
+    content = bytearray(path.read_bytes())
+    content[8192:] = b"\xa5" * (len(content) - 8192)
+    path.write_bytes(content)
+    opened = Ledger(path)
+    with pytest.raises(DamagedLedgerError, match="next start"):
+        opened.jobs_in(State.READY)
+    opened.close()

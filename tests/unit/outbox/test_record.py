@@ -12,7 +12,8 @@ from daemon.outbox.record import make_record, seconds_between
 FIELDS = {
     "schema", "id", "state", "picture", "preset", "recipe", "styles", "weights", "seed", "device",
     "dtype", "version", "passes", "first_loss", "last_loss", "queued_at", "started_at",
-    "finished_at", "seconds", "peak_memory_bytes", "starts", "outputs", "warnings", "reason",
+    "finished_at", "seconds", "peak_memory_bytes", "starts", "same_as", "outputs",
+    "warnings", "reason",
 }  # fmt: skip
 """Others rely on these: the record may only grow."""
 

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import time
@@ -118,7 +120,7 @@ def test_claim_given_back_beside_a_newer_picture_loses_neither(studio: Studio) -
     assert {(studio.inbox / path).read_bytes() for path in seen} == {b"older", b"newer"}
 
 
-def test_link_and_pipe_are_left_logged_and_never_opened(
+def test_links_pipes_sockets_and_devices_are_left_logged_and_never_opened(
     studio: Studio, warnings_logged: list[str]
 ) -> None:
     secret = studio.root / "secret.jpg"
@@ -127,13 +129,20 @@ def test_link_and_pipe_are_left_logged_and_never_opened(
     (studio.inbox / "quick/link.jpg").symlink_to(secret)
     (studio.inbox / "quick/linked").symlink_to(studio.root)
     os.mkfifo(studio.inbox / "quick/pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.fspath(studio.inbox / "quick/socket.jpg"))
+    expected = 4
+    if os.getuid() == 0:
+        os.mknod(studio.inbox / "quick/zero.jpg", stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        expected = 5
     with studio.intake():
         studio.drop("quick/zebra.jpg")
         wait_for("the picture after them", lambda: studio.job_of("zebra.jpg"))
         wait_for(
-            "three lines", lambda: sum("never opened" in line for line in warnings_logged) >= 3
+            "a line for each",
+            lambda: sum("never opened" in line for line in warnings_logged) >= expected,
         )
-    assert sum("never opened" in line for line in warnings_logged) == 3
+    assert sum("never opened" in line for line in warnings_logged) == expected
     assert [str(job.below) for job in studio.jobs()] == ["zebra.jpg"]
     assert (studio.inbox / "quick/link.jpg").is_symlink()
     assert (studio.inbox / "quick/pipe.jpg").exists()

@@ -1,0 +1,107 @@
+"""The same picture after the same recipe: painted once, and answered from that afterwards."""
+
+import hashlib
+
+import pytest
+from atelier import Studio, encoded, photograph, wait_for
+
+from daemon.job import State
+
+CONTENT = encoded(photograph())
+
+
+@pytest.fixture
+def studio(studio: Studio) -> Studio:
+    studio.configure(dedupe=True)
+    return studio
+
+
+def record_of(studio: Studio, name: str) -> dict[str, object]:
+    studio.published("quick", name)
+    return studio.record(f"quick/.jobs/{name}.json")
+
+
+def test_same_picture_again_is_answered_from_the_finished_result(studio: Studio) -> None:
+    with studio.service() as service:
+        studio.drop("quick/first.jpg", CONTENT)
+        first = record_of(studio, "first.jpg")
+        studio.drop("quick/second.jpg", CONTENT)
+        second = record_of(studio, "second.jpg")
+        assert (first["starts"], first["same_as"]) == (1, None)
+        assert (second["starts"], second["same_as"]) == (0, first["id"])
+        assert f"painted before as job {first['id'][:8]}" in service.log
+        studio.drop("quick/third.jpg", CONTENT)
+        assert record_of(studio, "third.jpg")["same_as"] == first["id"]
+        wait_for("all to be filed", lambda: not studio.files(studio.inbox))
+    results = [(studio.outbox / f"quick/{name}.jpg").read_bytes() for name in ("first", "second")]
+    assert results[0] == results[1]
+    assert "painted before" in (studio.outbox / "quick/.jobs/second.jpg.log").read_text()
+    for name in ("first", "second", "third"):
+        assert (studio.outbox / f"originals/quick/{name}.jpg").read_bytes() == CONTENT
+
+
+def test_same_picture_twice_at_once_is_one_run_with_two_results(studio: Studio) -> None:
+    for name in ("a", "b", "c"):
+        studio.drop(f"quick/{name}.jpg", CONTENT)
+    assert studio.run("run", "--once").returncode == 0
+    records = [record_of(studio, f"{name}.jpg") for name in ("a", "b", "c")]
+    assert [record["starts"] for record in records] == [1, 0, 0]
+    assert [record["same_as"] for record in records] == [None, records[0]["id"], records[0]["id"]]
+    assert len({studio.published("quick", f"{n}.jpg").read_bytes() for n in ("a", "b", "c")}) == 1
+
+
+@pytest.mark.parametrize("change", ["recipe", "style", "format", "picture"])
+def test_anything_that_changes_the_result_is_painted(studio: Studio, change: str) -> None:
+    studio.drop("quick/first.jpg", CONTENT)
+    assert studio.run("run", "--once").returncode == 0
+    name, content = "second.jpg", CONTENT
+    match change:
+        case "recipe":
+            studio.drop("quick/second.yaml", b"beta: 7\n")
+        case "style":
+            (studio.presets / "quick.png").write_bytes(encoded(photograph(), "PNG"))
+        case "format":
+            name = "second.png"
+        case "picture":
+            content = encoded(photograph(), quality=90)
+    studio.drop(f"quick/{name}", content)
+    assert studio.run("run", "--once").returncode == 0
+    record = record_of(studio, name)
+    assert (record["starts"], record["same_as"]) == (1, None)
+
+
+def test_result_that_was_changed_or_taken_away_is_no_answer(studio: Studio) -> None:
+    with studio.service() as service:
+        studio.drop("quick/first.jpg", CONTENT)
+        painted = studio.published("quick", "first.jpg")
+        painted.write_bytes(b"retouched")
+        studio.drop("quick/second.jpg", CONTENT)
+        assert record_of(studio, "second.jpg")["starts"] == 1
+        studio.published("quick", "second.jpg").unlink()
+        studio.drop("quick/third.jpg", CONTENT)
+        assert record_of(studio, "third.jpg")["starts"] == 1
+        assert service.log.count("but that result is gone") == 2
+    assert painted.read_bytes() == b"retouched"
+
+
+def test_without_dedupe_every_picture_is_painted(studio: Studio) -> None:
+    studio.configure(dedupe=False)
+    for name in ("a", "b"):
+        studio.drop(f"quick/{name}.jpg", CONTENT)
+    assert studio.run("run", "--once").returncode == 0
+    assert [record_of(studio, f"{name}.jpg")["starts"] for name in ("a", "b")] == [1, 1]
+
+
+def test_killed_between_answer_and_publishing_publishes_the_answer(studio: Studio) -> None:
+    studio.drop("quick/first.jpg", CONTENT)
+    assert studio.run("run", "--once").returncode == 0
+    studio.drop("quick/second.jpg", CONTENT)
+    (studio.outbox / "quick").chmod(0o755)
+    with studio.service() as service:
+        wait_for("the answer", lambda: studio.job_of("second.jpg", State.PUBLISHING, State.DONE))
+        service.kill()
+    assert studio.run("run", "--once").returncode == 0
+    found = hashlib.sha256(studio.published("quick", "second.jpg").read_bytes()).hexdigest()
+    first = hashlib.sha256(studio.published("quick", "first.jpg").read_bytes()).hexdigest()
+    assert found == first
+    assert len(studio.jobs(State.DONE)) == 2 and len(studio.jobs()) == 2

@@ -1,0 +1,294 @@
+"""Disks that fill up, shares that go away, ledgers that break, clocks that jump, and limits."""
+
+import contextlib
+import datetime
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from atelier import (
+    ENDLESS_STEPS,
+    SETTINGS,
+    Studio,
+    encoded,
+    may_mount,
+    mounted,
+    photograph,
+    shared,
+    wait_for,
+)
+
+from daemon.intake.scan import CLAIMED_FOLDER
+from daemon.job import State
+
+# watchdog may warn when a folder it is about to watch is renamed; the scans go on regardless.
+pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
+
+
+def temporary_files(studio: Studio) -> list[str]:
+    return [name for name in studio.files(studio.root) if name.endswith(".tmp")]
+
+
+def contents(folder: Path) -> set[bytes]:
+    found = set()
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # moved at this moment
+            found.add(path.read_bytes())
+    return found
+
+
+# Disks
+
+
+@contextlib.contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """No byte is free on the disk of `folder` meanwhile."""
+    ballast = folder / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    yield
+    ballast.unlink()
+
+
+def test_full_state_disk_pauses_the_queue_and_loses_nothing(studio: Studio) -> None:
+    if not may_mount():
+        pytest.skip("may not mount a small disk here")
+    content = encoded(photograph((400, 300)), quality=95)
+    with mounted(studio.state, "size=64m"), studio.service() as service:
+        studio.drop("quick/before.jpg")
+        studio.published("quick", "before.jpg")
+        with filled(studio.state):
+            studio.drop("quick/photo.jpg", content)
+            wait_for("the trouble", lambda: service.live()["health"] or "No space" in service.log)
+            assert content in contents(studio.inbox)
+        studio.published("quick", "photo.jpg")
+        wait_for("it to be filed", lambda: content in contents(studio.outbox / "originals"))
+        wait_for("health", lambda: service.live()["health"] == {})
+        assert studio.files(studio.state / "spool") == set()
+        assert "stumbled" not in service.log
+        assert temporary_files(studio) == []
+        assert service.stop() == 0
+
+
+def test_room_to_be_kept_free_pauses_the_queue_and_says_so(studio: Studio) -> None:
+    studio.configure(limits={"free_bytes": 1 << 60})
+    dropped = studio.drop("quick/photo.jpg")
+    with studio.service() as service:
+        wait_for("the trouble", lambda: {"inbox", "disk"} <= set(service.live()["health"]))
+        assert "limits: free_bytes" in studio.status()["health"]["disk"]
+        assert dropped.exists()
+        assert service.stop() == 0
+    studio.configure()
+    assert studio.run("run", "--once").returncode == 0
+    assert studio.published("quick", "photo.jpg").exists()
+
+
+# Shares
+
+
+def test_unmounted_inbox_is_unavailable_and_nothing_is_made_in_its_place(studio: Studio) -> None:
+    if not may_mount():
+        pytest.skip("may not mount a share here")
+    studio.add_preset("slow", steps=60)
+    share = studio.root / "share"
+    with contextlib.ExitStack() as disk:
+        take_away = disk.enter_context(shared(studio.inbox, share))
+        with studio.service() as service:
+            content = studio.drop("slow/photo.jpg").read_bytes()
+            service.wait_for_step()
+            take_away()
+            wait_for("the trouble", lambda: "inbox" in service.live()["health"])
+            assert "nothing is mounted" in studio.status()["health"]["inbox"]
+            studio.published("slow", "photo.jpg")  # what is queued goes on
+            wait_for("it to be filed", lambda: content in contents(studio.outbox / "originals"))
+            assert service.stop() == 0
+            with studio.service() as again:  # a start does not take the empty folder for it either
+                wait_for("the trouble", lambda: "inbox" in again.live()["health"])
+                assert list(studio.inbox.iterdir()) == []
+                subprocess.run(["mount", "--bind", share, studio.inbox], check=True)
+                wait_for("health", lambda: again.live()["health"] == {})
+                studio.drop("quick/after.jpg")
+                studio.published("quick", "after.jpg")
+                wait_for("no claim left", lambda: not studio.files(studio.inbox / CLAIMED_FOLDER))
+                assert len(studio.jobs()) == 2  # the first one was not painted again
+
+
+def test_unmounted_outbox_gets_its_results_when_it_is_back(studio: Studio) -> None:
+    if not may_mount():
+        pytest.skip("may not mount a share here")
+    studio.add_preset("slow", steps=60)
+    share = studio.root / "share"
+    with shared(studio.outbox, share) as take_away, studio.service() as service:
+        studio.drop("slow/photo.jpg")
+        service.wait_for_step()
+        take_away()
+        wait_for("the trouble", lambda: "outbox" in service.live()["health"])
+        assert list(studio.outbox.iterdir()) == []
+        subprocess.run(["mount", "--bind", share, studio.outbox], check=True)
+        studio.published("slow", "photo.jpg")
+        wait_for("health", lambda: service.live()["health"] == {})
+        assert studio.record("slow/.jobs/photo.jpg.json")["starts"] == 1
+
+
+# The ledger
+
+
+@pytest.mark.parametrize("loss", ["deleted", "damaged"])
+def test_lost_ledger_is_rebuilt_from_the_claimed_files(studio: Studio, loss: str) -> None:
+    studio.add_preset("endless", steps=ENDLESS_STEPS, size=128, normalise="raw")
+    dropped = {}
+    with studio.service() as service:
+        studio.drop("endless/first.jpg")
+        service.wait_for_step()
+        for number in range(3):
+            name = f"quick/{number}.jpg"
+            dropped[name] = encoded(photograph((90 + number, 70)))
+            studio.drop(name, dropped[name])
+        studio.drop("quick/2.yaml", b"steps: 3\n")
+        wait_for("them to be queued", lambda: len(studio.jobs(State.READY)) == 3)
+        service.kill()
+    ledger = studio.config.ledger_path
+    for beside in ("-wal", "-shm"):
+        Path(f"{ledger}{beside}").unlink(missing_ok=True)
+    if loss == "deleted":
+        ledger.unlink()
+    else:
+        ledger.write_bytes(b"\0" * 4096 + os.urandom(8192))
+    studio.add_preset("endless")  # ends now
+    answer = studio.run("run", "--once")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr.count("back into the inbox") == 4
+    for name, content in dropped.items():
+        assert (studio.outbox / name).exists()
+        assert (studio.outbox / "originals" / name).read_bytes() == content
+    assert len(studio.jobs(State.DONE)) == len(studio.jobs()) == 4
+    assert studio.files(studio.inbox) == set() and studio.files(studio.state / "spool") == set()
+    if loss == "damaged":
+        assert "damaged" in answer.stderr
+        assert ledger.with_name(f"{ledger.name}.damaged-1").exists()
+
+
+# Two services
+
+
+def test_two_services_on_one_inbox_claim_each_picture_once(studio: Studio) -> None:
+    other = Studio(studio.root / "other")
+    other.configure(**{"inbox": "../inbox", "outbox": "../outbox"})
+    names = [f"quick/{number:02}.jpg" for number in range(40)]
+    with studio.service(), other.service():
+        for number, name in enumerate(names):
+            studio.drop(name, encoded(photograph((64 + number, 64))))
+        for name in names:
+            wait_for(name, (studio.outbox / name).exists)
+            wait_for(name, (studio.outbox / "originals" / name).exists)
+    claimed = [str(job.below) for one in (studio, other) for job in one.jobs()]
+    assert sorted(claimed) == sorted(Path(name).name for name in names)
+    assert studio.jobs() and other.jobs()
+    results = [name for name in studio.files(studio.outbox) if name.startswith("quick/")]
+    assert len(results) == 3 * len(names)  # with record and log
+    assert studio.files(studio.inbox) == set()
+
+
+# Clocks
+
+
+def test_clock_that_jumps_by_a_day_settles_and_expires_nothing(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Jumping(datetime.datetime):
+        days = 0
+
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            cls.days = -cls.days or 1
+            return datetime.datetime.now(tz) + datetime.timedelta(days=cls.days)
+
+    true_time = time.time
+    monkeypatch.setattr("daemon.ledger.store.datetime", Jumping)
+    monkeypatch.setattr(time, "time", lambda: true_time() + 86_400 * Jumping.days)
+    content = encoded(photograph())
+    with studio.intake(settle_s=3600.0, give_up_s=3600.0):
+        studio.drop("quick/cut.jpg", content[: len(content) // 2])
+        studio.drop("quick/photo.jpg", content)
+        studio.drop("quick/letter.txt", b"a later round")
+        time.sleep(1.2)  # two rounds and more: nothing may happen, which no condition tells
+        assert studio.jobs() == []
+        assert studio.files(studio.inbox) == {
+            "quick/cut.jpg", "quick/photo.jpg", "quick/letter.txt",
+        }  # fmt: skip
+
+
+# Limits
+
+
+def test_job_that_takes_too_long_fails_and_the_next_one_runs(studio: Studio) -> None:
+    studio.configure(limits=SETTINGS["limits"] | {"job_s": 6.0})
+    studio.add_preset("endless", steps=ENDLESS_STEPS, size=128, normalise="raw")
+    studio.drop("endless/a.jpg")
+    studio.drop("quick/b.jpg")
+    with studio.service() as service:
+        reason = studio.failure("endless", "a.jpg")
+        assert "more than 6 s (limits: job_s)" in reason
+        studio.published("quick", "b.jpg")
+        assert service.log.count("network ready") == 1  # the worker was asked, not killed
+    assert studio.record("failed/endless/a.jpg.json")["starts"] == 1
+
+
+def test_more_pictures_than_may_wait_stay_in_the_inbox_until_there_is_room(studio: Studio) -> None:
+    studio.configure(limits=SETTINGS["limits"] | {"waiting": 3})
+    names = [f"{number}.jpg" for number in range(8)]
+    for name in names:
+        studio.drop(f"quick/{name}")
+    with studio.intake() as loop:
+        wait_for("the trouble", lambda: "inbox" in loop._health.troubles)
+        assert "limits: waiting" in loop._health.troubles["inbox"]
+        assert [str(job.below) for job in studio.jobs()] == names[:3]
+        assert studio.files(studio.inbox / "quick") == set(names[3:])
+    answer = studio.run("run", "--once")
+    assert answer.returncode == 0, answer.stderr
+    assert sorted(str(job.below) for job in studio.jobs(State.DONE)) == names
+
+
+# Devices
+
+BROKEN_TORCH = """
+import os, torch
+real = torch.Tensor.to
+def to(tensor, *arguments, **options):
+    if os.path.exists({flag!r}):
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+    return real(tensor, *arguments, **options)
+torch.Tensor.to = to
+"""
+
+
+def test_lost_device_costs_no_attempt_and_is_taken_up_again(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag = studio.root / "device-is-lost"
+    modules = studio.root / "modules"
+    modules.mkdir()
+    # torch itself fails in the worker, as it does when a driver has lost its device.
+    (modules / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if any('daemon.worker.child' in word for word in sys.orig_argv):\n"
+        + "".join(f"    {line}\n" for line in BROKEN_TORCH.format(flag=str(flag)).splitlines())
+    )
+    monkeypatch.setenv("PYTHONPATH", str(modules))
+    flag.touch()
+    studio.drop("quick/photo.jpg")
+    with studio.service() as service:
+        wait_for("the trouble", lambda: "worker" in service.live()["health"])
+        assert "the device failed: CUDA error" in studio.status()["health"]["worker"]
+        studio.drop("quick/later.jpg")
+        wait_for("the intake to go on", lambda: studio.job_of("later.jpg"))
+        flag.unlink()
+        studio.published("quick", "photo.jpg")
+        studio.published("quick", "later.jpg")
+        wait_for("health", lambda: service.live()["health"] == {})
+    job = studio.job_of("photo.jpg")
+    assert job is not None and job.state is State.DONE
