@@ -27,8 +27,8 @@ PICTURE_BYTES = 3 * BYTES_PER_VALUE
 LIBRARY_BYTES = {4: 60_000_000, 2: 150_000_000}
 """Measured: buffers of libraries, whatever the size, by the bytes of the network's numbers."""
 
-HOLES_BYTES = 130_000_000
-"""Measured: what tiles of several sizes leave unused between their blocks."""
+HOLES_BYTES = 300_000_000
+"""Measured: what tiles of several sizes leave unused between their blocks, up to 100 megapixels."""
 
 EVALUATION_VECTORS = 2
 """The picture and its gradient; the others rest."""
