@@ -8,6 +8,7 @@ import stat
 import uuid
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from daemon.mounts import Mounts
 from daemon.spool import Spool
 
 LONGEST_BACKOFF_S = 60.0
+BATCH, BATCH_BYTES = 64, 64 << 20
+COPIERS = 8
 
 
 class QueueFullError(SurroundingsError):
@@ -41,6 +44,26 @@ class Doubt:
     tries: int
     again_s: float
     fault: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A picture on its way from the inbox to the ledger.
+
+    expected: what it was like when it was looked at; None if that is not known any more.
+    shared: whether another picture waits for the same sidecar, which then stays for it.
+    """
+
+    id: str
+    path: Path
+    sidecar: Path | None
+    verdict: Verdict
+    expected: Signature | None
+    shared: bool = False
+
+    @property
+    def bytes(self) -> int:
+        return self.expected.size if self.expected else 0
 
 
 class Intake:
@@ -97,34 +120,42 @@ class Intake:
             sighting.path: pair.sidecar_of(sighting.path, sidecars) for sighting in seen.pictures
         }
         wanted = Counter(sidecar_of.values())
-        shelf = None
-        trouble: SurroundingsError | None = None
         settled = [
             sighting
             for sighting in seen.pictures
             if settle.is_settled(self._watched[sighting.path], now_s, self._settle_s)
         ]
+        shelf = presets.load_presets(self._config.presets) if settled else None
         room = self._config.limits.waiting - self._ledger.waiting() if settled else 0
+        troubles: list[SurroundingsError] = []
+        batch: list[Claim] = []
         for sighting in settled:
-            if claimed >= room:
-                raise QueueFullError(
-                    f"{self._config.limits.waiting} jobs wait (limits: waiting); more pictures "
-                    "stay in the inbox until there are fewer"
+            assert shelf is not None
+            if claimed + len(batch) >= room:
+                troubles.append(
+                    QueueFullError(
+                        f"{self._config.limits.waiting} jobs wait (limits: waiting); more "
+                        "pictures stay in the inbox until there are fewer"
+                    )
                 )
-            shelf = shelf or presets.load_presets(self._config.presets)
+                break
+            sidecar = sidecar_of[sighting.path]
+            shared = wanted[sidecar] > 1
             try:
-                sidecar = sidecar_of[sighting.path]
-                shared = wanted[sidecar] > 1
-                took = self._consider(sighting.path, sidecar, shelf, now_s, shared=shared)
+                ready = self._consider(sighting.path, sidecar, shelf, now_s, shared=shared)
             except SurroundingsError as error:  # one picture must not hold up the others
-                trouble = trouble or error
+                troubles.append(error)
                 continue
-            if took:
-                claimed += 1
+            if ready is not None:
+                batch.append(ready)
                 wanted[sidecar] -= 1
-                del self._watched[sighting.path]
-        if trouble is not None:
-            raise trouble
+            if len(batch) == BATCH or sum(one.bytes for one in batch) > BATCH_BYTES:
+                claimed += self._claim(batch, shelf, troubles)
+                batch = []
+        if shelf is not None:
+            claimed += self._claim(batch, shelf, troubles)
+        if troubles:
+            raise troubles[0]
         return claimed
 
     def next_look_s(self, now_s: float) -> float | None:
@@ -137,20 +168,20 @@ class Intake:
 
     def _consider(
         self, path: Path, sidecar: Path | None, shelf: presets.Shelf, now_s: float, *, shared: bool
-    ) -> bool:
-        """Claims a settled picture if its sidecar and its content are ready too.
+    ) -> Claim | None:
+        """A settled picture that is to be claimed, since its sidecar and its content are ready too.
 
         shared: whether another picture waits for the same sidecar.
         """
         watch = self._watched[path]
         if sidecar is not None:
             if not settle.is_settled(self._watched[sidecar], now_s, self._settle_s):
-                return False
+                return None
         elif self._waits_for_sidecar(path, shelf, now_s - watch.since_s):
-            return False
+            return None
         doubt = self._doubts.get(path)
         if doubt and doubt.signature == watch.signature and now_s < doubt.again_s:
-            return False
+            return None
         if not os.access(self._config.inbox / path, os.R_OK):
             raise SurroundingsError(
                 f"{files.printable(path)} may not be read; give the service's user or group the "
@@ -158,8 +189,9 @@ class Intake:
             )
         verdict = self._judge(path, watch.signature)
         if verdict.unfinished and not self._give_up(path, watch.signature, verdict.fault, now_s):
-            return False
-        return self._claim(path, sidecar, watch.signature, verdict, shelf, shared=shared)
+            return None
+        picture_id = self._mark + uuid.uuid4().hex[len(self._mark) :]
+        return Claim(picture_id, path, sidecar, verdict, watch.signature, shared)
 
     def _waits_for_sidecar(self, path: Path, shelf: presets.Shelf, settled_s: float) -> bool:
         """Only where the folder names no preset: elsewhere a sidecar is the exception, and
@@ -193,64 +225,102 @@ class Intake:
         return False
 
     def _claim(
-        self, path: Path, sidecar: Path | None, expected: Signature, verdict: Verdict,
-        shelf: presets.Shelf, *, shared: bool,
-    ) -> bool:  # fmt: skip
-        """Claims one picture; False if it changed or vanished on the way.
+        self, batch: Sequence[Claim], shelf: presets.Shelf, troubles: list[SurroundingsError]
+    ) -> int:
+        """Claims pictures; returns how many, without those that changed or vanished on the way.
 
-        shared: whether another picture waits for the same sidecar, which then stays for it.
+        Several at once, since their rows and copies then reach the disk together.
         """
-        files.ensure_room(self._config.state, expected.size, self._config.limits.free_bytes)
-        picture_id = self._mark + uuid.uuid4().hex[len(self._mark) :]
-        self._ledger.add_picture(picture_id, path, sidecar)
-        if not claim.take(self._config.inbox, picture_id, path):
-            self._ledger.forget_picture(picture_id)
-            return False
-        if sidecar is not None:
-            claim.take(self._config.inbox, picture_id, sidecar, copy=shared)
-        return self._copy_and_admit(picture_id, path, sidecar, expected, verdict, shelf)
+        coming = sum(one.bytes for one in batch)
+        try:
+            files.ensure_room(self._config.state, coming, self._config.limits.free_bytes)
+        except SurroundingsError as error:
+            troubles.append(error)
+            return 0
+        with self._ledger.together():
+            for one in batch:
+                self._ledger.add_picture(one.id, one.path, one.sidecar)
+        taken = []
+        for one in batch:
+            try:
+                if not claim.take(self._config.inbox, one.id, one.path):
+                    self._ledger.forget_picture(one.id)
+                    continue
+                if one.sidecar is not None:
+                    claim.take(self._config.inbox, one.id, one.sidecar, copy=one.shared)
+            except SurroundingsError as error:
+                troubles.append(error)
+            else:
+                taken.append(one)
+        admitted = self._copy_and_admit(taken, shelf, troubles)
+        for one in admitted:
+            del self._watched[one.path]
+        return len(admitted)
 
     def _copy_and_admit(
-        self, picture_id: str, path: Path, sidecar: Path | None, expected: Signature | None,
-        verdict: Verdict, shelf: presets.Shelf,
-    ) -> bool:  # fmt: skip
-        """The second half of a claim, which a restart repeats."""
-        folder = claim.claimed_folder(self._config.inbox, picture_id)
-        source = folder / path
-        info = source.lstat()
-        same = stat.S_ISREG(info.st_mode) and (
-            expected is None
-            or (info.st_size, info.st_mtime_ns) == (expected.size, expected.mtime_ns)
-        )
+        self, taken: Sequence[Claim], shelf: presets.Shelf, troubles: list[SurroundingsError]
+    ) -> list[Claim]:
+        """The second half of a claim, which a restart repeats: those that have become jobs."""
+        with ThreadPoolExecutor(COPIERS) as copiers:
+            copies = list(copiers.map(self._copy, taken))
+        admitted: list[tuple[Claim, Sequence[Draft]]] = []
         try:
-            copied = claim.copy_hashing(source, self._spool.picture(picture_id)) if same else None
+            with self._ledger.together():
+                for one, copied in zip(taken, copies, strict=True):
+                    if isinstance(copied, SurroundingsError):
+                        troubles.append(copied)
+                    elif copied is None:
+                        self._give_back(one)
+                    else:
+                        admitted.append((one, self._admit(one, *copied, shelf)))
+        except OSError as error:  # nothing of it is in the ledger; the next round does it again
+            troubles.append(SurroundingsError(f"{error.filename} cannot be used: {error.strerror}"))
+            return []
+        for one, drafts in admitted:
+            for draft in drafts:
+                log = logger.bind(job=draft.id, action="queue")
+                if draft.reason:
+                    log.error("{} failed: {}", files.printable(one.path), draft.reason)
+                else:
+                    log.info("{} queued for {}", files.printable(one.path), draft.preset)
+        return [one for one, _ in admitted]
+
+    def _copy(self, one: Claim) -> tuple[str, int] | SurroundingsError | None:
+        """Hash and size of a claimed picture's copy, None if it changed, or what went wrong."""
+        folder = claim.claimed_folder(self._config.inbox, one.id)
+        source = folder / one.path
+        try:
+            info = source.lstat()
+            same = stat.S_ISREG(info.st_mode) and (
+                one.expected is None
+                or (info.st_size, info.st_mtime_ns) == (one.expected.size, one.expected.mtime_ns)
+            )
+            return claim.copy_hashing(source, self._spool.picture(one.id)) if same else None
         except OSError as error:
-            raise SurroundingsError(
-                f"{files.printable(path)} cannot be copied to {self._config.state}: "
+            return SurroundingsError(
+                f"{files.printable(one.path)} cannot be copied to {self._config.state}: "
                 f"{error.strerror}; it waits in {files.printable(folder)}"
-            ) from error
-        if copied is None:
-            logger.info("{} was written to while it was claimed; waiting for its end",
-                        files.printable(path))  # fmt: skip
-            claim.give_back(self._config.inbox, picture_id, path)
-            if sidecar is not None:
-                claim.give_back(self._config.inbox, picture_id, sidecar)
-            self._ledger.forget_picture(picture_id)
-            return False
-        note = self._read_sidecar(folder, sidecar)
-        sha256, size = copied
-        drafts = self._drafts(path, sidecar, note, verdict, shelf, sha256)
+            )
+
+    def _give_back(self, one: Claim) -> None:
+        """Puts a picture that changed while it was claimed where it was dropped."""
+        logger.info("{} was written to while it was claimed; waiting for its end",
+                    files.printable(one.path))  # fmt: skip
+        claim.give_back(self._config.inbox, one.id, one.path)
+        if one.sidecar is not None:
+            claim.give_back(self._config.inbox, one.id, one.sidecar)
+        self._ledger.forget_picture(one.id)
+
+    def _admit(self, one: Claim, sha256: str, size: int, shelf: presets.Shelf) -> Sequence[Draft]:
+        """The jobs of a picture whose copy is whole."""
+        folder = claim.claimed_folder(self._config.inbox, one.id)
+        note = self._read_sidecar(folder, one.sidecar)
+        drafts = self._drafts(one.path, one.sidecar, note, one.verdict, shelf, sha256)
         self._ledger.admit(
-            picture_id, sha256=sha256, size=size, width_px=verdict.width_px,
-            height_px=verdict.height_px, drafts=drafts,
+            one.id, sha256=sha256, size=size, width_px=one.verdict.width_px,
+            height_px=one.verdict.height_px, drafts=drafts,
         )  # fmt: skip
-        for draft in drafts:
-            log = logger.bind(job=draft.id, action="queue")
-            if draft.reason:
-                log.error("{} failed: {}", files.printable(path), draft.reason)
-            else:
-                log.info("{} queued for {}", files.printable(path), draft.preset)
-        return True
+        return drafts
 
     def _read_sidecar(self, folder: Path, sidecar: Path | None) -> bytes | None:
         """The content of a claimed sidecar; one that is not an ordinary file counts as empty."""
@@ -306,8 +376,8 @@ class Intake:
 
     def _resume_claims(self) -> int:
         """Ends the claims that a crash or a full disk left half done."""
-        claimed = 0
-        trouble: SurroundingsError | None = None
+        waiting: list[Claim] = []
+        troubles: list[SurroundingsError] = []
         for picture in self._ledger.claiming():
             folder = claim.claimed_folder(self._config.inbox, picture.id)
             if not os.path.lexists(folder / picture.path):
@@ -315,21 +385,22 @@ class Intake:
                 claim.drop_claim(self._config.inbox, picture.id)
                 continue
             try:
-                claimed += self._resume(picture, folder)
+                waiting.append(self._resume(picture, folder))
             except SurroundingsError as error:  # one bad claim must not hold up the others
-                trouble = trouble or error
-        if trouble is not None:
-            raise trouble
-        return claimed
+                troubles.append(error)
+        shelf = presets.load_presets(self._config.presets) if waiting else None
+        admitted = self._copy_and_admit(waiting, shelf, troubles) if shelf else []
+        if troubles:
+            raise troubles[0]
+        return len(admitted)
 
-    def _resume(self, picture: ClaimedPicture, folder: Path) -> bool:
-        """Ends one claim whose picture is in the claimed folder already."""
+    def _resume(self, picture: ClaimedPicture, folder: Path) -> Claim:
+        """A claim whose picture is in the claimed folder already."""
         if picture.sidecar is not None:
             claim.take(self._config.inbox, picture.id, picture.sidecar)
         name = files.printable(picture.path.name)
         verdict = self._decoder.decode(folder / picture.path, name)
-        shelf = presets.load_presets(self._config.presets)
-        return self._copy_and_admit(picture.id, picture.path, picture.sidecar, None, verdict, shelf)
+        return Claim(picture.id, picture.path, picture.sidecar, verdict, None)
 
     def _report(self, seen: Scan, now_s: float) -> None:
         """Says once what is left lying, and why."""

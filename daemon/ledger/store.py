@@ -48,9 +48,9 @@ class DamagedLedgerError(SurroundingsError):
 class Ledger:
     """One thread's connection to the queue.
 
-    Every method is one transaction, committed when it returns. A transition that finds the job
-    in another state, or another's, raises StaleJobError and changes nothing. A full disk or a
-    damaged file raises SurroundingsError.
+    Every method is one transaction, committed when it returns, or with `together`. A transition
+    that finds the job in another state, or another's, raises StaleJobError and changes nothing. A
+    full disk or a damaged file raises SurroundingsError.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -112,7 +112,16 @@ class Ledger:
             raise SurroundingsError(f"the ledger {self._path} cannot be used: {error}") from error
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that is called within is one transaction: done as a whole, or not at all."""
+        with self._transaction():
+            yield
+
+    @contextmanager
     def _transaction(self) -> Iterator[None]:
+        if self._db.in_transaction:  # within `together`
+            yield
+            return
         with self._translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:

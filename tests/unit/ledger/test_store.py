@@ -568,3 +568,14 @@ def test_damage_found_later_says_what_the_next_start_does(ledger: Ledger, path: 
     with pytest.raises(DamagedLedgerError, match="next start"):
         opened.jobs_in(State.READY)
     opened.close()
+
+
+def test_what_is_done_together_is_done_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
+    with ledger.together():
+        admit(ledger, draft("j1"), picture="p1")
+        admit(ledger, draft("j2"), picture="p2")
+    with pytest.raises(StaleJobError), ledger.together():
+        admit(ledger, draft("j3"), picture="p3")
+        ledger.forget_picture("nobody")
+    assert ledger.open_jobs() == {"j1", "j2"} and ledger.open_pictures() == {"p1", "p2"}
+    run_it(ledger)
