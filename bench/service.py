@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import yaml
@@ -103,9 +104,10 @@ def flood(files: int) -> None:
         ledger.close()
 
 
-def work_off(path: Path, owner: str, done: "multiprocessing.Queue[int]") -> None:
-    """Claims, finishes and publishes jobs until none is left."""
+def work_off(path: Path, owner: str, start: Barrier, done: "multiprocessing.Queue[int]") -> None:
+    """Claims, finishes and publishes jobs until none is left, from when all are there."""
     ledger, count = Ledger(path), 0
+    start.wait()
     while (job := ledger.claim_job(owner)) is not None:
         ledger.finish_job(job.id, owner, State.DONE, outcome={})
         ledger.publish_job(job.id)
@@ -124,14 +126,15 @@ def queue(jobs: int) -> None:
             drafts = [Draft(f"{n:032x}", "slow", Path("a.jpg"), {}, ()) for n in range(jobs)]
             ledger.admit("p1", sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
             context = multiprocessing.get_context("spawn")
-            done = context.Queue()
-            began = time.perf_counter()
+            done, start = context.Queue(), context.Barrier(processes + 1)
             workers = [
-                context.Process(target=work_off, args=(path, f"worker {n}", done))
+                context.Process(target=work_off, args=(path, f"worker {n}", start, done))
                 for n in range(processes)
             ]
             for worker in workers:
                 worker.start()
+            start.wait()
+            began = time.perf_counter()
             counts = [done.get() for _ in workers]
             seconds = time.perf_counter() - began
             for worker in workers:

@@ -50,24 +50,19 @@ def test_same_picture_twice_at_once_is_one_run_with_two_results(studio: Studio) 
     assert len({studio.published("quick", f"{n}.jpg").read_bytes() for n in ("a", "b", "c")}) == 1
 
 
-@pytest.mark.parametrize("change", ["recipe", "style", "format", "picture"])
-def test_anything_that_changes_the_result_is_painted(studio: Studio, change: str) -> None:
-    studio.drop("quick/first.jpg", CONTENT)
-    assert studio.run("run", "--once").returncode == 0
-    name, content = "second.jpg", CONTENT
-    match change:
-        case "recipe":
-            studio.drop("quick/second.yaml", b"beta: 7\n")
-        case "style":
-            (studio.presets / "quick.png").write_bytes(encoded(photograph(), "PNG"))
-        case "format":
-            name = "second.png"
-        case "picture":
-            content = encoded(photograph(), quality=90)
-    studio.drop(f"quick/{name}", content)
-    assert studio.run("run", "--once").returncode == 0
-    record = record_of(studio, name)
-    assert (record["starts"], record["same_as"]) == (1, None)
+def test_anything_that_changes_the_result_is_painted(studio: Studio) -> None:
+    with studio.service():
+        studio.drop("quick/first.jpg", CONTENT)
+        record_of(studio, "first.jpg")
+        studio.drop("quick/format.png", CONTENT)
+        studio.drop("quick/picture.jpg", encoded(photograph(), quality=90))
+        studio.drop("quick/recipe.yaml", b"beta: 7\n")
+        studio.drop("quick/recipe.jpg", CONTENT)
+        others = [record_of(studio, name) for name in ("format.png", "picture.jpg", "recipe.jpg")]
+        (studio.presets / "quick.png").write_bytes(encoded(photograph(), "PNG"))
+        studio.drop("quick/style.jpg", CONTENT)
+        others.append(record_of(studio, "style.jpg"))
+    assert [(record["starts"], record["same_as"]) for record in others] == [(1, None)] * 4
 
 
 def test_result_that_was_changed_or_taken_away_is_no_answer(studio: Studio) -> None:
