@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test run bench bench-gpu clean
+.PHONY: demo test run torture kills bench bench-gpu clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "atelierd needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -31,6 +31,12 @@ test: .venv/installed  ## linters, types, layers, and all the tests, as CI does
 
 run: .venv/installed  ## the service on config.yaml's folders
 	$(BIN)/atelierd run
+
+torture: .venv/installed  ## 200 pictures while everything goes wrong, three times (half an hour)
+	for run in 1 2 3; do $(BIN)/python -m tests.torture || exit 1; done
+
+kills: .venv/installed  ## 300 jobs and 50 x kill -9
+	$(BIN)/python -m tests.torture --plain --pictures 300 --kills 50
 
 bench: .venv/installed  ## steps, equal loss and bulk against a peer, start-up (half an hour)
 	$(BIN)/python bench/step.py 512 1024

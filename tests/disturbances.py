@@ -1,0 +1,283 @@
+"""A service on small disks of its own, and what can happen to it while people drop pictures."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from atelier import (
+    COMMAND,
+    Service,
+    Studio,
+    children,
+    is_alive,
+    may_mount,
+    mounted,
+    wait_for,
+)
+
+from daemon.config import Limits
+
+SMALL_DISK = "size=96m"
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+PATIENT: Mapping[str, object] = {
+    "settle_give_up_s": 6.0, "sidecar_wait_s": 4.0, "checkpoint_every": 0.5,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """Something that happens once.
+
+    after: the share of all jobs that are over by then.  delay_s: how long after that moment.
+    lasts_s: how long, where it lasts.  killed: whether the service is killed meanwhile.
+    """
+
+    kind: str
+    after: float
+    delay_s: float
+    lasts_s: float
+    killed: bool
+
+
+class Stage:
+    """A studio whose service can be disturbed. `inbox_there` is held while its inbox is not."""
+
+    def __init__(self, studio: Studio, *, mounts: bool) -> None:
+        self.studio = studio
+        self.mounts = mounts
+        self.inbox_there = threading.Lock()
+        self.faults: list[str] = []
+        self.refused = 0
+        self.service: Service | None = None
+
+    # Starts and ends
+
+    def start(self, *, refusal: bool = False) -> None:
+        """Starts the service; with `refusal` it may refuse for what is wrong with its folders."""
+        try:
+            self.service = Service(self.studio)
+        except AssertionError as error:
+            if not refusal:
+                raise
+            assert "waited" not in str(error), "neither refused nor watched"
+            self.refused += 1
+
+    def look_after(self, *, refusal: bool = False) -> None:
+        """Starts a service that is not there; one that ended by itself is a fault."""
+        if self.service is not None and self.service.ended:
+            code = self.service.process.returncode
+            self.faults.append(f"the service ended by itself with {code}:\n{self.service.log}")
+            self.service = None
+        if self.service is None:
+            self.start(refusal=refusal)
+
+    def kill_service(self) -> None:
+        """Kill -9."""
+        if self.service is not None:
+            self.service.kill()
+            self.service = None
+
+    def stop(self) -> None:
+        """SIGTERM, which must end it well."""
+        if self.service is None:
+            return
+        try:
+            code = self.service.stop()
+            if code != 0:
+                self.faults.append(f"SIGTERM ended the service with {code}:\n{self.service.log}")
+        except subprocess.TimeoutExpired:
+            self.faults.append(f"SIGTERM did not end the service:\n{self.service.log}")
+            self.service.kill()
+        self.service = None
+
+    def end(self) -> None:
+        """Leaves no process behind, whatever has happened."""
+        self.kill_service()
+        for pid in children(os.getpid(), str(COMMAND)):
+            os.kill(pid, signal.SIGKILL)
+
+    # What happens
+
+    def disturb(self, what: Disturbance) -> str:
+        """Lets it happen, and returns what happened in words."""
+        self.look_after()
+        if what.kind in TROUBLES:
+            with TROUBLES[what.kind](self):
+                time.sleep(what.lasts_s / 2)
+                if what.killed:
+                    self.kill_service()
+                self.look_after(refusal=True)
+                time.sleep(what.lasts_s / 2)
+            self.look_after()
+            return f"{what.lasts_s:.1f} s" + (", service killed meanwhile" if what.killed else "")
+        return ENDINGS[what.kind](self, what)
+
+    def end_service(self, what: Disturbance) -> str:
+        """Kill -9 of the service, which is started again after a while, or at once."""
+        self.kill_service()
+        pause_s = what.lasts_s if what.killed else 0.0
+        time.sleep(pause_s)
+        self.start()
+        return f"started again after {pause_s:.1f} s"
+
+    def end_child(self, what: Disturbance) -> str:
+        """Kill -9 of a child; of the service, if it has no such child now."""
+        assert self.service is not None
+        pids = self.service.workers() if what.kind == KILL_WORKER else self.service.decoders()
+        if not pids:
+            return "no such child now; the service: " + self.end_service(what)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pids[0], signal.SIGKILL)
+        wait_for("the end of the child", lambda: not is_alive(pids[0]))
+        return f"process {pids[0]}"
+
+    def restart(self, what: Disturbance) -> str:
+        """SIGTERM, and a start."""
+        self.stop()
+        self.start()
+        return "started again"
+
+    @property
+    def disk(self) -> Path:
+        """Where the outbox's disk is mounted."""
+        return self.studio.outbox.parent
+
+    @property
+    def store(self) -> Path:
+        """The same disk, mounted where it stays."""
+        return self.studio.root / "store"
+
+    @contextlib.contextmanager
+    def outbox_away(self) -> Iterator[None]:
+        """The outbox under another name and a file in its place, at one stroke."""
+        other = self.disk / "away"
+        other.write_text("in the way")
+        exchange(self.studio.outbox, other)
+        yield
+        exchange(self.studio.outbox, other)
+        other.unlink()
+
+    @contextlib.contextmanager
+    def outbox_read_only(self) -> Iterator[None]:
+        """The outbox's disk mounted read-only, as soon as nobody writes."""
+
+        def remounted() -> bool:
+            command = ["mount", "-o", "remount,bind,ro", str(self.disk)]
+            return subprocess.run(command, capture_output=True).returncode == 0
+
+        wait_for("a moment in which nobody writes", remounted)
+        yield
+        subprocess.run(["mount", "-o", "remount,bind,rw", self.disk], check=True)
+
+    @contextlib.contextmanager
+    def outbox_unmounted(self) -> Iterator[None]:
+        """The outbox's disk unmounted; what lies below it is empty and read-only."""
+        subprocess.run(["umount", "-l", self.disk], check=True)
+        yield
+        subprocess.run(["mount", "--bind", self.store, self.disk], check=True)
+
+    @contextlib.contextmanager
+    def outbox_full(self) -> Iterator[None]:
+        """No room on the outbox's disk."""
+        with full(self.store):
+            yield
+
+    @contextlib.contextmanager
+    def state_full(self) -> Iterator[None]:
+        """No room on the state folder's disk."""
+        with full(self.studio.state):
+            yield
+
+    @contextlib.contextmanager
+    def inbox_away(self) -> Iterator[None]:
+        """The inbox under another name, and nothing in its place."""
+        away = self.studio.root / "inbox-away"
+        with self.inbox_there:
+            self.studio.inbox.rename(away)
+            try:
+                yield
+            finally:
+                self._bring_back(away)
+
+    def _bring_back(self, away: Path) -> None:
+        try:
+            os.rename(away, self.studio.inbox)
+        except OSError:
+            # The service made a new one: a person would move the old content into it.
+            for path in sorted(away.rglob("*")):
+                target = self.studio.inbox / path.relative_to(away)
+                if path.is_dir() and not path.is_symlink():
+                    target.mkdir(exist_ok=True)
+                else:
+                    path.rename(target)
+
+
+@contextlib.contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """A disk without room, for as long as nobody else frees some."""
+    ballast = disk / ".ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for block in (1 << 20, 1 << 12, 1 << 9):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(block))
+    yield
+    ballast.unlink()
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Two names change places at one stroke."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    if libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), str(one), None, str(other))
+
+
+KILL_SERVICE, KILL_WORKER, KILL_DECODER = "kill -9 service", "kill -9 worker", "kill -9 decoder"
+KILLS = (KILL_SERVICE, KILL_WORKER, KILL_DECODER)
+ENDINGS: dict[str, Callable[[Stage, Disturbance], str]] = {
+    KILL_SERVICE: Stage.end_service,
+    KILL_WORKER: Stage.end_child,
+    KILL_DECODER: Stage.end_child,
+    "SIGTERM": Stage.restart,
+}
+TROUBLES: dict[str, Callable[[Stage], AbstractContextManager[None]]] = {
+    "outbox away": Stage.outbox_away,
+    "inbox away": Stage.inbox_away,
+    "outbox read-only": Stage.outbox_read_only,
+    "outbox unmounted": Stage.outbox_unmounted,
+    "outbox full": Stage.outbox_full,
+    "state full": Stage.state_full,
+}
+NEED_MOUNTS = ("outbox read-only", "outbox unmounted", "outbox full", "state full")
+
+
+@contextlib.contextmanager
+def stage(root: Path) -> Iterator[Stage]:
+    """Folders on small disks of their own where mounting is allowed, and no service yet."""
+    studio = Studio(root)
+    limits = {"limits": {"free_bytes": 0}} if "free_bytes" in Limits.model_fields else {}
+    studio.configure(**PATIENT, **limits, outbox="disk/outbox")
+    studio.outbox = root / "disk" / "outbox"
+    studio.inbox.mkdir()
+    with contextlib.ExitStack() as stack:
+        mounts = may_mount()
+        if mounts:
+            stack.enter_context(mounted(root / "store", SMALL_DISK))
+            stack.enter_context(mounted(root / "disk", "ro"))
+            subprocess.run(["mount", "--bind", root / "store", root / "disk"], check=True)
+            stack.callback(subprocess.check_call, ["umount", "-l", str(root / "disk")])
+            stack.enter_context(mounted(studio.state, SMALL_DISK))
+        studio.outbox.mkdir(parents=True)
+        made = Stage(studio, mounts=mounts)
+        stack.callback(made.end)
+        yield made
