@@ -9,6 +9,7 @@ import os
 import resource
 import stat
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from daemon.errors import SurroundingsError
 from daemon.process import Child, Message, claim_stdout, say
 
 MEMORY_BYTES = 6 << 30
+MOST_TRIES = 2
+"""A decoder that something ended once was bad luck; a second time it was the picture."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +49,30 @@ class Decoder:
 
         Raises SurroundingsError if the decoder itself does not work.
         """
+        for _ in range(MOST_TRIES):
+            child = self._living_child()
+            began_s = time.monotonic()
+            child.send({"path": str(path), "name": name, "max_pixels": self._max_pixels})
+            answer = child.receive_within(self._timeout_s)
+            if answer is not None:
+                return Verdict(**answer)
+            ending = child.ending()
+            if child.killer is None:
+                raise SurroundingsError(f"the decoder of pictures {ending}; see atelierd doctor")
+            if time.monotonic() - began_s >= self._timeout_s:
+                break
+        return Verdict(
+            fault=f"{name} could not be decoded: it took more than {self._timeout_s:.0f} s "
+            f"(limits: decode_s) or more than {MEMORY_BYTES >> 30} GiB; export the picture again"
+        )
+
+    def _living_child(self) -> Child:
         if self._child is None or not self._child.alive:
             self.close()
             self._child = Child("daemon.intake.decode", [], on_stderr=lambda _: None)
             self._child.send({})
             self._child.receive()  # it is up: the time it took is not the picture's
-        child = self._child
-        child.send({"path": str(path), "name": name, "max_pixels": self._max_pixels})
-        answer = child.receive_within(self._timeout_s)
-        if answer is not None:
-            return Verdict(**answer)
-        ending = child.ending()
-        if child.killer is None:
-            raise SurroundingsError(f"the decoder of pictures {ending}; see atelierd doctor")
-        return Verdict(
-            fault=f"{name} could not be decoded: it took more than {self._timeout_s:.0f} s "
-            f"(limits: decode_s) or more than {MEMORY_BYTES >> 30} GiB; export the picture again"
-        )
+        return self._child
 
     def close(self) -> None:
         """Ends the child."""

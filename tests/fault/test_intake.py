@@ -1,5 +1,6 @@
 """The intake on real folders with its real decoder: what becomes a job, and what never does."""
 
+import fcntl
 import hashlib
 import os
 import signal
@@ -7,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -233,6 +235,29 @@ def test_idle_decoder_that_was_killed_costs_no_picture(studio: Studio) -> None:
         studio.drop("quick/second.jpg")
         job = wait_for("the second job", lambda: studio.job_of("second.jpg"))
     assert job.state is State.READY
+
+
+def test_decoder_that_was_killed_at_its_work_costs_no_picture(studio: Studio) -> None:
+    with studio.intake():
+        studio.drop("quick/first.jpg")
+        wait_for("the first job", lambda: studio.job_of("first.jpg"))
+        hunted = decoder()
+        with stopped_process(hunted):
+            studio.drop("quick/second.jpg")
+            wait_for("the request", lambda: unread_bytes(hunted))
+            os.kill(hunted, signal.SIGKILL)
+        job = wait_for("the second job", lambda: studio.job_of("second.jpg"))
+        assert decoder() != hunted
+    assert (job.state, job.reason) == (State.READY, "")
+
+
+def unread_bytes(pid: int) -> int:
+    """What lies in a process's standard input and was not read yet."""
+    pipe = os.open(f"/proc/{pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+    finally:
+        os.close(pipe)
 
 
 def test_decoder_ends_with_its_parent(studio: Studio) -> None:
