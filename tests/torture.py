@@ -9,6 +9,7 @@ with 1 if anything is lost, there twice, or otherwise wrong.
 import argparse
 import heapq
 import itertools
+import os
 import random
 import shutil
 import sqlite3
@@ -160,9 +161,10 @@ class Watcher:
         unfiled = self._asked("SELECT count(*) FROM picture WHERE state <> 'filed'")
         inbox = self._stage.studio.inbox
         lying = any(
-            path.relative_to(inbox) not in self._stays
-            for path in inbox.rglob("*")
-            if CLAIMED_FOLDER not in path.parts and not path.is_dir()
+            (Path(folder) / name).relative_to(inbox) not in self._stays
+            for folder, _, names in os.walk(inbox)
+            if Path(folder).relative_to(inbox).parts[:1] != (CLAIMED_FOLDER,)
+            for name in names
         )
         return (open_jobs, unfiled, lying) == (0, 0, False)
 

@@ -146,9 +146,16 @@ def file_original(
 
     claimed: the claimed folder of the picture.  To `originals/` for each job that is done, and
     to `failed/` for each that is not; where several want it, all but one get copies.
-    Raises SurroundingsError if the outbox cannot be written; repeating it is harmless.
+    Raises SurroundingsError if the outbox cannot be written, or while the inbox is away (the
+    original would come back with it and be left over); repeating it is harmless.
     """
     source = claimed / picture.path
+    inbox = claimed.parent.parent
+    if not inbox.is_dir():
+        raise SurroundingsError(
+            f"the inbox {inbox} is unavailable; {files.printable(picture.path)} is filed when it "
+            "is back"
+        )
     try:
         if not source.exists() and not spool_copy.exists():
             return

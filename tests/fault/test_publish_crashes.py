@@ -221,3 +221,17 @@ def test_outbox_gone_while_painting_costs_no_second_painting(studio: Studio) -> 
         studio.published("slow", "photo.jpg")
         assert studio.record("slow/.jobs/photo.jpg.json")["starts"] == 1
         assert service.log.count("network ready") == 1
+
+
+def test_original_of_an_inbox_that_is_away_is_filed_when_it_is_back(studio: Studio) -> None:
+    studio.add_preset("slow", steps=40)
+    studio.drop("slow/photo.jpg")
+    with studio.service() as service:
+        service.wait_for_step()
+        away = studio.inbox.rename(studio.root / "away")
+        studio.published("slow", "photo.jpg")
+        wait_for("the trouble", lambda: "unavailable" in service.live()["health"].get("outbox", ""))
+        away.rename(studio.inbox)
+        wait_for("the original", (studio.outbox / "originals/slow/photo.jpg").exists)
+        wait_for("an empty inbox", lambda: studio.files(studio.inbox) == set())
+        wait_for("health", lambda: service.live()["health"] == {})
