@@ -51,6 +51,7 @@ class Account:
     rows: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     faults: list[str] = field(default_factory=list)
     given_up: int = 0
+    sidecars_back: int = 0
 
     @property
     def fine(self) -> bool:
@@ -89,7 +90,7 @@ def settle(studio: Studio, drops: Mapping[str, Sequence[Drop]]) -> Account:
     for record in strange:
         account.faults.append(f"a record of nothing that was dropped: {shown(record)}")
     check_ledger(studio, records, account)
-    check_outbox(named, records, drops, account)
+    check_outbox(studio, named, records, drops, account)
     check_inbox(studio, drops, account)
     check_state(studio, account)
     return account
@@ -239,6 +240,7 @@ def check_ledger(studio: Studio, records: Sequence[Mapping[str, Any]], account: 
 
 
 def check_outbox(
+    studio: Studio,
     named: Mapping[str, Path], records: Iterable[Mapping[str, Any]],
     drops: Mapping[str, Sequence[Drop]], account: Account,
 ) -> None:  # fmt: skip
@@ -250,16 +252,23 @@ def check_outbox(
         if path.suffix != ".yaml" or path.read_bytes() not in sidecars:
             account.faults.append(f"in the outbox and of no record: {name}")
     kept = {path.read_bytes() for path in named.values() if path.suffix == ".yaml"}
-    for note in sidecars - kept:
+    back = {path.read_bytes() for path in studio.inbox.rglob("*.yaml")}
+    account.sidecars_back = len(back & sidecars)
+    for note in sidecars - kept - back:
         account.faults.append(f"a sidecar is gone: {note!r}")
 
 
 def check_inbox(studio: Studio, drops: Mapping[str, Sequence[Drop]], account: Account) -> None:
-    """In the inbox lies what must stay, and nothing else; nor does the claimed folder hold any."""
+    """In the inbox lies what must stay, and nothing else; nor does the claimed folder hold any.
+
+    A sidecar may have been given back: where its picture was filed while the inbox was away.
+    """
+    sidecars = {note for dropped in drops.values() for drop in dropped for note in drop.sidecars}
     lying = {
         path.relative_to(studio.inbox)
         for path in studio.inbox.rglob("*")
         if path.is_symlink() or not path.is_dir()
+        if path.suffix != ".yaml" or path.read_bytes() not in sidecars
     }
     for kind, dropped in drops.items():
         for path in (path for drop in dropped for path in drop.stays):

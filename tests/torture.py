@@ -165,6 +165,7 @@ class Watcher:
             for folder, _, names in os.walk(inbox)
             if Path(folder).relative_to(inbox).parts[:1] != (CLAIMED_FOLDER,)
             for name in names
+            if not name.endswith(".yaml")  # without its picture it waits for ever
         )
         return (open_jobs, unfiled, lying) == (0, 0, False)
 
@@ -274,7 +275,7 @@ def main() -> int:
     print(f"seed {options.seed}; {COMMAND}", flush=True)
     plan = make_plan(
         options.seed, pictures=options.pictures, kinds=options.kinds, seconds=60 * minutes,
-        kills=kills, troubles=options.pictures // 10, plain=options.plain,
+        kills=kills, troubles=options.pictures // 8, plain=options.plain,
     )  # fmt: skip
     root = options.keep or Path(tempfile.mkdtemp(prefix="atelierd-torture-")) / "atelier"
     with stage(root) as made:
@@ -284,7 +285,10 @@ def main() -> int:
                 shutil.copytree(root / name, root / f"{name}-kept", symlinks=True)
     print(account.table())
     print("; ".join(f"{count} x {kind}" for kind, count in sorted(happened.items())))
-    print(f"{account.given_up} given up after three lost workers in a row, as designed")
+    print(
+        f"{account.given_up} given up after three lost workers in a row, as designed; "
+        f"{account.sidecars_back} sidecars back in the inbox"
+    )
     for fault in account.faults:
         print(f"WRONG {fault}")
     print(f"seed {options.seed}: {'all is accounted for' if account.fine else f'see {root}'}")
