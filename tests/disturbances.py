@@ -23,12 +23,10 @@ from atelier import (
     wait_for,
 )
 
-from daemon.config import Limits
-
 SMALL_DISK = "size=96m"
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 PATIENT: Mapping[str, object] = {
-    "settle_give_up_s": 6.0, "sidecar_wait_s": 4.0, "checkpoint_every": 0.5,
+    "settle_give_up_s": 6.0, "sidecar_wait_s": 4.0, "checkpoint_every": 0.5, "dedupe": True,
 }  # fmt: skip
 
 
@@ -265,8 +263,7 @@ NEED_MOUNTS = ("outbox read-only", "outbox unmounted", "outbox full", "state ful
 def stage(root: Path) -> Iterator[Stage]:
     """Folders on small disks of their own where mounting is allowed, and no service yet."""
     studio = Studio(root)
-    limits = {"limits": {"free_bytes": 0}} if "free_bytes" in Limits.model_fields else {}
-    studio.configure(**PATIENT, **limits, outbox="disk/outbox")
+    studio.configure(**PATIENT, outbox="disk/outbox")
     studio.outbox = root / "disk" / "outbox"
     studio.inbox.mkdir()
     with contextlib.ExitStack() as stack:
