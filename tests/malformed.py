@@ -3,6 +3,7 @@
 The builders write only the bytes a case is about, so that a case says what it lies about.
 """
 
+import functools
 import io
 import random
 import struct
@@ -43,6 +44,7 @@ class Malformed:
     content: bytes
 
 
+@functools.cache
 def photograph(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
     """A real photograph of the given size, RGB."""
     return Image.fromarray(skimage.data.astronaut()).resize((width, height))
@@ -56,6 +58,7 @@ def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
+@functools.cache
 def sound_pictures() -> dict[str, bytes]:
     """One or more small sound files of every format, with as many kinds of metadata as it has."""
     photo = photograph()
@@ -403,7 +406,7 @@ def segment(marker: int, body: bytes = b"", length: int | None = None) -> bytes:
 
 def jpeg_with_exif(exif: bytes) -> bytes:
     """A sound JPEG that says this of itself."""
-    whole = encoded(photograph(16, 16), "JPEG")
+    whole = sound_pictures()["plain.jpg"]
     return whole[:2] + segment(0xE1, b"Exif\0\0" + exif[:65_000]) + whole[2:]
 
 
@@ -573,9 +576,11 @@ def crafted_bmp() -> Iterator[Malformed]:
             ("runs", b"\xff\x01" * 200_000), ("ends", b"\0\1"), ("raw", b"\0\xff" * 50_000),
             ("nothing", b""), ("short-runs", b"\1\1" * 200_000),
         ):  # fmt: skip
-            size = (62_000, 16) if what == "jumps" else (1000, 1000)
+            width, height = (62_000, 16) if what == "jumps" else (1000, 1000)
             name = f"runs-{packed}-{what}.bmp"
-            yield Malformed(name, bmp(*size, packed=packed, depth=8 // packed, pixels=pixels))
+            yield Malformed(
+                name, bmp(width, height, packed=packed, depth=8 // packed, pixels=pixels)
+            )
     yield Malformed("tail.bmp", bmp() + FOREIGN["html"] * 1000)
 
 
