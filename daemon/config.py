@@ -21,7 +21,10 @@ def to_path(value: object) -> Path:
     """A path from text; raises ValueError for anything else."""
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError(f"must be the path of a folder, not {value!r}")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise ValueError(f"is in a home folder that is not known: {value!r}") from error
 
 
 def check_devices(value: str | list[str]) -> str | list[str]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+MOST_FAULTS_TOLD = 20
+
 
 class ExitCode(IntEnum):
     """What the command answers to the shell."""
@@ -50,11 +52,14 @@ class Fault:
 
 
 class FaultsError(AtelierError):
-    """A YAML file is wrong; carries every fault found, in order of lines."""
+    """A YAML file is wrong; carries every fault found, in order of lines, and tells the first."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(sorted(faults, key=lambda fault: (fault.file, fault.line)))
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+        told = [str(fault) for fault in self.faults[:MOST_FAULTS_TOLD]]
+        if len(self.faults) > len(told):
+            told.append(f"and {len(self.faults) - len(told)} more faults; mend these first")
+        super().__init__("\n".join(told))
 
 
 class ConfigError(FaultsError):

@@ -77,9 +77,8 @@ class Shelf:
         if name in self.faulty:
             raise PresetError(self.faulty[name])
         known = ", ".join(sorted(self.good)) or "none"
-        raise PresetError(
-            [Fault(str(self.folder), 1, "", f"there is no preset {name!r}; there are: {known}")]
-        )
+        message = f"there is no preset {yamlfile.shortened(name)}; there are: {known}"
+        raise PresetError([Fault(str(self.folder), 1, "", message)])
 
 
 def load_presets(folder: Path) -> Shelf:
@@ -162,8 +161,8 @@ def lies_in(folder: Path, path: Path) -> bool:
     """Whether a path leads to something inside the folder, links seen through."""
     try:
         return folder.resolve() in path.resolve().parents
-    except ValueError:
-        return False  # a name that no file system can hold
+    except (ValueError, RuntimeError):
+        return False  # a name that no file system can hold, or a link that leads to itself
 
 
 def check_image(path: Path, line: int, where: yamlfile.KeyPath, document: Document) -> None:

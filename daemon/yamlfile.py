@@ -15,11 +15,17 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from daemon.errors import Fault
+from daemon.files import printable
 
 MAX_BYTES = 65_536
 MAX_DEPTH = 12
+MAX_NUMBER_CHARACTERS = 100
+MAX_KEY_CHARACTERS = 80
+MAX_MESSAGE_CHARACTERS = 1000
 VALUE_ERRORS = (yaml.YAMLError, ValueError, LookupError, OverflowError, AttributeError)
 """PyYAML's own errors, and what its code stumbles over: `!!int ""`, `!!bool perhaps`."""
+
+NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -52,8 +58,11 @@ class Document:
         return self.lines.get(path, 1)
 
     def fault(self, line: int, path: KeyPath, message: str) -> None:
-        """Notes something wrong."""
-        self.faults.append(Fault(self.file, line, dotted(path), message))
+        """Notes something wrong, in one line of plain text whatever the document says."""
+        key = printable(cut(dotted(path), MAX_KEY_CHARACTERS))
+        self.faults.append(
+            Fault(self.file, line, key, printable(cut(message, MAX_MESSAGE_CHARACTERS)))
+        )
 
 
 def dotted(path: KeyPath) -> str:
@@ -79,7 +88,14 @@ def parse(content: bytes, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         document.fault(line, (), f"is not YAML: {error.problem}")
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except yaml.reader.ReaderError as error:
+        line = content.decode("utf-8-sig")[: error.position].count("\n") + 1
+        what = f"{error.reason} (U+{error.character:04X})"
+        document.fault(line, (), f"is not YAML: {what}")
+    except (ValueError, OverflowError):
+        what = "it has an escape beyond the last character, or a huge version"
+        document.fault(1, (), f"is not YAML: {what}")
+    except (yaml.YAMLError, RecursionError) as error:
         document.fault(1, (), f"is not YAML: {error}")
     return document
 
@@ -141,14 +157,19 @@ def read_value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
             document.lines[(*path, index)] = item.start_mark.line + 1
             items.append(read_value(item, (*path, index), document))
         return items
+    line = node.start_mark.line + 1
+    if node.tag in NUMBER_TAGS and len(node.value) > MAX_NUMBER_CHARACTERS:
+        document.fault(line, path, f"has {len(node.value)} characters, too many for a number")
+        return None
     constructor = yaml.constructor.SafeConstructor()
     try:
         value = constructor.construct_object(node, deep=True)
     except VALUE_ERRORS as error:
-        document.fault(node.start_mark.line + 1, path, f"cannot be read: {error}")
+        problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
+        document.fault(line, path, f"cannot be read: {problem}")
         return None
     if isinstance(value, str) and not is_text(value):
-        document.fault(node.start_mark.line + 1, path, f"{value!r} holds half a character")
+        document.fault(line, path, f"{shortened(value)} holds half a character")
         return None
     return value
 
@@ -210,8 +231,12 @@ def joined(messages: Sequence[str]) -> str:
 
 def shortened(value: object) -> str:
     """A value as the message shows it."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return cut(repr(value), 60)
+
+
+def cut(text: str, characters: int) -> str:
+    """A text, its end left out if it has more characters than that."""
+    return text if len(text) <= characters else text[: characters - 3] + "..."
 
 
 def unknown_key(key: str, known: list[str]) -> str:

@@ -309,6 +309,12 @@ def peak_memory_bytes(pid: int) -> int:
     return int(text.partition("VmHWM:")[2].split()[0]) * 1024
 
 
+def memory_bytes(pid: int) -> int:
+    """The memory a process has now."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) * 1024
+
+
 def give_no_more_memory(pid: int) -> None:
     """From now on the process gets no new memory from the system: it is told so when it asks."""
     size = re.search(r"VmSize:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())

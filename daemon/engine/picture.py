@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from xml.sax.saxutils import escape, unescape
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from pillow_heif import register_heif_opener
 
@@ -29,6 +29,8 @@ from daemon.engine.formats import (
 
 ORIENTATION_TAG = 0x0112
 SOFTWARE_TAG = 0x0131
+TILE_WIDTH_TAG, TILE_HEIGHT_TAG = 322, 323
+MIN_TILE_PIXELS = 16 * 16
 XMP_TAG = 700
 JPEG_SEGMENT_BYTES = 65_000
 ICC_DATE = slice(24, 36)
@@ -74,8 +76,10 @@ def open_checked(source: BinaryIO, name: str, max_pixels: int) -> Image.Image:
             f"{name} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, GIF or HEIC); "
             "open it in a viewer and export it again"
         ) from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise UnfinishedPictureError(f"{name} has a damaged header: {error}") from error
+    except MemoryError as error:
+        raise OutOfMemoryError(f"{name} needs more memory to open than there is") from error
+    except Exception as error:  # whatever Pillow and its plugins stumble over
+        raise UnfinishedPictureError(f"{name} has a damaged header: {words(error)}") from error
     width, height = opened.size
     if width * height > max_pixels:
         raise PictureError(
@@ -87,7 +91,31 @@ def open_checked(source: BinaryIO, name: str, max_pixels: int) -> Image.Image:
             f"{name} is {width}x{height} px; a picture needs at least "
             f"{MIN_PICTURE_PX} px on both sides"
         )
+    check_pieces(opened, name, max_pixels)
     return opened
+
+
+def check_pieces(opened: Image.Image, name: str, max_pixels: int) -> None:
+    """Raises PictureError if a TIFF is cut up so that a small picture costs what a huge one does.
+
+    Each tile is decoded whole, however little of it lies in the picture.
+    """
+    tags = getattr(opened, "tag_v2", {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tags with more values than one
+        width, height = tags.get(TILE_WIDTH_TAG), tags.get(TILE_HEIGHT_TAG)
+    if isinstance(width, int) and isinstance(height, int) and width * height > max_pixels:
+        raise PictureError(
+            f"{name} has tiles of {width}x{height} px; the limit is {max_pixels / 1e6:.0f} "
+            "megapixels (limits: picture_pixels)"
+        )
+    pieces = len(opened.tile) if isinstance(opened, ImageFile.ImageFile) else 0
+    most = 4 * (sum(opened.size) + opened.width * opened.height // MIN_TILE_PIXELS)  # four bands
+    if pieces > most:
+        raise PictureError(
+            f"{name} is {opened.width}x{opened.height} px in {pieces} pieces, more than such a "
+            "picture can have; export it again"
+        )
 
 
 def read_header(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Header:
@@ -111,13 +139,18 @@ def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> P
             exif = clean_exif(opened)  # after turning: it takes the orientation out
             alpha = alpha_of(upright)
             image = to_srgb(upright)
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
-        raise UnfinishedPictureError(
-            f"{name} could not be decoded to the end: {error}; it is damaged or incomplete"
-        ) from error
     except MemoryError as error:
         raise OutOfMemoryError(f"{name} needs more memory to decode than there is") from error
+    except Exception as error:  # whatever Pillow and its plugins stumble over
+        raise UnfinishedPictureError(
+            f"{name} could not be decoded to the end: {words(error)}; it is damaged or incomplete"
+        ) from error
     return Picture(image, alpha, opened.format or "", exif)
+
+
+def words(error: Exception) -> str:
+    """What a decoder said, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def turned_upright(opened: Image.Image) -> Image.Image:
@@ -177,7 +210,7 @@ def apply_profile(image: Image.Image) -> Image.Image:
                 ImageCms.createProfile("sRGB"),
                 outputMode="RGB",
             )
-        except (ImageCms.PyCMSError, OSError, ValueError):
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             converted = None
         if converted is not None:
             return converted

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import malformed
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
@@ -280,6 +281,40 @@ def test_odd_metadata_does_no_harm(photo: Image.Image) -> None:
     text.add_text("Comment", "x" * 10_000, zip=True)
     file = encoded(photo, "PNG", pnginfo=text, exif=b"Exif\x00\x00rubbish")
     assert np.array_equal(np.asarray(read(file).image), np.asarray(photo))
+
+
+@pytest.mark.parametrize("tag", [273, 700, 34675])
+def test_tag_of_a_kind_nobody_expects_is_no_crash(tag: int) -> None:
+    file = io.BytesIO(malformed.tiff({tag: (malformed.DOUBLE, 3, malformed.TAIL)}))
+    with contextlib.suppress(UnfinishedPictureError):
+        assert read(file).image.size == (malformed.WIDTH, malformed.HEIGHT)
+
+
+def test_heic_that_lies_of_its_size_is_unfinished_in_one_line() -> None:
+    whole = malformed.encoded(malformed.photograph(), "HEIF")
+    at = whole.index(b"ispe") + 8
+    for content in (whole[:at] + b"\xff" * 8 + whole[at + 8 :], whole[:-100]):
+        with pytest.raises(UnfinishedPictureError, match="photo") as caught:
+            read(io.BytesIO(content))
+        assert "\n" not in str(caught.value)
+
+
+def test_tiles_larger_than_a_whole_picture_may_be_are_refused() -> None:
+    file = io.BytesIO(malformed.deflated_tile(2000, b""))
+    with pytest.raises(PictureError, match=r"tiles of 2000x2000 px; the limit is 1 megapixels"):
+        read(file, max_pixels=1_000_000)
+
+
+def test_more_strips_than_a_picture_has_rows_are_refused() -> None:
+    strips = {273: (malformed.LONG, 5000, malformed.TAIL), 278: (malformed.LONG, 1, 1)}
+    with pytest.raises(PictureError, match=r"is 64x48 px in 5000 pieces"):
+        read(io.BytesIO(malformed.tiff({**strips}, tail=bytes(20_000))))
+
+
+@pytest.mark.parametrize("packed", [None, "tiff_adobe_deflate"])
+def test_tiff_of_many_strips_is_read(photograph: Image.Image, packed: str | None) -> None:
+    file = encoded(photograph, "TIFF", compression=packed, tiffinfo={278: 1})
+    assert read(file).image.size == (512, 512)
 
 
 def test_file_is_only_read(photo: Image.Image, tmp_path: Path) -> None:

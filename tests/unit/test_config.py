@@ -55,6 +55,14 @@ def test_home_folder_is_expanded(load: Load, monkeypatch: pytest.MonkeyPatch) ->
     assert load("inbox: ~/pictures\n").inbox == Path("/home/anna/pictures")
 
 
+def test_home_of_nobody_is_a_fault(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("inbox: ~nobody-of-that-name/pictures\n")
+    assert messages(caught) == [
+        "1 inbox: is in a home folder that is not known: '~nobody-of-that-name/pictures'"
+    ]
+
+
 def test_wrong_types_are_all_reported_at_once_with_their_lines(load: Load) -> None:
     with pytest.raises(ConfigError) as caught:
         load(

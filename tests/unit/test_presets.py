@@ -101,6 +101,12 @@ def test_link_out_of_the_folder_is_refused(load, folder: Path, tmp_path_factory)
     assert "must lie in the presets folder" in fault_of(load(it="styles: [{image: link.png}]"))
 
 
+def test_link_that_leads_to_itself_is_a_fault(load, folder: Path) -> None:
+    (folder / "loop.png").symlink_to("loop.png")
+    shelf = load(it="styles: [{image: loop.png}]", good=GOOD)
+    assert "it" in shelf.faulty and "good" in shelf.good
+
+
 def test_style_image_in_a_sub_folder_is_found(load, folder: Path) -> None:
     (folder / "images").mkdir()
     (folder / "wave.png").rename(folder / "images" / "wave.png")
@@ -150,6 +156,15 @@ def test_missing_folder_is_an_empty_shelf(tmp_path: Path) -> None:
 def test_unknown_preset_is_answered_with_the_known_ones(load) -> None:
     with pytest.raises(PresetError, match="there is no preset 'stary'; there are: it"):
         load(it=GOOD).get("stary")
+
+
+def test_thousands_of_faults_are_told_in_a_few_lines(load) -> None:
+    text = GOOD + "".join(f"k{index}: 1\n" for index in range(1000))
+    with pytest.raises(PresetError) as caught:
+        load(it=text).get("it")
+    assert len(caught.value.faults) == 1000
+    assert str(caught.value).splitlines()[-1] == "and 980 more faults; mend these first"
+    assert len(str(caught.value).splitlines()) == 21
 
 
 def test_faulty_preset_is_answered_with_its_faults(load) -> None:

@@ -129,6 +129,40 @@ def test_value_that_cannot_be_read_is_a_fault_in_its_line(text: str) -> None:
     assert fault.startswith("f.yaml:2: ")
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000, "1" + ":59" * 500])
+def test_number_that_nobody_can_mean_is_refused(number: str) -> None:
+    text = f"label: x\nheight: {number}\n"
+    assert faults(text, Wall)[0] == (
+        f"f.yaml:2: height: has {len(number)} characters, too many for a number"
+    )
+
+
+def test_character_beyond_unicode_is_a_fault() -> None:
+    for escape in ("\\U00110000", "\\UFFFFFFFF"):
+        assert faults(f'a: "{escape}"\n') == [
+            "f.yaml:1: is not YAML: it has an escape beyond the last character, or a huge version"
+        ]
+
+
+def test_faults_are_one_line_each_in_plain_words() -> None:
+    assert faults("a: !!python/name:os.system ''\n") == [
+        "f.yaml:1: a: cannot be read: could not determine a constructor for the tag "
+        "'tag:yaml.org,2002:python/name:os.system'"
+    ]
+    assert faults(b"a: 1\nb: x\0y\n") == [
+        "f.yaml:2: is not YAML: special characters are not allowed (U+0000)"
+    ]
+    assert faults('height: 1\n"a\\nb\\e[2J": 1\n', Frame)[1].startswith(
+        "f.yaml:2: a\\nb\\x1b[2J: unknown key; known are"
+    )
+
+
+def test_faults_stay_short_whatever_the_file_says() -> None:
+    document = parse(f"height: 1\n? {'k' * 60_000}\n: 1\n".encode(), "f.yaml")
+    check(Wall, document)
+    assert len(str(document.faults[0])) < 200
+
+
 def test_tag_of_a_collection_is_never_obeyed() -> None:
     document = parse(b"a: !!python/object/apply:os.system [ls]\nb: !!set {x: 1}\n", "f.yaml")
     assert document.data == {"a": ["ls"], "b": {"x": 1}}
