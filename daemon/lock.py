@@ -1,5 +1,6 @@
 """One service per state folder, held by a lock that dies with its process."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -50,9 +51,16 @@ def hold(state: Path) -> StateLock:
             f"another atelierd holds the state folder {state}: {holder}; stop it, or give this "
             "one a state folder of its own"
         ) from error
-    file.truncate(0)
-    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-    file.flush()
+    try:
+        file.truncate(0)
+        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        file.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            file.close()
+        raise SurroundingsError(
+            f"{state / LOCK_FILE} cannot be written: {error.strerror}; make room on its disk"
+        ) from error
     return StateLock(file)
 
 

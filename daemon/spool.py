@@ -54,9 +54,10 @@ class Spool:
 
     def keep_style(self, source: Path) -> str:
         """Copies a style image here, once, and returns its hash."""
-        sha256 = files.sha256_of(source)
+        content = source.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
         if not self.style(sha256).exists():
-            files.write_bytes(self.style(sha256), source.read_bytes(), replace=True)
+            files.write_bytes(self.style(sha256), content, replace=True)
         return sha256
 
     def keep_result(self, job_id: str, painted: Path, sha256: str) -> bool:

@@ -104,7 +104,13 @@ class Intake:
         try:
             self._return_strays()
             seen = scan.scan(self._config.inbox)
-            claimed = self._resume_claims()
+            sidecars = {sighting.path for sighting in seen.sidecars}
+            sidecar_of = {
+                sighting.path: pair.sidecar_of(sighting.path, sidecars)
+                for sighting in seen.pictures
+            }
+            wanted = Counter(sidecar_of.values())
+            claimed = self._resume_claims(wanted)
         except OSError as error:
             self._strays_returned = False  # what comes back may hold some
             raise SurroundingsError(
@@ -115,11 +121,6 @@ class Intake:
             path: doubt for path, doubt in self._doubts.items() if path in self._watched
         }
         self._report(seen, now_s)
-        sidecars = {sighting.path for sighting in seen.sidecars}
-        sidecar_of = {
-            sighting.path: pair.sidecar_of(sighting.path, sidecars) for sighting in seen.pictures
-        }
-        wanted = Counter(sidecar_of.values())
         settled = [
             sighting
             for sighting in seen.pictures
@@ -374,8 +375,11 @@ class Intake:
                 claim.drop_filed(self._config.inbox, picture)
         self._strays_returned = True
 
-    def _resume_claims(self) -> int:
-        """Ends the claims that a crash or a full disk left half done."""
+    def _resume_claims(self, wanted: Collection[Path | None]) -> int:
+        """Ends the claims that a crash or a full disk left half done.
+
+        wanted: the sidecars that pictures still wait for.
+        """
         waiting: list[Claim] = []
         troubles: list[SurroundingsError] = []
         for picture in self._ledger.claiming():
@@ -385,7 +389,7 @@ class Intake:
                 claim.drop_claim(self._config.inbox, picture.id)
                 continue
             try:
-                waiting.append(self._resume(picture, folder))
+                waiting.append(self._resume(picture, folder, wanted))
             except SurroundingsError as error:  # one bad claim must not hold up the others
                 troubles.append(error)
         shelf = presets.load_presets(self._config.presets) if waiting else None
@@ -394,10 +398,13 @@ class Intake:
             raise troubles[0]
         return len(admitted)
 
-    def _resume(self, picture: ClaimedPicture, folder: Path) -> Claim:
+    def _resume(
+        self, picture: ClaimedPicture, folder: Path, wanted: Collection[Path | None]
+    ) -> Claim:
         """A claim whose picture is in the claimed folder already."""
-        if picture.sidecar is not None:
-            claim.take(self._config.inbox, picture.id, picture.sidecar)
+        if picture.sidecar is not None and not os.path.lexists(folder / picture.sidecar):
+            shared = picture.sidecar in wanted
+            claim.take(self._config.inbox, picture.id, picture.sidecar, copy=shared)
         name = files.printable(picture.path.name)
         verdict = self._decoder.decode(folder / picture.path, name)
         return Claim(picture.id, picture.path, picture.sidecar, verdict, None)

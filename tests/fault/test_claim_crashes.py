@@ -102,6 +102,19 @@ def test_killed_between_the_renames_of_picture_and_sidecar(studio: Studio, dropp
     assert job is not None and job.recipe["steps"] == 5
 
 
+def test_killed_before_the_copy_of_a_shared_sidecar_leaves_it_to_the_other(
+    studio: Studio, dropped: bytes
+) -> None:
+    studio.drop("quick/photo.png", encoded(photograph(), "PNG"))
+    studio.drop("quick/photo.yaml", b"steps: 7\n")
+    begin_claim(studio, sidecar=Path("quick/photo.yaml"))
+    assert claim.take(studio.inbox, PICTURE_ID, DROPPED)
+    with studio.intake():
+        wait_for("both jobs", lambda: len(studio.jobs()) == 2)
+    assert [job.recipe["steps"] for job in studio.jobs()] == [7, 7]
+    assert studio.files(studio.inbox / "quick") == set()
+
+
 def test_claimed_link_is_put_back_and_holds_nothing_up(studio: Studio, dropped: bytes) -> None:
     (studio.inbox / DROPPED).unlink()
     (studio.inbox / DROPPED).symlink_to(studio.presets / "quick.png")

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,7 +137,7 @@ def test_result_of_another_job_under_the_name_is_not_overwritten(
 
 
 @contextlib.contextmanager
-def in_the_way(outbox: Path) -> Iterator[None]:
+def in_the_way(outbox: Path, _: contextlib.ExitStack) -> Iterator[None]:
     """A file where the preset's folder should be made."""
     outbox.mkdir(exist_ok=True)
     (outbox / "quick").write_text("in the way")
@@ -145,7 +146,7 @@ def in_the_way(outbox: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def read_only(outbox: Path) -> Iterator[None]:
+def read_only(outbox: Path, later: contextlib.ExitStack) -> Iterator[None]:
     """An outbox that may be read and not written."""
     if os.getuid() != 0:
         outbox.mkdir(exist_ok=True, mode=0o555)
@@ -155,28 +156,32 @@ def read_only(outbox: Path) -> Iterator[None]:
         return
     if not may_mount():
         pytest.skip("root may write everywhere, and may not mount a read-only folder here")
-    with mounted(outbox, "ro"):
-        yield
+    later.enter_context(mounted(outbox, "ro"))
+    yield
+    subprocess.run(["mount", "-o", "remount,rw", outbox], check=True)
 
 
 @contextlib.contextmanager
-def full(outbox: Path) -> Iterator[None]:
+def full(outbox: Path, later: contextlib.ExitStack) -> Iterator[None]:
     """An outbox on a disk without room."""
     if not may_mount():
         pytest.skip("may not mount a small disk here")
-    with mounted(outbox, "size=4k,nr_inodes=64"):
-        with contextlib.suppress(OSError), (outbox / "filler").open("wb") as file:
-            file.write(bytes(1 << 16))
-        yield
+    later.enter_context(mounted(outbox, "size=1m"))
+    with contextlib.suppress(OSError), (outbox / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    yield
+    (outbox / "filler").unlink()
 
 
 @pytest.mark.parametrize("broken", [in_the_way, read_only, full], ids=lambda fault: fault.__name__)
 def test_result_waits_until_the_outbox_takes_it(studio: Studio, ledger: Ledger, broken) -> None:
-    with contextlib.ExitStack() as fault:
-        fault.enter_context(broken(studio.outbox))
+    with contextlib.ExitStack() as later, contextlib.ExitStack() as fault:
+        fault.enter_context(broken(studio.outbox, later))
         with studio.service() as service:
             wait_for("the trouble", lambda: "outbox" in service.live()["health"])
-            assert "cannot be written" in service.live()["health"]["outbox"]
+            said = service.live()["health"]["outbox"]
+            assert "cannot be written" in said or "nearly full" in said
             (job,) = studio.jobs()
             assert job.state is State.PUBLISHING
             assert Spool(studio.state).result(job.id).read_bytes() == RESULT
@@ -188,7 +193,7 @@ def test_result_waits_until_the_outbox_takes_it(studio: Studio, ledger: Ledger, 
             assert service.log.count("works again") == 1
             assert not service.workers()
             assert not [name for name in studio.files(studio.outbox) if name.endswith(".tmp")]
-    finished_by_the_next_start(studio)
+        finished_by_the_next_start(studio)
 
 
 def test_original_that_cannot_be_filed_is_reported_once(studio: Studio, ledger: Ledger) -> None:
