@@ -58,7 +58,7 @@ class Limits(BaseModel):
     decode_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=60.0, description="seconds a picture may take to decode"
     )
-    job_s: Annotated[float, Field(gt=0)] = Field(
+    job_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         default=172_800.0, description="seconds one start of a job may take"
     )
     waiting: Annotated[int, Field(ge=1)] = Field(

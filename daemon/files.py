@@ -8,6 +8,7 @@ import errno
 import functools
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -59,11 +60,16 @@ def sweep(folder: Path) -> int:
     To be called before this process writes there itself; returns how many files that were.
     """
     swept = 0
-    for path in folder.rglob(f"{TEMPORARY_PREFIX}{machine_mark()}-*{TEMPORARY_SUFFIX}"):
-        maker = path.name.removeprefix(TEMPORARY_PREFIX).split("-")[1]
-        if maker.isdecimal() and (int(maker) == os.getpid() or not Path("/proc", maker).exists()):
-            path.unlink(missing_ok=True)
-            swept += 1
+    ours = re.compile(rf"{TEMPORARY_PREFIX}{machine_mark()}-(\d+)-\w+{re.escape(TEMPORARY_SUFFIX)}")
+    for inner, _, names in os.walk(folder):  # folders that vanish meanwhile do not matter to it
+        for name in names:
+            found = ours.fullmatch(name)
+            if found is None:
+                continue
+            maker = int(found.group(1))
+            if maker == os.getpid() or not Path(f"/proc/{maker}").exists():
+                Path(inner, name).unlink(missing_ok=True)
+                swept += 1
     return swept
 
 

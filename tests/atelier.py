@@ -174,7 +174,12 @@ class Studio:
 
     def files(self, folder: Path) -> set[str]:
         """Every file below a folder, relative to it."""
-        return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        return {
+            str((Path(inner) / name).relative_to(folder))
+            for inner, _, names in os.walk(folder)  # which bears folders that vanish meanwhile
+            for name in names
+            if (Path(inner) / name).is_file()
+        }
 
     @contextlib.contextmanager
     def service(self, *arguments: str) -> Iterator["Service"]:

@@ -6,6 +6,7 @@ import pytest
 from atelier import Studio, encoded, photograph, wait_for
 
 from daemon.job import State
+from daemon.ledger.store import Ledger
 
 CONTENT = encoded(photograph())
 
@@ -79,12 +80,15 @@ def test_result_that_was_changed_or_taken_away_is_no_answer(studio: Studio) -> N
     assert painted.read_bytes() == b"retouched"
 
 
-def test_without_dedupe_every_picture_is_painted(studio: Studio) -> None:
+def test_without_dedupe_jobs_have_nothing_to_do_with_each_other(studio: Studio) -> None:
     studio.configure(dedupe=False)
     for name in ("a", "b"):
         studio.drop(f"quick/{name}.jpg", CONTENT)
-    assert studio.run("run", "--once").returncode == 0
-    assert [record_of(studio, f"{name}.jpg")["starts"] for name in ("a", "b")] == [1, 1]
+    with studio.intake():
+        wait_for("both jobs", lambda: len(studio.jobs(State.READY)) == 2)
+    ledger = Ledger(studio.config.ledger_path)
+    assert ledger.claim_job("one") is not None and ledger.claim_job("other") is not None
+    ledger.close()
 
 
 def test_killed_between_answer_and_publishing_publishes_the_answer(studio: Studio) -> None:
