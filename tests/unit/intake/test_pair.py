@@ -64,6 +64,7 @@ def test_sidecar_of_two_pictures_belongs_to_both_and_is_no_orphan() -> None:
 
 def test_top_folder_names_the_preset() -> None:
     assert folder_preset(PHOTO, SHELF.names) == "starry"
+    assert folder_preset(Path("starry/photo.jpg"), SHELF.names) == "starry"
     assert folder_preset(Path("holiday/starry/photo.jpg"), SHELF.names) is None
     assert folder_preset(Path("starry"), SHELF.names) is None  # a picture of that name
 
@@ -93,7 +94,7 @@ def test_several_presets_make_one_job_each() -> None:
 
 def test_one_wrong_preset_does_not_disturb_the_others() -> None:
     good, missing, broken = chosen(sidecar="presets: [wave, monet, broken]")
-    assert good.recipe is not None
+    assert good.recipe is not None and good.source is SHELF.get("wave")
     assert missing.recipe is None and "no preset 'monet'" in missing.fault
     assert broken.recipe is None and "broken.yaml:3: beta: is wrong" in broken.fault
 
@@ -106,13 +107,20 @@ def test_job_of_an_unknown_preset_is_filed_under_its_folder() -> None:
 def test_picture_that_nothing_names_a_preset_for_says_where_to_drop_it() -> None:
     (choice,) = chosen(Path("photo.jpg"))
     assert choice.recipe is None and choice.preset == ""
+    assert choice.fault.startswith("Nothing says how to paint this: ")
     assert "Drop it into one of these folders: starry, wave." in choice.fault
+
+
+def test_where_no_preset_is_good_a_picture_is_told_so() -> None:
+    (choice,) = choose(Path("photo.jpg"), None, "", Shelf(Path("presets"), {}, {}), None)
+    assert choice.fault.endswith("these folders: none.")
 
 
 @pytest.mark.parametrize(
     ("sidecar", "words"),
     [
         ("beta: much", "photo.yaml:1: beta: must be"),
+        ("# hot\n\nbeta: much", "photo.yaml:3: beta: must be"),
         ("stesp: 5", "did you mean `steps`"),
         ("preset: wave\npresets: [starry]", "photo.yaml:2: presets: give `preset` or `presets`"),
         ("preset: [wave]", "photo.yaml:1: preset: must be"),

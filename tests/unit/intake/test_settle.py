@@ -39,6 +39,12 @@ def test_empty_file_never_settles() -> None:
     assert next_look_s(watched, 1.0, 5.0) is None
 
 
+def test_smallest_file_settles_like_any_other() -> None:
+    watched = observe({}, [sighting(1)], 0.0)
+    assert next_look_s(watched, 1.0, 5.0) == 4.0
+    assert is_settled(watched[PHOTO], 5.0, 5.0)
+
+
 def test_file_with_old_times_is_not_taken_for_settled() -> None:
     watched = observe({}, [sighting(mtime_ns=0, ctime_ns=0)], 100.0)
     assert not is_settled(watched[PHOTO], 100.0, 5.0)

@@ -1,16 +1,25 @@
 """The ledger: every transition from the right state and by its owner, and from no other."""
 
+import re
 import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import Draft, Job, PictureState, State, StyleRef
-from daemon.ledger.store import SCHEMA_VERSION, DamagedLedgerError, Ledger, open_sound
+from daemon.ledger.store import (
+    SCHEMA_VERSION,
+    DamagedLedgerError,
+    Ledger,
+    open_sound,
+    utc_now,
+)
 
 STYLES = (StyleRef("wave.png", "5a", 2.0),)
 RECIPE = {"size": 512, "style_layers": {"relu1_1": 1.0}}
@@ -47,14 +56,26 @@ def run_it(ledger: Ledger, owner: str = "me") -> None:
     assert ledger.claim_job(owner) is not None
 
 
-def finish(ledger: Ledger, verdict: State = State.DONE, owner: str = "me") -> None:
-    ledger.finish_job("j1", owner, verdict, outcome={"seconds": 2.5}, reason="why")
+def finish(
+    ledger: Ledger, verdict: State = State.DONE, owner: str = "me", job_id: str = "j1"
+) -> None:
+    ledger.finish_job(job_id, owner, verdict, outcome={"seconds": 2.5}, reason="why")
 
 
-def publish(ledger: Ledger, verdict: State = State.DONE) -> None:
+def publish(ledger: Ledger, verdict: State = State.DONE, job_id: str = "j1") -> None:
+    """The first in line is run to its end."""
     run_it(ledger)
-    finish(ledger, verdict)
-    ledger.publish_job("j1")
+    finish(ledger, verdict, job_id=job_id)
+    ledger.publish_job(job_id)
+
+
+def rows(ledger: Ledger) -> dict[str, tuple[object, ...]]:
+    """Every job and picture by its id, with all its columns."""
+    return {
+        row["id"]: tuple(row)
+        for table in ("job", "picture")
+        for row in ledger._db.execute(f"SELECT * FROM {table}")
+    }
 
 
 REACH: dict[State, Callable[[Ledger], None]] = {
@@ -87,6 +108,9 @@ TRANSITIONS: dict[str, tuple[Callable[[Ledger], None], dict[State, State]]] = {
         lambda ledger: ledger.retry_job("j1"),
         {State.FAILED: State.RETRIED, State.CANCELLED: State.RETRIED},
     ),
+    "note progress": (
+        lambda ledger: ledger.note_progress("j1", "me"), {State.RUNNING: State.RUNNING}
+    ),
     "request cancel": (
         lambda ledger: ledger.request_cancel("j1"),
         {State.READY: State.READY, State.RUNNING: State.RUNNING},
@@ -112,6 +136,24 @@ def test_transition_applies_in_its_states_and_in_no_other(
         with pytest.raises(StaleJobError):
             transition(ledger)
         assert job(ledger) == before
+
+
+@pytest.mark.parametrize("name", TRANSITIONS)
+def test_transition_leaves_every_other_job_as_it_was(ledger: Ledger, name: str) -> None:
+    transition, leads = TRANSITIONS[name]
+    admit(ledger, draft("running"), draft("publishing"), draft("done"), draft("failed"))
+    run_it(ledger)
+    run_it(ledger)
+    finish(ledger, job_id="publishing")
+    publish(ledger, State.DONE, "done")
+    publish(ledger, State.FAILED, "failed")
+    admit(ledger, draft("j1"), picture="p2")
+    REACH[next(iter(leads))](ledger)
+    admit(ledger, draft("ready"), picture="p3")
+    before = rows(ledger)
+    transition(ledger)
+    after = rows(ledger)
+    assert {one for one in after if after[one] != before[one]} <= {"j1"}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +189,10 @@ def test_job_keeps_everything_it_was_queued_with(ledger: Ledger) -> None:
                  drafts=[Draft("j1", "starry", odd, RECIPE, STYLES)])  # fmt: skip
     found = job(ledger)
     assert (found.below, found.recipe, found.styles) == (odd, RECIPE, STYLES)
+    assert (found.picture_id, found.preset) == ("p1", "starry")
     assert (found.state, found.verdict, found.starts) == (State.READY, None, 0)
+    assert (found.started_at, found.finished_at, found.cancel_requested) == (None, None, False)
+    assert (found.outputs, found.outcome, found.warnings) == ({}, {}, ())
     picture = ledger.picture("p1")
     assert (picture.path, picture.sidecar) == (odd, odd.with_suffix(".yaml"))
     assert (picture.sha256, picture.bytes) == ("ab", 9)
@@ -160,8 +205,24 @@ def test_finished_job_keeps_what_the_worker_reported(ledger: Ledger) -> None:
     ledger.finish_job("j1", "me", State.DONE, outcome={"seconds": 2.5}, warnings=["late"])
     found = job(ledger)
     assert (found.verdict, found.outcome) == (State.DONE, {"seconds": 2.5})
-    assert found.warnings == ("late",)
-    assert found.queued_at <= str(found.started_at) <= str(found.finished_at)
+    assert (found.warnings, found.reason) == (("late",), "")
+    assert found.started_at and found.finished_at
+    assert found.queued_at <= found.started_at <= found.finished_at
+
+
+def test_failed_job_keeps_why_and_a_published_one_its_files(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    run_it(ledger)
+    finish(ledger, State.FAILED)
+    ledger.plan_outputs("j1", {"record": "failed/a.json"})
+    ledger.publish_job("j1")
+    assert (job(ledger).reason, job(ledger).outputs) == ("why", {"record": "failed/a.json"})
+
+
+def test_times_are_in_utc_to_the_millisecond() -> None:
+    now = utc_now()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", now)
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(now)).total_seconds()) < 60
 
 
 def test_line_is_first_in_first_out(ledger: Ledger) -> None:
@@ -231,6 +292,22 @@ def test_want_of_memory_is_a_warning_whatever_becomes_of_the_job(ledger: Ledger)
     assert job(ledger).warnings == ("it's short", "a", "b")
 
 
+def test_want_of_memory_every_time_is_a_warning_every_time(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    for warning in ("first", "second"):
+        run_it(ledger)
+        ledger.return_short("j1", "me", memory_bytes=9, warning=warning)
+    assert job(ledger).warnings == ("first", "second")
+
+
+def test_want_of_memory_after_a_checkpoint_gives_no_start_for_nothing(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    run_it(ledger)
+    ledger.note_progress("j1", "me")
+    ledger.return_short("j1", "me", memory_bytes=9, warning="short")
+    assert ledger.fruitless_starts("j1") == 0
+
+
 def test_time_of_the_first_start_is_kept(ledger: Ledger) -> None:
     admit(ledger, draft("j1"))
     run_it(ledger)
@@ -246,6 +323,7 @@ def test_draft_that_failed_only_waits_to_be_published(ledger: Ledger) -> None:
     assert (found.state, found.verdict, found.reason) == (
         State.PUBLISHING, State.FAILED, "No preset.",
     )  # fmt: skip
+    assert found.finished_at == found.queued_at
     assert ledger.claim_job("me") is None
 
 
@@ -255,17 +333,19 @@ def test_waiting_job_that_was_cancelled_never_runs(ledger: Ledger) -> None:
     (cancelled,) = ledger.cancel_waiting("on request")
     assert (cancelled.id, cancelled.state) == ("j1", State.PUBLISHING)
     assert (cancelled.verdict, cancelled.reason) == (State.CANCELLED, "on request")
+    assert cancelled.cancel_requested and cancelled.finished_at
     assert ledger.cancel_waiting("on request") == []
     assert ledger.claim_job("me").id == "j2"  # type: ignore[union-attr]
 
 
 def test_running_job_that_is_to_be_cancelled_is_listed(ledger: Ledger) -> None:
-    admit(ledger, draft("j1"))
+    admit(ledger, draft("j1"), draft("waits"))
     run_it(ledger)
     assert ledger.cancel_requests() == []
     ledger.request_cancel("j1")
-    assert ledger.cancel_requests() == ["j1"]
     assert ledger.cancel_waiting("on request") == []
+    ledger.request_cancel("waits")
+    assert ledger.cancel_requests() == ["j1"]  # the other needs no stopping
 
 
 def test_picture_is_claimed_with_all_its_jobs_or_with_none(ledger: Ledger) -> None:
@@ -292,10 +372,30 @@ def test_pictures_go_from_claiming_to_claimed_to_filed(ledger: Ledger) -> None:
     assert ledger.picture("p1").state is PictureState.FILED
 
 
+def test_pictures_are_told_apart(ledger: Ledger) -> None:
+    for name in ("p1", "p2", "p3"):
+        ledger.add_picture(name, Path(f"{name}.jpg"), None)
+    assert [one.id for one in ledger.claiming()] == ["p1", "p2", "p3"]
+    ledger.forget_picture("p3")
+    assert [ledger.knows_picture(name) for name in ("p1", "p3")] == [True, False]
+    for name in ("p1", "p2"):
+        ledger.admit(name, sha256=name, size=9, width_px=4, height_px=3,
+                     drafts=[draft(f"{name}-job", "failed")])  # fmt: skip
+    assert [ledger.picture(name).sha256 for name in ("p1", "p2")] == ["p1", "p2"]
+    assert [one.id for one in ledger.jobs_of_picture("p2")] == ["p2-job"]
+    ledger.publish_job("p2-job")
+    assert [one.id for one in ledger.unfiled()] == ["p2"]  # whatever the jobs of the other do
+    ledger.publish_job("p1-job")
+    assert [one.id for one in ledger.unfiled()] == ["p1", "p2"]
+    ledger.file_picture("p1")
+    assert [one.id for one in ledger.unfiled()] == ["p2"]
+    assert ledger.knows_picture("p1")
+
+
 def test_forgotten_picture_is_gone(ledger: Ledger) -> None:
     ledger.add_picture("p1", Path("photo.jpg"), None)
     ledger.forget_picture("p1")
-    with pytest.raises(StaleJobError):
+    with pytest.raises(StaleJobError, match="p1"):
         ledger.picture("p1")
 
 
@@ -303,7 +403,11 @@ def test_picture_is_filed_only_when_all_its_jobs_are_over(ledger: Ledger) -> Non
     admit(ledger, draft("j1"), draft("j2", "failed"))
     ledger.publish_job("j2")
     assert ledger.unfiled() == []
-    publish(ledger)
+    run_it(ledger)
+    assert ledger.unfiled() == []
+    finish(ledger)
+    assert ledger.unfiled() == []
+    ledger.publish_job("j1")
     assert [one.id for one in ledger.unfiled()] == ["p1"]
     ledger.file_picture("p1")
     assert ledger.unfiled() == []
@@ -323,6 +427,34 @@ def test_recent_jobs_are_those_that_ended_last(ledger: Ledger) -> None:
     assert len(ledger.recent(1)) == 1 and len(ledger.recent(5)) == 2
 
 
+def test_jobs_that_ended_are_listed_whatever_their_end_newest_first(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit(ledger, draft("j1"), draft("j2"), draft("j3"), draft("j4"))
+    verdicts = {"j1": State.DONE, "j2": State.FAILED, "j3": State.CANCELLED}
+    for _ in verdicts:
+        run_it(ledger)
+    for second, (name, verdict) in enumerate(reversed(verdicts.items())):
+        monkeypatch.setattr("daemon.ledger.store.utc_now", lambda second=second: f"2026-0{second}")
+        finish(ledger, verdict, job_id=name)
+        ledger.publish_job(name)
+    assert [one.id for one in ledger.recent(9)] == ["j1", "j2", "j3"]
+    assert [one.id for one in ledger.recent(1)] == ["j1"]
+
+
+def test_jobs_in_a_state_come_in_the_order_of_the_line(ledger: Ledger) -> None:
+    admit(ledger, *(draft(f"j{number}") for number in range(4)))
+    run_it(ledger)
+    assert [one.id for one in ledger.jobs_in(State.READY)] == ["j1", "j2", "j3"]
+    assert [one.id for one in ledger.jobs_in(State.READY, 2)] == ["j1", "j2"]
+
+
+def test_unknown_job_has_no_starts_and_is_named_when_asked_for(ledger: Ledger) -> None:
+    assert ledger.fruitless_starts("nobody") == 0
+    with pytest.raises(StaleJobError, match="nobody"):
+        ledger.job("nobody")
+
+
 def test_job_is_found_by_the_beginning_of_its_id(ledger: Ledger) -> None:
     admit(ledger, draft("abc1"), draft("abd2"), draft("abe3"))
     assert [one.id for one in ledger.jobs_by_prefix("abd")] == ["abd2"]
@@ -337,6 +469,16 @@ def test_jobs_of_a_service_that_is_gone_are_taken_over(ledger: Ledger) -> None:
     assert [(one.id, fruitless) for one, fruitless in ledger.recover("me")] == [("j1", 1)]
     ledger.return_job("j1", "me")
     assert ledger.recover("me") == []
+
+
+def test_jobs_of_several_services_are_taken_over_in_the_order_of_the_line(ledger: Ledger) -> None:
+    admit(ledger, *(draft(f"j{number}") for number in range(1, 5)))
+    for owner in ("gone", "gone", "long gone", "gone"):
+        run_it(ledger, owner)
+    ledger.finish_job("j4", "gone", State.DONE, outcome={})  # only waits to be published
+    assert [one.id for one, _ in ledger.recover("me")] == ["j1", "j2", "j3"]
+    for name in ("j1", "j2", "j3"):
+        ledger.release_job(name, "me")
 
 
 def test_two_connections_never_claim_the_same_job(path: Path) -> None:
@@ -359,6 +501,55 @@ def test_two_connections_never_claim_the_same_job(path: Path) -> None:
     for thread in threads:
         thread.join()
     assert Counter(claimed) == Counter(f"j{number}" for number in range(40))
+
+
+def test_change_waits_for_another_that_is_under_way(ledger: Ledger, path: Path) -> None:
+    another = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    another.execute("BEGIN IMMEDIATE")
+    ending = threading.Timer(0.2, another.execute, ["COMMIT"])
+    ending.start()
+    ledger.add_picture("p1", Path("photo.jpg"), None)
+    ending.join()
+    another.close()
+    assert ledger.knows_picture("p1")
+
+
+def test_ledger_that_stays_locked_is_trouble_of_the_surroundings_and_no_damage(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.ledger.store.BUSY_TIMEOUT_S", 0.0)
+    impatient = Ledger(path)
+    ledger._db.execute("BEGIN IMMEDIATE")
+    with pytest.raises(SurroundingsError, match="locked"):
+        impatient.add_picture("p1", Path("photo.jpg"), None)
+    with pytest.raises(SurroundingsError, match="locked"):
+        open_sound(path)
+    ledger._db.execute("ROLLBACK")
+    impatient.close()
+    assert list(path.parent.glob("*.damaged-*")) == []
+
+
+def test_schema_is_made_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "daemon.ledger.store.scripts_since", lambda _: ["CREATE TABLE half (a);\nnonsense;\n"]
+        )
+        with pytest.raises(SurroundingsError):
+            Ledger(path)
+    opened = Ledger(path)
+    tables = {row["name"] for row in opened._db.execute("SELECT name FROM sqlite_schema")}
+    opened.close()
+    assert "half" not in tables and "job" in tables
+
+
+def test_job_is_done_and_its_result_shared_or_neither(ledger: Ledger) -> None:
+    admit(ledger, draft("j1", fingerprint="same"), draft("j2", fingerprint="same"))
+    run_it(ledger)
+    finish(ledger)
+    ledger._queries["share_result"] = "nonsense"
+    with pytest.raises(SurroundingsError):
+        ledger.publish_job("j1")
+    assert job(ledger).state is State.PUBLISHING
 
 
 def test_reopened_ledger_has_everything(path: Path) -> None:
@@ -468,6 +659,8 @@ def test_job_like_one_that_is_done_has_its_result(ledger: Ledger) -> None:
     answered = job(ledger, "j2")
     assert (answered.state, answered.verdict) == (State.PUBLISHING, State.DONE)
     assert (answered.starts, answered.outcome) == (0, {"same_as": "j1"})
+    assert answered.started_at == "2026-01-01T00:00:00.000Z"
+    assert answered.finished_at and answered.finished_at >= answered.queued_at
     assert ledger.twinned(limit=9) == []
 
 
@@ -489,6 +682,58 @@ def test_job_like_one_that_failed_is_painted(ledger: Ledger, verdict: State) -> 
     publish(ledger, verdict)
     assert ledger.twinned(limit=9) == []
     assert ledger.claim_job("me").id == "j2"
+
+
+def test_job_that_failed_keeps_nothing_waiting_while_it_is_published(ledger: Ledger) -> None:
+    admit(ledger, draft("j1", fingerprint="same"), draft("j2", fingerprint="same"))
+    run_it(ledger)
+    finish(ledger, State.FAILED)
+    assert ledger.claim_job("me").id == "j2"
+
+
+@pytest.mark.parametrize(
+    "take",
+    [lambda ledger, name: ledger.answer_job(name, {}, utc_now()),
+     lambda ledger, name: ledger.forget_twin(name)],
+    ids=["answer", "forget"],
+)  # fmt: skip
+def test_twins_result_is_for_the_one_job_that_waits_for_it(
+    ledger: Ledger, take: Callable[[Ledger, str], None]
+) -> None:
+    alike = [draft(name, fingerprint="same") for name in ("j1", "j2", "j3")]
+    admit(ledger, *alike, draft("alone"))
+    publish(ledger)
+    with pytest.raises(StaleJobError):
+        take(ledger, "alone")
+    before = rows(ledger)
+    take(ledger, "j2")
+    after = rows(ledger)
+    assert {one for one in after if after[one] != before[one]} == {"j2"}
+    ledger.answer_job("j3", {}, utc_now())
+    with pytest.raises(StaleJobError):
+        take(ledger, "j3")
+
+
+def test_result_goes_to_those_that_are_like_it_and_wait(ledger: Ledger) -> None:
+    admit(ledger, draft("failed", fingerprint="b"), draft("j1", fingerprint="a"),
+          draft("j2", fingerprint="b"), draft("like j1", fingerprint="a"),
+          draft("like j2", fingerprint="b"))  # fmt: skip
+    publish(ledger, State.FAILED, "failed")
+    before = rows(ledger)
+    publish(ledger, job_id="j1")
+    publish(ledger, job_id="j2")
+    shared = [(one.id, twin.id) for one, twin in ledger.twinned(limit=9)]
+    assert shared == [("like j1", "j1"), ("like j2", "j2")]
+    assert rows(ledger)["failed"] == before["failed"]
+
+
+def test_job_has_the_newest_of_the_results_that_are_its_own_too(ledger: Ledger) -> None:
+    admit(ledger, draft("j1", fingerprint="same"), draft("j2", fingerprint="same"))
+    publish(ledger)
+    ledger.forget_twin("j2")  # the older result may be gone
+    publish(ledger, job_id="j2")
+    admit(ledger, draft("j3", fingerprint="same"), picture="p2")
+    assert [(one.id, twin.id) for one, twin in ledger.twinned(limit=9)] == [("j3", "j2")]
 
 
 def test_job_whose_twins_result_is_gone_is_painted(ledger: Ledger) -> None:
@@ -515,6 +760,7 @@ def test_open_ids_are_those_of_what_is_not_over(ledger: Ledger) -> None:
     assert ledger.waiting() == 1
     run_it(ledger)
     assert ledger.waiting() == 0
+    assert ledger.open_jobs() == {"j2", "j3"}
     ledger.finish_job("j2", "me", State.DONE, outcome={})
     ledger.publish_job("j2")
     ledger.publish_job("j3")
@@ -556,6 +802,24 @@ def test_damaged_ledger_is_put_aside_for_an_empty_one(
         admit(opened, draft("j1"))
         opened.close()
         assert path.with_name(f"ledger.sqlite3.damaged-{number}").read_bytes() == content
+
+
+def test_what_lies_beside_a_damaged_ledger_goes_aside_with_it_and_the_log_says_where(
+    path: Path,
+) -> None:
+    content = b"no database at all" * 100
+    beside = {"": content, "-wal": b"a log", "-shm": b"an index"}
+    for ending, kept in beside.items():
+        Path(f"{path}{ending}").write_bytes(kept)
+    lines: list[str] = []
+    number = logger.add(lambda message: lines.append(message.record["message"]), level="ERROR")
+    open_sound(path).close()
+    logger.remove(number)
+    aside = path.with_name("ledger.sqlite3.damaged-1")
+    assert Path(f"{aside}-wal").exists() and Path(f"{aside}-shm").exists()
+    assert aside.read_bytes() == content
+    (line,) = lines
+    assert f"the ledger {path} is damaged" in line and f"put aside as {aside}" in line
 
 
 def test_damage_found_later_says_what_the_next_start_does(ledger: Ledger, path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SurroundingsError
+from daemon.files import sha256_of
 from daemon.job import ClaimedPicture, Job, State
-from daemon.outbox.publish import file_original, publish
+from daemon.outbox.publish import file_original, publish, reason_text
 from daemon.spool import Spool
 
 MARK = "01234567"  # the job's first eight characters
@@ -101,8 +102,21 @@ def test_taken_name_gets_the_jobs_mark_and_nothing_is_overwritten(
     outputs = published(make_job())
     assert outputs["result"] == f"starry/2024/photo-{MARK}.jpg"
     assert outputs["record"] == f"starry/2024/.jobs/photo-{MARK}.jpg.json"
+    assert outputs["original"] == f"originals/starry/2024/photo-{MARK}.jpg"
     files = tree(outbox)
     assert files[taken] == b"somebody's" and len(files) == 4
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same picture", "another picture"])
+def test_filed_original_takes_a_name_only_from_another_picture(
+    outbox: Path, make_job, spool: Spool, picture: ClaimedPicture, same: bool
+) -> None:
+    filed = outbox / "originals/starry/2024/photo.jpg"
+    filed.parent.mkdir(parents=True)
+    filed.write_bytes(b"original")
+    sha256 = sha256_of(filed) if same else "ab12"
+    outputs = publish(outbox, spool, make_job(), replace(picture, sha256=sha256), lambda _: None)
+    assert outputs["result"] == f"starry/2024/photo{'' if same else '-' + MARK}.jpg"
 
 
 def test_name_whose_mark_is_taken_too_gets_the_whole_id(outbox: Path, make_job, published) -> None:
@@ -152,6 +166,31 @@ def test_publishing_that_was_cut_off_is_finished_under_the_same_name(
     assert tree(outbox) == before
 
 
+def test_result_that_is_not_this_jobs_is_never_overwritten(
+    outbox: Path, make_job, published
+) -> None:
+    """Somebody wrote to the name between the record and the result."""
+    result = outbox / published(make_job())["result"]
+    result.write_bytes(b"somebody's")
+    with pytest.raises(SurroundingsError):
+        published(make_job())
+    assert result.read_bytes() == b"somebody's"
+
+
+def test_job_that_never_ran_has_an_empty_log(
+    outbox: Path, make_job, published, spool: Spool
+) -> None:
+    spool.log("0123456789abcdef").unlink()
+    outputs = published(make_job(verdict=State.FAILED, reason="No preset."))
+    assert (outbox / outputs["log"]).read_bytes() == b""
+
+
+@pytest.mark.parametrize("reason", ["It broke.", "It broke!", "Did it break?", "It broke"])
+def test_reason_ends_like_a_sentence(make_job, reason: str) -> None:
+    sentence = reason if reason[-1] in ".!?" else f"{reason}."
+    assert reason_text(make_job(reason=reason)).startswith(f"{sentence} To try again: ")
+
+
 def test_names_are_planned_before_the_result_appears(
     outbox: Path, spool: Spool, make_job, picture: ClaimedPicture
 ) -> None:
@@ -168,7 +207,7 @@ def test_outbox_that_cannot_be_written_is_trouble_of_the_surroundings(
     outbox: Path, make_job, published
 ) -> None:
     outbox.write_text("a file where the folder should be")
-    with pytest.raises(SurroundingsError, match=str(outbox)):
+    with pytest.raises(SurroundingsError, match=f"{outbox} cannot be written: Not a directory; "):
         published(make_job())
 
 
@@ -218,6 +257,29 @@ def test_original_lies_with_every_one_of_its_jobs(
     assert not (claimed / picture.path).exists()
 
 
+def test_filing_that_was_cut_off_brings_the_original_to_the_places_that_are_left(
+    outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
+) -> None:
+    picture = replace(picture, sha256=sha256_of(claimed / picture.path))
+    places = ("originals/a/photo.jpg", "originals/b/photo.jpg")
+    (outbox / "originals/a").mkdir(parents=True)
+    (outbox / places[0]).write_bytes(b"original")
+    jobs = [with_outputs(make_job(), place) for place in places]
+    file_original(outbox, claimed, tmp_path / "none", picture, jobs)
+    assert tree(outbox) == dict.fromkeys(places, b"original")
+    assert not (claimed / picture.path).exists()
+
+
+def test_original_that_cannot_be_filed_is_trouble_of_the_surroundings(
+    outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
+) -> None:
+    outbox.write_text("a file where the folder should be")
+    job = with_outputs(make_job(), "originals/photo.jpg")
+    with pytest.raises(SurroundingsError, match=r"starry/2024/photo.jpg .*: Not a directory"):
+        file_original(outbox, claimed, tmp_path / "none", picture, [job])
+    assert (claimed / picture.path).read_bytes() == b"original"
+
+
 def test_original_never_replaces_another_of_its_name(
     outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
 ) -> None:
@@ -248,3 +310,18 @@ def test_sidecar_goes_with_its_picture(
     job = with_outputs(make_job(), "originals/photo.jpg")
     file_original(outbox, claimed, tmp_path / "none", replace(picture, sidecar=sidecar), [job])
     assert tree(outbox) == {"originals/photo.jpg": b"original", "originals/photo.yaml": b"steps: 5"}
+
+
+def test_sidecar_never_replaces_another_of_its_name(
+    outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
+) -> None:
+    sidecar = Path("starry/2024/photo.yaml")
+    (claimed / sidecar).write_bytes(b"steps: 5")
+    (outbox / "originals").mkdir(parents=True)
+    (outbox / "originals/photo.yaml").write_bytes(b"another")
+    job = with_outputs(make_job(), "originals/photo.jpg")
+    file_original(outbox, claimed, tmp_path / "none", replace(picture, sidecar=sidecar), [job])
+    assert tree(outbox) == {
+        "originals/photo.jpg": b"original", "originals/photo.yaml": b"another",
+        f"originals/photo-{MARK}.yaml": b"steps: 5",
+    }  # fmt: skip
