@@ -199,6 +199,8 @@ class Stage:
         """The inbox under another name, and nothing in its place."""
         away = self.studio.root / "inbox-away"
         with self.inbox_there:
+            for emptied in sorted(away.rglob("*"), reverse=True):  # left by `_bring_back`
+                emptied.rmdir()
             self.studio.inbox.rename(away)
             try:
                 yield
