@@ -104,11 +104,10 @@ class Intake:
         try:
             self._return_strays()
             seen = scan.scan(self._config.inbox)
-            sidecars = {sighting.path for sighting in seen.sidecars}
-            sidecar_of = {
-                sighting.path: pair.sidecar_of(sighting.path, sidecars)
-                for sighting in seen.pictures
-            }
+            sidecar_of, orphans = pair.match(
+                [sighting.path for sighting in seen.pictures],
+                {sighting.path for sighting in seen.sidecars},
+            )
             wanted = Counter(sidecar_of.values())
             claimed = self._resume_claims(wanted)
         except OSError as error:
@@ -120,18 +119,19 @@ class Intake:
         self._doubts = {
             path: doubt for path, doubt in self._doubts.items() if path in self._watched
         }
-        self._report(seen, now_s)
+        self._report(seen, orphans, now_s)
         settled = [
             sighting
             for sighting in seen.pictures
             if settle.is_settled(self._watched[sighting.path], now_s, self._settle_s)
         ]
-        shelf = presets.load_presets(self._config.presets) if settled else None
-        room = self._config.limits.waiting - self._ledger.waiting() if settled else 0
+        if not settled:
+            return claimed
+        shelf = presets.load_presets(self._config.presets)
+        room = self._config.limits.waiting - self._ledger.waiting()
         troubles: list[SurroundingsError] = []
         batch: list[Claim] = []
         for sighting in settled:
-            assert shelf is not None
             if claimed + len(batch) >= room:
                 troubles.append(
                     QueueFullError(
@@ -153,7 +153,7 @@ class Intake:
             if len(batch) == BATCH or sum(one.bytes for one in batch) > BATCH_BYTES:
                 claimed += self._claim(batch, shelf, troubles)
                 batch = []
-        if shelf is not None:
+        if batch:
             claimed += self._claim(batch, shelf, troubles)
         if troubles:
             raise troubles[0]
@@ -409,7 +409,7 @@ class Intake:
         verdict = self._decoder.decode(folder / picture.path, name)
         return Claim(picture.id, picture.path, picture.sidecar, verdict, None)
 
-    def _report(self, seen: Scan, now_s: float) -> None:
+    def _report(self, seen: Scan, orphans: Sequence[Path], now_s: float) -> None:
         """Says once what is left lying, and why."""
         for path in seen.strange:
             self._once(path, "is a link, pipe or device and is never opened; put a copy there")
@@ -417,10 +417,7 @@ class Intake:
             self._once(path, "is no picture atelierd paints; it stays where it is")
         waited = {
             path
-            for path in pair.orphans(
-                [sighting.path for sighting in seen.pictures],
-                {sighting.path for sighting in seen.sidecars},
-            )
+            for path in orphans
             if now_s - self._watched[path].since_s >= self._config.sidecar_wait_s
         }
         for path in waited:

@@ -61,10 +61,12 @@ def below_preset(picture: Path, names: Collection[str]) -> Path:
     return picture
 
 
-def orphans(pictures: Collection[Path], sidecars: Collection[Path]) -> list[Path]:
-    """Sidecars without a picture."""
-    taken = {sidecar_of(picture, sidecars) for picture in pictures}
-    return sorted(set(sidecars) - taken)
+def match(
+    pictures: Collection[Path], sidecars: Collection[Path]
+) -> tuple[dict[Path, Path | None], list[Path]]:
+    """Every picture's sidecar, None if it has none; and the sidecars without a picture, sorted."""
+    found = {picture: sidecar_of(picture, sidecars) for picture in pictures}
+    return found, sorted(set(sidecars) - set(found.values()))
 
 
 def choose(

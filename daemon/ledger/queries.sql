@@ -148,6 +148,9 @@ SELECT id FROM picture WHERE state <> 'filed';
 -- name: recent
 SELECT * FROM job WHERE state IN ('done', 'failed', 'cancelled') ORDER BY finished_at DESC LIMIT :limit;
 
+-- name: job
+SELECT * FROM job WHERE id = :id;
+
 -- name: jobs_by_prefix
 SELECT * FROM job WHERE substr(id, 1, length(:prefix)) = :prefix ORDER BY seq LIMIT 2;
 

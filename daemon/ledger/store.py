@@ -305,15 +305,15 @@ class Ledger:
 
     def fruitless_starts(self, job_id: str) -> int:
         """Starts in a row that got no further."""
-        rows = self._rows("jobs_by_prefix", prefix=job_id)
+        rows = self._rows("job", id=job_id)
         return int(rows[0]["fruitless"]) if rows else 0
 
     def job(self, job_id: str) -> Job:
         """A job by its whole id; raises StaleJobError if there is none."""
-        found = self.jobs_by_prefix(job_id)
-        if not found:
+        rows = self._rows("job", id=job_id)
+        if not rows:
             raise StaleJobError(f"no job {job_id} in the ledger")
-        return found[0]
+        return to_job(rows[0])
 
     def waiting(self) -> int:
         """How many jobs wait."""

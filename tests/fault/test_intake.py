@@ -17,7 +17,7 @@ from atelier import Studio, children, encoded, photograph, stopped_process, wait
 from loguru import logger
 
 from daemon.intake import claim, scan
-from daemon.job import State
+from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.spool import Spool
 
@@ -210,37 +210,38 @@ def decoder() -> int:
     return wait_for("a decoder", lambda: children(os.getpid(), "daemon.intake.decode"))[0]
 
 
+def queued(studio: Studio, name: str) -> Job:
+    """The job of a photograph that is dropped now, once there is one."""
+    studio.drop(f"quick/{name}")
+    return wait_for(f"the job of {name}", lambda: studio.job_of(name))
+
+
 def test_hung_decoder_is_ended_and_the_next_picture_gets_a_fresh_one(studio: Studio) -> None:
     studio.configure(limits={"decode_s": 1.5})
     with studio.intake():
-        studio.drop("quick/first.jpg")
-        wait_for("the first job", lambda: studio.job_of("first.jpg"))
+        queued(studio, "first.jpg")
         hung = decoder()
         with stopped_process(hung):
             studio.drop("quick/stuck.jpg")
             job = wait_for("the failed job", lambda: studio.job_of("stuck.jpg"))
         assert job.state is State.PUBLISHING and "limits: decode_s" in job.reason
-        studio.drop("quick/next.jpg")
-        following = wait_for("the next job", lambda: studio.job_of("next.jpg"))
+        following = queued(studio, "next.jpg")
         assert following.state is State.READY
         assert decoder() != hung
 
 
 def test_idle_decoder_that_was_killed_costs_no_picture(studio: Studio) -> None:
     with studio.intake():
-        studio.drop("quick/first.jpg")
-        wait_for("the first job", lambda: studio.job_of("first.jpg"))
+        queued(studio, "first.jpg")
         os.kill(decoder(), signal.SIGKILL)
         wait_for("its end", lambda: not children(os.getpid(), "daemon.intake.decode"))
-        studio.drop("quick/second.jpg")
-        job = wait_for("the second job", lambda: studio.job_of("second.jpg"))
+        job = queued(studio, "second.jpg")
     assert job.state is State.READY
 
 
 def test_decoder_that_was_killed_at_its_work_costs_no_picture(studio: Studio) -> None:
     with studio.intake():
-        studio.drop("quick/first.jpg")
-        wait_for("the first job", lambda: studio.job_of("first.jpg"))
+        queued(studio, "first.jpg")
         hunted = decoder()
         with stopped_process(hunted):
             studio.drop("quick/second.jpg")
@@ -262,8 +263,7 @@ def unread_bytes(pid: int) -> int:
 
 def test_decoder_ends_with_its_parent(studio: Studio) -> None:
     with studio.intake():
-        studio.drop("quick/first.jpg")
-        wait_for("the first job", lambda: studio.job_of("first.jpg"))
+        queued(studio, "first.jpg")
         assert decoder()
     assert not children(os.getpid(), "daemon.intake.decode")
 

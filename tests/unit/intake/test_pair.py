@@ -11,7 +11,7 @@ from daemon.intake.pair import (
     below_preset,
     choose,
     folder_preset,
-    orphans,
+    match,
     sidecar_of,
 )
 from daemon.presets import Preset, Shelf
@@ -59,7 +59,8 @@ def test_sidecar_is_the_nearest_by_name(there: list[str], found: str | None) -> 
 
 def test_sidecar_of_two_pictures_belongs_to_both_and_is_no_orphan() -> None:
     sidecars = [Path("photo.yaml"), Path("alone.yaml")]
-    assert orphans([Path("photo.jpg"), Path("photo.png")], sidecars) == [Path("alone.yaml")]
+    _, orphans = match([Path("photo.jpg"), Path("photo.png")], sidecars)
+    assert orphans == [Path("alone.yaml")]
 
 
 def test_top_folder_names_the_preset() -> None:
