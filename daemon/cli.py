@@ -32,6 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 def main() -> None:
     """The command `atelierd`."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes long
     try:
         app()
     except ConfigError as error:
@@ -94,7 +95,7 @@ def run(
     from daemon.config import check_guarded
     from daemon.logs import start_logging
     from daemon.service import run_service
-    from daemon.status.show import service_progress
+    from daemon.status.progress import service_progress
     from daemon.worker.devices import resolve_devices
 
     config, path = configured(context)
@@ -158,7 +159,7 @@ def stylize(
 ) -> None:
     """Paint one picture now, without the queue."""
     from daemon.single import paint_one
-    from daemon.status.show import single_progress
+    from daemon.status.progress import single_progress
     from daemon.worker.devices import resolve_devices
 
     config, path = configured(context)

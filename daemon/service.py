@@ -25,7 +25,8 @@ from daemon.intake.admit import make_folders
 from daemon.intake.claim import claimed_folder, drop_claim
 from daemon.intake.loop import IntakeLoop, pace_of
 from daemon.job import Job, State
-from daemon.ledger.store import open_sound, utc_now
+from daemon.ledger.opening import open_sound
+from daemon.ledger.store import utc_now
 from daemon.lock import hold
 from daemon.mounts import Mounts
 from daemon.outbox.publish import file_original, publish

@@ -1,6 +1,5 @@
 """The only SQL. Every change of state names the state it comes from, and whose job it is."""
 
-import contextlib
 import importlib.resources
 import json
 import os
@@ -11,8 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from loguru import logger
 
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import ClaimedPicture, Draft, Job, PictureState, State, StyleRef
@@ -400,34 +397,3 @@ def to_job(row: sqlite3.Row) -> Job:
         reason=row["reason"],
         warnings=tuple(json.loads(row["warnings"])),
     )
-
-
-def open_sound(path: Path) -> Ledger:
-    """The ledger for a service that starts; one that is damaged is put aside for an empty one.
-
-    Call only while holding the state folder's lock. Raises SurroundingsError for all but damage.
-    """
-    ledger = None
-    try:
-        ledger = Ledger(path)
-        ledger.check()
-    except DamagedLedgerError as error:
-        if ledger is not None:
-            ledger.close()
-        aside = put_aside(path)
-        logger.error(
-            "{}; it was put aside as {}, and what waits is found by the claimed files", error, aside
-        )
-        return Ledger(path)
-    return ledger
-
-
-def put_aside(path: Path) -> Path:
-    """Renames a damaged ledger, and what SQLite keeps beside it, to names that are free."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    for beside in ("-wal", "-shm", ""):  # the ledger itself last: then nothing is left to do
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{beside}").rename(f"{aside}{beside}")
-    return aside

@@ -86,3 +86,10 @@ def eta_s(passes: list[dict[str, int]], number: int, step: int, step_s: float) -
     for later in passes[number:]:
         left += later["steps"] * later["width_px"] * later["height_px"] * per_pixel
     return left
+
+
+def loss_text(job: RunningJob) -> str:
+    """The losses in a few characters."""
+    if job.total is None:
+        return "starting"
+    return f"loss {job.total:.3g} (content {job.content:.3g}, style {job.style:.3g})"

@@ -109,6 +109,19 @@ def test_service_process_never_loads_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
+def test_status_loads_little_since_it_must_answer_at_once() -> None:
+    slow = "{'loguru', 'PIL', 'rich.progress', 'asyncio'}"
+    script = (
+        "import sys, runpy; sys.argv[1:] = ['--config', 'none.yaml', 'status']\n"
+        "try: runpy.run_module('daemon', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "import daemon.status.report, daemon.status.show\n"
+        f"sys.exit(' '.join(sys.modules.keys() & {slow}))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert ended.returncode == 0, ended.stderr.decode()
+
+
 def imported(path: Path) -> set[str]:
     """The top-level packages a module imports anywhere, within functions too."""
     found: set[str] = set()

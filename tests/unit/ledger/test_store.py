@@ -13,11 +13,11 @@ from loguru import logger
 
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import Draft, Job, PictureState, State, StyleRef
+from daemon.ledger.opening import open_sound
 from daemon.ledger.store import (
     SCHEMA_VERSION,
     DamagedLedgerError,
     Ledger,
-    open_sound,
     utc_now,
 )
 

@@ -1,0 +1,117 @@
+"""Progress while it happens: bars on a terminal, plain lines now and then elsewhere."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from daemon.status.live import Live, RunningJob, follow, loss_text
+from daemon.status.report import in_words
+
+PLAIN_EVERY_S = 10.0
+
+
+def on_terminal() -> bool:
+    """Whether a person looks at the standard error, where progress goes."""
+    return sys.stderr.isatty()
+
+
+def make_bars() -> Progress:
+    """Progress bars with step, loss and ETA."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[loss]}"),
+        TextColumn("ETA {task.fields[eta]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+@contextlib.contextmanager
+def service_progress(*, plain: bool) -> Iterator[Callable[[Live], None]]:
+    """Shows a service's running jobs in bars on a terminal.
+
+    plain: elsewhere print a line now and then; a service that runs for ever leaves it to its log.
+    """
+    if not on_terminal():
+        ticker = Ticker()
+
+        def tell(live: Live) -> None:
+            for job in live.running if plain else ():
+                ticker.tell(job)
+
+        yield tell
+        return
+    bars = make_bars()
+    tasks: dict[str, TaskID] = {}
+
+    def show(live: Live) -> None:
+        for job in live.running:
+            if job.id not in tasks:
+                tasks[job.id] = bars.add_task("", total=1, loss="", eta="")
+            update(bars, tasks[job.id], job)
+        for gone in set(tasks) - {job.id for job in live.running}:
+            bars.remove_task(tasks.pop(gone))
+
+    with bars:  # rich lets what is logged meanwhile appear above the bars
+        yield show
+
+
+class Ticker:
+    """Plain progress lines on standard error, not more than one in ten seconds a job."""
+
+    def __init__(self) -> None:
+        self._told_s: dict[str, float] = {}
+
+    def tell(self, job: RunningJob) -> None:
+        """Says how far a job is, unless it was said a moment ago; its last step always."""
+        now_s = time.monotonic()
+        recently = now_s - self._told_s.get(job.id, -PLAIN_EVERY_S) < PLAIN_EVERY_S
+        if job.steps == 0 or (recently and job.step < job.steps):
+            return
+        self._told_s[job.id] = now_s
+        line = f"step {job.step}/{job.steps}, {loss_text(job)}, ETA {in_words(job.eta_s)}"
+        print(f"{job.picture}: {line}", file=sys.stderr, flush=True)
+
+
+def update(bars: Progress, task: TaskID, job: RunningJob) -> None:
+    """Brings a bar up to its job."""
+    bars.update(
+        task,
+        description=f"{escape(job.picture)} → {job.preset}",
+        total=max(job.steps, 1),
+        completed=job.step,
+        loss=loss_text(job),
+        eta=in_words(job.eta_s),
+    )
+
+
+@contextlib.contextmanager
+def single_progress(name: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Shows one picture's progress: a bar on a terminal, else a line every ten seconds."""
+    job = RunningJob("", name, "", "")
+    if on_terminal():
+        bars = make_bars()
+        task = bars.add_task(escape(name), total=1, loss="starting", eta="unknown")
+
+        def draw(message: Mapping[str, Any]) -> None:
+            follow(job, message)
+            update(bars, task, job)
+
+        with bars:
+            yield draw
+        return
+    ticker = Ticker()
+
+    def tell(message: Mapping[str, Any]) -> None:
+        follow(job, message)
+        ticker.tell(job)
+
+    yield tell
