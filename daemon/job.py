@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 
+ORDINARY, BULK = 0, -1
+"""Priorities: what was dropped in the bulk folder comes after all that was not."""
+
+
 class State(StrEnum):
     """Where a job stands; docs/architecture.md draws the transitions."""
 
@@ -68,6 +72,7 @@ class Job:
     below: Path
     recipe: Mapping[str, Any]
     styles: tuple[StyleRef, ...]
+    priority: int
     state: State
     verdict: State | None
     starts: int
@@ -86,6 +91,7 @@ class Draft:
     """A job about to be queued; with a `reason` it has failed before it began.
 
     fingerprint: of all that makes its result; None if it is to be painted whatever there is.
+    priority: ORDINARY or BULK.  work: pixels times steps, of all passes that are planned.
     """
 
     id: str
@@ -95,3 +101,5 @@ class Draft:
     styles: tuple[StyleRef, ...]
     reason: str = ""
     fingerprint: str | None = None
+    priority: int = ORDINARY
+    work: int = 0

@@ -11,3 +11,9 @@ CREATE INDEX job_twinned ON job (seq) WHERE state = 'ready' AND twin IS NOT NULL
 DROP INDEX job_active;
 CREATE INDEX job_by_state ON job (state);
 CREATE INDEX job_ended ON job (finished_at) WHERE state IN ('done', 'failed', 'cancelled');
+-- name: from_3
+-- How much work waits, and which jobs' hooks are still to be run.
+ALTER TABLE job ADD COLUMN work INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN untold INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX job_work ON job (priority, preset, work) WHERE state = 'ready';
+CREATE INDEX job_untold ON job (seq) WHERE untold = 1;

@@ -1,4 +1,4 @@
--- The ledger. Version 3 (PRAGMA user_version); migrations.sql brings older ones up to it.
+-- The ledger. Version 4 (PRAGMA user_version); migrations.sql brings older ones up to it.
 
 CREATE TABLE picture (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -32,6 +32,8 @@ CREATE TABLE job (
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     fingerprint      TEXT,               -- of all that makes the result; NULL: paint it in any case
     twin             TEXT,               -- a done job with the same fingerprint, whose result will do
+    work             INTEGER NOT NULL DEFAULT 0,   -- planned: pixels times steps, of all passes
+    untold           INTEGER NOT NULL DEFAULT 0,   -- over, and its hooks have not been run yet
     queued_at        TEXT NOT NULL,
     started_at       TEXT,
     finished_at      TEXT,
@@ -42,6 +44,8 @@ CREATE TABLE job (
 ) STRICT;
 
 CREATE INDEX job_waiting ON job (priority DESC, seq) WHERE state = 'ready';
+CREATE INDEX job_work ON job (priority, preset, work) WHERE state = 'ready';
+CREATE INDEX job_untold ON job (seq) WHERE untold = 1;
 CREATE INDEX job_by_state ON job (state);
 CREATE INDEX job_ended ON job (finished_at) WHERE state IN ('done', 'failed', 'cancelled');
 CREATE INDEX job_alike ON job (fingerprint) WHERE fingerprint IS NOT NULL;

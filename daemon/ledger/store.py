@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from daemon import files
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import ClaimedPicture, Draft, Job, PictureState, State, StyleRef
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_TIMEOUT_S = 10.0
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 QUERY = re.compile(r"-- name: (\w+)\n(.*?)(?=\n-- name: |\Z)", re.DOTALL)
@@ -70,6 +71,7 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
+        self._keep_older()
         with self._transaction():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version > SCHEMA_VERSION:
@@ -82,6 +84,19 @@ class Ledger:
                     self._db.execute(statement)
             if version < SCHEMA_VERSION:  # nothing is written where nothing is new
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _keep_older(self) -> None:
+        """A copy of a ledger of an older version, `ledger.sqlite3.version-N`, to go back to."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        kept = self._path.with_name(f"{self._path.name}.version-{version}")
+        if not 0 < version < SCHEMA_VERSION or kept.exists():
+            return
+        making = files.temporary_beside(kept)
+        try:
+            self._db.execute("VACUUM INTO ?", (str(making),))
+            making.replace(kept)
+        finally:
+            making.unlink(missing_ok=True)
 
     def check(self) -> None:
         """Reads all of it; raises DamagedLedgerError if it is not sound."""
@@ -357,6 +372,8 @@ def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
         "queued_at": now,
         "finished_at": now if failed else None,
         "reason": draft.reason,
+        "priority": draft.priority,
+        "work": draft.work,
         "fingerprint": draft.fingerprint,
     }
 
@@ -385,6 +402,7 @@ def to_job(row: sqlite3.Row) -> Job:
         below=Path(os.fsdecode(row["below"])),
         recipe=json.loads(row["recipe"]),
         styles=tuple(StyleRef(**style) for style in json.loads(row["styles"])),
+        priority=row["priority"],
         state=State(row["state"]),
         verdict=State(row["verdict"]) if row["verdict"] else None,
         starts=row["starts"],

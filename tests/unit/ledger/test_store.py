@@ -587,10 +587,12 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     old = sqlite3.connect(path)
     new_columns = [row[1:3] for row in old.execute("PRAGMA table_info(job)")]
     new_indexes = old.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'").fetchall()
-    for index in ("job_alike", "job_twinned", "job_by_state", "job_ended"):
+    for index in (
+        "job_alike", "job_twinned", "job_by_state", "job_ended", "job_work", "job_untold",
+    ):  # fmt: skip
         old.execute(f"DROP INDEX {index}")
     old.execute("CREATE INDEX job_active ON job (state) WHERE state IN ('running', 'publishing')")
-    for column in ("shortages", "memory_bytes", "fingerprint", "twin"):
+    for column in ("shortages", "memory_bytes", "fingerprint", "twin", "work", "untold"):
         old.execute(f"ALTER TABLE job DROP COLUMN {column}")
     old.execute("PRAGMA user_version = 1")
     old.commit()
@@ -607,6 +609,11 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     assert sorted(map(str, indexes)) == sorted(map(str, new_indexes))
     assert old.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     old.close()
+    kept = Ledger(path.with_name("ledger.sqlite3.version-1"), read_only=True)
+    assert [one.id for one in kept.jobs_in(State.RUNNING)] == ["j1"]
+    assert kept._db.execute("PRAGMA user_version").fetchone()[0] == 1
+    kept.close()
+    assert not list(path.parent.glob(".*"))
 
 
 def test_ledger_of_a_newer_version_is_refused_untouched(path: Path) -> None:
