@@ -6,7 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-
 ORDINARY, BULK = 0, -1
 """Priorities: what was dropped in the bulk folder comes after all that was not."""
 
