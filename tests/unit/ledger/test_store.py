@@ -12,12 +12,13 @@ import pytest
 from loguru import logger
 
 from daemon.errors import StaleJobError, SurroundingsError
-from daemon.job import Draft, Job, PictureState, State, StyleRef
+from daemon.job import BULK, Draft, Job, PictureState, State, StyleRef
 from daemon.ledger.opening import open_sound
 from daemon.ledger.store import (
     SCHEMA_VERSION,
     DamagedLedgerError,
     Ledger,
+    Waiting,
     utc_now,
 )
 
@@ -850,3 +851,21 @@ def test_what_is_done_together_is_done_as_a_whole_or_not_at_all(ledger: Ledger) 
         ledger.forget_picture("nobody")
     assert ledger.open_jobs() == {"j1", "j2"} and ledger.open_pictures() == {"p1", "p2"}
     run_it(ledger)
+
+
+def test_what_waits_is_summed_by_queue(ledger: Ledger) -> None:
+    """A picture with two jobs is read twice; what runs or is over waits no more."""
+    bulk = [Draft("b1", "starry", Path("b.jpg"), {}, (), priority=BULK, work=7)]
+    more = [Draft(f"j{n}", "starry", Path("a.jpg"), RECIPE, STYLES, work=n) for n in (1, 2, 3)]
+    admit(ledger, *more, picture="p1")
+    admit(ledger, *bulk, picture="p2")
+    run_it(ledger)
+    oldest = job(ledger, "j2").queued_at
+    assert ledger.waiting_by_queue() == {
+        "ordinary": Waiting(jobs=2, work=5, bytes=18, oldest=oldest),
+        "bulk": Waiting(jobs=1, work=7, bytes=9, oldest=job(ledger, "b1").queued_at),
+    }
+
+
+def test_queue_in_which_nothing_waits_is_told_too(ledger: Ledger) -> None:
+    assert ledger.waiting_by_queue() == {"ordinary": Waiting(), "bulk": Waiting()}
