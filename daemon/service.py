@@ -28,6 +28,7 @@ from daemon.job import Job, State
 from daemon.ledger.opening import open_sound
 from daemon.ledger.store import utc_now
 from daemon.lock import hold
+from daemon.metrics import Metrics
 from daemon.mounts import Mounts
 from daemon.outbox.publish import file_original, publish
 from daemon.process import Message
@@ -35,6 +36,7 @@ from daemon.spool import Spool
 from daemon.status.live import LIVE_FILE, Live, RunningJob, follow, write_live
 from daemon.worker import retry
 from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
+from daemon.worker.usage import device_memory
 
 TICK_S = 0.5
 LIVE_S = 0.5
@@ -71,6 +73,9 @@ class Service:
         self._spool = Spool(config.state)
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{time.time_ns()}"
         self._health = Health()
+        self._metrics = Metrics(
+            config.ledger_path, devices, self._health, lambda: device_memory(self._pool.slots())
+        )
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._ended: queue.SimpleQueue[tuple[Job, Future[Message]]] = queue.SimpleQueue()
@@ -105,6 +110,8 @@ class Service:
         self._prepare_folders()
         intake = self._start_intake()
         self._pool = Pool(self._devices, self._config.worker_arguments, self._hear)
+        if self._config.metrics is not None:
+            self._metrics.start(self._config.metrics.host, self._config.metrics.port)
         logger.info("watching {} on {}", self._config.inbox, ", ".join(self._devices))
         while not self._stop_asked:
             self._wake.clear()
@@ -126,7 +133,9 @@ class Service:
         mounts = Path("/proc/self/mountinfo")
         text = mounts.read_text() if mounts.exists() else ""
         pace = pace_of(self._config, once=self._once, mounts=text)
-        intake = IntakeLoop(self._config, pace, self._health, self._wake)
+        intake = IntakeLoop(
+            self._config, pace, self._health, self._wake, on_scan=self._metrics.observe_scan
+        )
         intake.start()
         return intake
 
@@ -280,7 +289,9 @@ class Service:
         elif message.get("event") == "checkpoint":
             self._further.put(run_id)
         elif message.get("event") == "progress" and run_id in self._running:
-            follow(self._running[run_id].shown, message)
+            shown = self._running[run_id].shown
+            follow(shown, message)
+            self._metrics.observe_progress(shown.device, message, shown.eta_s)
         elif message.get("event") == "preview" and run_id in self._running:
             self._running[run_id].shown.preview = message["path"]
 
@@ -299,14 +310,22 @@ class Service:
         """Turns how a run ended into a transition."""
         run = self._running.pop(job.id, None)
         late = run is not None and run.late
+        if run is not None:
+            self._metrics.rest(run.shown.device)
         log = logger.bind(job=job.id, action="end")
         try:
             result = future.result()
         except Cancelled:
             self._end_cancelled(job, late=late)
         except (WorkerLost, MemoryRanOut) as error:
+            if run is not None and not self._stopping.is_set():
+                lost = isinstance(error, WorkerLost)
+                self._metrics.count_error("worker_lost" if lost else "out_of_memory")
+                self._metrics.count_restart(run.shown.device)
             self._end_broken(job, error, late=late)
         else:
+            if not result["ok"]:
+                self._metrics.count_error(result["kind"])
             if result["ok"]:
                 self._ledger.finish_job(
                     job.id, self._owner, State.DONE,
@@ -410,9 +429,11 @@ class Service:
         """Publishes what is painted or failed; False if the outbox did not take all of it."""
         published = True
         for job in self._ledger.jobs_in(State.PUBLISHING):
+            began_s = time.monotonic()
             try:
                 self._mounts.check(self._config.outbox)
                 self._publish(job)
+                self._metrics.observe_publish(time.monotonic() - began_s)
             except SurroundingsError as error:  # one bad path must not hold up the others
                 self._health.bad("outbox", error)
                 published = False
@@ -431,6 +452,7 @@ class Service:
         outputs = publish(self._config.outbox, self._spool, job, picture, plan)
         self._ledger.publish_job(job.id)
         self._failed += job.verdict is State.FAILED
+        self._metrics.observe_job(job)
         seen = files.printable(outputs.get("result") or outputs["reason"])
         # Not bound to the job: its log has been published, and is not to begin anew.
         logger.info("[{}] {}: {}", job.id[:8], job.verdict, seen)
@@ -487,6 +509,7 @@ class Service:
                 continue
             except (StaleJobError, SurroundingsError) as error:
                 logger.error("a job could not be put back now; the next start does it: {}", error)
+        self._metrics.close()
         self._pool.close(grace_s=1.0)
         self._ledger.close()
         (self._config.state / LIVE_FILE).unlink(missing_ok=True)
