@@ -100,7 +100,7 @@ def run(
 
     config, path = configured(context)
     check_guarded(config, path)
-    start_logging(config.log_level)
+    start_logging(config)
     devices = resolve_devices(config.devices, str(path))
     with service_progress(plain=once) as on_change:
         code = run_service(config, devices, once=once, on_change=on_change)
