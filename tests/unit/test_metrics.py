@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from atelier import wait_for
 from loguru import logger
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -17,7 +18,6 @@ from daemon.ledger.store import SCHEMA_VERSION, Ledger
 from daemon.metrics import ERROR_KINDS, VERDICTS, Metrics, size_label
 from daemon.scrape import LedgerState
 from daemon.worker.usage import DeviceMemory
-from tests.atelier import wait_for
 
 DEVICES = ["cpu", "cuda:0"]
 MEMORY = [DeviceMemory("cpu", 7, 5, 9)]
