@@ -21,6 +21,7 @@ from daemon.ledger.store import (
     Backlog,
     DamagedLedgerError,
     Ledger,
+    Waiting,
     utc_now,
 )
 
@@ -949,3 +950,21 @@ def test_copy_of_an_older_ledger_is_made_once_and_whole(path: Path) -> None:
     assert fresh.is_current
     fresh.close()
     assert kept.read_text() == "of an upgrade before"
+
+
+def test_what_waits_is_summed_by_queue(ledger: Ledger) -> None:
+    """A picture with two jobs is read twice; what runs or is over waits no more."""
+    bulk = [Draft("b1", "starry", Path("b.jpg"), {}, (), priority=BULK, work=7)]
+    more = [Draft(f"j{n}", "starry", Path("a.jpg"), RECIPE, STYLES, work=n) for n in (1, 2, 3)]
+    admit(ledger, *more, picture="p1")
+    admit(ledger, *bulk, picture="p2")
+    run_it(ledger)
+    oldest = job(ledger, "j2").queued_at
+    assert ledger.waiting_by_queue() == {
+        "ordinary": Waiting(jobs=2, work=5, bytes=18, oldest=oldest),
+        "bulk": Waiting(jobs=1, work=7, bytes=9, oldest=job(ledger, "b1").queued_at),
+    }
+
+
+def test_queue_in_which_nothing_waits_is_told_too(ledger: Ledger) -> None:
+    assert ledger.waiting_by_queue() == {"ordinary": Waiting(), "bulk": Waiting()}
