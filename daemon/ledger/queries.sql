@@ -92,8 +92,15 @@ UPDATE job SET cancel_requested = 1 WHERE id = :id AND state IN ('ready', 'runni
 UPDATE job SET outputs = :outputs WHERE id = :id AND state = 'publishing';
 
 -- name: publish_job
--- Every file of the job is in the outbox.
-UPDATE job SET state = verdict, owner = NULL WHERE id = :id AND state = 'publishing';
+-- Every file of the job is in the outbox. Whether its hooks are to be run is said with it: a
+-- crash right after this must not lose them.
+UPDATE job SET state = verdict, owner = NULL, untold = :tell
+WHERE id = :id AND state = 'publishing';
+
+-- name: mark_told
+-- Its hooks were run; that it was put back into the inbox meanwhile does not matter.
+UPDATE job SET untold = 0
+WHERE id = :id AND untold = 1 AND state IN ('done', 'failed', 'cancelled', 'retried');
 
 -- name: retry_job
 -- The picture went back to the inbox and will come again as a new job.
@@ -135,6 +142,10 @@ SELECT * FROM job WHERE state = :state ORDER BY priority DESC, seq LIMIT :limit;
 -- Waiting jobs whose result is at hand.
 SELECT * FROM job WHERE state = 'ready' AND twin IS NOT NULL ORDER BY priority DESC, seq
 LIMIT :limit;
+
+-- name: untold
+-- Jobs that are over and whose hooks have not been run.
+SELECT * FROM job WHERE untold = 1 ORDER BY seq LIMIT :limit;
 
 -- name: count_waiting
 SELECT count(*) AS count FROM job WHERE state = 'ready';
