@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 from daemon import yamlfile
 from daemon.engine.formats import MAX_PIXELS
 from daemon.errors import ConfigError, Fault
+from daemon.hooks_config import Hooks
 
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 SYSTEM_CONFIG = Path("/etc/atelierd/config.yaml")
@@ -118,6 +119,7 @@ class Config(BaseModel):
         description="whether the same picture, recipe and name of preset is painted only once",
     )
     limits: Limits = Field(default=Limits(), description="what a picture may ask")
+    hooks: Hooks = Field(default=Hooks(), description="who is told of jobs that are over")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level of the service's log"
     )
@@ -177,10 +179,10 @@ def load_config(path: Path) -> Config:
 
 
 def absolute(config: Config, base: Path) -> Config:
-    """The same settings with every folder absolute."""
+    """The same settings with every path absolute."""
     folders = ("inbox", "outbox", "presets", "state")
     paths = {name: Path(os.path.normpath(base / getattr(config, name))) for name in folders}
-    return config.model_copy(update=paths)
+    return config.model_copy(update={**paths, "hooks": config.hooks.below(base)})
 
 
 def check_apart(config: Config, document: yamlfile.Document) -> None:
@@ -209,21 +211,39 @@ def check_apart(config: Config, document: yamlfile.Document) -> None:
 
 
 def check_guarded(config: Config, config_file: Path) -> None:
-    """Raises ConfigError if just anybody may change what the service obeys.
+    """Raises ConfigError if just anybody may change what the service obeys, or read its secrets.
 
-    That is config.yaml, the presets and their style images, and the folders they lie in (where a
-    sticky bit keeps others from replacing them).
+    That is config.yaml, the presets and their style images, the programs and secrets of hooks,
+    and the folders they lie in (where a sticky bit keeps others from replacing them).
     """
     obeyed = [config_file, config_file.parent, config.presets]
     if config.presets.is_dir():
         obeyed += sorted(config.presets.iterdir())
+    secrets = [hook.secret_file for _, hook in config.hooks.all() if hook.secret_file]
+    for path in (*secrets, *(hook.program for _, hook in config.hooks.all() if hook.program)):
+        obeyed += [path, path.parent, path.resolve().parent]
     faults = [
         Fault(str(path), 1, "", "everybody may write here; take that right away (chmod o-w)")
         for path in dict.fromkeys(obeyed)
         if is_open_to_all(path)
     ]
+    told = {path: secret_fault(path) for path in secrets}
+    faults += [Fault(str(path), 1, "", fault) for path, fault in told.items() if fault]
     if faults:
         raise ConfigError(faults)
+
+
+def secret_fault(path: Path) -> str:
+    """What is wrong with a file that holds a secret; empty if nothing is."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"cannot be read: {error.strerror}; put the secret there (hooks: secret_file)"
+    if not stat.S_ISREG(mode):
+        return "is no file; put the secret into one (hooks: secret_file)"
+    if mode & stat.S_IROTH:
+        return "everybody may read this secret; take that right away (chmod o-r)"
+    return ""
 
 
 def is_open_to_all(path: Path) -> bool:
