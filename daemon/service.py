@@ -33,6 +33,7 @@ from daemon.outbox.publish import file_original, publish
 from daemon.process import Message
 from daemon.spool import Spool
 from daemon.status.live import LIVE_FILE, Live, RunningJob, follow, write_live
+from daemon.telling import Telling
 from daemon.worker import retry
 from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
 
@@ -40,6 +41,7 @@ TICK_S = 0.5
 LIVE_S = 0.5
 BROKEN_WAIT_S = 5.0
 STOP_GRACE_S = 5.0
+HOOK_GRACE_S = 3.0
 ANSWERS_A_TICK = 50
 
 CANCELLED_REASON = "Cancelled on request before it was finished."
@@ -100,6 +102,7 @@ class Service:
             signal.signal(number, lambda *_: self.stop())
         logs.keep_job_logs(self._spool)
         self._ledger = open_sound(self._config.ledger_path)
+        self._telling = Telling(self._config.hooks, self._config.outbox)
         self._recover()
         self._sweep()
         self._prepare_folders()
@@ -211,7 +214,8 @@ class Service:
             self._health.good("outbox")
         self._dispatch()
         waiting = self._ledger.jobs_in(State.READY, limit=1)
-        return bool(waiting or self._running or not published or not filed)
+        busy = bool(waiting or self._running or not published or not filed)
+        return self._telling.go_on(self._ledger, busy=busy) or busy
 
     # Running
 
@@ -429,7 +433,7 @@ class Service:
         coming = result.stat().st_size if result.exists() else 0
         files.ensure_room(self._config.outbox, coming, self._config.limits.free_bytes)
         outputs = publish(self._config.outbox, self._spool, job, picture, plan)
-        self._ledger.publish_job(job.id)
+        self._ledger.publish_job(job.id, tell=self._telling.note_end(job.verdict))
         self._failed += job.verdict is State.FAILED
         seen = files.printable(outputs.get("result") or outputs["reason"])
         # Not bound to the job: its log has been published, and is not to begin anew.
@@ -488,6 +492,7 @@ class Service:
             except (StaleJobError, SurroundingsError) as error:
                 logger.error("a job could not be put back now; the next start does it: {}", error)
         self._pool.close(grace_s=1.0)
+        self._telling.stop(self._ledger, HOOK_GRACE_S)
         self._ledger.close()
         (self._config.state / LIVE_FILE).unlink(missing_ok=True)
         logger.info("stopped")
