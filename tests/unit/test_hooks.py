@@ -9,6 +9,8 @@ import re
 import shutil
 import signal
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -190,6 +192,15 @@ class Receiver:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
+    def encrypt(self, certificate: Path) -> None:
+        """From now on speaks TLS; who does not trust it ends the handshake, which is no error."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+
     def close(self) -> None:
         self._server.shutdown()
         self._thread.join()
@@ -300,6 +311,35 @@ def test_answer_in_no_known_tongue_is_told_in_one_line() -> None:
         ended = send(f"http://127.0.0.1:{server.getsockname()[1]}/")
         thread.join()
     assert "no HTTP" in ended.fault and ended.fault.isprintable()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody has signed, and its key in the same file."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs the program openssl")
+    path = tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", path.with_suffix(".key"), "-out", path],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    path.write_bytes(path.read_bytes() + path.with_suffix(".key").read_bytes())
+    return path
+
+
+def test_https_is_spoken_with_those_whose_certificate_is_trusted_only(
+    receiver: Receiver, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.encrypt(certificate)
+    address = receiver.url.replace("http:", "https:")
+    refused = send(f"{address}/hook")
+    assert "certificate verify failed" in refused.fault and refused.again
+    assert receiver.requests == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert send(f"{address}/hook", b'{"id": 1}') == Attempt()
+    assert [body for _, _, body in receiver.requests] == [b'{"id": 1}']
 
 
 def test_signature_is_the_hmac_of_time_and_body(tmp_path: Path) -> None:
