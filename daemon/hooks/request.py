@@ -19,6 +19,8 @@ from daemon.hooks.attempt import LOOK_S, Attempt, CutShortError
 TRY_AGAIN = (408, 429)
 """The only answers that blame the request and pass by themselves: too slow, too many."""
 ERROR_CHARACTERS = 200
+LET_GO_S = 5.0
+"""How much longer than a try its thread may wait for a single read after it was given up."""
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:
@@ -59,7 +61,7 @@ def post(
     """
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s + LET_GO_S)
     target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
     answers: queue.SimpleQueue[int | str] = queue.SimpleQueue()
     # A thread of its own: the socket's time limit is for each read, and none is for the look-up.

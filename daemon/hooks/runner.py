@@ -113,7 +113,7 @@ class HookRunner:
         self._thread.join(CUT_S)
 
     def _run(self) -> None:
-        while (delivery := self._waiting.get()) is not None and not self._stopping.is_set():
+        while (delivery := self._waiting.get()) is not None:
             try:
                 self._deliver(delivery)
             except CutShortError:

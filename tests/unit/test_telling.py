@@ -143,11 +143,12 @@ def test_job_that_was_put_back_meanwhile_is_told_and_marked(
     assert said() == ["failed j1"] and ledger.job("j1").state is State.RETRIED
 
 
-def test_more_than_fit_at_once_are_all_told_once(
-    tell: Tell, ledger: Ledger, said: Callable[[], list[str]]
+@pytest.mark.parametrize("count", [MOST_IN_FLIGHT, 2 * MOST_IN_FLIGHT + 3])
+def test_as_many_as_fit_at_once_or_more_are_all_told_once_and_idle_after_them(
+    tell: Tell, ledger: Ledger, said: Callable[[], list[str]], count: int
 ) -> None:
     telling = tell("done", "idle")
-    names = [f"j{number:02}" for number in range(2 * MOST_IN_FLIGHT + 3)]
+    names = [f"j{number:02}" for number in range(count)]
     for name in names:
         end(telling, ledger, name)
     assert telling.go_on(ledger, busy=False)
