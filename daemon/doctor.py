@@ -27,6 +27,7 @@ def examine(config: Config, config_path: Path) -> list[Finding]:
         *(check_folder(name, folder) for name, folder in folders(config)),
         check_filing(config),
         *check_presets(config),
+        *check_hooks(config),
         check_weights(config),
         check_devices(config, config_path),
         check_ledger(config),
@@ -91,6 +92,16 @@ def check_presets(config: Config) -> list[Finding]:
             )
         )
     return [summary, *faults]
+
+
+def check_hooks(config: Config) -> list[Finding]:
+    """Whether the programs of hooks are there; addresses are not asked, which would tell them."""
+    return [
+        Finding(f"hooks: {key}", True, hook.name)
+        if hook.command is None or shutil.which(hook.command[0])
+        else Finding(f"hooks: {key}", False, f"{hook.name} is no program that can be run here")
+        for key, hook in config.hooks.all()
+    ]
 
 
 def check_weights(config: Config) -> Finding:
