@@ -102,7 +102,8 @@ def run(
     check_guarded(config, path)
     start_logging(config)
     devices = resolve_devices(config.devices, str(path))
-    with service_progress(plain=once) as on_change:
+    plain = once and config.log.format == "text"  # among JSON nothing else may stand
+    with service_progress(plain=plain) as on_change:
         code = run_service(config, devices, once=once, on_change=on_change)
     raise typer.Exit(code)
 
