@@ -115,7 +115,6 @@ class Delivery:
                 self._health.good("outbox")
         finally:
             self._began_s = None
-            self._changed()
 
     def _publish_all(self) -> bool:
         """Publishes what is painted or failed; False if the outbox did not take all of it."""
@@ -175,6 +174,7 @@ class Delivery:
                 filed = False
             else:
                 self._spool.drop_picture(picture.id)
+                self._changed()
         return filed
 
     # The same again

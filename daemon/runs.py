@@ -26,6 +26,9 @@ from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, Slot, WorkerLost
 
 BROKEN_WAIT_S = 5.0
 STALL_PX = 4_000_000
+CHANGE_S = 15.0
+"""How long the main loop, and with it the watchdog, may wait for the workers to stop."""
+
 PATIENCE_S = 60.0
 """How long a worker may take to its next step and checkpoint where nobody waits for it to stop."""
 
@@ -139,8 +142,8 @@ class Runs:
         """Goes on with other settings; where they are the workers', with other workers."""
         former = [slot.device for slot in self._pool.slots()]
         if (former, self._config.worker_arguments) != (devices, config.worker_arguments):
-            self.stop_all("the settings of the workers change", PATIENCE_S)
-            self.drain(PATIENCE_S + 1.0)
+            self.stop_all("the settings of the workers change", CHANGE_S)
+            self.drain(CHANGE_S + 1.0)
             self.close()
             self._pool = Pool(devices, config.worker_arguments, self._hear)
         self._config = config
