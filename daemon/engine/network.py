@@ -13,12 +13,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torchvision.models import vgg
+from torch import Tensor
 
 from daemon.engine import winograd
 from daemon.engine.kernels import Kernels
-from daemon.engine.recipe import deepest, down_to_deepest
+from daemon.engine.recipe import CONVOLUTIONS_PER_BLOCK, LAYERS, deepest, down_to_deepest
 
 Pooling = Literal["max", "average"]
 Injection = Callable[[Tensor, Tensor], None]
@@ -166,22 +165,13 @@ def fold_replicated_border(padded: Tensor) -> Tensor:
     return padded[:, :, 1:-1, 1:-1].contiguous()
 
 
-def named_modules() -> list[tuple[str, nn.Module]]:
-    """Torchvision's VGG-19 feature modules, without memory, by their names in the literature."""
-    with torch.device("meta"):
-        modules = list(vgg.make_layers(vgg.cfgs["E"]))
-    named: list[tuple[str, nn.Module]] = []
-    block, index = 1, 1
-    for module in modules:
-        if isinstance(module, nn.Conv2d):
-            named.append((f"conv{block}_{index}", module))
-        elif isinstance(module, nn.ReLU):
-            named.append((f"relu{block}_{index}", module))
-            index += 1
-        else:
-            named.append((f"pool{block}", module))
-            block, index = block + 1, 1
-    return named
+def op_names() -> list[str]:
+    """What VGG-19 does up to its last pooling, in order: LAYERS, and `poolB` after each block."""
+    names: list[str] = []
+    for block, _ in enumerate(CONVOLUTIONS_PER_BLOCK, start=1):
+        names += [name for name in LAYERS if name[4:].startswith(f"{block}_")]
+        names.append(f"pool{block}")
+    return names
 
 
 class Network:
@@ -200,7 +190,7 @@ class Network:
     ) -> None:
         self.device = device
         self.dtype = dtype
-        self._ops = [make_op(name, kernels, device, dtype, method) for name, _ in named_modules()]
+        self._ops = [make_op(name, kernels, device, dtype, method) for name in op_names()]
 
     def coming_bytes(self, layers: Collection[str]) -> int:
         """What kernels not yet made will take when `layers` of a large picture are asked for."""

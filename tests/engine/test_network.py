@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import vgg19
 
 from daemon.engine.kernels import Kernels
-from daemon.engine.network import Network, fold_replicated_border, named_modules
+from daemon.engine.network import Network, fold_replicated_border, op_names
 from daemon.engine.recipe import LAYERS
 
 DEPTH_IN_TORCHVISION = {
@@ -40,7 +40,7 @@ def torchvision_features() -> nn.Sequential:
 @pytest.fixture
 def reference(torchvision_features: nn.Sequential, kernels: Kernels) -> Iterator[nn.Sequential]:
     """Torchvision's modules with the classic weights, and our padding of the first layer."""
-    for (name, _), module in zip(named_modules(), torchvision_features, strict=True):
+    for name, module in zip(op_names(), torchvision_features, strict=True):
         if isinstance(module, nn.Conv2d):
             module.weight = nn.Parameter(kernels.kernels[name], requires_grad=False)
             module.bias = nn.Parameter(kernels.biases[name], requires_grad=False)
@@ -54,11 +54,11 @@ def reference(torchvision_features: nn.Sequential, kernels: Kernels) -> Iterator
 def test_layers_are_named_in_the_order_of_torchvisions_modules(
     torchvision_features: nn.Sequential,
 ) -> None:
-    names = [name for name, _ in named_modules()]
+    names = op_names()
     assert [name for name in names if not name.startswith("pool")] == list(LAYERS)
     assert {name: names.index(name) for name in DEPTH_IN_TORCHVISION} == DEPTH_IN_TORCHVISION
-    for (name, ours), theirs in zip(named_modules(), torchvision_features, strict=True):
-        assert repr(ours) == repr(theirs), name
+    kinds = {nn.Conv2d: "conv", nn.ReLU: "relu", nn.MaxPool2d: "pool"}
+    assert [kinds[type(module)] for module in torchvision_features] == [name[:4] for name in names]
 
 
 def test_every_layer_equals_torchvisions_forward_pass(
@@ -68,7 +68,7 @@ def test_every_layer_equals_torchvisions_forward_pass(
     found = dict(network.features(picture, LAYERS, "max"))
     assert list(found) == list(LAYERS)
     values = picture
-    for (name, _), module in zip(named_modules(), reference, strict=True):
+    for name, module in zip(op_names(), reference, strict=True):
         values = module(values)
         if name in found:
             # The same float32 convolutions in another memory layout: rounding of sums of up

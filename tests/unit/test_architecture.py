@@ -112,6 +112,11 @@ def test_service_process_never_loads_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
+def test_worker_starts_without_what_takes_as_long_as_torch() -> None:
+    script = "import sys, daemon.worker.child; sys.exit('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
 def test_status_loads_little_since_it_must_answer_at_once() -> None:
     slow = "{'loguru', 'PIL', 'rich.progress', 'asyncio', 'prometheus_client', 'pynvml'}"
     script = (
