@@ -231,6 +231,42 @@ def doctor(context: typer.Context) -> None:
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
+@app.command("install-service")
+def install_service(
+    context: typer.Context,
+    system: Annotated[
+        bool, typer.Option("--system", help="For the whole machine, as a user of its own.")
+    ] = False,
+    user: Annotated[bool, typer.Option("--user", help="For yourself, without root.")] = False,
+    nightly: Annotated[
+        bool, typer.Option("--nightly", help="Paint at night only, by a timer.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the files, and write nothing.")
+    ] = False,
+) -> None:
+    """Make atelierd a service of systemd, and say what to type next."""
+    from daemon.config import check_guarded
+    from daemon.install.render import Order, Scope, running_program
+    from daemon.install.write import next_steps, notices, service_files, write_files
+
+    if system == user:
+        raise typer.BadParameter("say either --system or --user")
+    config, path = configured(context)
+    check_guarded(config, path)
+    order = Order(Scope.SYSTEM if system else Scope.USER, nightly, config, path, running_program())
+    wanted = service_files(order)
+    done = [] if dry_run else write_files(order, wanted)
+    for file in wanted if dry_run else []:
+        print(f"--- {file.path}\n{file.content}")
+    for said in done:
+        print(f"{said.how:<9}  {said.path}" + (f"  (before: {said.kept})" if said.kept else ""))
+    for notice in notices(order):
+        say_error(f"note: {notice}")
+    if done:
+        print("next, type:", *next_steps(order, done), sep="\n  ")
+
+
 @weights_app.callback()
 def weights(context: typer.Context) -> None:
     """Show where the weights are and their sha256."""

@@ -1,0 +1,161 @@
+"""Writes the files of a service, or says what to type by somebody who may."""
+
+import os
+import pwd
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import files
+from daemon.errors import SurroundingsError
+from daemon.install.render import (
+    NIGHTLY, SERVICE, TIMER, File, Order, Scope, accounts, adaptations, below_homes, flag, names,
+    read_only, render, written,
+)  # fmt: skip
+
+SYSTEM_UNITS = Path("/etc/systemd/system")
+ACCOUNT = "atelierd"
+MODE = 0o644
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a file: `new`, `unchanged`, or `changed` with its old text in `kept`."""
+
+    path: Path
+    how: str
+    kept: Path | None = None
+
+
+def service_files(order: Order, environment: Mapping[str, str] = os.environ) -> list[File]:
+    """Everything that belongs to the service, and where it goes."""
+    if order.scope is Scope.USER:
+        return render(order, user_units(environment))
+    return [*render(order, SYSTEM_UNITS), *accounts(order)]
+
+
+def user_units(environment: Mapping[str, str]) -> Path:
+    """Where a user's own units lie."""
+    base = environment.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base, "systemd", "user")
+
+
+def write_files(order: Order, wanted: Sequence[File]) -> list[Written]:
+    """Writes what is not there yet; what was there otherwise is kept as `.old`.
+
+    Raises SurroundingsError before anything is written if not all of it can be.
+    """
+    refused = [file.path for file in wanted if not may_write(file.path)]
+    if refused:
+        raise SurroundingsError(
+            f"{refused[0]} cannot be written by user {user_name()}; type: sudo {again(order)}"
+        )
+    try:
+        return [write_file(file) for file in wanted]
+    except OSError as error:
+        raise SurroundingsError(f"{error.filename} cannot be written: {error.strerror}") from error
+
+
+def write_file(file: File) -> Written:
+    """One file."""
+    content = file.content.encode()
+    found = file.path.read_bytes() if file.path.exists() else None
+    if found == content:
+        return Written(file.path, "unchanged")
+    kept = None
+    if found is not None:
+        kept = file.path.with_name(file.path.name + ".old")
+        files.write_bytes(kept, found, replace=True)
+    files.write_bytes(file.path, content, replace=True)
+    file.path.chmod(MODE)  # whatever the umask: `doctor` is run by anybody
+    return Written(file.path, "new" if kept is None else "changed", kept)
+
+
+def may_write(path: Path) -> bool:
+    """Whether this process may write a file, and make the folders it lies in."""
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.R_OK))
+
+
+def again(order: Order) -> str:
+    """The same command, to be typed from anywhere."""
+    options = [f"--{order.scope}", *(["--nightly"] if order.nightly else [])]
+    given = ["--config", str(order.config_file), "install-service", *options]
+    return shlex.join([*map(str, order.program.command), *given])
+
+
+def next_steps(order: Order, done: Sequence[Written]) -> list[str]:
+    """What to type next, in order."""
+    control = f"systemctl {flag(order.scope)}".strip()
+    sudo = "sudo " if order.scope is Scope.SYSTEM and os.geteuid() != 0 else ""
+    start = names(order)[-1]
+    steps = []
+    if order.scope is Scope.SYSTEM:
+        steps += ["systemd-sysusers /etc/sysusers.d/atelierd.conf"]
+        steps += ["systemd-tmpfiles --create /etc/tmpfiles.d/atelierd.conf"]
+    steps += [f"{control} daemon-reload"]
+    if other := rival(order, done):
+        steps += [f"{control} disable --now {other}"]
+    steps += [f"{control} enable --now {start}"]
+    if any(file.how == "changed" and file.path.name == SERVICE for file in done):
+        steps += [f"{control} try-restart {SERVICE}"]
+    if order.scope is Scope.USER:
+        steps += [f"loginctl enable-linger {shlex.quote(user_name())}"]
+    steps += [f"{control} status {start}"]
+    return [f"{sudo}{step}" for step in steps]
+
+
+def rival(order: Order, done: Sequence[Written]) -> str | None:
+    """The unit of the other kind that lies beside ours: both would want the same state folder."""
+    other = SERVICE if order.nightly else TIMER
+    return other if (done[0].path.parent / other).exists() else None
+
+
+def notices(order: Order) -> Iterator[str]:
+    """What a person should know before starting it."""
+    yield from adaptations(order)
+    if order.nightly:
+        yield f"{NIGHTLY} ends in the morning; one uses either it or {SERVICE}"
+    if order.scope is Scope.USER:
+        yield "it ends when you log out, unless lingering is enabled (loginctl, below)"
+        return
+    shown = below_homes(read_only(order)) if not below_homes(written(order)) else []
+    for path in [*written(order), *read_only(order)]:
+        if path not in shown and (closed := closed_to(path)):
+            yield (
+                f"user {ACCOUNT} may not pass {closed} on the way to {path}: chmod o+x {closed}, "
+                "or move what lies there"
+            )
+
+
+def closed_to(path: Path) -> Path | None:
+    """The first folder on the way to a path that strangers may not enter, by its mode."""
+    for folder in reversed(path.parents):
+        try:
+            status = folder.stat()
+        except OSError:
+            return None
+        if not status.st_mode & 0o001 and not belongs_to_account(status):
+            return folder
+    return None
+
+
+def belongs_to_account(status: os.stat_result) -> bool:
+    """Whether the service's user is let in as owner or by its group, once it is there."""
+    try:
+        account = pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        return False
+    mine = status.st_uid == account.pw_uid and status.st_mode & 0o100
+    return bool(mine or (status.st_gid == account.pw_gid and status.st_mode & 0o010))
+
+
+def user_name() -> str:
+    """The user this process runs as; its number where it has no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
