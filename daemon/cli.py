@@ -219,14 +219,19 @@ def on_each(asked: list[str], said: list[tuple[str, str]]) -> None:
 
 
 @app.command()
-def doctor(context: typer.Context) -> None:
-    """Check config, folders, presets, weights, devices and disk space; say what to mend."""
+def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+    """Check config, folders, presets, weights, machine and service; say what to mend."""
+    from dataclasses import asdict
+
     from daemon.doctor import examine
     from daemon.status.show import print_findings
 
     config, path = configured(context)
     findings = examine(config, path)
-    print_findings(findings)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        print_findings(findings)
     if any(not finding.ok for finding in findings):
         raise typer.Exit(ExitCode.JOB_FAILED)
 

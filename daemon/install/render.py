@@ -2,19 +2,21 @@
 
 import importlib.resources
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from daemon.config import Config
 from daemon.errors import SurroundingsError
+from daemon.files import printable
 from daemon.install.unitfile import quoted, with_values, without
 
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 """What ProtectHome= hides."""
 
 TEMPORARY = Path("/tmp")
+SHARED = Path("/srv/atelierd")
 
 SERVICE, NIGHTLY, TIMER = "atelierd.service", "atelierd-nightly.service", "atelierd-nightly.timer"
 
@@ -102,8 +104,8 @@ def template(name: str) -> str:
 def render(order: Order, folder: Path) -> list[File]:
     """Every unit of the order, in `folder`."""
     header = (
-        "# Written by `atelierd install-service`, which keeps what it replaces as .old. Settings of\n"
-        f"# your own go into a drop-in: systemctl {flag(order.scope)}edit {names(order)[0]}\n"
+        "# Written by `atelierd install-service`, which keeps what it replaces as .old. Settings\n"
+        f"# of your own go into a drop-in: systemctl {flag(order.scope)}edit {names(order)[0]}\n"
     )
     return [File(folder / name, header + unit(order, template(name))) for name in names(order)]
 
@@ -129,13 +131,23 @@ def unit(order: Order, text: str) -> str:
         return without(text, NOT_FOR_USERS)
     values = {
         "Environment": [environment(program)],
-        "ReadWritePaths": [words([config.inbox, config.outbox, config.state], "-")],
+        "ReadWritePaths": [words([*shared(config), config.state], "-")],
         "ReadOnlyPaths": [words([order.config_file, config.presets], "-")],
         "ProtectHome": home(order),
     }
     if config.state != Path("/var/lib/atelierd"):
         text = without(text, ("StateDirectory", "StateDirectoryMode"))
     return with_values(text, values)
+
+
+def shared(config: Config) -> list[Path]:
+    """The folders that people see, as one where it holds both.
+
+    Nothing is renamed from one writable path of a unit to another: originals are copied then.
+    """
+    inbox, outbox = config.inbox, config.outbox
+    both = inbox.is_relative_to(SHARED) and outbox.is_relative_to(SHARED)
+    return [SHARED] if both else [inbox, outbox]
 
 
 def environment(program: Program) -> str:
@@ -183,29 +195,32 @@ def below_homes(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if any(path.is_relative_to(home) for home in HOMES)]
 
 
-def adaptations(order: Order) -> list[str]:
+def adaptations(order: Order) -> Iterator[str]:
     """What differs from the usual units, in words."""
     if order.scope is Scope.USER:
-        return [
+        yield (
             "a user's service manager cannot hide files, devices and the network: that part of the "
             "sandbox is left out"
-        ]
-    said = [
-        f"{path} lies in {TEMPORARY}, which is emptied and which the service does not see; move it"
-        for path in [*written(order), *read_only(order)]
-        if path.is_relative_to(TEMPORARY)
-    ]
+        )
+        return
+    for path in (*written(order), *read_only(order)):
+        if path.is_relative_to(TEMPORARY):
+            yield f"{path} lies in {TEMPORARY}, which the service does not see; move it"
     if data := below_homes(written(order)):
-        return said + [
-            f"{', '.join(map(str, data))} lies in a home: the service may read all homes as far as "
-            "their rights let it (ProtectHome=read-only); move it to /srv to have them hidden"
-        ]
-    if read := below_homes(read_only(order)):
-        return said + [
-            f"{', '.join(map(str, read))} lies in a home: shown to the service read-only, and "
-            "nothing else of the homes (ProtectHome=tmpfs)"
-        ]
-    return said
+        yield (
+            f"{told(data)} lies in a home: the service may read all homes as far as their rights "
+            "let it (ProtectHome=read-only); move it to /srv to have them hidden"
+        )
+    elif read := below_homes(read_only(order)):
+        yield (
+            f"{told(read)} lies in a home: shown to the service read-only, and nothing else of the "
+            "homes (ProtectHome=tmpfs)"
+        )
+
+
+def told(paths: Iterable[Path]) -> str:
+    """Paths for people."""
+    return ", ".join(map(printable, paths))
 
 
 def accounts(order: Order) -> list[File]:

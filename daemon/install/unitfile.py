@@ -33,7 +33,7 @@ def with_values(text: str, values: Mapping[str, Sequence[str]]) -> str:
     written: set[str] = set()
     for line in text.splitlines():
         key = key_of(line)
-        if key not in values:
+        if key is None or key not in values:
             lines.append(line)
         elif key not in written:
             written.add(key)

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from daemon import files
 from daemon.errors import SurroundingsError
-from daemon.install.render import (
-    NIGHTLY, SERVICE, TIMER, File, Order, Scope, accounts, adaptations, below_homes, flag, names,
-    read_only, render, written,
-)  # fmt: skip
+from daemon.install import render
+from daemon.install.render import File, Order, Scope
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 ACCOUNT = "atelierd"
@@ -31,8 +29,8 @@ class Written:
 def service_files(order: Order, environment: Mapping[str, str] = os.environ) -> list[File]:
     """Everything that belongs to the service, and where it goes."""
     if order.scope is Scope.USER:
-        return render(order, user_units(environment))
-    return [*render(order, SYSTEM_UNITS), *accounts(order)]
+        return render.render(order, user_units(environment))
+    return [*render.render(order, SYSTEM_UNITS), *render.accounts(order)]
 
 
 def user_units(environment: Mapping[str, str]) -> Path:
@@ -89,9 +87,9 @@ def again(order: Order) -> str:
 
 def next_steps(order: Order, done: Sequence[Written]) -> list[str]:
     """What to type next, in order."""
-    control = f"systemctl {flag(order.scope)}".strip()
+    control = f"systemctl {render.flag(order.scope)}".strip()
     sudo = "sudo " if order.scope is Scope.SYSTEM and os.geteuid() != 0 else ""
-    start = names(order)[-1]
+    start = render.names(order)[-1]
     steps = []
     if order.scope is Scope.SYSTEM:
         steps += ["systemd-sysusers /etc/sysusers.d/atelierd.conf"]
@@ -100,8 +98,8 @@ def next_steps(order: Order, done: Sequence[Written]) -> list[str]:
     if other := rival(order, done):
         steps += [f"{control} disable --now {other}"]
     steps += [f"{control} enable --now {start}"]
-    if any(file.how == "changed" and file.path.name == SERVICE for file in done):
-        steps += [f"{control} try-restart {SERVICE}"]
+    if any(file.how == "changed" and file.path.name == render.SERVICE for file in done):
+        steps += [f"{control} try-restart {render.SERVICE}"]
     if order.scope is Scope.USER:
         steps += [f"loginctl enable-linger {shlex.quote(user_name())}"]
     steps += [f"{control} status {start}"]
@@ -110,20 +108,24 @@ def next_steps(order: Order, done: Sequence[Written]) -> list[str]:
 
 def rival(order: Order, done: Sequence[Written]) -> str | None:
     """The unit of the other kind that lies beside ours: both would want the same state folder."""
-    other = SERVICE if order.nightly else TIMER
+    other = render.SERVICE if order.nightly else render.TIMER
     return other if (done[0].path.parent / other).exists() else None
 
 
 def notices(order: Order) -> Iterator[str]:
     """What a person should know before starting it."""
-    yield from adaptations(order)
+    yield from render.adaptations(order)
     if order.nightly:
-        yield f"{NIGHTLY} ends in the morning; one uses either it or {SERVICE}"
+        yield f"{render.NIGHTLY} ends in the morning; one uses either it or {render.SERVICE}"
     if order.scope is Scope.USER:
         yield "it ends when you log out, unless lingering is enabled (loginctl, below)"
         return
-    shown = below_homes(read_only(order)) if not below_homes(written(order)) else []
-    for path in [*written(order), *read_only(order)]:
+    shown = (
+        render.below_homes(render.read_only(order))
+        if not render.below_homes(render.written(order))
+        else []
+    )
+    for path in [*render.written(order), *render.read_only(order)]:
         if path not in shown and (closed := closed_to(path)):
             yield (
                 f"user {ACCOUNT} may not pass {closed} on the way to {path}: chmod o+x {closed}, "

@@ -1,0 +1,63 @@
+"""Checks of everything the service needs, really tried, with what to mend."""
+
+from pathlib import Path
+
+from daemon.config import Config, check_guarded
+from daemon.doctor.folders import check_folders
+from daemon.doctor.machine import check_machine, read_text
+from daemon.doctor.service import check_service
+from daemon.engine.errors import WeightsError
+from daemon.engine.weights import checked_sha256, locate
+from daemon.errors import ConfigError
+from daemon.presets import load_presets
+from daemon.status.report import Finding
+
+
+def examine(config: Config, config_path: Path) -> list[Finding]:
+    """Runs every check; nothing is left behind."""
+    return [
+        Finding("config", True, str(config_path)),
+        *check_rights(config, config_path),
+        *check_folders(config, read_text("/proc/self/mountinfo")),
+        *check_presets(config),
+        check_weights(config),
+        *check_machine(config, config_path),
+        *check_service(config, config_path),
+    ]
+
+
+def check_rights(config: Config, config_path: Path) -> list[Finding]:
+    """What anybody may change and the service would obey; `run` refuses to start with it."""
+    try:
+        check_guarded(config, config_path)
+    except ConfigError as error:
+        return [Finding("config", False, str(fault)) for fault in error.faults]
+    return []
+
+
+def check_presets(config: Config) -> list[Finding]:
+    """One finding for the good ones, one for each fault."""
+    shelf = load_presets(config.presets)
+    faults = [
+        Finding("presets", False, str(fault))
+        for faults in shelf.faulty.values()
+        for fault in faults
+    ]
+    names = ", ".join(sorted(shelf.good))
+    summary = Finding("presets", bool(names), names or f"no usable preset in {config.presets}")
+    if config.default_preset is not None and config.default_preset not in shelf.good:
+        faults.append(
+            Finding(
+                "presets", False, f"default_preset {config.default_preset!r} is not one of them"
+            )
+        )
+    return [summary, *faults]
+
+
+def check_weights(config: Config) -> Finding:
+    """Whether the weights are there and are the right ones."""
+    try:
+        path = locate(config.weights, config.engine_folder)
+        return Finding("weights", True, f"{config.weights}: {checked_sha256(config.weights, path)}")
+    except WeightsError as error:
+        return Finding("weights", False, str(error))
