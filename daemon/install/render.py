@@ -1,6 +1,7 @@
 """The files of a service as text, from those in `systemd/`, with the paths of this installation."""
 
 import importlib.resources
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -107,7 +108,11 @@ def render(order: Order, folder: Path) -> list[File]:
         "# Written by `atelierd install-service`, which keeps what it replaces as .old. Settings\n"
         f"# of your own go into a drop-in: systemctl {flag(order.scope)}edit {names(order)[0]}\n"
     )
-    return [File(folder / name, header + unit(order, template(name))) for name in names(order)]
+    texts = {name: template(name) for name in names(order)}
+    return [
+        File(folder / name, header + (text if name == TIMER else unit(order, text)))
+        for name, text in texts.items()
+    ]
 
 
 def names(order: Order) -> tuple[str, ...]:
@@ -133,7 +138,7 @@ def unit(order: Order, text: str) -> str:
         "Environment": [environment(program)],
         "ReadWritePaths": [words([*shared(config), config.state], "-")],
         "ReadOnlyPaths": [words([order.config_file, config.presets], "-")],
-        "ProtectHome": home(order),
+        "ProtectHome": [home(order)],
     }
     if config.state != Path("/var/lib/atelierd"):
         text = without(text, ("StateDirectory", "StateDirectoryMode"))
@@ -160,10 +165,10 @@ def command_line(order: Order, text: str) -> str:
     """The template's command with this installation's paths; `:` keeps `$` as it is."""
     _, _, arguments = text.partition("\nExecStart=")[2].partition("config.yaml ")
     first, *rest = order.program.command
-    config = quoted(order.config_file)
-    return " ".join(
-        [quoted(Path(first), ":"), *map(str, rest), "--config", config, arguments.splitlines()[0]]
-    )
+    start = [quoted(Path(first), ":"), *map(str, rest)]
+    if re.search(r"[\"'\\]", str(first)):  # systemd refuses to start what is called so
+        start = [":/bin/sh", "-c", """'exec "$@"'""", "sh", quoted(Path(first)), *map(str, rest)]
+    return " ".join([*start, "--config", quoted(order.config_file), arguments.splitlines()[0]])
 
 
 def words(paths: Iterable[Path], prefix: str = "") -> str:
@@ -171,13 +176,13 @@ def words(paths: Iterable[Path], prefix: str = "") -> str:
     return " ".join(quoted(path, prefix) for path in paths)
 
 
-def home(order: Order) -> list[str]:
+def home(order: Order) -> str:
     """How homes are hidden although something that is needed lies in one; see `adaptations`."""
     if below_homes(written(order)):
-        return ["read-only"]
+        return "read-only"
     read = below_homes(read_only(order))
-    # An empty home in which nothing but these folders is seen, whatever the rights on the way.
-    return ["tmpfs", "BindReadOnlyPaths=" + words(read)] if read else ["yes"]
+    # Empty homes in which nothing but these folders is seen, whatever the rights on the way.
+    return f"tmpfs\nBindReadOnlyPaths={words(read)}" if read else "yes"
 
 
 def written(order: Order) -> tuple[Path, ...]:
