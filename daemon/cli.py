@@ -5,7 +5,9 @@ Each command imports what it needs when it runs: `status` must answer in half a 
 
 import json
 import os
+import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,10 +80,17 @@ def common(
 
 def configured(context: typer.Context) -> tuple["Config", Path]:
     """The configuration in force and its file; raises ConfigError."""
-    from daemon.config import find_config, load_config
+    from daemon.config import load_config
 
-    path = find_config(context.find_root().obj, os.environ)
+    path = config_file(context)
     return load_config(path), path
+
+
+def config_file(context: typer.Context) -> Path:
+    """The configuration file in force; raises ConfigError."""
+    from daemon.config import find_config
+
+    return find_config(context.find_root().obj, os.environ)
 
 
 @app.command()
@@ -90,21 +99,48 @@ def run(
     once: Annotated[
         bool, typer.Option("--once", help="Take what is in the inbox, finish it, and exit.")
     ] = False,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="HH:MM", help="Stop at that time; what is left waits for the next."),
+    ] = None,
 ) -> None:
     """Watch the inbox and paint what is dropped there, until stopped."""
-    from daemon.config import check_guarded
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.FINE))  # until the service heeds it
     from daemon.logs import start_logging
     from daemon.service import run_service
     from daemon.status.progress import service_progress
+
+    path = config_file(context)
+    config, devices = read_anew(path)
+    start_logging(config.log_level)
+    end = end_of(until, config)
+    with service_progress(plain=once) as on_change:
+        code = run_service(
+            config, devices, lambda: read_anew(path), once=once, until=end, on_change=on_change
+        )
+    raise typer.Exit(code)
+
+
+def read_anew(path: Path) -> tuple["Config", list[str]]:
+    """The configuration in a file and the devices it means; raises ConfigError."""
+    from daemon.config import check_guarded, load_config
     from daemon.worker.devices import resolve_devices
 
-    config, path = configured(context)
+    config = load_config(path)
     check_guarded(config, path)
-    start_logging(config.log_level)
-    devices = resolve_devices(config.devices, str(path))
-    with service_progress(plain=once) as on_change:
-        code = run_service(config, devices, once=once, on_change=on_change)
-    raise typer.Exit(code)
+    return config, resolve_devices(config.devices, str(path))
+
+
+def end_of(until: str | None, config: "Config") -> datetime | None:
+    """The next moment the clock shows `until`; raises BadParameter if it is no time."""
+    from daemon.schedule import find_zone, next_time
+
+    if until is None:
+        return None
+    try:
+        return next_time(until, find_zone(config.schedule.time_zone), datetime.now(UTC))
+    except ValueError as error:
+        raise typer.BadParameter(f"--until {error}") from error
 
 
 @app.command()
@@ -133,7 +169,7 @@ def presets(context: typer.Context, as_json: AsJson = False) -> None:
     from daemon.status.show import print_presets, shelf_report
 
     config, _ = configured(context)
-    shelf = load_presets(config.presets)
+    shelf = load_presets(config.presets, config.schedule.bulk_folder)
     if as_json:
         print(json.dumps(shelf_report(shelf), indent=2))
     else:
@@ -201,6 +237,30 @@ def cancel(
 
     config, _ = configured(context)
     on_each(jobs, cancel_jobs(config, jobs))
+
+
+@app.command()
+def pause(context: typer.Context) -> None:
+    """Let nothing run until `resume`: running jobs leave checkpoints, and their workers end."""
+    from daemon.ledger.store import utc_now
+    from daemon.pause import pause as pause_painting
+    from daemon.pause import paused_since
+
+    config, _ = configured(context)
+    if since := paused_since(config.state):
+        print(f"painting has been paused since {since}")
+        return
+    pause_painting(config.state, utc_now())
+    print("painting is paused; pictures are still taken in. Go on with: atelierd resume")
+
+
+@app.command()
+def resume(context: typer.Context) -> None:
+    """Let jobs run again after `pause`."""
+    from daemon.pause import resume as resume_painting
+
+    config, _ = configured(context)
+    print("painting goes on" if resume_painting(config.state) else "painting was not paused")
 
 
 def on_each(asked: list[str], said: list[tuple[str, str]]) -> None:

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 from daemon import yamlfile
 from daemon.engine.formats import MAX_PIXELS
 from daemon.errors import ConfigError, Fault
+from daemon.job import BULK_FOLDER, ORDINARY
+from daemon.schedule import Hours, find_zone, make_hours, parse_window
 
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 SYSTEM_CONFIG = Path("/etc/atelierd/config.yaml")
@@ -61,11 +63,64 @@ class Limits(BaseModel):
     job_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         default=172_800.0, description="seconds one start of a job may take"
     )
+    stall_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=600.0,
+        description="seconds a worker may say nothing, and as many more for each 4 megapixels",
+    )
     waiting: Annotated[int, Field(ge=1)] = Field(
         default=100_000, description="jobs that may wait; more pictures stay in the inbox"
     )
     free_bytes: ByteSize = Field(
         default=ByteSize(1 << 30), description="room to keep free on the disks of state and outbox"
+    )
+
+
+def check_window(text: object) -> str:
+    """Raises ValueError unless it is a window of the week."""
+    parse_window(text)
+    return str(text)
+
+
+def check_zone(name: str | None) -> str | None:
+    """Raises ValueError unless it is the name of a time zone."""
+    find_zone(name)
+    return name
+
+
+Windows = tuple[Annotated[str, BeforeValidator(check_window)], ...]
+
+
+class Schedule(BaseModel):
+    """When which queue may run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    time_zone: Annotated[str | None, AfterValidator(check_zone)] = Field(
+        default=None, description="whose clock the windows mean, as Europe/Berlin; the machine's"
+    )
+    ordinary: Annotated[Windows, Field(strict=False)] = Field(
+        default=(), description="windows in which ordinary jobs run; none: always"
+    )
+    bulk: Annotated[Windows, Field(strict=False)] = Field(
+        default=(), description="the same for what was dropped in the bulk folder"
+    )
+    bulk_folder: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")] = Field(
+        default=BULK_FOLDER,
+        description="folder of the inbox whose pictures come after all others",
+    )
+
+    def hours(self, priority: int) -> Hours:
+        """When jobs of a priority may run."""
+        return make_hours(self.bulk if priority < ORDINARY else self.ordinary, self.time_zone)
+
+
+class Neighbours(BaseModel):
+    """When a GPU is left to others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    memory_used_by_others_over: ByteSize = Field(
+        description="what other programs may take of a GPU's memory before it is left to them"
     )
 
 
@@ -118,6 +173,10 @@ class Config(BaseModel):
         description="whether the same picture, recipe and name of preset is painted only once",
     )
     limits: Limits = Field(default=Limits(), description="what a picture may ask")
+    schedule: Schedule = Field(default=Schedule(), description="when which queue may run")
+    yield_gpu_when: Neighbours | None = Field(
+        default=None, description="when a GPU is left to others, its job to go on afterwards"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level of the service's log"
     )

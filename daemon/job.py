@@ -9,6 +9,8 @@ from typing import Any
 ORDINARY, BULK = 0, -1
 """Priorities: what was dropped in the bulk folder comes after all that was not."""
 
+BULK_FOLDER = "bulk"
+
 
 class State(StrEnum):
     """Where a job stands; docs/architecture.md draws the transitions."""

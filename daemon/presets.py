@@ -14,6 +14,7 @@ from daemon.engine.formats import FORMAT_OF_SUFFIX
 from daemon.engine.picture import read_header
 from daemon.engine.recipe import Positive, Recipe
 from daemon.errors import Fault, PresetError
+from daemon.job import BULK_FOLDER
 from daemon.yamlfile import Document
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -81,8 +82,11 @@ class Shelf:
         raise PresetError([Fault(str(self.folder), 1, "", message)])
 
 
-def load_presets(folder: Path) -> Shelf:
-    """Reads every preset of a folder; one that is wrong does not disturb the others."""
+def load_presets(folder: Path, bulk_folder: str = BULK_FOLDER) -> Shelf:
+    """Reads every preset of a folder; one that is wrong does not disturb the others.
+
+    bulk_folder: the inbox's folder of that name, which no preset may have.
+    """
     good: dict[str, Preset] = {}
     faulty: dict[str, tuple[Fault, ...]] = {}
     used: set[Path] = set()
@@ -91,7 +95,7 @@ def load_presets(folder: Path) -> Shelf:
         if path.suffix != YAML_SUFFIX or path.name.startswith("."):
             continue
         try:
-            good[path.stem] = read_preset(path)
+            good[path.stem] = read_preset(path, bulk_folder)
             used |= {style.path for style in good[path.stem].styles}
         except PresetError as error:
             faulty[path.stem] = error.faults
@@ -99,19 +103,19 @@ def load_presets(folder: Path) -> Shelf:
         bare = path.suffix.lower() in FORMAT_OF_SUFFIX and not path.name.startswith(".")
         if bare and path not in used and path.stem not in {*good, *faulty}:
             try:
-                good[path.stem] = bare_preset(path)
+                good[path.stem] = bare_preset(path, bulk_folder)
             except PresetError as error:
                 faulty[path.stem] = error.faults
     return Shelf(folder, good, faulty)
 
 
-def read_preset(path: Path) -> Preset:
+def read_preset(path: Path, bulk_folder: str) -> Preset:
     """One preset from its YAML; raises PresetError with every fault."""
     try:
         document = yamlfile.parse(path.read_bytes(), str(path))
     except OSError as error:
         raise PresetError([Fault(str(path), 1, "", f"cannot be read: {error.strerror}")]) from error
-    check_name(path, document)
+    check_name(path, bulk_folder, document)
     found = yamlfile.check(PresetFile, document)
     styles = check_styles(path.parent, document)
     if found is None or document.faults:
@@ -120,21 +124,21 @@ def read_preset(path: Path) -> Preset:
     return Preset(path.stem, path, recipe, tuple(styles))
 
 
-def bare_preset(path: Path) -> Preset:
+def bare_preset(path: Path, bulk_folder: str) -> Preset:
     """A preset that is only a picture, with the default recipe."""
     document = Document(str(path))
-    check_name(path, document)
+    check_name(path, bulk_folder, document)
     check_image(path, 1, (), document)
     if document.faults:
         raise PresetError(document.faults)
     return Preset(path.stem, path, Recipe(), (StyleSource(path, 1.0),))
 
 
-def check_name(path: Path, document: Document) -> None:
+def check_name(path: Path, bulk_folder: str, document: Document) -> None:
     """Notes a fault unless the file's name can be a preset's."""
     if not NAME.fullmatch(path.stem):
         document.fault(1, (), "a preset's name may only have letters, digits, dots, _ and -")
-    if path.stem.lower() in RESERVED:
+    if path.stem.lower() in (*RESERVED, bulk_folder.lower()):
         document.fault(1, (), f"a preset may not be called {path.stem}; give the file another name")
 
 

@@ -41,7 +41,7 @@ def paint_one(
     """
     if not picture.is_file():
         raise BadInputError(f"there is no picture {files.printable(picture)}")
-    preset = load_presets(config.presets).get(preset_name)
+    preset = load_presets(config.presets, config.schedule.bulk_folder).get(preset_name)
     recipe = override(preset.recipe, settings_document(settings))
     run_id = uuid.uuid4().hex
     pool = Pool([device], config.worker_arguments, lambda _, event: on_event(event, on_progress))

@@ -37,7 +37,7 @@ def check_rights(config: Config, config_path: Path) -> list[Finding]:
 
 def check_presets(config: Config) -> list[Finding]:
     """One finding for the good ones, one for each fault."""
-    shelf = load_presets(config.presets)
+    shelf = load_presets(config.presets, config.schedule.bulk_folder)
     faults = [
         Finding("presets", False, str(fault))
         for faults in shelf.faulty.values()

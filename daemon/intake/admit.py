@@ -16,7 +16,10 @@ from loguru import logger
 
 from daemon import __version__, files, presets
 from daemon.config import Config
+from daemon.engine.errors import PictureError
 from daemon.engine.formats import output_name
+from daemon.engine.recipe import Recipe
+from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
 from daemon.intake import claim, pair, scan, settle
 from daemon.intake.decode import Decoder, Verdict
@@ -127,7 +130,7 @@ class Intake:
         ]
         if not settled:
             return claimed
-        shelf = presets.load_presets(self._config.presets)
+        shelf = self._shelf()
         room = self._config.limits.waiting - self._ledger.waiting()
         troubles: list[SurroundingsError] = []
         batch: list[Claim] = []
@@ -158,6 +161,9 @@ class Intake:
         if troubles:
             raise troubles[0]
         return claimed
+
+    def _shelf(self) -> presets.Shelf:
+        return presets.load_presets(self._config.presets, self._config.schedule.bulk_folder)
 
     def next_look_s(self, now_s: float) -> float | None:
         """Seconds until something in the inbox may be ready, or None."""
@@ -198,7 +204,8 @@ class Intake:
         """Only where the folder names no preset: elsewhere a sidecar is the exception, and
         waiting for it would slow every picture down.
         """
-        if pair.folder_preset(path, shelf.names) is not None:
+        _, inner = pair.queue_of(path, self._config.schedule.bulk_folder)
+        if pair.folder_preset(inner, shelf.names) is not None:
             return False
         return settled_s < self._config.sidecar_wait_s
 
@@ -334,16 +341,20 @@ class Intake:
         shelf: presets.Shelf, sha256: str,
     ) -> list[Draft]:  # fmt: skip
         """One job per chosen preset."""
-        below = pair.below_preset(path, shelf.names)
+        priority, inner = pair.queue_of(path, self._config.schedule.bulk_folder)
+        below = pair.below_preset(inner, shelf.names)
         if verdict.fault:
-            label = pair.folder_preset(path, shelf.names) or ""
+            label = pair.folder_preset(inner, shelf.names) or ""
             return [failed_draft(label, below, verdict.fault)]
         name = files.printable(sidecar.name) if sidecar else "sidecar"
-        choices = pair.choose(path, note, name, shelf, self._config.default_preset)
-        return [self._draft(choice, below, sha256) for choice in choices]
+        choices = pair.choose(inner, note, name, shelf, self._config.default_preset)
+        size = (verdict.width_px, verdict.height_px)
+        return [self._draft(choice, below, sha256, priority, size) for choice in choices]
 
-    def _draft(self, choice: pair.Choice, below: Path, sha256: str) -> Draft:
-        """A job from a choice, its style images kept by hash."""
+    def _draft(
+        self, choice: pair.Choice, below: Path, sha256: str, priority: int, size: tuple[int, int]
+    ) -> Draft:
+        """A job from a choice, its style images kept by hash. size: the picture's, in pixels."""
         if choice.recipe is None or choice.source is None:
             return failed_draft(choice.preset, below, choice.fault)
         styles = tuple(
@@ -351,7 +362,10 @@ class Intake:
             for source in choice.source.styles
         )
         recipe: Mapping[str, object] = choice.recipe.model_dump()
-        draft = Draft(uuid.uuid4().hex, choice.preset, below, recipe, styles)
+        draft = Draft(
+            uuid.uuid4().hex, choice.preset, below, recipe, styles,
+            priority=priority, work=planned_work(choice.recipe, *size),
+        )  # fmt: skip
         if not self._config.dedupe:
             return draft
         way = (self._config.weights, self._config.precision)
@@ -392,7 +406,7 @@ class Intake:
                 waiting.append(self._resume(picture, folder, wanted))
             except SurroundingsError as error:  # one bad claim must not hold up the others
                 troubles.append(error)
-        shelf = presets.load_presets(self._config.presets) if waiting else None
+        shelf = self._shelf() if waiting else None
         admitted = self._copy_and_admit(waiting, shelf, troubles) if shelf else []
         if troubles:
             raise troubles[0]
@@ -446,6 +460,15 @@ def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:
         "styles": [[style.sha256, style.weight] for style in draft.styles],
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def planned_work(recipe: Recipe, width_px: int, height_px: int) -> int:
+    """Pixels times steps of all passes; 0 for a picture that cannot be painted anyway."""
+    try:
+        passes = plan_passes(recipe, width_px, height_px)
+    except PictureError:  # the worker says so
+        return 0
+    return sum(one.width_px * one.height_px * one.steps for one in passes)
 
 
 def failed_draft(preset: str, below: Path, reason: str) -> Draft:

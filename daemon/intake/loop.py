@@ -52,17 +52,26 @@ class IntakeLoop:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._quiet = threading.Event()
+        self._looked = threading.Event()
         self._troubled_s = 0.0
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
+    def change(self, config: Config, pace: Pace) -> None:
+        """Goes on with other settings after the round at hand."""
+        self._pace, self._config = pace, config
+        self._wake.set()
+
     def stop(self) -> None:
-        """Ends the loop after the round at hand, or leaves it to its end."""
+        """Asks the loop to end after the round at hand."""
         self._stop.set()
         self._wake.set()
-        self._thread.join(2.0)
+
+    def join(self, timeout_s: float) -> None:
+        """Waits for the end; a round that hangs is left to it."""
+        self._thread.join(timeout_s)
 
     @property
     def alive(self) -> bool:
@@ -73,19 +82,30 @@ class IntakeLoop:
         """Whether the last look found nothing left to claim."""
         return self._quiet.is_set()
 
+    @property
+    def looked(self) -> bool:
+        """Whether there was a first look, with whatever success."""
+        return self._looked.is_set()
+
     def _run(self) -> None:
-        limits = self._config.limits
-        ledger = Ledger(self._config.ledger_path)
+        while not self._stop.is_set():
+            self._run_with(self._config)
+
+    def _run_with(self, config: Config) -> None:
+        """Looks again and again, until it is to stop or to go on with other settings."""
+        limits = config.limits
+        ledger = Ledger(config.ledger_path)
         decoder = Decoder(limits.picture_pixels, limits.decode_s)
-        watch = Watch(self._config.inbox, self._wake)
+        watch = Watch(config.inbox, self._wake)
         intake = Intake(
-            self._config, ledger, decoder,
+            config, ledger, decoder,
             settle_s=self._pace.settle_s, give_up_s=self._pace.give_up_s,
         )  # fmt: skip
-        while not self._stop.is_set():
+        while not self._stop.is_set() and self._config is config:
             self._wake.clear()
             watch.ensure()
             wait_s = self._round(intake)
+            self._looked.set()
             self._wake.wait(wait_s)
             self._stop.wait(LEAST_GAP_S)  # a large file being written wakes us at every write
         watch.stop()

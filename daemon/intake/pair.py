@@ -14,6 +14,7 @@ from daemon import yamlfile
 from daemon.engine.recipe import Recipe
 from daemon.errors import BadInputError, PresetError
 from daemon.intake.scan import SIDECAR_SUFFIX
+from daemon.job import BULK, ORDINARY
 from daemon.presets import Preset, Shelf, override
 
 
@@ -46,6 +47,13 @@ def sidecar_of(picture: Path, sidecars: Collection[Path]) -> Path | None:
         if candidate in sidecars:
             return candidate
     return None
+
+
+def queue_of(picture: Path, bulk_folder: str) -> tuple[int, Path]:
+    """The priority of a picture, and its path without the bulk folder it may lie in."""
+    if len(picture.parts) > 1 and picture.parts[0] == bulk_folder:
+        return BULK, Path(*picture.parts[1:])
+    return ORDINARY, picture
 
 
 def folder_preset(picture: Path, names: Collection[str]) -> str | None:

@@ -16,4 +16,5 @@ CREATE INDEX job_ended ON job (finished_at) WHERE state IN ('done', 'failed', 'c
 ALTER TABLE job ADD COLUMN work INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN untold INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX job_work ON job (priority, preset, work) WHERE state = 'ready';
+CREATE INDEX job_cancelled ON job (state) WHERE cancel_requested = 1;
 CREATE INDEX job_untold ON job (seq) WHERE untold = 1;

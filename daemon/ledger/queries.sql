@@ -21,16 +21,19 @@ VALUES (:id, :picture_id, :preset, :below, :recipe, :styles, :state, :verdict, :
         (SELECT id FROM job AS alike WHERE alike.fingerprint = :fingerprint
              AND alike.state = 'done' ORDER BY alike.seq DESC LIMIT 1));
 
--- name: claim_job
--- The first in line becomes the owner's; one whose like is being painted waits for that result.
-UPDATE job SET state = 'running', owner = :owner, starts = starts + 1, fruitless = fruitless + 1,
-       started_at = coalesce(started_at, :now)
-WHERE id = (
-    SELECT id FROM job AS first WHERE state = 'ready' AND twin IS NULL AND NOT EXISTS (
+-- name: first_in_line
+-- One whose like is being painted waits for that result.
+SELECT id FROM job AS first WHERE state = 'ready' AND twin IS NULL
+    AND priority BETWEEN :least AND :most AND NOT EXISTS (
         SELECT 1 FROM job AS alike WHERE alike.fingerprint = first.fingerprint
             AND (alike.state = 'running' OR (alike.state = 'publishing' AND alike.verdict = 'done'))
-    ) ORDER BY priority DESC, seq LIMIT 1)
-RETURNING *;
+    ) ORDER BY priority DESC, seq LIMIT 1;
+
+-- name: claim_job
+-- The first in line becomes the owner's.
+UPDATE job SET state = 'running', owner = :owner, starts = starts + 1, fruitless = fruitless + 1,
+       started_at = coalesce(started_at, :now)
+WHERE id = :id AND state = 'ready' RETURNING *;
 
 -- name: answer_job
 -- Its twin's result is at hand: nothing is left but to publish it.
@@ -156,6 +159,24 @@ SELECT * FROM job WHERE substr(id, 1, length(:prefix)) = :prefix ORDER BY seq LI
 
 -- name: cancel_requests
 SELECT id FROM job WHERE state = 'running' AND cancel_requested = 1;
+
+-- name: owed
+-- Whether there is anything to publish, to answer, or to cancel that waits.
+SELECT EXISTS (SELECT 1 FROM job WHERE state = 'publishing')
+    OR EXISTS (SELECT 1 FROM job WHERE state = 'ready' AND twin IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM job WHERE state = 'ready' AND cancel_requested = 1) AS owed;
+
+-- name: waiting_work
+-- What waits, by queue and preset: how many jobs, and the work they are.
+SELECT priority, preset, count(*) AS count, sum(work) AS work FROM job WHERE state = 'ready'
+GROUP BY priority, preset;
+
+-- name: pace
+-- What jobs that were really painted took of late.
+SELECT preset, work, json_extract(outcome, '$.seconds') AS seconds FROM job
+WHERE state IN ('done', 'failed', 'cancelled') AND verdict = 'done' AND work > 0
+    AND json_extract(outcome, '$.same_as') IS NULL
+ORDER BY finished_at DESC LIMIT :limit;
 
 -- name: count_states
 SELECT state, count(*) AS count FROM job GROUP BY state;

@@ -45,6 +45,7 @@ CREATE TABLE job (
 
 CREATE INDEX job_waiting ON job (priority DESC, seq) WHERE state = 'ready';
 CREATE INDEX job_work ON job (priority, preset, work) WHERE state = 'ready';
+CREATE INDEX job_cancelled ON job (state) WHERE cancel_requested = 1;
 CREATE INDEX job_untold ON job (seq) WHERE untold = 1;
 CREATE INDEX job_by_state ON job (state);
 CREATE INDEX job_ended ON job (finished_at) WHERE state IN ('done', 'failed', 'cancelled');

@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from daemon.job import ClaimedPicture, Draft, Job, PictureState, State, StyleRef
 
 SCHEMA_VERSION = 4
 BUSY_TIMEOUT_S = 10.0
+Line = tuple[int, int]
+"""The least and the highest priority of jobs that stand in a line together."""
+
+EVERY: Line = (-(1 << 31), 1 << 31)
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 QUERY = re.compile(r"-- name: (\w+)\n(.*?)(?=\n-- name: |\Z)", re.DOTALL)
 
@@ -37,6 +42,16 @@ def scripts_since(version: int) -> list[str]:
         return [sql_file("schema.sql")]
     migrations = dict(QUERY.findall(sql_file("migrations.sql")))
     return [migrations[f"from_{number}"] for number in range(version, SCHEMA_VERSION)]
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Waiting jobs of one priority and preset. work: pixels times steps of all their passes."""
+
+    priority: int
+    preset: str
+    count: int
+    work: int
 
 
 class DamagedLedgerError(SurroundingsError):
@@ -65,6 +80,13 @@ class Ledger:
             self._db.row_factory = sqlite3.Row
             if not read_only:
                 self._prepare()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is of this version; one that was opened read-only may be older."""
+        with self._translated():
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        return bool(version == SCHEMA_VERSION)
 
     def _prepare(self) -> None:
         """WAL: readers never wait. FULL: a committed transition survives a power cut."""
@@ -214,11 +236,17 @@ class Ledger:
 
     # Jobs
 
-    def claim_job(self, owner: str) -> Job | None:
-        """Ready -> running: the first in line is now the owner's; None if nothing waits."""
+    def claim_job(self, owner: str, line: Line = EVERY) -> Job | None:
+        """Ready -> running: the first in line is now the owner's; None if nothing waits there."""
         with self._transaction():
-            rows = self._rows("claim_job", owner=owner, now=utc_now())
+            first = self.first_in(line)
+            rows = self._rows("claim_job", id=first, owner=owner, now=utc_now()) if first else []
         return to_job(rows[0]) if rows else None
+
+    def first_in(self, line: Line) -> str | None:
+        """The id of the job that would be claimed next; None if none would."""
+        rows = self._rows("first_in_line", least=line[0], most=line[1])
+        return rows[0]["id"] if rows else None
 
     def release_job(self, job_id: str, owner: str) -> None:
         """Running -> ready, with nothing charged."""
@@ -330,6 +358,26 @@ class Ledger:
     def waiting(self) -> int:
         """How many jobs wait."""
         return int(self._rows("count_waiting")[0]["count"])
+
+    def writable(self) -> bool:
+        """Whether something could be written now."""
+        try:
+            with self._transaction():
+                return True
+        except SurroundingsError:
+            return False
+
+    def owed(self) -> bool:
+        """Whether there is anything to publish, to answer, or to cancel that waits."""
+        return bool(self._rows("owed")[0]["owed"])
+
+    def waiting_work(self) -> list[Backlog]:
+        """What waits, by queue and preset."""
+        return [Backlog(**row) for row in self._rows("waiting_work")]
+
+    def pace(self, limit: int = 50) -> list[tuple[str, int, float]]:
+        """Preset, work and seconds of the jobs that were painted last."""
+        return [tuple(row) for row in self._rows("pace", limit=limit)]
 
     def open_jobs(self) -> set[str]:
         """Ids of jobs that are not over."""

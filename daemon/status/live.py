@@ -36,7 +36,10 @@ class RunningJob:
 
 @dataclass
 class Live:
-    """Everything the file says. health: what is wrong now, by part; empty when all is well."""
+    """Everything the file says. health: what is wrong now, by part; empty when all is well.
+
+    left: devices that others need now.
+    """
 
     pid: int
     started_at: str
@@ -44,6 +47,7 @@ class Live:
     devices: list[str] = field(default_factory=list)
     running: list[RunningJob] = field(default_factory=list)
     health: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
 
 
 def write_live(state: Path, live: Live) -> None:

@@ -1,6 +1,7 @@
 """What `atelierd status` tells: from the ledger, which needs no service, and the live file."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from daemon import files
@@ -9,6 +10,8 @@ from daemon.errors import SurroundingsError
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.lock import is_held
+from daemon.pause import paused_since
+from daemon.status.forecast import forecast
 from daemon.status.live import read_live
 
 RECENT = 8
@@ -24,7 +27,10 @@ class Finding:
 
 
 def gather(config: Config) -> dict[str, Any]:
-    """The state of service and queue as plain data."""
+    """The state of service and queue as plain data.
+
+    queues: each queue's forecast, as `forecast.Forecast.as_data` tells it.
+    """
     live = read_live(config.state) if is_held(config.state) else None
     report: dict[str, Any] = {
         "service": {
@@ -34,7 +40,10 @@ def gather(config: Config) -> dict[str, Any]:
             "devices": live["devices"] if live else [],
         },
         "health": dict(live["health"]) if live else {},
+        "paused_since": paused_since(config.state),
+        "left_to_others": live.get("left", []) if live else [],
         "jobs": {str(state): 0 for state in State},
+        "queues": {},
         "running": live["running"] if live else [],
         "recent": [],
         "inbox": str(config.inbox),
@@ -47,10 +56,22 @@ def gather(config: Config) -> dict[str, Any]:
         report["jobs"] = {str(state): count for state, count in ledger.counts().items()}
         names = {job.id: job for job in ledger.recent(RECENT)}
         report["recent"] = [recent_row(job) for job in names.values()]
+        if ledger.is_current:  # else no service of this version has brought it up yet
+            report["queues"] = queues(config, ledger, report)
         ledger.close()
     except SurroundingsError as error:
         report["health"]["ledger"] = str(error)
     return report
+
+
+def queues(config: Config, ledger: Ledger, report: dict[str, Any]) -> dict[str, Any]:
+    """What waits in each queue and how long it takes."""
+    running_s = sum(job["eta_s"] or 0.0 for job in report["running"])
+    found = forecast(
+        config.schedule, datetime.now(UTC), ledger.waiting_work(), ledger.pace(),
+        running_s=running_s, devices=len(report["service"]["devices"]),
+    )  # fmt: skip
+    return {name: one.as_data() for name, one in found.items()}
 
 
 def recent_row(job: Job) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Status, presets and findings as text: in colour on a terminal, plain lines elsewhere."""
 
 import contextlib
+import io
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
@@ -23,6 +25,14 @@ WATCH_S = 1.0
 def print_status(report: Mapping[str, Any]) -> None:
     """The report of `atelierd status` as text."""
     make_console().print(render_status(report), end="")
+
+
+def status_text(report: Mapping[str, Any]) -> str:
+    """The report as plain text, for a log."""
+    console = Console(file=io.StringIO(), width=500, highlight=False)
+    with console.capture() as captured:
+        console.print(render_status(report), end="")
+    return captured.get()
 
 
 def watch_status(look: Callable[[], Mapping[str, Any]]) -> None:
@@ -46,6 +56,13 @@ def render_status(report: Mapping[str, Any]) -> RenderableType:
     jobs = report["jobs"]
     counts = ", ".join(f"{count} {name}" for name, count in jobs.items() if count) or "empty"
     parts: list[RenderableType] = [f"service  {state}", f"queue    {counts}"]
+    if report["paused_since"]:
+        parts.append(f"[yellow]paused[/yellow]   since {report['paused_since']}; atelierd resume")
+    for name, queue in report["queues"].items():
+        if queue["waiting"] or not queue["open"]:
+            parts.append(f"{name: <8} {queue_line(queue)}")
+    for device in report["left_to_others"]:
+        parts.append(f"[yellow]left[/yellow]     {device} to another program that needs it")
     for part, trouble in report["health"].items():
         parts.append(f"[bold red]trouble[/bold red]  {part}: {escape(trouble)}")
     if report["running"]:
@@ -53,6 +70,26 @@ def render_status(report: Mapping[str, Any]) -> RenderableType:
     if report["recent"]:
         parts.append(recent_table(report["recent"]))
     return Group(*parts)
+
+
+def queue_line(queue: Mapping[str, Any]) -> str:
+    """A queue's forecast in a line."""
+    parts = [f"{queue['waiting']} waiting"]
+    if queue["waiting"] and queue["seconds"] is not None:
+        parts.append(f"about {in_words(queue['seconds'])}")
+    if queue["changes_at"]:
+        parts.append(f"{'open until' if queue['open'] else 'opens'} {clock(queue['changes_at'])}")
+    if queue["waiting"] and queue["window_fits"] is not None:
+        fits = "" if queue["window_fits"] else "not "
+        parts.append(f"the window is {fits}long enough")
+    if queue["done_at"]:
+        parts.append(f"done about {clock(queue['done_at'])}")
+    return ", ".join(parts)
+
+
+def clock(moment: str) -> str:
+    """Day and time of an ISO 8601 text, as on a clock at the wall."""
+    return f"{datetime.fromisoformat(moment):%a %d %b %H:%M}"
 
 
 def running_table(running: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,9 +1,9 @@
 """The worker: a process of its own that keeps the engine warm and paints one job at a time.
 
-Speaks JSON lines. To it: {do: run, run, payload} and {do: cancel, run}. From it: {event:
-plan | progress | preview | checkpoint | log, run, ...} and at the end {event: ended, run, result},
-{event: cancelled, run}, or {event: short, run, reason} if memory ran out; with `spent` if the
-process ends itself then, since it is of no more use.
+Speaks JSON lines. To it: {do: run, run, payload} and {do: cancel, run}. From it: {event: hello}
+once it is there, {event: plan | progress | preview | checkpoint | log, run, ...} and at the end
+{event: ended, run, result}, {event: cancelled, run}, or {event: short, run, reason} if memory ran
+out; with `spent` if the process ends itself then, since it is of no more use.
 A closed input ends it, so that it never outlives its service.
 """
 
@@ -398,6 +398,7 @@ def main() -> None:
     parser.add_argument("--memory-bytes", type=int)
     parser.add_argument("--checkpoint-s", type=float, default=60.0)
     options = parser.parse_args()
+    out = claim_stdout()
     worker = Worker(
         options.device,
         options.weights,
@@ -405,8 +406,9 @@ def main() -> None:
         options.precision,
         options.memory_bytes,
         options.checkpoint_s,
-        claim_stdout(),
+        out,
     )
+    say(out, {"event": "hello"})
     runs: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=listen, args=(worker, runs), daemon=True).start()
     while True:

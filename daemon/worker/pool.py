@@ -79,6 +79,12 @@ class Slot:
         self._child: Child | None = None
         self._lock = threading.Lock()
         self._run: Run | None = None
+        self._answered: Child | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the child lives and has said that it is there."""
+        return self.pid is not None and self._answered is self._child
 
     @property
     def run_id(self) -> str | None:
@@ -96,12 +102,25 @@ class Slot:
         """Starts a run; the slot must be free."""
         future: Future[Message] = Future()
         with self._lock:
-            child = self._child
-            if child is None or not child.alive:
-                child = self._child = self._start()
+            child = self._living()
             self._run = Run(run_id, future, child)
         child.send({"do": "run", "run": run_id, "payload": dict(payload)})
         return future
+
+    def warm(self) -> None:
+        """Starts the child if there is none; it answers when it is ready for a run."""
+        with self._lock:
+            self._living()
+
+    def _living(self) -> Child:
+        if self._child is None or not self._child.alive:
+            self._child = self._start()
+        return self._child
+
+    def kill(self, run_id: str) -> None:
+        """Ends the child at once if that is its run, which is lost then."""
+        if self._child is not None and self.run_id == run_id:
+            self._child.kill()
 
     def cancel(self, run_id: str, grace_s: float) -> None:
         """Asks the child to stop the run, and ends the child if it does not in time."""
@@ -151,6 +170,8 @@ class Slot:
         if message.get("spent"):
             self._forget(child)
         match message.get("event"):
+            case "hello":
+                self._answered = child
             case "ended":
                 if run := self._take(child, run_id):
                     run.future.set_result(message["result"])
@@ -208,6 +229,11 @@ class Pool:
         """Stops a run; its future ends with Cancelled, or WorkerLost after `grace_s`."""
         for slot in self._slots:
             slot.cancel(run_id, grace_s)
+
+    def kill(self, run_id: str) -> None:
+        """Ends the worker of a run at once; its future ends with WorkerLost."""
+        for slot in self._slots:
+            slot.kill(run_id)
 
     def close(self, *, grace_s: float = 2.0) -> None:
         """Ends every child."""

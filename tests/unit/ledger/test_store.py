@@ -589,6 +589,7 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     new_indexes = old.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'").fetchall()
     for index in (
         "job_alike", "job_twinned", "job_by_state", "job_ended", "job_work", "job_untold",
+        "job_cancelled",
     ):  # fmt: skip
         old.execute(f"DROP INDEX {index}")
     old.execute("CREATE INDEX job_active ON job (state) WHERE state IN ('running', 'publishing')")

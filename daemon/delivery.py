@@ -1,0 +1,201 @@
+"""The thread that brings what is finished to the outbox, and files the originals.
+
+A thread of its own, since an outbox that hangs must keep the service neither from painting nor
+from telling that it lives.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from loguru import logger
+
+from daemon import files
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.health import Health
+from daemon.intake.claim import claimed_folder, drop_claim
+from daemon.job import Job, State
+from daemon.ledger.store import Ledger, utc_now
+from daemon.mounts import Mounts
+from daemon.outbox.publish import file_original, publish
+from daemon.spool import Spool
+
+LOOK_S = 60.0
+BROKEN_WAIT_S = 5.0
+ANSWERS_A_ROUND = 50
+
+CANCELLED_REASON = "Cancelled on request before it was finished."
+
+
+class Delivery:
+    """Publishes, answers with results that are there already, and files.
+
+    changed: called when something has left the queue.
+    """
+
+    def __init__(
+        self, config: Config, spool: Spool, health: Health, changed: Callable[[], None]
+    ) -> None:
+        self._config = config
+        self._spool = spool
+        self._mounts = Mounts(config.state)
+        self._health = health
+        self._changed = changed
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._began_s: float | None = None
+        self._unfiled = True  # as long as it is not known
+        self.failed = 0
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def change(self, config: Config) -> None:
+        """Goes on with other settings."""
+        self._config = config
+
+    def wake(self) -> None:
+        """There is something to deliver."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Asks the thread to end after the picture at hand."""
+        self._stop.set()
+        self._wake.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Waits for the end; a thread that hangs is left behind, and its picture to the next."""
+        self._thread.join(timeout_s)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def filing(self) -> bool:
+        """Whether originals may still have to be moved."""
+        return self._unfiled
+
+    def hangs_s(self) -> float:
+        """Seconds that the picture at hand has taken so far; 0 if there is none."""
+        began_s = self._began_s
+        return time.monotonic() - began_s if began_s is not None else 0.0
+
+    def _run(self) -> None:
+        self._ledger = Ledger(self._config.ledger_path)
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                self._round()
+            except SurroundingsError as error:
+                self._health.bad("ledger", error)
+                self._stop.wait(BROKEN_WAIT_S)
+            except Exception:
+                logger.exception("the delivery stumbled; it goes on")
+                self._stop.wait(BROKEN_WAIT_S)
+            self._wake.wait(LOOK_S)
+        self._ledger.close()
+
+    def _round(self) -> None:
+        """Everything there is to deliver now."""
+        try:
+            for job in self._ledger.cancel_waiting(CANCELLED_REASON):
+                logger.bind(job=job.id, action="cancel").info("cancelled while it waited")
+            self._answer_twins()
+            published = self._publish_all()
+            self._unfiled = self._unfiled and not self._file_all()
+            if published and not self._unfiled:
+                self._health.good("outbox")
+        finally:
+            self._began_s = None
+            self._changed()
+
+    def _publish_all(self) -> bool:
+        """Publishes what is painted or failed; False if the outbox did not take all of it."""
+        published = True
+        for job in self._ledger.jobs_in(State.PUBLISHING):
+            if self._stop.is_set():
+                return False
+            self._began_s = time.monotonic()
+            try:
+                self._mounts.check(self._config.outbox)
+                self._publish(job)
+            except SurroundingsError as error:  # one bad path must not hold up the others
+                self._health.bad("outbox", error)
+                published = False
+        return published
+
+    def _publish(self, job: Job) -> None:
+        """Publishing -> done, failed or cancelled; the outbox first, the ledger after it."""
+
+        def plan(outputs: Mapping[str, str]) -> None:
+            self._ledger.plan_outputs(job.id, outputs)
+
+        picture = self._ledger.picture(job.picture_id)
+        result = self._spool.result(job.id)
+        coming = result.stat().st_size if result.exists() else 0
+        files.ensure_room(self._config.outbox, coming, self._config.limits.free_bytes)
+        outputs = publish(self._config.outbox, self._spool, job, picture, plan)
+        self._unfiled = True
+        self._ledger.publish_job(job.id)
+        self.failed += job.verdict is State.FAILED
+        seen = files.printable(outputs.get("result") or outputs["reason"])
+        # Not bound to the job: its log has been published, and is not to begin anew.
+        logger.info("[{}] {}: {}", job.id[:8], job.verdict, seen)
+        self._spool.drop_job(job.id)
+        self._changed()
+
+    def _file_all(self) -> bool:
+        """Moves the originals of finished jobs out of the claimed folder."""
+        filed = True
+        for picture in self._ledger.unfiled():
+            if self._stop.is_set():
+                return False
+            self._began_s = time.monotonic()
+            claimed = claimed_folder(self._config.inbox, picture.id)
+            jobs = self._ledger.jobs_of_picture(picture.id)
+            try:
+                self._mounts.check(self._config.outbox)
+                file_original(
+                    self._config.outbox, claimed, self._spool.picture(picture.id), picture, jobs
+                )
+                self._ledger.file_picture(picture.id)
+                drop_claim(self._config.inbox, picture.id)
+            except SurroundingsError as error:
+                self._health.bad("outbox", error)
+                filed = False
+            else:
+                self._spool.drop_picture(picture.id)
+        return filed
+
+    # The same again
+
+    def _answer_twins(self) -> None:
+        """Gives jobs the result that a job like them has, while it lies unchanged in the outbox."""
+        if not self._config.outbox.is_dir():
+            return  # what is out of sight is not gone
+        for job, twin in self._ledger.twinned(limit=ANSWERS_A_ROUND):
+            if self._stop.is_set():
+                return
+            self._began_s = time.monotonic()
+            try:
+                self._mounts.check(self._config.outbox)
+                self._answer(job, twin)
+            except SurroundingsError as error:
+                return self._health.bad("disk", error)
+
+    def _answer(self, job: Job, twin: Job) -> None:
+        """Ready -> publishing with the twin's result, or to be painted if that is gone."""
+        began, now_s = utc_now(), time.monotonic()
+        log = logger.bind(job=job.id, action="answer")
+        painted = self._config.outbox / twin.outputs["result"]
+        if not self._spool.keep_result(job.id, painted, twin.outcome["result_sha256"]):
+            log.info("was painted before as job {}, but that result is gone", twin.id[:8])
+            self._ledger.forget_twin(job.id)
+            return
+        log.info("the same was painted before as job {}: its result is used", twin.id[:8])
+        seconds = round(time.monotonic() - now_s, 3)
+        outcome = {**twin.outcome, "seconds": seconds, "peak_memory_bytes": 0}
+        self._ledger.answer_job(job.id, {"same_as": twin.id} | outcome, began)

@@ -1,0 +1,43 @@
+"""Painting is paused: a file in the state folder says so, which outlives service and machine."""
+
+from pathlib import Path
+
+from daemon import files
+from daemon.errors import SurroundingsError
+
+PAUSE_FILE = "paused"
+
+
+def pause(state: Path, since: str) -> None:
+    """Lets nothing run until `resume`; running jobs go on from their checkpoints then.
+
+    Raises SurroundingsError if the state folder cannot be written.
+    """
+    try:
+        files.make_folder(state)
+        files.write_bytes(state / PAUSE_FILE, since.encode(), replace=True)
+    except OSError as error:
+        raise SurroundingsError(
+            f"{state / PAUSE_FILE} cannot be written: {error.strerror}"
+        ) from error
+
+
+def resume(state: Path) -> bool:
+    """Lets jobs run again; False if they were not kept from it. Raises SurroundingsError."""
+    try:
+        (state / PAUSE_FILE).unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise SurroundingsError(
+            f"{state / PAUSE_FILE} cannot be removed: {error.strerror}"
+        ) from error
+    return True
+
+
+def paused_since(state: Path) -> str | None:
+    """When painting was paused, None if it was not."""
+    try:
+        return (state / PAUSE_FILE).read_text(errors="replace").strip() or "unknown"
+    except FileNotFoundError:
+        return None

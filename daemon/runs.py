@@ -1,0 +1,371 @@
+"""The jobs that run: given to the devices, watched, stopped, and what became of each."""
+
+import queue
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from loguru import logger
+
+from daemon import files
+from daemon.config import Config
+from daemon.delivery import CANCELLED_REASON
+from daemon.errors import StaleJobError, SurroundingsError
+from daemon.health import Health
+from daemon.job import BULK, Job, State
+from daemon.ledger.store import EVERY, Ledger
+from daemon.permit import Permit
+from daemon.process import Message
+from daemon.spool import Spool
+from daemon.status.live import RunningJob, follow
+from daemon.worker import retry
+from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, Slot, WorkerLost
+
+BROKEN_WAIT_S = 5.0
+STALL_PX = 4_000_000
+PATIENCE_S = 60.0
+"""How long a worker may take to its next step and checkpoint where nobody waits for it to stop."""
+
+LATE_REASON = (
+    "Painting took more than {:.0f} s (limits: job_s). Choose a smaller `size` or fewer `steps`, "
+    "or raise the limit in config.yaml."
+)
+
+
+class Stop(Enum):
+    """What a run was stopped for that does not put its job back into the line."""
+
+    CANCELLED = auto()
+    LATE = auto()
+
+
+@dataclass
+class Run:
+    """A job that runs: what is shown of it, until when it may, and what it was stopped for.
+
+    stop: a text says why it goes back into the line.
+    """
+
+    job: Job
+    shown: RunningJob
+    deadline_s: float
+    stall_s: float
+    heard_s: float
+    stop: Stop | str | None = None
+    stalled: bool = False
+
+
+class Runs:
+    """Dispatches, and turns what becomes of runs into transitions. One thread's but for `_hear`."""
+
+    def __init__(
+        self, config: Config, devices: list[str], ledger: Ledger, owner: str, spool: Spool,
+        health: Health, wake: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._ledger = ledger
+        self._owner = owner
+        self._spool = spool
+        self._health = health
+        self._wake = wake
+        self._runs: dict[str, Run] = {}
+        self._ended: queue.SimpleQueue[tuple[Job, Future[Message]]] = queue.SimpleQueue()
+        self._further: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._resting_until_s = 0.0
+        self._warm_again_s = 0.0
+        self._pool = Pool(devices, config.worker_arguments, self._hear)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def shown(self) -> list[RunningJob]:
+        """The runs as `status` shows them."""
+        return [run.shown for run in self._runs.values()]
+
+    def pids(self) -> dict[str, int]:
+        """The worker's process of each device that has one."""
+        return {slot.device: slot.pid for slot in self._pool.slots() if slot.pid is not None}
+
+    def warm(self) -> bool:
+        """Starts every worker; whether all have answered."""
+        if time.monotonic() >= self._warm_again_s:  # one that ends at once is not started at once
+            self._warm_again_s = time.monotonic() + BROKEN_WAIT_S
+            for slot in self._pool.slots():
+                slot.warm()
+        return all(slot.answered for slot in self._pool.slots())
+
+    # What is asked of it, every tick
+
+    def tick(self, permit: Permit) -> None:
+        """Ends, stops and starts what is to be."""
+        self._note_progress()
+        self._end_all()
+        for job_id in self._ledger.cancel_requests():
+            self._stop(job_id, Stop.CANCELLED)
+        self._stop_the_late_and_the_stalled()
+        self._stop_what_may_not(permit)
+        self._dispatch(permit)
+
+    def stop_all(self, why: str, grace_s: float) -> None:
+        """Stops every run; their jobs go back into the line."""
+        for job_id, run in self._runs.items():
+            run.stop = run.stop or why
+            self._pool.cancel(job_id, grace_s=grace_s)
+
+    def drain(self, seconds: float) -> None:
+        """Waits for stopped runs to end, at most so long."""
+        deadline_s = time.monotonic() + seconds
+        while self._runs and time.monotonic() < deadline_s:
+            try:
+                self._end_run(*self._ended.get(timeout=0.2))
+            except queue.Empty:
+                continue
+            except (StaleJobError, SurroundingsError) as error:
+                logger.error("a job could not be put back now; the next start does it: {}", error)
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self._pool.close(grace_s=1.0)
+
+    def change(self, config: Config, devices: list[str]) -> None:
+        """Goes on with other settings; where they are the workers', with other workers."""
+        former = [slot.device for slot in self._pool.slots()]
+        if (former, self._config.worker_arguments) != (devices, config.worker_arguments):
+            self.stop_all("the settings of the workers change", PATIENCE_S)
+            self.drain(PATIENCE_S + 1.0)
+            self.close()
+            self._pool = Pool(devices, config.worker_arguments, self._hear)
+        self._config = config
+
+    # Starting
+
+    def _dispatch(self, permit: Permit) -> None:
+        """Gives every free device a job, unless the devices are resting after trouble."""
+        free = [slot for slot in self._pool.free() if slot.device not in permit.left]
+        if permit.line is None or time.monotonic() < self._resting_until_s:
+            return
+        try:
+            files.ensure_room(self._config.state, 0, self._config.limits.free_bytes)
+        except SurroundingsError as error:
+            self._health.bad("disk", error)
+            return
+        self._health.good("disk")
+        for slot in free:
+            job = self._ledger.claim_job(self._owner, permit.line)
+            if job is None:
+                return
+            self._start(job, slot)
+        if not free:
+            self._give_way(permit)
+
+    def _give_way(self, permit: Permit) -> None:
+        """Lets a bulk job wait for an ordinary one, at most one at a time."""
+        bulk = [run for run in self._runs.values() if run.job.priority <= BULK]
+        if not bulk or any(run.stop for run in bulk):
+            return
+        if self._ledger.first_in((BULK + 1, EVERY[1])) and permit.line and permit.line[1] > BULK:
+            self._stop(bulk[-1].job.id, "an ordinary job goes first", PATIENCE_S)
+
+    def _start(self, job: Job, slot: Slot) -> None:
+        picture = self._ledger.picture(job.picture_id)
+        name = files.printable(picture.path)
+        pixels = picture.width_px * picture.height_px
+        if (size := job.recipe["size"]) != "original":
+            pixels *= (size / max(picture.width_px, picture.height_px, 1)) ** 2
+        now_s, limits = time.monotonic(), self._config.limits
+        shown = RunningJob(job.id, name, job.preset, slot.device)
+        stall_s = limits.stall_s * (1 + pixels / STALL_PX)
+        self._runs[job.id] = Run(job, shown, now_s + limits.job_s, stall_s, now_s)
+        try:
+            future = slot.submit(job.id, self._payload(job))
+        except OSError as error:
+            del self._runs[job.id]
+            self._ledger.release_job(job.id, self._owner)
+            self._rest(BROKEN_WAIT_S)
+            raise SurroundingsError(f"no worker can be started: {error}") from error
+        logger.bind(job=job.id, action="start").info(
+            "start {} of {} after {} on {}", job.starts, name, job.preset, slot.device
+        )
+
+        def ended(done: Future[Message]) -> None:
+            self._ended.put((job, done))
+            self._wake()
+
+        future.add_done_callback(ended)
+
+    def _payload(self, job: Job) -> Message:
+        """Everything a worker needs to know, as plain data."""
+        _, memory_bytes = self._ledger.memory_of(job.id)
+        return {
+            "name": job.below.name,
+            "picture": str(self._spool.picture(job.picture_id)),
+            "max_pixels": self._config.limits.picture_pixels,
+            "recipe": dict(job.recipe),
+            "styles": [
+                {**vars(style), "path": str(self._spool.style(style.sha256))}
+                for style in job.styles
+            ],
+            "result": str(self._spool.result(job.id)),
+            "checkpoint": str(self._spool.checkpoint(job.id)),
+            "preview": str(self._spool.preview(job.id)),
+            "memory_bytes": memory_bytes,
+            "note": {"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]},
+        }
+
+    def _rest(self, seconds: float) -> None:
+        self._resting_until_s = time.monotonic() + seconds
+
+    # Watching
+
+    def _hear(self, run_id: str, message: Message) -> None:
+        """What a worker says during a run. Called from the pool's threads."""
+        run = self._runs.get(run_id)
+        if run is not None:
+            run.heard_s = time.monotonic()
+        match message.get("event"):
+            case "log":
+                logger.bind(job=run_id, action="paint").log(message["level"], message["text"])
+            case "checkpoint":
+                self._further.put(run_id)
+            case "progress" if run is not None:
+                follow(run.shown, message)
+            case "preview" if run is not None:
+                run.shown.preview = message["path"]
+
+    def _note_progress(self) -> None:
+        """Starts that left a checkpoint are not charged."""
+        while not self._further.empty():
+            job_id = self._further.get()
+            try:
+                if job_id in self._runs:
+                    self._ledger.note_progress(job_id, self._owner)
+            except SurroundingsError:
+                self._further.put(job_id)
+                raise
+
+    def _stop(self, job_id: str, why: Stop | str, grace_s: float = 8.0) -> None:
+        """Asks a run to end after its step, and ends its worker if it takes too long."""
+        run = self._runs.get(job_id)
+        if run is None or run.stop is not None:
+            return
+        run.stop = why
+        if isinstance(why, str):
+            logger.bind(job=job_id, action="stop").info("stops: {}", why)
+        self._pool.cancel(job_id, grace_s=grace_s)
+
+    def _stop_the_late_and_the_stalled(self) -> None:
+        now_s = time.monotonic()
+        for run in self._runs.values():
+            if now_s > run.deadline_s:
+                self._stop(run.job.id, Stop.LATE)
+            elif now_s - run.heard_s > run.stall_s and not run.stalled:
+                run.stalled = True
+                logger.bind(job=run.job.id, action="stall").warning(
+                    "the worker on {} has said nothing for {:.0f} s (limits: stall_s); it is ended",
+                    run.shown.device, run.stall_s,
+                )  # fmt: skip
+                self._pool.kill(run.job.id)
+
+    def _stop_what_may_not(self, permit: Permit) -> None:
+        """Stops runs that may not go on, and ends idle workers, whose memory others may need."""
+        for run in self._runs.values():
+            if why := permit.forbids(run.job.priority, run.shown.device):
+                self._stop(run.job.id, why, PATIENCE_S)
+        for slot in self._pool.free():
+            if slot.pid is not None and (permit.line is None or slot.device in permit.left):
+                slot.close(1.0)
+
+    # Ending
+
+    def _end_all(self) -> None:
+        while not self._ended.empty():
+            job, future = self._ended.get()
+            try:
+                self._note_progress()  # what was said before the end counts
+                self._end_run(job, future)
+            except SurroundingsError:
+                self._ended.put((job, future))  # the ledger could not be told yet
+                raise
+            except StaleJobError:
+                del self._runs[job.id]  # it is somebody else's
+                raise
+
+    def _end_run(self, job: Job, future: Future[Message]) -> None:
+        """Turns how a run ended into a transition.
+
+        What is logged of a job is logged before: once it is publishing its log is taken away.
+        """
+        run = self._runs[job.id]
+        log = logger.bind(job=job.id, action="end")
+        try:
+            result = future.result()
+        except Cancelled:
+            self._end_stopped(run)
+        except (WorkerLost, MemoryRanOut) as error:
+            self._end_broken(run, error)
+        else:
+            if result["ok"]:
+                log.info("painted in {:.1f} s", result["seconds"])
+                self._ledger.finish_job(
+                    job.id, self._owner, State.DONE,
+                    outcome=result, warnings=result["warnings"],
+                )  # fmt: skip
+            elif result["kind"] == "surroundings":
+                self._ledger.release_job(job.id, self._owner)
+                self._rest(BROKEN_WAIT_S)
+                self._health.bad("worker", SurroundingsError(result["reason"]))
+            else:
+                self._fail(job, result["reason"])
+            if result["ok"] or result["kind"] != "surroundings":
+                self._health.good("worker")
+        del self._runs[job.id]
+
+    def _end_stopped(self, run: Run) -> None:
+        """Stopped on request: somebody's, or the service's own."""
+        job = run.job
+        if job.id in self._ledger.cancel_requests():
+            logger.bind(job=job.id, action="cancel").info("cancelled while it ran")
+            self._ledger.finish_job(
+                job.id, self._owner, State.CANCELLED, outcome={}, reason=CANCELLED_REASON
+            )
+        elif run.stop is Stop.LATE:  # another start would take as long
+            self._fail(job, LATE_REASON.format(self._config.limits.job_s))
+        else:
+            logger.bind(job=job.id, action="requeue").info("back into the line: {}", run.stop)
+            self._ledger.release_job(job.id, self._owner)
+
+    def _end_broken(self, run: Run, error: WorkerLost | MemoryRanOut) -> None:
+        """The worker is gone: again after a rest, again with less memory, or never."""
+        job = run.job
+        log = logger.bind(job=job.id, action="lost")
+        if run.stop is not None or job.id in self._ledger.cancel_requests():
+            self._end_stopped(run)
+            return
+        match self._after(run, error):
+            case retry.Again(wait_s):
+                log.warning("the worker {}; the job goes back into the line", error)
+                self._ledger.return_job(job.id, self._owner)
+                self._rest(wait_s)
+            case retry.Smaller(memory_bytes, warning, wait_s):
+                log.warning("{}; {}", error, warning)
+                self._rest(wait_s)
+                self._ledger.return_short(
+                    job.id, self._owner, memory_bytes=memory_bytes, warning=warning
+                )
+            case retry.GiveUp(reason):
+                self._fail(job, reason)
+
+    def _after(
+        self, run: Run, error: WorkerLost | MemoryRanOut
+    ) -> retry.Again | retry.Smaller | retry.GiveUp:
+        if run.stalled:
+            error = WorkerLost(f"said nothing for {run.stall_s:.0f} s and was ended")
+        if isinstance(error, WorkerLost):
+            return retry.after_loss(self._ledger.fruitless_starts(run.job.id), str(error))
+        return retry.after_shortage(*self._ledger.memory_of(run.job.id), error.plan)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        logger.bind(job=job.id, action="fail").error("failed: {}", reason)
+        self._ledger.finish_job(job.id, self._owner, State.FAILED, outcome={}, reason=reason)
