@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from daemon.errors import SurroundingsError
 from daemon.install.render import (
     Order,
     Program,
@@ -23,6 +25,7 @@ from daemon.install.render import (
     names,
     render,
     running_program,
+    template,
 )
 
 ANALYZE = shutil.which("systemd-analyze")
@@ -196,3 +199,17 @@ def test_systemd_understands_any_path(
         file.path.write_text(file.content)
     manager = ["--user"] if scope is Scope.USER else []
     assert analyze(*manager, "verify", written[0].path) == ""
+
+
+def test_a_wheel_brings_the_templates_where_they_are_looked_for() -> None:
+    build = tomllib.loads((UNITS.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"]["force-include"] == {"systemd": "daemon/install/templates"}
+    packaged = UNITS.parent / "daemon" / "install" / "templates"
+    assert not packaged.exists()  # `systemd/` is the one source
+    for name in ("atelierd.service", "atelierd-nightly.timer", "atelierd.tmpfiles.conf"):
+        assert template(name) == (UNITS / name).read_text()
+
+
+def test_template_that_is_not_there_is_told() -> None:
+    with pytest.raises(SurroundingsError, match="install atelierd anew"):
+        template("gone.service")
