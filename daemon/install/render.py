@@ -180,9 +180,14 @@ def home(order: Order) -> str:
     """How homes are hidden although something that is needed lies in one; see `adaptations`."""
     if below_homes(written(order)):
         return "read-only"
-    read = below_homes(read_only(order))
     # Empty homes in which nothing but these folders is seen, whatever the rights on the way.
-    return f"tmpfs\nBindReadOnlyPaths={words(read)}" if read else "yes"
+    shown = shown_alone(order)
+    return f"tmpfs\nBindReadOnlyPaths={words(shown)}" if shown else "yes"
+
+
+def shown_alone(order: Order) -> list[Path]:
+    """What the service sees of homes, where it sees nothing else of them."""
+    return [] if below_homes(written(order)) else below_homes(read_only(order))
 
 
 def written(order: Order) -> tuple[Path, ...]:
@@ -216,7 +221,7 @@ def adaptations(order: Order) -> Iterator[str]:
             f"{told(data)} lies in a home: the service may read all homes as far as their rights "
             "let it (ProtectHome=read-only); move it to /srv to have them hidden"
         )
-    elif read := below_homes(read_only(order)):
+    elif read := shown_alone(order):
         yield (
             f"{told(read)} lies in a home: shown to the service read-only, and nothing else of the "
             "homes (ProtectHome=tmpfs)"

@@ -15,6 +15,7 @@ from daemon.install.render import File, Order, Scope
 SYSTEM_UNITS = Path("/etc/systemd/system")
 ACCOUNT = "atelierd"
 MODE = 0o644
+WRITE, ENTER = 0o2, 0o1
 
 
 @dataclass(frozen=True)
@@ -120,39 +121,46 @@ def notices(order: Order) -> Iterator[str]:
     if order.scope is Scope.USER:
         yield "it ends when you log out, unless lingering is enabled (loginctl, below)"
         return
-    shown = (
-        render.below_homes(render.read_only(order))
-        if not render.below_homes(render.written(order))
-        else []
-    )
+    yield from obstacles(order)
+
+
+def obstacles(order: Order) -> Iterator[str]:
+    """What rights keep the service's user from: tmpfiles.d leaves folders that are there alone."""
+    for folder in render.written(order):
+        if lacks(folder, WRITE):  # it may be somebody's share
+            yield (
+                f"user {ACCOUNT} may not write in {folder}: chown {ACCOUNT}:{ACCOUNT} {folder}, "
+                "or give its group the right"
+            )
+    shown = render.shown_alone(order)
     for path in [*render.written(order), *render.read_only(order)]:
-        if path not in shown and (closed := closed_to(path)):
+        closed = next((one for one in reversed(path.parents) if lacks(one, ENTER)), None)
+        if closed is not None and path not in shown:
             yield (
                 f"user {ACCOUNT} may not pass {closed} on the way to {path}: chmod o+x {closed}, "
                 "or move what lies there"
             )
 
 
-def closed_to(path: Path) -> Path | None:
-    """The first folder on the way to a path that strangers may not enter, by its mode."""
-    for folder in reversed(path.parents):
-        try:
-            status = folder.stat()
-        except OSError:
-            return None
-        if not status.st_mode & 0o001 and not belongs_to_account(status):
-            return folder
-    return None
+def lacks(folder: Path, right: int) -> bool:
+    """Whether a folder is there, but does not give the service's user a right, by its mode."""
+    try:
+        return not granted(folder.stat(), right)
+    except OSError:
+        return False
 
 
-def belongs_to_account(status: os.stat_result) -> bool:
-    """Whether the service's user is let in as owner or by its group, once it is there."""
+def granted(status: os.stat_result, right: int) -> bool:
+    """Whether the service's user has a right, by itself or its groups once it is there."""
+    if status.st_mode & right:
+        return True
     try:
         account = pwd.getpwnam(ACCOUNT)
     except KeyError:
         return False
-    mine = status.st_uid == account.pw_uid and status.st_mode & 0o100
-    return bool(mine or (status.st_gid == account.pw_gid and status.st_mode & 0o010))
+    mine = status.st_uid == account.pw_uid and status.st_mode & right << 6
+    groups = os.getgrouplist(ACCOUNT, account.pw_gid)
+    return bool(mine or (status.st_gid in groups and status.st_mode & right << 3))
 
 
 def user_name() -> str:

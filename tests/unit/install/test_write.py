@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from daemon.errors import SurroundingsError
 from daemon.install import write
 from daemon.install.render import File, Order, Scope
 from daemon.install.write import (
-    closed_to,
     next_steps,
     notices,
     service_files,
@@ -132,11 +132,40 @@ def test_steps_of_a_user_need_no_root_and_name_lingering(order: Order, tmp_path:
 def test_folder_that_the_services_user_may_not_pass_is_told(order: Order, tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(0o700)
-    assert closed_to(closed / "presets") in [closed, *closed.parents]
     config = order.config.model_copy(update={"presets": closed / "presets"})
     told = "".join(notices(dataclasses.replace(order, config=config)))
     assert f"on the way to {closed / 'presets'}: chmod o+x " in told
 
 
-def test_way_that_is_open_is_not_told() -> None:
-    assert closed_to(Path("/usr/bin/env")) is None
+def test_open_folders_are_not_told(order: Order) -> None:
+    assert list(notices(order)) == []
+
+
+def test_folder_that_the_services_user_may_not_write_in_is_told(
+    order: Order, tmp_path: Path
+) -> None:
+    def told() -> str:
+        config = order.config.model_copy(update={"inbox": tmp_path / "inbox"})
+        return "".join(notices(dataclasses.replace(order, config=config)))
+
+    wanted = f"may not write in {tmp_path / 'inbox'}: chown atelierd:atelierd "
+    assert wanted not in told()  # tmpfiles.d makes it
+    (tmp_path / "inbox").mkdir(0o755)
+    assert wanted in told()
+    (tmp_path / "inbox").chmod(0o777)
+    assert wanted not in told()
+
+
+def test_rights_of_the_services_user_and_its_groups_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = pwd.struct_passwd(("atelierd", "x", 996, 995, "", "/", "/"))
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: account)
+    monkeypatch.setattr(os, "getgrouplist", lambda *_: [995, 44])
+
+    def status(mode: int, user: int, group: int) -> os.stat_result:
+        return os.stat_result((mode, 0, 0, 1, user, group, 0, 0, 0, 0))
+
+    assert write.granted(status(0o700, 996, 0), write.ENTER)
+    assert write.granted(status(0o730, 0, 44), write.WRITE)
+    assert not write.granted(status(0o750, 0, 44), write.WRITE)
+    assert not write.granted(status(0o770, 0, 0), write.ENTER)
+    assert write.granted(status(0o701, 0, 0), write.ENTER)
