@@ -112,7 +112,7 @@ def run(
 
     path = config_file(context)
     config, devices = read_anew(path)
-    start_logging(config.log_level)
+    start_logging(config)
     end = end_of(until, config)
     with service_progress(plain=once) as on_change:
         code = run_service(

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,13 +17,45 @@ from daemon.job import BULK_FOLDER, ORDINARY
 from daemon.schedule import Hours, find_zone, make_hours, parse_window
 
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+ADDRESS = re.compile(r"(\[(?P<six>[\w:.%]+)\]|(?P<host>[^\s:\[\]/]*)):(?P<port>\d{1,5})", re.ASCII)
 SYSTEM_CONFIG = Path("/etc/atelierd/config.yaml")
 
 
-def to_path(value: object) -> Path:
-    """A path from text; raises ValueError for anything else."""
+@dataclass(frozen=True)
+class Address:
+    """Where something listens; the host as a name or an IP address, without brackets."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def to_address(value: object) -> Address | None:
+    """An address from HOST:PORT, [IPv6]:PORT or :PORT, which is localhost's; null is None."""
+    if value is None:
+        return None
+    found = ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 1 <= int(found["port"]) <= 65535:
+        raise ValueError(
+            f"must be HOST:PORT such as 127.0.0.1:9470, '[::1]:9470' in quotes, or :9470 for "
+            f"localhost, with a port from 1 to 65535, not {value!r}"
+        )
+    return Address(found["six"] or found["host"] or "localhost", int(found["port"]))
+
+
+def to_log_file(value: object) -> Path | Literal["auto"] | None:
+    """A log file's path from text; `auto` and null stay what they are."""
+    if value is None or value == "auto":
+        return value
+    return to_path(value, "auto, null or the path of a file")
+
+
+def to_path(value: object, what: str = "the path of a folder") -> Path:
+    """A path from text; raises ValueError for anything else, which was to be `what`."""
     if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError(f"must be the path of a folder, not {value!r}")
+        raise ValueError(f"must be {what}, not {value!r}")
     try:
         return Path(value).expanduser()
     except RuntimeError as error:  # ~nobody
@@ -124,6 +157,26 @@ class Neighbours(BaseModel):
     )
 
 
+class Log(BaseModel):
+    """Where the service's log goes beside standard error, and what its lines look like."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    file: Annotated[Literal["auto"] | Path | None, BeforeValidator(to_log_file)] = Field(
+        default="auto",
+        description="a file for the log; auto: none under journald, else state/log/atelierd.log",
+    )
+    rotate_bytes: Annotated[ByteSize, Field(ge=10_000)] = Field(
+        default=ByteSize(10_000_000), description="size at which a new file is begun"
+    )
+    keep: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=10, description="older files that are kept, as .1, .2 and so on"
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="lines for people, or one JSON object a line"
+    )
+
+
 class Config(BaseModel):
     """The service's settings. Every path is absolute."""
 
@@ -179,6 +232,10 @@ class Config(BaseModel):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level of the service's log"
+    )
+    log: Log = Field(default=Log(), description="the log's file and form")
+    metrics: Annotated[Address | None, BeforeValidator(to_address)] = Field(
+        default=None, description="address of the metrics for Prometheus, such as 127.0.0.1:9470"
     )
 
     @property
@@ -238,8 +295,13 @@ def load_config(path: Path) -> Config:
 def absolute(config: Config, base: Path) -> Config:
     """The same settings with every folder absolute."""
     folders = ("inbox", "outbox", "presets", "state")
-    paths = {name: Path(os.path.normpath(base / getattr(config, name))) for name in folders}
-    return config.model_copy(update=paths)
+    changed: dict[str, object] = {
+        name: Path(os.path.normpath(base / getattr(config, name))) for name in folders
+    }
+    if isinstance(config.log.file, Path):
+        file = Path(os.path.normpath(base / config.log.file))
+        changed["log"] = config.log.model_copy(update={"file": file})
+    return config.model_copy(update=changed)
 
 
 def check_apart(config: Config, document: yamlfile.Document) -> None:
@@ -250,6 +312,7 @@ def check_apart(config: Config, document: yamlfile.Document) -> None:
     folders = {
         name: getattr(config, name).resolve() for name in ("inbox", "outbox", "presets", "state")
     }
+    check_log(config, folders, document)
     code = Path(__file__).resolve().parent
     for name, folder in folders.items():
         if folder == code or folder in code.parents or code in folder.parents:
@@ -265,6 +328,20 @@ def check_apart(config: Config, document: yamlfile.Document) -> None:
                     (name,),
                     f"{folder} lies in {other} ({outer}); move it out",
                 )
+
+
+def check_log(config: Config, folders: Mapping[str, Path], document: yamlfile.Document) -> None:
+    """Notes a fault for a log that would lie where pictures or presets do, or is a folder."""
+    if not isinstance(config.log.file, Path):
+        return
+    file, key = config.log.file.resolve(), ("log", "file")
+    for name in ("inbox", "outbox", "presets"):
+        if folders[name] in file.parents:
+            document.fault(
+                document.line_of(key), key, f"lies in {name} ({folders[name]}); move it out"
+            )
+    if file.is_dir():
+        document.fault(document.line_of(key), key, f"is a folder: {file}; name a file in it")
 
 
 def check_guarded(config: Config, config_file: Path) -> None:

@@ -17,6 +17,7 @@ from daemon.health import Health
 from daemon.intake.claim import claimed_folder, drop_claim
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger, utc_now
+from daemon.metrics import Metrics
 from daemon.mounts import Mounts
 from daemon.outbox.publish import file_original, publish
 from daemon.spool import Spool
@@ -35,12 +36,14 @@ class Delivery:
     """
 
     def __init__(
-        self, config: Config, spool: Spool, health: Health, changed: Callable[[], None]
-    ) -> None:
+        self, config: Config, spool: Spool, health: Health, metrics: Metrics,
+        changed: Callable[[], None],
+    ) -> None:  # fmt: skip
         self._config = config
         self._spool = spool
         self._mounts = Mounts(config.state)
         self._health = health
+        self._metrics = metrics
         self._changed = changed
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -118,10 +121,11 @@ class Delivery:
         for job in self._ledger.jobs_in(State.PUBLISHING):
             if self._stop.is_set():
                 return False
-            self._began_s = time.monotonic()
+            self._began_s = began_s = time.monotonic()
             try:
                 self._mounts.check(self._config.outbox)
                 self._publish(job)
+                self._metrics.observe_publish(time.monotonic() - began_s)
             except SurroundingsError as error:  # one bad path must not hold up the others
                 self._health.bad("outbox", error)
                 published = False
@@ -141,6 +145,7 @@ class Delivery:
         self._unfiled = True
         self._ledger.publish_job(job.id)
         self.failed += job.verdict is State.FAILED
+        self._metrics.observe_job(job)
         seen = files.printable(outputs.get("result") or outputs["reason"])
         # Not bound to the job: its log has been published, and is not to begin anew.
         logger.info("[{}] {}: {}", job.id[:8], job.verdict, seen)

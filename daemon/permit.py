@@ -21,15 +21,17 @@ class Permit:
     paused: bool = False
     left: frozenset[str] = frozenset()
 
+    def opens(self, priority: int) -> bool:
+        """Whether jobs of that priority may run."""
+        return self.line is not None and self.line[0] <= priority <= self.line[1]
+
     def forbids(self, priority: int, device: str) -> str | None:
         """Why a job of that priority may not run on that device; None if it may."""
         if self.paused:
             return "painting is paused"
         if device in self.left:
             return f"another program needs {device}"
-        if self.line is None or not self.line[0] <= priority <= self.line[1]:
-            return "its window has closed"
-        return None
+        return None if self.opens(priority) else "its window has closed"
 
 
 def permit(

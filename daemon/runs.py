@@ -16,6 +16,7 @@ from daemon.errors import StaleJobError, SurroundingsError
 from daemon.health import Health
 from daemon.job import BULK, Job, State
 from daemon.ledger.store import EVERY, Ledger
+from daemon.metrics import Metrics
 from daemon.permit import Permit
 from daemon.process import Message
 from daemon.spool import Spool
@@ -62,13 +63,14 @@ class Runs:
 
     def __init__(
         self, config: Config, devices: list[str], ledger: Ledger, owner: str, spool: Spool,
-        health: Health, wake: Callable[[], None],
+        health: Health, metrics: Metrics, wake: Callable[[], None],
     ) -> None:  # fmt: skip
         self._config = config
         self._ledger = ledger
         self._owner = owner
         self._spool = spool
         self._health = health
+        self._metrics = metrics
         self._wake = wake
         self._runs: dict[str, Run] = {}
         self._ended: queue.SimpleQueue[tuple[Job, Future[Message]]] = queue.SimpleQueue()
@@ -83,6 +85,10 @@ class Runs:
     def shown(self) -> list[RunningJob]:
         """The runs as `status` shows them."""
         return [run.shown for run in self._runs.values()]
+
+    def slots(self) -> list[Slot]:
+        """Every device's slot."""
+        return self._pool.slots()
 
     def pids(self) -> dict[str, int]:
         """The worker's process of each device that has one."""
@@ -231,6 +237,7 @@ class Runs:
                 self._further.put(run_id)
             case "progress" if run is not None:
                 follow(run.shown, message)
+                self._metrics.observe_progress(run.shown.device, message, run.shown.eta_s)
             case "preview" if run is not None:
                 run.shown.preview = message["path"]
 
@@ -298,6 +305,7 @@ class Runs:
         What is logged of a job is logged before: once it is publishing its log is taken away.
         """
         run = self._runs[job.id]
+        self._metrics.rest(run.shown.device)
         log = logger.bind(job=job.id, action="end")
         try:
             result = future.result()
@@ -306,6 +314,8 @@ class Runs:
         except (WorkerLost, MemoryRanOut) as error:
             self._end_broken(run, error)
         else:
+            if not result["ok"]:
+                self._metrics.count_error(result["kind"])
             if result["ok"]:
                 log.info("painted in {:.1f} s", result["seconds"])
                 self._ledger.finish_job(
@@ -343,6 +353,9 @@ class Runs:
         if run.stop is not None or job.id in self._ledger.cancel_requests():
             self._end_stopped(run)
             return
+        lost = isinstance(error, WorkerLost)
+        self._metrics.count_error("worker_lost" if lost else "out_of_memory")
+        self._metrics.count_restart(run.shown.device)
         match self._after(run, error):
             case retry.Again(wait_s):
                 log.warning("the worker {}; the job goes back into the line", error)

@@ -28,15 +28,19 @@ from daemon.job import State
 from daemon.ledger.opening import open_sound
 from daemon.ledger.store import utc_now
 from daemon.lock import hold
+from daemon.metrics import Metrics
 from daemon.mounts import Mounts
+from daemon.neighbours import Neighbours
 from daemon.pause import paused_since
 from daemon.permit import Permit, permit
 from daemon.runs import Runs
 from daemon.spool import Spool
+from daemon.status.forecast import QUEUES
 from daemon.status.live import LIVE_FILE, Live, write_live
 from daemon.status.report import gather, in_words
 from daemon.systemd import Manager
 from daemon.worker import retry
+from daemon.worker.usage import device_memory, used_by_others
 
 TICK_S = 0.5
 LIVE_S = 0.5
@@ -74,6 +78,9 @@ class Service:
         self._spool = Spool(config.state)
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{time.time_ns()}"
         self._health = Health()
+        self._metrics = Metrics(
+            config.ledger_path, devices, self._health, lambda: device_memory(self._runs.slots())
+        )
         self._wake = threading.Event()
         self._live = Live(os.getpid(), utc_now(), devices=devices)
         self._live_written_s = self._status_told_s = 0.0
@@ -94,11 +101,12 @@ class Service:
         self._prepare_folders()
         self._runs = Runs(
             self._config, self._devices, self._ledger, self._owner, self._spool, self._health,
-            self._wake.set,
+            self._metrics, self._wake.set,
         )  # fmt: skip
-        self._delivery = Delivery(self._config, self._spool, self._health, self._wake.set)
-        self._delivery.start()
+        self._delivery = self._start_delivery()
         self._intake = self._start_intake()
+        self._neighbours = self._watch_neighbours()
+        self._open_endpoint()
         self._began_s = time.monotonic()
         logger.info("watching {} on {}", self._config.inbox, ", ".join(self._devices))
         while not self._stop_asked:
@@ -171,12 +179,15 @@ class Service:
             config = config.model_copy(update={name: getattr(self._config, name) for name in FIXED})
         self._config, self._devices = config, devices
         self._live.devices = devices
-        logs.start_logging(config.log_level)
+        logs.start_logging(config)
         logs.keep_job_logs(self._spool)
         self._prepare_folders()
         self._runs.change(config, devices)
         self._delivery.change(config)
         self._intake.change(config, self._pace())
+        self._neighbours.stop()
+        self._neighbours = self._watch_neighbours()
+        self._open_endpoint()
         logger.info("the configuration was read anew")
 
     # Starting
@@ -187,9 +198,31 @@ class Service:
         return pace_of(self._config, once=self._once, mounts=text)
 
     def _start_intake(self) -> IntakeLoop:
-        intake = IntakeLoop(self._config, self._pace(), self._health, self._wake)
+        intake = IntakeLoop(
+            self._config, self._pace(), self._health, self._wake,
+            on_scan=self._metrics.observe_scan,
+        )  # fmt: skip
         intake.start()
         return intake
+
+    def _start_delivery(self) -> Delivery:
+        delivery = Delivery(self._config, self._spool, self._health, self._metrics, self._wake.set)
+        delivery.start()
+        return delivery
+
+    def _watch_neighbours(self) -> Neighbours:
+        wanted = self._config.yield_gpu_when
+        devices = self._devices if wanted is not None else []
+        limit = wanted.memory_used_by_others_over if wanted is not None else 0
+        neighbours = Neighbours(devices, limit, self._runs.pids, used_by_others)
+        neighbours.start()
+        return neighbours
+
+    def _open_endpoint(self) -> None:
+        """Serves the metrics where the configuration says, if anywhere."""
+        self._metrics.close()
+        if (address := self._config.metrics) is not None:
+            self._metrics.start(address.host, address.port)
 
     def _prepare_folders(self) -> None:
         """Makes inbox and outbox, and shows the presets as folders of the inbox."""
@@ -270,7 +303,13 @@ class Service:
 
     def _permit(self) -> Permit:
         paused = paused_since(self._config.state) is not None
-        return permit(self._config.schedule, datetime.now(UTC), paused=paused)
+        left = self._neighbours.left()
+        found = permit(self._config.schedule, datetime.now(UTC), paused=paused, left=left)
+        self._live.left = sorted(left)
+        self._metrics.show_paused(paused)
+        for queue, priority in QUEUES.items():
+            self._metrics.show_queue(queue, open_now=found.opens(priority))
+        return found
 
     def _revive(self) -> None:
         """Starts threads again that a bug has ended: pictures would lie unseen with the rest up."""
@@ -280,9 +319,8 @@ class Service:
         if not self._delivery.alive:
             logger.error("the delivery has ended; starting it again")
             failed = self._delivery.failed
-            self._delivery = Delivery(self._config, self._spool, self._health, self._wake.set)
-            self._delivery.failed = failed
-            self._delivery.start()
+            self._delivery = self._start_delivery()
+            self._delivery.failed += failed
         if self._delivery.hangs_s() > HANGING_S:
             slow = (
                 "one picture takes over 2 min to be brought there; does its disk or share answer?"
@@ -344,6 +382,8 @@ class Service:
         self._runs.stop_all("the service stops", STOP_GRACE_S)
         self._runs.drain(STOP_GRACE_S + 1.0)
         self._runs.close()
+        self._metrics.close()
+        self._neighbours.stop()
         self._intake.join(1.0)
         self._delivery.join(1.0)
         if left := self._ledger.waiting():

@@ -182,9 +182,12 @@ class Studio:
         }
 
     @contextlib.contextmanager
-    def service(self, *arguments: str) -> Iterator["Service"]:
-        """A running `atelierd run`, killed at the end if it is still there."""
-        service = Service(self, *arguments)
+    def service(self, *arguments: str, **variables: str) -> Iterator["Service"]:
+        """A running `atelierd run`, killed at the end if it is still there.
+
+        variables: of its environment, beside the usual ones.
+        """
+        service = Service(self, *arguments, **variables)
         try:
             yield service
         finally:
@@ -211,13 +214,13 @@ class Studio:
 class Service:
     """A real `atelierd run` beside the test."""
 
-    def __init__(self, studio: Studio, *arguments: str) -> None:
+    def __init__(self, studio: Studio, *arguments: str, **variables: str) -> None:
         self.studio = studio
         self._log = studio.root / f"service-{time.monotonic_ns()}.log"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
                 [COMMAND, "--config", studio.config_file, "run", *arguments],
-                stdout=log, stderr=log, cwd=studio.root, env=environment(),
+                stdout=log, stderr=log, cwd=studio.root, env=environment() | variables,
             )  # fmt: skip
         wait_for("the service to watch", lambda: "watching" in self.log or self.ended)
         assert not self.ended, self.log
@@ -265,6 +268,13 @@ class Service:
             return False
 
         wait_for("a step", begun)
+
+    def reload(self, **settings: Any) -> None:
+        """Changes config.yaml and sends SIGHUP."""
+        before = self.log.count("was read anew")
+        self.studio.configure(**settings)
+        self.process.send_signal(signal.SIGHUP)
+        wait_for("the reload", lambda: self.log.count("was read anew") > before)
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""

@@ -15,6 +15,7 @@ from daemon.install.unitfile import quoted
 from daemon.install.write import SYSTEM_UNITS, again, service_files, user_units
 from daemon.ledger.store import Ledger
 from daemon.lock import LOCK_FILE, is_held
+from daemon.logs import is_journal, log_path
 from daemon.status.live import read_live
 from daemon.status.report import Finding
 
@@ -28,7 +29,7 @@ def check_service(config: Config, config_path: Path) -> Iterator[Finding]:
     yield check_ledger(config)
     yield check_holder(config, datetime.now(UTC))
     yield from check_units(config, config_path, SYSTEM_UNITS, user_units(os.environ))
-    yield check_log(os.environ, JOURNAL)
+    yield check_log(config, os.environ, JOURNAL)
 
 
 def check_user(state: Path, user: int) -> Finding:
@@ -125,11 +126,18 @@ def same(path: Path, content: str) -> bool:
     return path.exists() and path.read_text() == content
 
 
-def check_log(environment: Mapping[str, str], journal: Path) -> Finding:
+def check_log(config: Config, environment: Mapping[str, str], journal: Path) -> Finding:
     """Where the service's lines go, and whether they outlive a boot."""
-    if "JOURNAL_STREAM" in environment:
+    if is_journal(environment):
         return Finding("log", True, "to the journal")
     kept = "the journal is kept on disk"
     if not journal.is_dir():
         kept = f"a journal is lost at each boot until {journal} is made"
-    return Finding("log", True, f"standard error; of a unit: journalctl -u atelierd; {kept}")
+    told = f"of a unit: journalctl -u atelierd ({kept})"
+    file = log_path(config, journal=False)
+    if file is None:
+        return Finding("log", True, f"standard error; {told}")
+    folder = next(one for one in file.parents if one.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding("log", False, f"{file} cannot be written: let this user write in {folder}")
+    return Finding("log", True, f"standard error and {file}; {told}")

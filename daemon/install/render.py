@@ -18,6 +18,7 @@ HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
 TEMPORARY = Path("/tmp")
 SHARED = Path("/srv/atelierd")
+LOGS = Path("/var/log/atelierd")
 
 SERVICE, NIGHTLY, TIMER = "atelierd.service", "atelierd-nightly.service", "atelierd-nightly.timer"
 
@@ -136,7 +137,7 @@ def unit(order: Order, text: str) -> str:
         return without(text, NOT_FOR_USERS)
     values = {
         "Environment": [environment(program)],
-        "ReadWritePaths": [words([*shared(config), config.state], "-")],
+        "ReadWritePaths": [words(writable(order), "-")],
         "ReadOnlyPaths": [words([order.config_file, config.presets], "-")],
         "ProtectHome": [home(order)],
     }
@@ -145,14 +146,14 @@ def unit(order: Order, text: str) -> str:
     return with_values(text, values)
 
 
-def shared(config: Config) -> list[Path]:
-    """The folders that people see, as one where it holds both.
+def writable(order: Order) -> list[Path]:
+    """The same, inbox and outbox as one folder where that holds both.
 
     Nothing is renamed from one writable path of a unit to another: originals are copied then.
     """
-    inbox, outbox = config.inbox, config.outbox
+    inbox, outbox, *others = written(order)
     both = inbox.is_relative_to(SHARED) and outbox.is_relative_to(SHARED)
-    return [SHARED] if both else [inbox, outbox]
+    return [*([SHARED] if both else [inbox, outbox]), *others]
 
 
 def environment(program: Program) -> str:
@@ -191,8 +192,11 @@ def shown_alone(order: Order) -> list[Path]:
 
 
 def written(order: Order) -> tuple[Path, ...]:
-    """The folders the service writes in."""
-    return (order.config.inbox, order.config.outbox, order.config.state)
+    """The folders the service writes in, but for those that systemd makes for it."""
+    config = order.config
+    own = config.log.file
+    log = own.parent if isinstance(own, Path) and not own.is_relative_to(LOGS) else None
+    return (config.inbox, config.outbox, config.state, *([log] if log else []))
 
 
 def read_only(order: Order) -> tuple[Path, ...]:

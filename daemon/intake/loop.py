@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from loguru import logger
@@ -40,11 +41,16 @@ def pace_of(config: Config, *, once: bool, mounts: str) -> Pace:
 
 
 class IntakeLoop:
-    """The thread that takes pictures in."""
+    """The thread that takes pictures in.
+
+    on_scan: told the seconds of each look that nothing stood in the way of.
+    """
 
     def __init__(
-        self, config: Config, pace: Pace, health: Health, changed: threading.Event
-    ) -> None:
+        self, config: Config, pace: Pace, health: Health, changed: threading.Event, *,
+        on_scan: Callable[[float], object] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self._on_scan = on_scan
         self._config = config
         self._pace = pace
         self._health = health
@@ -114,8 +120,9 @@ class IntakeLoop:
 
     def _round(self, intake: Intake) -> float:
         """One look; returns the seconds until the next at the latest."""
+        began_s = time.monotonic()
         try:
-            claimed = intake.round(time.monotonic())
+            claimed = intake.round(began_s)
         except SurroundingsError as error:
             self._health.bad("inbox", error)
             self._troubled_s += 0.0 if isinstance(error, QueueFullError) else BROKEN_WAIT_S
@@ -126,6 +133,7 @@ class IntakeLoop:
             # The loop must outlive a bug: pictures would lie unseen with the service up.
             logger.exception("the intake stumbled; it goes on")
             return BROKEN_WAIT_S
+        self._on_scan(time.monotonic() - began_s)
         self._health.good("inbox")
         self._troubled_s = 0.0
         if claimed or not intake.pending:

@@ -54,6 +54,20 @@ class Backlog:
     work: int
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """What waits in a queue.
+
+    work: pixels times steps.  bytes: of the jobs' pictures.  oldest: when the job that waits
+    longest was queued, ISO 8601 in UTC; None if none waits.
+    """
+
+    jobs: int = 0
+    work: int = 0
+    bytes: int = 0
+    oldest: str | None = None
+
+
 class DamagedLedgerError(SurroundingsError):
     """The ledger's file is not, or no longer, a sound database."""
 
@@ -403,6 +417,16 @@ class Ledger:
         """Jobs by state; states nobody is in count 0."""
         found = {State(row["state"]): row["count"] for row in self._rows("count_states")}
         return {state: found.get(state, 0) for state in State}
+
+    def waiting_by_queue(self) -> dict[str, Waiting]:
+        """What waits in the queues `ordinary` and `bulk`."""
+        found = {
+            "bulk" if row["bulk"] else "ordinary": Waiting(
+                row["jobs"], row["work"], row["bytes"], row["oldest"]
+            )
+            for row in self._rows("waiting_by_queue")
+        }
+        return {queue: found.get(queue, Waiting()) for queue in ("ordinary", "bulk")}
 
 
 def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def test_service_process_never_loads_torch(module: str) -> None:
 
 
 def test_status_loads_little_since_it_must_answer_at_once() -> None:
-    slow = "{'loguru', 'PIL', 'rich.progress', 'asyncio'}"
+    slow = "{'loguru', 'PIL', 'rich.progress', 'asyncio', 'prometheus_client', 'pynvml'}"
     script = (
         "import sys, runpy; sys.argv[1:] = ['--config', 'none.yaml', 'status']\n"
         "try: runpy.run_module('daemon', run_name='__main__')\n"

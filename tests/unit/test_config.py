@@ -223,3 +223,68 @@ def test_what_anybody_may_change_is_not_obeyed(guarded: Path, name: str) -> None
     with pytest.raises(ConfigError, match="everybody may write here") as caught:
         check_guarded(load_config(guarded), guarded)
     assert [fault.file for fault in caught.value.faults] == [str(path)]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("127.0.0.1:9470", "127.0.0.1:9470"),
+        ("':9470'", "localhost:9470"),
+        (":9470", "localhost:9470"),
+        ("'[::1]:9470'", "[::1]:9470"),
+        ("studio.example:1", "studio.example:1"),
+        ("0.0.0.0:65535", "0.0.0.0:65535"),
+    ],
+)
+def test_address_of_the_metrics_is_host_and_port(load: Load, given: str, shown: str) -> None:
+    assert str(load(f"metrics: {given}\n").metrics) == shown
+
+
+def test_metrics_are_served_nowhere_unless_asked_for(load: Load) -> None:
+    assert load("").metrics is None
+    assert load("metrics: null\n").metrics is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["9470", "localhost", "a:b", "host:0", "host:65536", "host:-1", "::1:9470", "a b:1", "''"],
+)
+def test_address_that_is_none_is_a_fault_that_shows_what_would_be_right(
+    load: Load, wrong: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(f"metrics: {wrong}\n")
+    (message,) = messages(caught)
+    assert message.startswith("1 metrics: must be HOST:PORT such as 127.0.0.1:9470, ")
+    assert "from 1 to 65535, not " in message
+
+
+def test_log_goes_to_its_file_relative_to_the_configuration(load: Load, tmp_path: Path) -> None:
+    assert load("").log.file == "auto"
+    assert load("log: {file: null}\n").log.file is None
+    log = load("log:\n  file: logs/a.log\n  rotate_bytes: 1MB\n  keep: 3\n  format: json\n").log
+    assert log.file == tmp_path / "logs/a.log"
+    assert (log.rotate_bytes, log.keep, log.format) == (1_000_000, 3, "json")
+
+
+def test_log_in_a_folder_of_pictures_or_in_place_of_a_folder_is_a_fault(
+    load: Load, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("inbox: in\nlog:\n  file: in/a.log\n")
+    assert messages(caught) == [f"3 log.file: lies in inbox ({tmp_path}/in); move it out"]
+    (tmp_path / "logs").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        load("log:\n  file: logs\n")
+    assert messages(caught) == [f"2 log.file: is a folder: {tmp_path}/logs; name a file in it"]
+
+
+def test_wrong_settings_of_the_log_are_told_with_what_would_be_right(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("log:\n  file: 5\n  rotate_bytes: 9\n  keep: -1\n  format: xml\n")
+    assert messages(caught) == [
+        "2 log.file: must be auto, null or the path of a file, not 5",
+        "3 log.rotate_bytes: must be greater than or equal to 10000, not 9",
+        "4 log.keep: must be greater than or equal to 0, not -1",
+        "5 log.format: must be 'text' or 'json', not 'xml'",
+    ]

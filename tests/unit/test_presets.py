@@ -188,6 +188,6 @@ def test_sidecar_cannot_change_the_style_images() -> None:
         override(Recipe(), parse(b"styles: [{image: x.png}]", "photo.yaml"))
 
 
-@pytest.mark.parametrize("name", ["originals", "failed", "Failed"])
-def test_name_of_a_folder_of_the_outbox_is_refused(load, name: str) -> None:
+@pytest.mark.parametrize("name", ["originals", "failed", "Failed", "bulk", "Bulk"])
+def test_name_of_a_folder_of_the_outbox_or_of_the_bulk_folder_is_refused(load, name: str) -> None:
     assert "may not be called" in fault_of(load(**{name: GOOD}), name)

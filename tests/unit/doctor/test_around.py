@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Config
+from daemon.config import Config, Log
 from daemon.doctor import service
 from daemon.install.render import Order, Scope, render, running_program
 from daemon.lock import hold
@@ -76,10 +76,23 @@ def test_unit_of_another_configuration_is_no_fault(config: Config, tmp_path: Pat
     assert "another configuration" in told
 
 
-def test_place_of_the_log_is_told(tmp_path: Path) -> None:
-    assert service.check_log({"JOURNAL_STREAM": "8:1"}, tmp_path).detail == "to the journal"
-    assert "is kept on disk" in service.check_log({}, tmp_path).detail
-    assert "lost at each boot" in service.check_log({}, tmp_path / "gone").detail
+def test_place_of_the_log_is_told(config: Config, tmp_path: Path) -> None:
+    def told(config: Config, journal: Path) -> str:
+        return service.check_log(config, {}, journal).detail
+
+    assert "is kept on disk" in told(config, tmp_path)
+    assert "lost at each boot" in told(config, tmp_path / "gone")
+    assert f"{config.state}/log/atelierd.log" in told(config, tmp_path)
+    quiet = config.model_copy(update={"log": Log(file=None)})
+    assert told(quiet, tmp_path).startswith("standard error; ")
+
+
+def test_log_that_cannot_be_written_is_told(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+    found = service.check_log(config, {}, tmp_path)
+    assert (found.ok, str(tmp_path) in found.detail) == (False, True)
 
 
 def test_findings_are_json_for_machines(config: Config, tmp_path: Path) -> None:

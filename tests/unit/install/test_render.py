@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from daemon.config import Log
 from daemon.errors import SurroundingsError
 from daemon.install.render import (
     Order,
@@ -115,6 +116,17 @@ def test_unit_of_the_night_ends_in_the_morning(order: Order) -> None:
 def test_both_shared_folders_are_one_where_originals_can_then_be_renamed(order: Order) -> None:
     usual = moved(order, inbox="/srv/atelierd/inbox", outbox="/srv/atelierd/outbox")
     assert values(unit(usual), "ReadWritePaths") == ["-/srv/atelierd -/data/state"]
+
+
+def test_folder_of_a_log_file_is_writable_unless_systemd_makes_it(order: Order) -> None:
+    def logging_to(path: str) -> Order:
+        config = order.config.model_copy(update={"log": Log.model_validate({"file": path})})
+        return dataclasses.replace(order, config=config)
+
+    usual = values(unit(order), "ReadWritePaths")
+    assert values(unit(logging_to("/var/log/atelierd/it.log")), "ReadWritePaths") == usual
+    (found,) = values(unit(logging_to("/data/log/it.log")), "ReadWritePaths")
+    assert found.endswith(" -/data/log")
 
 
 def test_state_folder_is_systemds_only_where_it_is_the_usual_one(order: Order) -> None:

@@ -7,11 +7,13 @@ import pytest
 from PIL import Image
 
 from daemon.config import Config
+from daemon.engine.recipe import Recipe
+from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
 from daemon.intake.admit import Intake, make_folders
 from daemon.intake.decode import Verdict, judge
 from daemon.intake.scan import CLAIMED_FOLDER
-from daemon.job import Job, State
+from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
 from daemon.spool import Spool
 
@@ -256,3 +258,19 @@ def test_sidecar_of_two_pictures_serves_both(ledger: Ledger, intake: Intake, con
     intake.round(SETTLE_S)
     assert [job.recipe["beta"] for job in queued(ledger)] == [7.0, 7.0]
     assert not (config.inbox / "wave/photo.yaml").exists()
+
+
+def test_picture_of_the_bulk_folder_is_the_same_job_behind_all_others(
+    ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop("bulk/wave/2024/night.jpg")
+    drop("wave/day.jpg")
+    intake.round(0.0)
+    assert intake.round(5.0) == 2
+    day, night = queued(ledger)
+    assert (night.preset, night.below, night.priority) == ("wave", Path("2024/night.jpg"), BULK)
+    assert (day.preset, day.below, day.priority) == ("wave", Path("day.jpg"), ORDINARY)
+    work = {part.priority: part.work for part in ledger.waiting_work()}
+    passes = plan_passes(Recipe(), 64, 64)
+    expected = sum(one.width_px * one.height_px * one.steps for one in passes)
+    assert work == {BULK: expected, ORDINARY: expected}

@@ -12,8 +12,10 @@ from daemon.intake.pair import (
     choose,
     folder_preset,
     match,
+    queue_of,
     sidecar_of,
 )
+from daemon.job import BULK, ORDINARY
 from daemon.presets import Preset, Shelf
 
 PHOTO = Path("starry/2024/photo.jpg")
@@ -137,3 +139,13 @@ def test_wrong_sidecar_says_what_and_in_which_line(sidecar: str, words: str) -> 
 
 def test_empty_sidecar_changes_nothing() -> None:
     assert names(chosen(sidecar="")) == ["starry"]
+
+
+def test_bulk_folder_is_a_queue_and_no_part_of_the_path() -> None:
+    assert queue_of(Path("bulk/starry/2024/photo.jpg"), "bulk") == (
+        BULK, Path("starry/2024/photo.jpg"),
+    )  # fmt: skip
+    assert queue_of(Path("bulk/photo.jpg"), "bulk") == (BULK, Path("photo.jpg"))
+    for path in (PHOTO, Path("bulk"), Path("starry/bulk/photo.jpg"), Path("photo.jpg")):
+        assert queue_of(path, "bulk") == (ORDINARY, path)
+    assert queue_of(Path("nights/photo.jpg"), "nights")[0] == BULK

@@ -1,5 +1,6 @@
 """The ledger: every transition from the right state and by its owner, and from no other."""
 
+import contextlib
 import re
 import sqlite3
 import threading
@@ -12,12 +13,15 @@ import pytest
 from loguru import logger
 
 from daemon.errors import StaleJobError, SurroundingsError
-from daemon.job import Draft, Job, PictureState, State, StyleRef
+from daemon.job import BULK, ORDINARY, Draft, Job, PictureState, State, StyleRef
 from daemon.ledger.opening import open_sound
 from daemon.ledger.store import (
+    EVERY,
     SCHEMA_VERSION,
+    Backlog,
     DamagedLedgerError,
     Ledger,
+    Waiting,
     utc_now,
 )
 
@@ -851,3 +855,116 @@ def test_what_is_done_together_is_done_as_a_whole_or_not_at_all(ledger: Ledger) 
         ledger.forget_picture("nobody")
     assert ledger.open_jobs() == {"j1", "j2"} and ledger.open_pictures() == {"p1", "p2"}
     run_it(ledger)
+
+
+def line(job_id: str, priority: int, work: int = 0, preset: str = "starry") -> Draft:
+    return Draft(job_id, preset, Path("photo.jpg"), RECIPE, STYLES, priority=priority, work=work)
+
+
+def test_ordinary_jobs_go_before_bulk_ones_and_lines_can_be_closed(ledger: Ledger) -> None:
+    admit(ledger, line("b1", BULK), line("o1", ORDINARY), line("b2", BULK), line("o2", ORDINARY))
+    assert ledger.first_in(EVERY) == "o1"
+    assert ledger.first_in((BULK, BULK)) == "b1"
+    claimed = [ledger.claim_job("me", (ORDINARY, ORDINARY)) for _ in range(3)]
+    assert [one.id if one else None for one in claimed] == ["o1", "o2", None]
+    assert [one.id for _ in range(2) if (one := ledger.claim_job("me"))] == ["b1", "b2"]
+    assert ledger.first_in(EVERY) is None
+
+
+def test_work_that_waits_is_summed_by_queue_and_preset(ledger: Ledger) -> None:
+    admit(
+        ledger, line("j1", ORDINARY, 5), line("j2", ORDINARY, 7), line("j3", BULK, 11),
+        line("j4", BULK, 13, "wave"), line("j5", ORDINARY, 17, "wave"),
+    )  # fmt: skip
+    run_it(ledger)
+    assert sorted(ledger.waiting_work(), key=lambda part: part.work) == [
+        Backlog(ORDINARY, "starry", 1, 7),
+        Backlog(BULK, "starry", 1, 11),
+        Backlog(BULK, "wave", 1, 13),
+        Backlog(ORDINARY, "wave", 1, 17),
+    ]
+
+
+def test_pace_is_that_of_jobs_that_were_really_painted(ledger: Ledger) -> None:
+    admit(ledger, *(line(f"j{number}", ORDINARY, number) for number in range(5)))
+    for number, outcome in enumerate(
+        ({"seconds": 1.5}, {"seconds": 9.0}, {"seconds": 0.1, "same_as": "j1"}, {"seconds": 2.5})
+    ):
+        verdict = State.FAILED if number == 3 else State.DONE
+        run_it(ledger)
+        ledger.finish_job(f"j{number}", "me", verdict, outcome=outcome)
+        ledger.publish_job(f"j{number}")
+    assert ledger.pace() == [("starry", 1, 9.0)]  # j0 was no work that could be told
+
+
+def test_what_is_owed_is_publishing_answering_and_cancelling(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"), draft("j2"))
+    assert not ledger.owed()
+    run_it(ledger)
+    assert not ledger.owed()
+    finish(ledger)
+    assert ledger.owed()
+    ledger.publish_job("j1")
+    assert not ledger.owed()
+    ledger.request_cancel("j2")
+    assert ledger.owed()
+    ledger.cancel_waiting("why")
+    ledger.publish_job("j2")
+    assert not ledger.owed()
+
+
+def test_twin_that_is_at_hand_is_owed(ledger: Ledger) -> None:
+    admit(ledger, draft("j1", fingerprint="f"))
+    publish(ledger)
+    admit(ledger, draft("j2", fingerprint="f"), picture="p2")
+    assert ledger.owed()
+
+
+def test_ledger_that_another_holds_is_not_writable(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ledger.writable()
+    ledger._db.execute("PRAGMA busy_timeout = 10")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert not ledger.writable()
+        other.execute("ROLLBACK")
+    assert ledger.writable()
+
+
+def test_copy_of_an_older_ledger_is_made_once_and_whole(path: Path) -> None:
+    Ledger(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.execute("PRAGMA user_version = 3")
+        for column in ("work", "untold"):
+            old.execute("DROP INDEX IF EXISTS job_" + column)
+            old.execute(f"ALTER TABLE job DROP COLUMN {column}")
+        old.execute("DROP INDEX job_cancelled")
+        old.commit()
+    reader = Ledger(path, read_only=True)
+    assert not reader.is_current
+    reader.close()
+    kept = path.with_name("ledger.sqlite3.version-3")
+    kept.write_text("of an upgrade before")
+    fresh = Ledger(path)
+    assert fresh.is_current
+    fresh.close()
+    assert kept.read_text() == "of an upgrade before"
+
+
+def test_what_waits_is_summed_by_queue(ledger: Ledger) -> None:
+    """A picture with two jobs is read twice; what runs or is over waits no more."""
+    bulk = [Draft("b1", "starry", Path("b.jpg"), {}, (), priority=BULK, work=7)]
+    more = [Draft(f"j{n}", "starry", Path("a.jpg"), RECIPE, STYLES, work=n) for n in (1, 2, 3)]
+    admit(ledger, *more, picture="p1")
+    admit(ledger, *bulk, picture="p2")
+    run_it(ledger)
+    oldest = job(ledger, "j2").queued_at
+    assert ledger.waiting_by_queue() == {
+        "ordinary": Waiting(jobs=2, work=5, bytes=18, oldest=oldest),
+        "bulk": Waiting(jobs=1, work=7, bytes=9, oldest=job(ledger, "b1").queued_at),
+    }
+
+
+def test_queue_in_which_nothing_waits_is_told_too(ledger: Ledger) -> None:
+    assert ledger.waiting_by_queue() == {"ordinary": Waiting(), "bulk": Waiting()}

@@ -1,0 +1,181 @@
+"""Nights, bulk drops, pauses and changed settings, as a running service takes them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from atelier import ENDLESS_STEPS, SETTINGS, Service, Studio, encoded, photograph, wait_for
+
+from daemon.job import State
+
+
+def window(begin_h: float, end_h: float) -> str:
+    """A window that begins and ends so many hours from now, on a clock of UTC."""
+    now = datetime.now(UTC)
+    begin, end = (now + timedelta(hours=hours) for hours in (begin_h, end_h))
+    return f"{begin:%H:%M}-{end:%H:%M}"
+
+
+OPEN, CLOSED = window(-2, 4), window(3, 5)
+
+
+def bulk(hours: str) -> dict[str, object]:
+    return {"schedule": {"time_zone": "UTC", "bulk": [hours]}}
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    studio = Studio(tmp_path / "atelier", checkpoint_every=0)
+    studio.add_preset("endless", steps=ENDLESS_STEPS, size=128, normalise="raw")
+    return studio
+
+
+@pytest.fixture
+def service(studio: Studio) -> Iterator[Service]:
+    studio.configure(checkpoint_every=0, **bulk(OPEN))
+    with studio.service() as running:
+        yield running
+        assert "stumbled" not in running.log
+
+
+def different(number: int) -> bytes:
+    return encoded(photograph((96 + number, 72)))
+
+
+def test_bulk_waits_for_its_window_and_ordinary_drops_do_not(studio: Studio) -> None:
+    studio.configure(**bulk(CLOSED))
+    studio.drop("bulk/quick/night.jpg")
+    studio.drop("bulk/quick/2026/deep.jpg")
+    studio.drop("quick/day.jpg")
+    answer = studio.run("run", "--once")
+    assert answer.returncode == 0, answer.stderr
+    assert "2 jobs are left for later" in answer.stderr
+    assert studio.files(studio.outbox / "quick") >= {"day.jpg"}
+    assert {str(job.below) for job in studio.jobs(State.READY)} == {"night.jpg", "2026/deep.jpg"}
+    queues = studio.status()["queues"]
+    assert (queues["bulk"]["waiting"], queues["bulk"]["open"]) == (2, False)
+    assert queues["bulk"]["window_fits"] is True
+    assert queues["bulk"]["seconds"] > 0
+    text = studio.run("status").stdout
+    assert "bulk     2 waiting, about" in text
+    assert "the window is long enough, done about" in text
+    studio.configure(**bulk(OPEN))
+    assert studio.run("run", "--once").returncode == 0
+    assert studio.files(studio.outbox / "quick") >= {"night.jpg", "2026/deep.jpg"}
+    assert studio.files(studio.outbox / "originals/quick") >= {"night.jpg", "2026/deep.jpg"}
+
+
+def test_inbox_shows_the_presets_in_the_bulk_folder_too(studio: Studio) -> None:
+    studio.configure(schedule={"bulk_folder": "nights"})
+    assert studio.run("run", "--once").returncode == 0
+    assert (studio.inbox / "nights/quick").is_dir()
+    assert (studio.inbox / "quick").is_dir()
+
+
+def test_bulk_job_makes_way_for_an_ordinary_one_and_goes_on(
+    studio: Studio, service: Service
+) -> None:
+    studio.drop("bulk/endless/night.jpg")
+    service.wait_for_step()
+    studio.drop("quick/day.jpg")
+    studio.published("quick", "day.jpg")
+    night = studio.job_of("night.jpg")
+    assert night is not None
+    wait_for("the night's job again", lambda: service.step(night.id) > 0)
+    log = (studio.state / "spool/jobs" / night.id / "log").read_text()
+    assert "an ordinary job goes first" in log
+    assert "goes on after step" in log
+
+
+def test_job_whose_window_closes_goes_on_in_the_next(studio: Studio, service: Service) -> None:
+    studio.drop("bulk/endless/night.jpg")
+    service.wait_for_step()
+    service.reload(checkpoint_every=0, **bulk(CLOSED))
+    wait_for("the job to wait", lambda: studio.job_of("night.jpg", State.READY))
+    service.reload(checkpoint_every=0, **bulk(OPEN))
+    night = studio.job_of("night.jpg")
+    assert night is not None
+    wait_for("the job again", lambda: service.step(night.id) > 0)
+    log = (studio.state / "spool/jobs" / night.id / "log").read_text()
+    assert "its window has closed" in log
+    assert "goes on after step" in log
+
+
+def test_paused_painting_gives_its_memory_back_and_goes_on_when_resumed(
+    studio: Studio, service: Service
+) -> None:
+    studio.drop("endless/photo.jpg")
+    service.wait_for_step()
+    assert "painting is paused" in studio.run("pause").stdout
+    wait_for("the worker's end", lambda: not service.workers())
+    studio.drop("quick/other.jpg")
+    wait_for("pictures to be taken in still", lambda: len(studio.jobs(State.READY)) == 2)
+    assert studio.status()["paused_since"]
+    assert "paused   since 2" in studio.run("status").stdout
+    assert "has been paused since" in studio.run("pause").stdout
+    assert "painting goes on" in studio.run("resume").stdout
+    job = studio.job_of("photo.jpg")
+    assert job is not None
+    wait_for("the job again", lambda: service.step(job.id) > 0)
+    assert "was not paused" in studio.run("resume").stdout
+
+
+def test_pause_holds_over_a_restart(studio: Studio) -> None:
+    studio.run("pause")
+    studio.drop("quick/photo.jpg")
+    answer = studio.run("run", "--once")
+    assert answer.returncode == 0, answer.stderr
+    assert [str(job.below) for job in studio.jobs(State.READY)] == ["photo.jpg"]
+
+
+def test_run_until_a_time_stops_then_and_leaves_the_rest(studio: Studio) -> None:
+    """The clock shows minutes: one that ends at the next takes at most a minute."""
+    studio.configure(schedule={"time_zone": "UTC"}, checkpoint_every=0)
+    studio.drop("endless/photo.jpg")
+    until = f"{datetime.now(UTC) + timedelta(minutes=1):%H:%M}"
+    answer = studio.run("run", "--once", "--until", until)
+    assert answer.returncode == 0, answer.stderr
+    assert "it is time to stop" in answer.stderr
+    assert len(studio.jobs(State.READY)) == 1
+    wrong = studio.run("run", "--until", "6 o'clock")
+    assert wrong.returncode == 2
+    assert "must be a time of day such as 06:00" in wrong.stderr
+
+
+def test_settings_that_are_wrong_leave_the_old_ones(studio: Studio, service: Service) -> None:
+    import signal
+
+    studio.configure(settle_s="soon", limits=SETTINGS["limits"])
+    service.process.send_signal(signal.SIGHUP)
+    wait_for("the fault", lambda: "the old one stays" in service.log)
+    assert "settle_s" in service.log
+    studio.drop("quick/photo.jpg")
+    studio.published("quick", "photo.jpg")
+
+
+def test_settings_change_while_a_job_runs_that_goes_on(studio: Studio, service: Service) -> None:
+    studio.drop("endless/photo.jpg")
+    service.wait_for_step()
+    job = studio.job_of("photo.jpg")
+    assert job is not None
+    worker = service.worker()
+    service.reload(outbox="elsewhere", settle_s=0.1, **bulk(OPEN) | {"checkpoint_every": 0})
+    assert "outbox cannot change while the service runs" in service.log
+    assert service.workers() == [worker]
+    service.reload(precision="float32", **bulk(OPEN) | {"checkpoint_every": 0})
+    wait_for("another worker", lambda: service.workers() not in ([worker], []))
+    wait_for("the job again", lambda: service.step(job.id) > 0)
+
+
+def test_new_preset_gets_its_folder_on_reload_and_the_status_its_lines_in_the_log(
+    studio: Studio, service: Service
+) -> None:
+    import signal
+
+    studio.add_preset("fresh")
+    service.reload(**bulk(OPEN))
+    assert (studio.inbox / "fresh").is_dir()
+    service.process.send_signal(signal.SIGUSR1)
+    wait_for("the status", lambda: "status: service  running" in service.log)
+    assert "status: queue    empty" in service.log
