@@ -114,7 +114,8 @@ def run(
     config, devices = read_anew(path)
     start_logging(config)
     end = end_of(until, config)
-    with service_progress(plain=once) as on_change:
+    plain = once and config.log.format == "text"  # among JSON nothing else may stand
+    with service_progress(plain=plain) as on_change:
         code = run_service(
             config, devices, lambda: read_anew(path), once=once, until=end, on_change=on_change
         )

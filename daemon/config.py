@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 from daemon import yamlfile
 from daemon.engine.formats import MAX_PIXELS
 from daemon.errors import ConfigError, Fault
+from daemon.hooks_config import Hooks
 from daemon.job import BULK_FOLDER, ORDINARY
 from daemon.schedule import Hours, find_zone, make_hours, parse_window
 
@@ -230,6 +231,7 @@ class Config(BaseModel):
     yield_gpu_when: Neighbours | None = Field(
         default=None, description="when a GPU is left to others, its job to go on afterwards"
     )
+    hooks: Hooks = Field(default=Hooks(), description="who is told of jobs that are over")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level of the service's log"
     )
@@ -293,11 +295,12 @@ def load_config(path: Path) -> Config:
 
 
 def absolute(config: Config, base: Path) -> Config:
-    """The same settings with every folder absolute."""
+    """The same settings with every path absolute."""
     folders = ("inbox", "outbox", "presets", "state")
     changed: dict[str, object] = {
         name: Path(os.path.normpath(base / getattr(config, name))) for name in folders
     }
+    changed["hooks"] = config.hooks.below(base)
     if isinstance(config.log.file, Path):
         file = Path(os.path.normpath(base / config.log.file))
         changed["log"] = config.log.model_copy(update={"file": file})
@@ -345,21 +348,39 @@ def check_log(config: Config, folders: Mapping[str, Path], document: yamlfile.Do
 
 
 def check_guarded(config: Config, config_file: Path) -> None:
-    """Raises ConfigError if just anybody may change what the service obeys.
+    """Raises ConfigError if just anybody may change what the service obeys, or read its secrets.
 
-    That is config.yaml, the presets and their style images, and the folders they lie in (where a
-    sticky bit keeps others from replacing them).
+    That is config.yaml, the presets and their style images, the programs and secrets of hooks,
+    and the folders they lie in (where a sticky bit keeps others from replacing them).
     """
     obeyed = [config_file, config_file.parent, config.presets]
     if config.presets.is_dir():
         obeyed += sorted(config.presets.iterdir())
+    secrets = [hook.secret_file for _, hook in config.hooks.all() if hook.secret_file]
+    for path in (*secrets, *(hook.program for _, hook in config.hooks.all() if hook.program)):
+        obeyed += [path, path.parent, path.resolve().parent]
     faults = [
         Fault(str(path), 1, "", "everybody may write here; take that right away (chmod o-w)")
         for path in dict.fromkeys(obeyed)
         if is_open_to_all(path)
     ]
+    told = {path: secret_fault(path) for path in secrets}
+    faults += [Fault(str(path), 1, "", fault) for path, fault in told.items() if fault]
     if faults:
         raise ConfigError(faults)
+
+
+def secret_fault(path: Path) -> str:
+    """What is wrong with a file that holds a secret; empty if nothing is."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"cannot be read: {error.strerror}; put the secret there (hooks: secret_file)"
+    if not stat.S_ISREG(mode):
+        return "is no file; put the secret into one (hooks: secret_file)"
+    if mode & stat.S_IROTH:
+        return "everybody may read this secret; take that right away (chmod o-r)"
+    return ""
 
 
 def is_open_to_all(path: Path) -> bool:

@@ -32,18 +32,20 @@ CANCELLED_REASON = "Cancelled on request before it was finished."
 class Delivery:
     """Publishes, answers with results that are there already, and files.
 
-    changed: called when something has left the queue.
+    tells: whether anybody is to be told of a verdict.  changed: called when something has left the
+    queue.
     """
 
     def __init__(
         self, config: Config, spool: Spool, health: Health, metrics: Metrics,
-        changed: Callable[[], None],
+        tells: Callable[[State | None], bool], changed: Callable[[], None],
     ) -> None:  # fmt: skip
         self._config = config
         self._spool = spool
         self._mounts = Mounts(config.state)
         self._health = health
         self._metrics = metrics
+        self._tells = tells
         self._changed = changed
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -143,7 +145,7 @@ class Delivery:
         files.ensure_room(self._config.outbox, coming, self._config.limits.free_bytes)
         outputs = publish(self._config.outbox, self._spool, job, picture, plan)
         self._unfiled = True
-        self._ledger.publish_job(job.id)
+        self._ledger.publish_job(job.id, tell=self._tells(job.verdict))
         self.failed += job.verdict is State.FAILED
         self._metrics.observe_job(job)
         seen = files.printable(outputs.get("result") or outputs["reason"])

@@ -31,7 +31,7 @@ QUEUES = ("ordinary", "bulk")
 VERDICTS = (State.DONE, State.FAILED, State.CANCELLED)
 ERROR_KINDS = ("input", "surroundings", "worker_lost", "out_of_memory", "bug", "hook")
 HOOK_EVENTS = ("done", "failed", "idle")
-HOOK_OUTCOMES = ("fine", "failed", "timeout")
+HOOK_OUTCOMES = ("fine", "failed")
 
 MINUTE, HOUR = 60, 3600
 JOB_BUCKETS_S = (
@@ -191,6 +191,8 @@ class Metrics:
     def count_hook(self, event: str, outcome: str) -> None:
         """A hook was run; outcome: one of HOOK_OUTCOMES."""
         self._hooks.labels(event, outcome).inc()
+        if outcome != "fine":
+            self.count_error("hook")
 
     def show_paused(self, paused: bool) -> None:
         """Whether somebody has paused the queue."""

@@ -39,6 +39,7 @@ from daemon.status.forecast import QUEUES
 from daemon.status.live import LIVE_FILE, Live, write_live
 from daemon.status.report import gather, in_words
 from daemon.systemd import Manager
+from daemon.telling import Telling
 from daemon.worker import retry
 from daemon.worker.usage import device_memory, used_by_others
 
@@ -47,6 +48,7 @@ LIVE_S = 0.5
 STATUS_S = 5.0
 BROKEN_WAIT_S = 5.0
 STOP_GRACE_S = 5.0
+HOOK_GRACE_S = 1.0
 FIRST_LOOK_S = 30.0
 """An inbox that does not answer for so long must not keep the service from being ready."""
 
@@ -103,6 +105,7 @@ class Service:
             self._config, self._devices, self._ledger, self._owner, self._spool, self._health,
             self._metrics, self._wake.set,
         )  # fmt: skip
+        self._telling = Telling(self._config.hooks, self._config.outbox, self._metrics.count_hook)
         self._delivery = self._start_delivery()
         self._intake = self._start_intake()
         self._neighbours = self._watch_neighbours()
@@ -185,6 +188,7 @@ class Service:
         self._runs.change(config, devices)
         self._delivery.change(config)
         self._intake.change(config, self._pace())
+        self._telling.obey(config.hooks)
         self._neighbours.stop()
         self._neighbours = self._watch_neighbours()
         self._open_endpoint()
@@ -206,7 +210,10 @@ class Service:
         return intake
 
     def _start_delivery(self) -> Delivery:
-        delivery = Delivery(self._config, self._spool, self._health, self._metrics, self._wake.set)
+        delivery = Delivery(
+            self._config, self._spool, self._health, self._metrics, self._telling.note_end,
+            self._wake.set,
+        )  # fmt: skip
         delivery.start()
         return delivery
 
@@ -299,7 +306,8 @@ class Service:
         if owed or filing:
             self._delivery.wake()
         waiting = allowed.line is not None and self._ledger.first_in(allowed.line) is not None
-        return bool(waiting or self._runs or owed or filing)
+        busy = bool(waiting or self._runs or owed or filing)
+        return self._telling.go_on(self._ledger, busy=busy) or busy
 
     def _permit(self) -> Permit:
         paused = paused_since(self._config.state) is not None
@@ -386,6 +394,7 @@ class Service:
         self._neighbours.stop()
         self._intake.join(1.0)
         self._delivery.join(1.0)
+        self._telling.stop(self._ledger, HOOK_GRACE_S)
         if left := self._ledger.waiting():
             logger.info("{} jobs are left for later", left)
         self._ledger.close()

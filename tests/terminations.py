@@ -51,7 +51,9 @@ def terminate(studio: Studio, after_s: float) -> Ending:
         service.kill()
 
 
-def terminate_often(root: Path, times: int, dice: random.Random) -> list[Ending]:
+def terminate_often(
+    root: Path, times: int, dice: random.Random, longest_life_s: float = LONGEST_LIFE_S
+) -> list[Ending]:
     """SIGTERMs at random moments while pictures come, then all that was dropped is finished.
 
     Raises AssertionError if a picture is not done exactly once.
@@ -64,7 +66,7 @@ def terminate_often(root: Path, times: int, dice: random.Random) -> list[Ending]
         name = f"{number}.jpg"
         studio.drop(f"{preset}/{name}", encoded(photograph((90 + number % 60, 72 + number // 60))))
         dropped.append((preset, name))
-        endings.append(terminate(studio, dice.uniform(0.0, LONGEST_LIFE_S)))
+        endings.append(terminate(studio, dice.uniform(0.0, longest_life_s)))
     answer = studio.run("run", "--once", timeout_s=3600)
     assert answer.returncode == 0, answer.stderr
     for preset, name in dropped:

@@ -1,5 +1,6 @@
 """Checks of everything the service needs, really tried, with what to mend."""
 
+import shutil
 from pathlib import Path
 
 from daemon.config import Config, check_guarded
@@ -20,6 +21,7 @@ def examine(config: Config, config_path: Path) -> list[Finding]:
         *check_rights(config, config_path),
         *check_folders(config, read_text("/proc/self/mountinfo")),
         *check_presets(config),
+        *check_hooks(config),
         check_weights(config),
         *check_machine(config, config_path),
         *check_service(config, config_path),
@@ -52,6 +54,16 @@ def check_presets(config: Config) -> list[Finding]:
             )
         )
     return [summary, *faults]
+
+
+def check_hooks(config: Config) -> list[Finding]:
+    """Whether the programs of hooks are there; addresses are not asked, which would tell them."""
+    return [
+        Finding(f"hooks: {key}", True, hook.name)
+        if hook.command is None or shutil.which(hook.command[0])
+        else Finding(f"hooks: {key}", False, f"{hook.name} is no program that can be run here")
+        for key, hook in config.hooks.all()
+    ]
 
 
 def check_weights(config: Config) -> Finding:

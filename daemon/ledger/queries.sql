@@ -95,8 +95,15 @@ UPDATE job SET cancel_requested = 1 WHERE id = :id AND state IN ('ready', 'runni
 UPDATE job SET outputs = :outputs WHERE id = :id AND state = 'publishing';
 
 -- name: publish_job
--- Every file of the job is in the outbox.
-UPDATE job SET state = verdict, owner = NULL WHERE id = :id AND state = 'publishing';
+-- Every file of the job is in the outbox. Whether its hooks are to be run is said with it: a
+-- crash right after this must not lose them.
+UPDATE job SET state = verdict, owner = NULL, untold = :tell
+WHERE id = :id AND state = 'publishing';
+
+-- name: mark_told
+-- Its hooks were run; that it was put back into the inbox meanwhile does not matter.
+UPDATE job SET untold = 0
+WHERE id = :id AND untold = 1 AND state IN ('done', 'failed', 'cancelled', 'retried');
 
 -- name: retry_job
 -- The picture went back to the inbox and will come again as a new job.
@@ -138,6 +145,15 @@ SELECT * FROM job WHERE state = :state ORDER BY priority DESC, seq LIMIT :limit;
 -- Waiting jobs whose result is at hand.
 SELECT * FROM job WHERE state = 'ready' AND twin IS NOT NULL ORDER BY priority DESC, seq
 LIMIT :limit;
+
+-- name: untold
+-- Jobs that are over and whose hooks have not been run. An original about to be filed is waited
+-- for, so that they find it in its place; one whose other jobs go on is not.
+SELECT * FROM job AS over WHERE untold = 1 AND (
+    EXISTS (SELECT 1 FROM picture WHERE id = over.picture_id AND state = 'filed')
+    OR EXISTS (SELECT 1 FROM job WHERE picture_id = over.picture_id
+               AND state IN ('ready', 'running', 'publishing'))
+) ORDER BY seq LIMIT :limit;
 
 -- name: count_waiting
 SELECT count(*) AS count FROM job WHERE state = 'ready';

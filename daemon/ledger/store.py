@@ -321,11 +321,25 @@ class Ledger:
         """Keeps the names a job in `publishing` is published under."""
         self._change("plan_outputs", id=job_id, outputs=json.dumps(outputs))
 
-    def publish_job(self, job_id: str) -> None:
-        """Publishing -> its verdict: everything is in the outbox, for jobs like it to share."""
+    def publish_job(self, job_id: str, *, tell: bool = False) -> None:
+        """Publishing -> its verdict: everything is in the outbox, for jobs like it to share.
+
+        tell: whether it is `untold` from now on, until `mark_told`.
+        """
         with self._transaction():
-            self._change_within("publish_job", id=job_id)
+            self._change_within("publish_job", id=job_id, tell=int(tell))
             self._db.execute(self._queries["share_result"], {"id": job_id})
+
+    def untold(self, limit: int) -> list[Job]:
+        """Jobs that are over and whose hooks have not been run, in the order they were queued.
+
+        One that was put back into the inbox meanwhile is among them.
+        """
+        return [to_job(row) for row in self._rows("untold", limit=limit)]
+
+    def mark_told(self, job_id: str) -> None:
+        """The hooks of a job that is over were run."""
+        self._change("mark_told", id=job_id)
 
     def twinned(self, limit: int) -> list[tuple[Job, Job]]:
         """Waiting jobs, each with the done job whose result is its own too."""

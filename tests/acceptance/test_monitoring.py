@@ -135,6 +135,7 @@ def test_logs_of_a_job_and_of_the_service(tmp_path: Path, monkeypatch: pytest.Mo
 
     told_by_all = (studio.state / "log/atelierd.log").read_text().splitlines()
     service = [json.loads(line) for line in told_by_all]
+    assert ended.stderr.splitlines() == told_by_all  # and no line of progress between them
     assert {one["level"] for one in service} == {"INFO"}
     assert not any(" step " in one["message"] for one in service)
     mine = [one["message"] for one in service if one.get("job") == job.id]

@@ -15,7 +15,9 @@ from pydantic import BaseModel
 from daemon.cli import app
 from daemon.config import Config
 from daemon.errors import ExitCode
+from daemon.hooks_config import Hook, Hooks
 from daemon.presets import PresetFile, StyleEntry
+from daemon.yamlfile import nested_model
 
 ROOT = Path(__file__).parents[2]
 Rows = list[tuple[str, str]]
@@ -41,8 +43,9 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
     """Every key of a model, those of inner models too."""
     for name, field in model.model_fields.items():
         yield name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from keys(field.annotation)
+        inner = nested_model(field.annotation)
+        if inner is not None:
+            yield from keys(inner)
 
 
 COMMANDS = dict(walk(typer.main.get_command(app)))
@@ -97,7 +100,7 @@ def test_exit_code_is_documented(rows: Rows, code: ExitCode) -> None:
 
 
 def test_every_setting_describes_itself() -> None:
-    for model in (Config, PresetFile, StyleEntry):
+    for model in (Config, Hooks, Hook, PresetFile, StyleEntry):
         assert all(field.description for field in model.model_fields.values())
 
 

@@ -288,3 +288,58 @@ def test_wrong_settings_of_the_log_are_told_with_what_would_be_right(load: Load)
         "4 log.keep: must be greater than or equal to 0, not -1",
         "5 log.format: must be 'text' or 'json', not 'xml'",
     ]
+
+
+@pytest.fixture
+def hooked(guarded: Path) -> Path:
+    """The same with a command and a secret, which only their owner may change or read."""
+    for name, mode in (("hooks/notify", 0o755), ("hooks/secret", 0o600)):
+        make(guarded.parent / name).chmod(mode)
+    (guarded.parent / "hooks").chmod(0o755)
+    guarded.write_text(
+        "hooks:\n  on_done:\n  - command: [hooks/notify, now]\n"
+        "  - {url: 'http://example.org', secret_file: hooks/secret}\n"
+    )
+    return guarded
+
+
+def test_files_of_hooks_lie_beside_the_configuration(hooked: Path) -> None:
+    command, address = load_config(hooked).hooks.on_done
+    assert command.command == (str(hooked.parent / "hooks/notify"), "now")
+    assert address.secret_file == hooked.parent / "hooks/secret"
+    check_guarded(load_config(hooked), hooked)
+
+
+@pytest.mark.parametrize("name", ["hooks/notify", "hooks/secret", "hooks"])
+def test_hook_that_anybody_may_change_is_not_run(hooked: Path, name: str) -> None:
+    path = hooked.parent / name
+    path.chmod(path.stat().st_mode | 0o002)
+    with pytest.raises(ConfigError, match="everybody may write here") as caught:
+        check_guarded(load_config(hooked), hooked)
+    assert [fault.file for fault in caught.value.faults] == [str(path)]
+
+
+def test_program_behind_a_link_is_looked_at_where_it_lies(hooked: Path, tmp_path: Path) -> None:
+    program = make(tmp_path / "elsewhere" / "notify")
+    (hooked.parent / "hooks/notify").unlink()
+    (hooked.parent / "hooks/notify").symlink_to(program)
+    program.parent.chmod(0o777)
+    with pytest.raises(ConfigError, match="everybody may write here") as caught:
+        check_guarded(load_config(hooked), hooked)
+    assert [fault.file for fault in caught.value.faults] == [str(program.parent)]
+
+
+def test_secret_that_everybody_may_read_is_none(hooked: Path) -> None:
+    (hooked.parent / "hooks/secret").chmod(0o644)
+    with pytest.raises(ConfigError, match="secret:1: everybody may read this secret"):
+        check_guarded(load_config(hooked), hooked)
+
+
+def test_secret_that_is_not_there_or_no_file_is_told_at_the_start(hooked: Path) -> None:
+    secret = hooked.parent / "hooks/secret"
+    secret.unlink()
+    with pytest.raises(ConfigError, match=r"secret:1: cannot be read: No such file"):
+        check_guarded(load_config(hooked), hooked)
+    secret.mkdir()
+    with pytest.raises(ConfigError, match="secret:1: is no file"):
+        check_guarded(load_config(hooked), hooked)

@@ -65,7 +65,7 @@ def test_counters_begin_with_0_for_every_label_that_is_known(metrics: Metrics) -
         assert value(metrics, "steps_total", device=device) == 0
         assert value(metrics, "work_total", device=device) == 0
         assert value(metrics, "worker_restarts_total", device=device) == 0
-    assert value(metrics, "hooks_total", event="done", outcome="timeout") == 0
+    assert value(metrics, "hooks_total", event="done", outcome="failed") == 0
     assert value(metrics, "health_trouble", part="outbox") == 0
     assert value(metrics, "scan_seconds_count") == 0
 
@@ -234,14 +234,14 @@ def test_sizes_are_few(longest_px: int, label: str) -> None:
 def test_each_verb_counts_its_own(metrics: Metrics) -> None:
     metrics.count_error("bug")
     metrics.count_restart("cuda:0")
-    metrics.count_hook("done", "timeout")
+    metrics.count_hook("done", "failed")
     metrics.observe_scan(0.02)
     metrics.observe_publish(2.0)
     metrics.show_paused(True)
     metrics.show_queue("bulk", open_now=False)
     assert value(metrics, "errors_total", kind="bug") == 1
     assert value(metrics, "worker_restarts_total", device="cuda:0") == 1
-    assert value(metrics, "hooks_total", event="done", outcome="timeout") == 1
+    assert value(metrics, "hooks_total", event="done", outcome="failed") == 1
     assert value(metrics, "scan_seconds_sum") == 0.02
     assert value(metrics, "publish_seconds_sum") == 2
     assert value(metrics, "paused") == 1

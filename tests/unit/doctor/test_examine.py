@@ -6,6 +6,7 @@ import pytest
 
 from daemon.config import Config
 from daemon.doctor import examine
+from daemon.hooks_config import Hooks
 from daemon.status.report import Finding
 
 
@@ -28,6 +29,17 @@ def test_folder_that_cannot_be_written_is_named(config: Config, name: str) -> No
 def test_broken_preset_is_told_with_its_line(config: Config) -> None:
     (config.presets / "it.yaml").write_text("styles: [{image: gone.png}]\n")
     assert "it.yaml:1: styles[0].image" in wrong(config)["presets"]
+
+
+def test_hook_whose_program_is_not_there_is_told(config: Config) -> None:
+    hooks = Hooks.model_validate(
+        {"on_done": [{"command": ["/gone/notify"]}, {"command": ["sh"]}],
+         "on_failed": {"command": ["no-such-program"]}, "on_idle": {"url": "http://127.0.0.1:9"}}
+    )  # fmt: skip
+    assert wrong(config.model_copy(update={"hooks": hooks})) == {
+        "hooks: on_done": "/gone/notify is no program that can be run here",
+        "hooks: on_failed": "no-such-program is no program that can be run here",
+    }
 
 
 def test_default_preset_that_is_not_there_is_told(config: Config) -> None:

@@ -107,7 +107,9 @@ TRANSITIONS: dict[str, tuple[Callable[[Ledger], None], dict[State, State]]] = {
         lambda ledger: ledger.plan_outputs("j1", {"result": "a"}),
         {State.PUBLISHING: State.PUBLISHING},
     ),
-    "publish": (lambda ledger: ledger.publish_job("j1"), {State.PUBLISHING: State.DONE}),
+    "publish": (
+        lambda ledger: ledger.publish_job("j1", tell=True), {State.PUBLISHING: State.DONE}
+    ),
     "retry": (
         lambda ledger: ledger.retry_job("j1"),
         {State.FAILED: State.RETRIED, State.CANCELLED: State.RETRIED},
@@ -779,6 +781,93 @@ def test_open_ids_are_those_of_what_is_not_over(ledger: Ledger) -> None:
     assert ledger.open_jobs() == set()
     ledger.file_picture("p1")
     assert ledger.open_pictures() == set()
+
+
+# Telling
+
+
+def tell(ledger: Ledger, job_id: str, verdict: State = State.DONE) -> None:
+    """A job of its own picture is over, and is to be told."""
+    admit(ledger, draft(job_id), picture=f"picture of {job_id}")
+    run_it(ledger)
+    finish(ledger, verdict, job_id=job_id)
+    ledger.publish_job(job_id, tell=True)
+    ledger.file_picture(f"picture of {job_id}")
+
+
+def told(ledger: Ledger, limit: int = 9) -> list[str]:
+    return [one.id for one in ledger.untold(limit)]
+
+
+def test_job_is_untold_from_the_moment_it_is_over_until_it_was_told(
+    ledger: Ledger, path: Path
+) -> None:
+    tell(ledger, "j1")
+    tell(ledger, "j2", State.FAILED)
+    again = Ledger(path)  # another start
+    assert [(one.id, one.verdict) for one in again.untold(9)] == [
+        ("j1", State.DONE), ("j2", State.FAILED),
+    ]  # fmt: skip
+    assert told(again, limit=1) == ["j1"]
+    before = rows(ledger)
+    ledger.mark_told("j1")
+    after = rows(ledger)
+    assert {one for one in after if after[one] != before[one]} == {"j1"}
+    assert told(again) == ["j2"]
+    again.close()
+
+
+def test_job_that_nobody_wants_to_hear_of_is_never_untold(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    publish(ledger)
+    assert told(ledger) == []
+
+
+def test_job_that_is_not_over_is_not_told_whatever_its_row_says(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"))
+    ledger._db.execute("UPDATE job SET untold = 1")
+    with pytest.raises(StaleJobError):
+        ledger.mark_told("j1")
+
+
+def test_job_is_told_once(ledger: Ledger) -> None:
+    tell(ledger, "j1")
+    ledger.mark_told("j1")
+    with pytest.raises(StaleJobError):
+        ledger.mark_told("j1")
+
+
+def test_job_put_back_before_it_was_told_is_told_all_the_same(ledger: Ledger) -> None:
+    tell(ledger, "j1", State.FAILED)
+    ledger.retry_job("j1")
+    assert [(one.state, one.verdict) for one in ledger.untold(9)] == [
+        (State.RETRIED, State.FAILED)
+    ]  # fmt: skip
+    ledger.mark_told("j1")
+    assert told(ledger) == [] and job(ledger).state is State.RETRIED
+
+
+def test_untold_jobs_are_found_without_reading_the_others(ledger: Ledger) -> None:
+    plan = ledger._db.execute(f"EXPLAIN QUERY PLAN {ledger._queries['untold']}", {"limit": 1})
+    steps = [row["detail"] for row in plan]
+    assert steps[0] == "SCAN over USING INDEX job_untold"
+    assert not [step for step in steps[1:] if step.startswith("SCAN")]
+
+
+def test_job_is_told_of_when_its_original_lies_in_its_place_or_waits_for_others(
+    ledger: Ledger,
+) -> None:
+    admit(ledger, draft("j1"), draft("j2"))
+    run_it(ledger)
+    finish(ledger)
+    ledger.publish_job("j1", tell=True)
+    assert told(ledger) == ["j1"]  # the other may take hours
+    run_it(ledger)
+    finish(ledger, job_id="j2")
+    ledger.publish_job("j2", tell=True)
+    assert told(ledger) == []
+    ledger.file_picture("p1")
+    assert told(ledger) == ["j1", "j2"]
 
 
 # Damage

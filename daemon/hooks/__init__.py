@@ -1,0 +1,1 @@
+"""Telling others of jobs that are over: commands and addresses that config.yaml names."""
