@@ -280,16 +280,57 @@ def on_each(asked: list[str], said: list[tuple[str, str]]) -> None:
 
 
 @app.command()
-def doctor(context: typer.Context) -> None:
-    """Check config, folders, presets, weights, devices and disk space; say what to mend."""
+def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+    """Check config, folders, presets, weights, machine and service; say what to mend."""
+    from dataclasses import asdict
+
     from daemon.doctor import examine
     from daemon.status.show import print_findings
 
     config, path = configured(context)
     findings = examine(config, path)
-    print_findings(findings)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        print_findings(findings)
     if any(not finding.ok for finding in findings):
         raise typer.Exit(ExitCode.JOB_FAILED)
+
+
+@app.command("install-service")
+def install_service(
+    context: typer.Context,
+    system: Annotated[
+        bool, typer.Option("--system", help="For the whole machine, as a user of its own.")
+    ] = False,
+    user: Annotated[bool, typer.Option("--user", help="For yourself, without root.")] = False,
+    nightly: Annotated[
+        bool, typer.Option("--nightly", help="Paint at night only, by a timer.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the files, and write nothing.")
+    ] = False,
+) -> None:
+    """Make atelierd a service of systemd, and say what to type next."""
+    from daemon.config import check_guarded
+    from daemon.install.render import Order, Scope, running_program
+    from daemon.install.write import next_steps, notices, service_files, write_files
+
+    if system == user:
+        raise typer.BadParameter("say either --system or --user")
+    config, path = configured(context)
+    check_guarded(config, path)
+    order = Order(Scope.SYSTEM if system else Scope.USER, nightly, config, path, running_program())
+    wanted = service_files(order)
+    done = [] if dry_run else write_files(order, wanted)
+    for file in wanted if dry_run else []:
+        print(f"--- {file.path}\n{file.content}")
+    for said in done:
+        print(f"{said.how:<9}  {said.path}" + (f"  (before: {said.kept})" if said.kept else ""))
+    for notice in notices(order):
+        say_error(f"note: {notice}")
+    if done:
+        print("next, type:", *next_steps(order, done), sep="\n  ")
 
 
 @weights_app.callback()

@@ -67,10 +67,21 @@ def sweep(folder: Path) -> int:
             if found is None:
                 continue
             maker = int(found.group(1))
-            if maker == os.getpid() or not Path(f"/proc/{maker}").exists():
+            if maker == os.getpid() or not lives(maker):
                 Path(inner, name).unlink(missing_ok=True)
                 swept += 1
     return swept
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there, also where /proc shows only those of the same user."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 @functools.cache

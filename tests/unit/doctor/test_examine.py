@@ -3,20 +3,11 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from daemon.config import Config
 from daemon.doctor import examine
 from daemon.hooks_config import Hooks
 from daemon.status.report import Finding
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    folders = {name: tmp_path / name for name in ("inbox", "outbox", "presets", "state")}
-    folders["presets"].mkdir()
-    Image.new("RGB", (32, 32)).save(folders["presets"] / "wave.png")
-    return Config().model_copy(update={**folders, "devices": "cpu"})
 
 
 def wrong(config: Config) -> dict[str, str]:

@@ -1,0 +1,75 @@
+"""Checks of everything the service needs, really tried, with what to mend."""
+
+import shutil
+from pathlib import Path
+
+from daemon.config import Config, check_guarded
+from daemon.doctor.folders import check_folders
+from daemon.doctor.machine import check_machine, read_text
+from daemon.doctor.service import check_service
+from daemon.engine.errors import WeightsError
+from daemon.engine.weights import checked_sha256, locate
+from daemon.errors import ConfigError
+from daemon.presets import load_presets
+from daemon.status.report import Finding
+
+
+def examine(config: Config, config_path: Path) -> list[Finding]:
+    """Runs every check; nothing is left behind."""
+    return [
+        Finding("config", True, str(config_path)),
+        *check_rights(config, config_path),
+        *check_folders(config, read_text("/proc/self/mountinfo")),
+        *check_presets(config),
+        *check_hooks(config),
+        check_weights(config),
+        *check_machine(config, config_path),
+        *check_service(config, config_path),
+    ]
+
+
+def check_rights(config: Config, config_path: Path) -> list[Finding]:
+    """What anybody may change and the service would obey; `run` refuses to start with it."""
+    try:
+        check_guarded(config, config_path)
+    except ConfigError as error:
+        return [Finding("config", False, str(fault)) for fault in error.faults]
+    return []
+
+
+def check_presets(config: Config) -> list[Finding]:
+    """One finding for the good ones, one for each fault."""
+    shelf = load_presets(config.presets, config.schedule.bulk_folder)
+    faults = [
+        Finding("presets", False, str(fault))
+        for faults in shelf.faulty.values()
+        for fault in faults
+    ]
+    names = ", ".join(sorted(shelf.good))
+    summary = Finding("presets", bool(names), names or f"no usable preset in {config.presets}")
+    if config.default_preset is not None and config.default_preset not in shelf.good:
+        faults.append(
+            Finding(
+                "presets", False, f"default_preset {config.default_preset!r} is not one of them"
+            )
+        )
+    return [summary, *faults]
+
+
+def check_hooks(config: Config) -> list[Finding]:
+    """Whether the programs of hooks are there; addresses are not asked, which would tell them."""
+    return [
+        Finding(f"hooks: {key}", True, hook.name)
+        if hook.command is None or shutil.which(hook.command[0])
+        else Finding(f"hooks: {key}", False, f"{hook.name} is no program that can be run here")
+        for key, hook in config.hooks.all()
+    ]
+
+
+def check_weights(config: Config) -> Finding:
+    """Whether the weights are there and are the right ones."""
+    try:
+        path = locate(config.weights, config.engine_folder)
+        return Finding("weights", True, f"{config.weights}: {checked_sha256(config.weights, path)}")
+    except WeightsError as error:
+        return Finding("weights", False, str(error))

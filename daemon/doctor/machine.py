@@ -1,0 +1,173 @@
+"""The machine: clock, memory, limits of the kernel, temporary room, graphics cards."""
+
+import os
+import re
+import resource
+import shutil
+import tempfile
+import time
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from daemon.config import Config
+from daemon.errors import ConfigError
+from daemon.intake.scan import CLAIMED_FOLDER
+from daemon.status.report import Finding
+from daemon.worker.devices import DRIVER_FILES, resolve_devices
+
+NETWORK_BYTES = 1_600_000_000
+"""What a worker needs to do anything: 1.0 GB with its network, and the rest for small tiles."""
+
+TEMPORARY_BYTES = 100_000_000
+LEAST_FILES = 256
+USED_ELSEWHERE = 0.5
+"""Of the watches a user may have, how many are left to other programs. A guess."""
+
+NVIDIA = "0x10de"
+
+
+def check_machine(config: Config, config_path: Path) -> Iterator[Finding]:
+    """Everything about the machine."""
+    yield check_clock(time.time(), Path(__file__).stat().st_mtime)
+    yield check_zone(os.environ)
+    yield check_memory(config, read_text("/proc/meminfo"))
+    yield check_watches(config.inbox, read_text("/proc/sys/fs/inotify/max_user_watches"))
+    yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    yield check_temporary(Path(tempfile.gettempdir()))
+    yield from check_devices(config, config_path)
+
+
+def read_text(path: str) -> str:
+    """A file of the kernel; empty where there is none."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def check_clock(now_s: float, installed_s: float) -> Finding:
+    """A clock that is before the program's own files is wrong: records would be misdated."""
+    told = datetime.fromtimestamp(now_s).astimezone().isoformat(" ", "seconds")
+    if now_s < installed_s - 86_400:
+        return Finding(
+            "clock", False,
+            f"{told} is before atelierd was installed: set the clock (timedatectl set-ntp true)",
+        )  # fmt: skip
+    return Finding("clock", True, told)
+
+
+def check_zone(environment: Mapping[str, str]) -> Finding:
+    """The time zone: one that is not known counts as UTC in silence."""
+    name = environment.get("TZ", "").removeprefix(":")
+    local = Path("/etc/localtime")
+    if name and not name.startswith("/"):
+        try:
+            zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            return Finding(
+                "time zone", False, f"TZ={name} is not known and means UTC; name one of tzdata's"
+            )
+    elif local.is_symlink() and not local.exists():
+        return Finding(
+            "time zone", False,
+            f"{local} leads to {local.readlink()}, which is not there: timedatectl set-timezone",
+        )  # fmt: skip
+    return Finding("time zone", True, f"{time.strftime('%Z')} ({time.strftime('%z')})")
+
+
+def check_memory(config: Config, meminfo: str) -> Finding:
+    """Whether a worker finds what it needs."""
+    total, free, swap = (kilobytes(meminfo, n) for n in ("MemTotal", "MemAvailable", "SwapTotal"))
+    if not total:
+        return Finding("memory", True, "the kernel does not tell")
+    told = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free, {swap / 1e9:.1f} GB of swap"
+    if total + swap < NETWORK_BYTES:
+        return Finding("memory", False, f"{told}; a worker needs {NETWORK_BYTES / 1e9:.1f} GB")
+    on_host = config.devices != "cuda"
+    if config.memory != "auto" and on_host and config.memory > total:
+        return Finding("memory", False, f"{told}, less than `memory` grants; lower it, or use auto")
+    return Finding("memory", True, told)
+
+
+def kilobytes(meminfo: str, name: str) -> int:
+    """A value of /proc/meminfo in bytes; 0 where there is none."""
+    found = re.search(rf"^{name}:\s+(\d+) kB", meminfo, re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else 0
+
+
+def check_watches(inbox: Path, limit: str) -> Finding:
+    """Whether every folder of the inbox can be watched; the scan finds files all the same, late."""
+    if not limit.strip().isdigit():
+        return Finding("watches", True, "the kernel does not tell")
+    count = sum(CLAIMED_FOLDER not in Path(folder).parts for folder, _, _ in os.walk(inbox))
+    told = f"{count} folders in the inbox, {limit.strip()} may be watched"
+    if count > int(limit) * USED_ELSEWHERE:
+        more = max(524_288, 4 * count)
+        return Finding(
+            "watches", False,
+            f"{told}: pictures are found by the scan only. sysctl fs.inotify.max_user_watches="
+            f"{more}, and keep that in /etc/sysctl.d",
+        )  # fmt: skip
+    return Finding("watches", True, told)
+
+
+def check_open_files(limit: int) -> Finding:
+    """How many files the service may have open at once; workers and pipes count."""
+    if 0 <= limit < LEAST_FILES:
+        return Finding(
+            "open files", False, f"{limit} at most: ulimit -n 1024, or LimitNOFILE= in the unit"
+        )
+    return Finding("open files", True, "not limited" if limit < 0 else f"{limit} at most")
+
+
+def check_temporary(folder: Path) -> Finding:
+    """Room where libraries write what they need for a moment."""
+    free = shutil.disk_usage(folder).free
+    told = f"{free / 1e9:.1f} GB free in {folder}"
+    if free < TEMPORARY_BYTES:
+        return Finding("temporary", False, f"{told}; make room, or set TMPDIR")
+    return Finding("temporary", True, told)
+
+
+def check_devices(config: Config, config_path: Path) -> Iterator[Finding]:
+    """Whether the configured devices are there, and none lies idle for want of software."""
+    try:
+        found = resolve_devices(config.devices, str(config_path))
+        yield Finding("devices", True, ", ".join(found))
+    except ConfigError as error:
+        yield Finding("devices", False, str(error))
+        found = []
+    if config.devices != "cpu":
+        yield Finding("graphics", *judge_graphics(nodes(), nvidia_cards(), found))
+
+
+def nodes() -> list[str]:
+    """The device nodes that drivers have made."""
+    names = (*DRIVER_FILES, "/dev/nvidia-uvm")
+    return [name for name in names if Path(name).exists()]
+
+
+def nvidia_cards(bus: Path = Path("/sys/bus/pci/devices")) -> int:
+    """How many NVIDIA cards the machine has, driver or not."""
+    displays = [one for one in bus.glob("*/class") if read_text(str(one)).startswith("0x03")]
+    return sum(read_text(str(one.with_name("vendor"))).strip() == NVIDIA for one in displays)
+
+
+def judge_graphics(there: list[str], cards: int, devices: list[str]) -> tuple[bool, str]:
+    """What device nodes, cards and the devices in use mean together."""
+    if "/dev/nvidiactl" in there and "/dev/nvidia-uvm" not in there:
+        return False, "/dev/nvidia-uvm is missing, CUDA cannot start: sudo nvidia-modprobe -c 0 -u"
+    if there and not any(device.startswith("cuda") for device in devices):
+        return False, (
+            f"there is a driver ({', '.join(there)}), but torch sees no device: its build may have "
+            "no CUDA (python -c 'import torch; print(torch.version.cuda)'), the driver be too old "
+            "for it (nvidia-smi), or the user not be in the groups video and render"
+        )
+    if cards and not there:
+        return False, (
+            f"{cards} NVIDIA card(s) without a driver: install it (on Debian: nvidia-driver), or "
+            "say `devices: cpu`"
+        )
+    return True, ", ".join(there) or "no graphics card that computes"

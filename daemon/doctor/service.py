@@ -1,0 +1,143 @@
+"""The service around the program: who runs, under which unit, as whom, and where it logs."""
+
+import contextlib
+import json
+import os
+import pwd
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from daemon.config import Config
+from daemon.errors import AtelierError, SurroundingsError
+from daemon.install.render import NIGHTLY, SERVICE, Order, Scope, running_program
+from daemon.install.unitfile import quoted
+from daemon.install.write import SYSTEM_UNITS, again, service_files, user_units
+from daemon.ledger.store import Ledger
+from daemon.lock import LOCK_FILE, is_held
+from daemon.logs import is_journal, log_path
+from daemon.status.live import read_live
+from daemon.status.report import Finding
+
+SILENT_S = 120.0
+JOURNAL = Path("/var/log/journal")
+
+
+def check_service(config: Config, config_path: Path) -> Iterator[Finding]:
+    """Everything about the service."""
+    yield check_user(config.state, os.geteuid())
+    yield check_ledger(config)
+    yield check_holder(config, datetime.now(UTC))
+    yield from check_units(config, config_path, SYSTEM_UNITS, user_units(os.environ))
+    yield check_log(config, os.environ, JOURNAL)
+
+
+def check_user(state: Path, user: int) -> Finding:
+    """Whether these checks are made by the user the service runs as."""
+    try:
+        owner = state.stat().st_uid
+    except OSError as error:
+        return Finding("user", False, f"{state}: {error.strerror}")
+    if owner != user:
+        return Finding(
+            "user", False,
+            f"{state} belongs to {user_name(owner)}, but these checks are made by "
+            f"{user_name(user)} and say little about the service: sudo -u {user_name(owner)} "
+            "atelierd doctor",
+        )  # fmt: skip
+    return Finding("user", True, f"{user_name(user)}, who owns {state}")
+
+
+def user_name(number: int) -> str:
+    """A user's name; the number where there is none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"
+
+
+def check_ledger(config: Config) -> Finding:
+    """Whether the ledger can be opened and read."""
+    if not config.ledger_path.exists():
+        return Finding("ledger", True, "not there yet")
+    try:
+        with contextlib.closing(Ledger(config.ledger_path, read_only=True)) as ledger:
+            ledger.counts()  # opening alone reads nothing of the file
+    except SurroundingsError as error:
+        return Finding("ledger", False, str(error))
+    return Finding("ledger", True, str(config.ledger_path))
+
+
+def check_holder(config: Config, now: datetime) -> Finding:
+    """Who works with the state folder, and whether it has been heard of lately."""
+    if not is_held(config.state):
+        return Finding("holder", True, "no service is running")
+    try:
+        said = json.loads((config.state / LOCK_FILE).read_text())
+        holder = f"pid {said['pid']} on {said['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        holder = "a service that has not said who it is"
+    live = read_live(config.state)
+    silent_s = (now - datetime.fromisoformat(live["written_at"])).total_seconds() if live else 0.0
+    if silent_s > SILENT_S:
+        return Finding(
+            "holder", False,
+            f"{holder} has not been heard of for {silent_s:.0f} s: restart it "
+            "(systemctl restart atelierd), and keep its log",
+        )  # fmt: skip
+    return Finding("holder", True, f"{holder} is running")
+
+
+def check_units(config: Config, config_path: Path, system: Path, user: Path) -> Iterator[Finding]:
+    """The units of this configuration that are installed, against what would be written now."""
+    found = False
+    for scope, folder in ((Scope.SYSTEM, system), (Scope.USER, user)):
+        for nightly, name in ((False, SERVICE), (True, NIGHTLY)):
+            if (folder / name).exists():
+                found = True
+                order = Order(scope, nightly, config, config_path, running_program())
+                yield check_unit(order, folder / name)
+    if not found:
+        yield Finding("unit", True, "not installed as a service (atelierd install-service)")
+
+
+def check_unit(order: Order, unit: Path) -> Finding:
+    """One installed unit, with the other files of the same name that belong to it."""
+    try:
+        installed = unit.read_text()
+        if quoted(order.config_file) not in installed:
+            return Finding("unit", True, f"{unit} is for another configuration")
+        wanted = service_files(order)
+        stale = [file.path for file in wanted if not same(file.path, file.content)]
+    except (OSError, AtelierError) as error:
+        return Finding("unit", False, f"{unit} cannot be compared: {error}")
+    if stale:
+        differ = ", ".join(map(str, stale))
+        return Finding(
+            "unit", False,
+            f"not what this atelierd would install: {differ}; look with --dry-run, then: "
+            f"{again(order)}",
+        )  # fmt: skip
+    return Finding("unit", True, f"{unit}, as this atelierd would install it")
+
+
+def same(path: Path, content: str) -> bool:
+    """Whether a file has just this content."""
+    return path.exists() and path.read_text() == content
+
+
+def check_log(config: Config, environment: Mapping[str, str], journal: Path) -> Finding:
+    """Where the service's lines go, and whether they outlive a boot."""
+    if is_journal(environment):
+        return Finding("log", True, "to the journal")
+    kept = "the journal is kept on disk"
+    if not journal.is_dir():
+        kept = f"a journal is lost at each boot until {journal} is made"
+    told = f"of a unit: journalctl -u atelierd ({kept})"
+    file = log_path(config, journal=False)
+    if file is None:
+        return Finding("log", True, f"standard error; {told}")
+    folder = next(one for one in file.parents if one.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding("log", False, f"{file} cannot be written: let this user write in {folder}")
+    return Finding("log", True, f"standard error and {file}; {told}")

@@ -1,0 +1,258 @@
+"""The files of a service as text, from those in `systemd/`, with the paths of this installation."""
+
+import importlib.resources
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.files import printable
+from daemon.install.unitfile import quoted, with_values, without
+
+HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
+"""What ProtectHome= hides."""
+
+TEMPORARY = Path("/tmp")
+SHARED = Path("/srv/atelierd")
+LOGS = Path("/var/log/atelierd")
+
+SERVICE, NIGHTLY, TIMER = "atelierd.service", "atelierd-nightly.service", "atelierd-nightly.timer"
+
+NOT_FOR_USERS = (
+    "After", "User", "Group", "ExecStartPre", "StateDirectory", "StateDirectoryMode",
+    "CacheDirectory", "CacheDirectoryMode", "LogsDirectory", "LogsDirectoryMode", "Environment",
+    "ProtectSystem", "ReadWritePaths", "ReadOnlyPaths", "ProtectHome", "PrivateMounts",
+    "PrivateTmp", "ProtectProc", "ProtectKernelTunables", "ProtectKernelModules",
+    "ProtectKernelLogs", "ProtectControlGroups", "DevicePolicy", "DeviceAllow", "PrivateNetwork",
+    "IPAddressDeny", "IPAddressAllow", "CapabilityBoundingSet", "AmbientCapabilities",
+    "PrivateUsers", "ProtectClock", "ProtectHostname", "RemoveIPC", "KeyringMode",
+)  # fmt: skip
+"""What takes rights that a user's own service manager (252) does not have, or hides his keys for
+shares from him."""
+
+
+class Scope(StrEnum):
+    """Whose service manager."""
+
+    SYSTEM = "system"
+    USER = "user"
+
+
+@dataclass(frozen=True)
+class Program:
+    """The installation that runs: its command, and all the folders it is read from."""
+
+    command: tuple[Path | str, ...]
+    folders: tuple[Path, ...]
+
+    @property
+    def bin(self) -> Path:
+        """Where its commands lie."""
+        return Path(str(self.command[0])).parent
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be installed."""
+
+    scope: Scope
+    nightly: bool
+    config: Config
+    config_file: Path
+    program: Program
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to be written."""
+
+    path: Path
+    content: str
+
+
+def running_program() -> Program:
+    """The installation this process belongs to."""
+    command = Path(sys.prefix, "bin", "atelierd")
+    words = (command,) if command.exists() else (Path(sys.executable), "-m", "daemon")
+    here = Path(__file__).parents[2]
+    paths = {Path(entry) for entry in sys.path if entry} - {Path.cwd()}  # put there by `-m`
+    read = paths | {here, Path(sys.prefix), Path(sys.base_prefix)}
+    read |= {folder.resolve() for folder in read}
+    return Program(words, outermost(folder for folder in read if folder.is_dir()))
+
+
+def outermost(folders: Iterable[Path]) -> tuple[Path, ...]:
+    """The folders that lie in none of the others, in order."""
+    found = sorted(set(folders))
+    return tuple(one for one in found if not any(one.is_relative_to(o) for o in found if o != one))
+
+
+def template(name: str) -> str:
+    """A file of `systemd/`: of the package where it is installed, else of the source tree."""
+    packaged = importlib.resources.files("daemon") / "install" / "templates"
+    beside = Path(__file__).parents[2] / "systemd"
+    for folder in (packaged, beside):
+        if (folder / name).is_file():
+            return (folder / name).read_text(encoding="utf-8")
+    raise SurroundingsError(
+        f"the template {name} is neither in {packaged} nor in {beside}; install atelierd anew"
+    )
+
+
+def render(order: Order, folder: Path) -> list[File]:
+    """Every unit of the order, in `folder`."""
+    header = (
+        "# Written by `atelierd install-service`, which keeps what it replaces as .old. Settings\n"
+        f"# of your own go into a drop-in: systemctl {flag(order.scope)}edit {names(order)[0]}\n"
+    )
+    texts = {name: template(name) for name in names(order)}
+    return [
+        File(folder / name, header + (text if name == TIMER else unit(order, text)))
+        for name, text in texts.items()
+    ]
+
+
+def names(order: Order) -> tuple[str, ...]:
+    """The units of the order; the one to enable comes last."""
+    return (NIGHTLY, TIMER) if order.nightly else (SERVICE,)
+
+
+def flag(scope: Scope) -> str:
+    """What `systemctl` needs to mean this service manager."""
+    return "--user " if scope is Scope.USER else ""
+
+
+def unit(order: Order, text: str) -> str:
+    """A template with the order's paths, and without what its service manager cannot apply."""
+    config, program = order.config, order.program
+    text = with_values(text, {"ExecStart": [command_line(order, text)]})
+    needed = [config.state, config.presets, order.config_file, *program.folders]
+    text = with_values(text, {"RequiresMountsFor": [words(outermost(needed))]})
+    if order.scope is Scope.USER:
+        text = text.replace("WantedBy=multi-user.target", "WantedBy=default.target")
+        return without(text, NOT_FOR_USERS)
+    values = {
+        "Environment": [environment(program)],
+        "ReadWritePaths": [words(writable(order), "-")],
+        "ReadOnlyPaths": [words([order.config_file, config.presets], "-")],
+        "ProtectHome": [home(order)],
+    }
+    if config.state != Path("/var/lib/atelierd"):
+        text = without(text, ("StateDirectory", "StateDirectoryMode"))
+    return with_values(text, values)
+
+
+def writable(order: Order) -> list[Path]:
+    """The same, inbox and outbox as one folder where that holds both.
+
+    Nothing is renamed from one writable path of a unit to another: originals are copied then.
+    """
+    inbox, outbox, *others = written(order)
+    both = inbox.is_relative_to(SHARED) and outbox.is_relative_to(SHARED)
+    return [*([SHARED] if both else [inbox, outbox]), *others]
+
+
+def environment(program: Program) -> str:
+    """The template's variables with this installation's commands found first."""
+    path = quoted(Path(f"{program.bin}:/usr/local/bin:/usr/bin:/bin"), "PATH=")
+    return f"{path} CUDA_CACHE_PATH=%C/atelierd/cuda"
+
+
+def command_line(order: Order, text: str) -> str:
+    """The template's command with this installation's paths; `:` keeps `$` as it is."""
+    _, _, arguments = text.partition("\nExecStart=")[2].partition("config.yaml ")
+    first, *rest = order.program.command
+    start = [quoted(Path(first), ":"), *map(str, rest)]
+    if re.search(r"[\"'\\]", str(first)):  # systemd refuses to start what is called so
+        start = [":/bin/sh", "-c", """'exec "$@"'""", "sh", quoted(Path(first)), *map(str, rest)]
+    return " ".join([*start, "--config", quoted(order.config_file), arguments.splitlines()[0]])
+
+
+def words(paths: Iterable[Path], prefix: str = "") -> str:
+    """Paths as the words of one directive."""
+    return " ".join(quoted(path, prefix) for path in paths)
+
+
+def home(order: Order) -> str:
+    """How homes are hidden although something that is needed lies in one; see `adaptations`."""
+    if below_homes(written(order)):
+        return "read-only"
+    # Empty homes in which nothing but these folders is seen, whatever the rights on the way.
+    shown = shown_alone(order)
+    return f"tmpfs\nBindReadOnlyPaths={words(shown)}" if shown else "yes"
+
+
+def shown_alone(order: Order) -> list[Path]:
+    """What the service sees of homes, where it sees nothing else of them."""
+    return [] if below_homes(written(order)) else below_homes(read_only(order))
+
+
+def written(order: Order) -> tuple[Path, ...]:
+    """The folders the service writes in, but for those that systemd makes for it."""
+    config = order.config
+    own = config.log.file
+    log = own.parent if isinstance(own, Path) and not own.is_relative_to(LOGS) else None
+    return (config.inbox, config.outbox, config.state, *([log] if log else []))
+
+
+def read_only(order: Order) -> tuple[Path, ...]:
+    """What it only reads."""
+    return outermost([order.config_file, order.config.presets, *order.program.folders])
+
+
+def below_homes(paths: Iterable[Path]) -> list[Path]:
+    """Those that ProtectHome=yes would hide."""
+    return [path for path in paths if any(path.is_relative_to(home) for home in HOMES)]
+
+
+def adaptations(order: Order) -> Iterator[str]:
+    """What differs from the usual units, in words."""
+    if order.scope is Scope.USER:
+        yield (
+            "a user's service manager cannot hide files, devices and the network: that part of the "
+            "sandbox is left out"
+        )
+        return
+    for path in (*written(order), *read_only(order)):
+        if path.is_relative_to(TEMPORARY):
+            yield f"{path} lies in {TEMPORARY}, which the service does not see; move it"
+    if data := below_homes(written(order)):
+        yield (
+            f"{told(data)} lies in a home: the service may read all homes as far as their rights "
+            "let it (ProtectHome=read-only); move it to /srv to have them hidden"
+        )
+    elif read := shown_alone(order):
+        yield (
+            f"{told(read)} lies in a home: shown to the service read-only, and nothing else of the "
+            "homes (ProtectHome=tmpfs)"
+        )
+
+
+def told(paths: Iterable[Path]) -> str:
+    """Paths for people."""
+    return ", ".join(map(printable, paths))
+
+
+def accounts(order: Order) -> list[File]:
+    """The user and the folders of a system service: sysusers.d and tmpfiles.d."""
+    config = order.config
+    rows = template("atelierd.tmpfiles.conf").splitlines()
+    folders = [
+        *(row for row in rows if row.startswith("#")),
+        line(config.inbox, ":2770"),
+        line(config.outbox, ":2770"),
+        line(config.state, ":0750"),
+    ]
+    return [
+        File(Path("/etc/sysusers.d/atelierd.conf"), template("atelierd.sysusers.conf")),
+        File(Path("/etc/tmpfiles.d/atelierd.conf"), "\n".join(folders) + "\n"),
+    ]
+
+
+def line(folder: Path, mode: str) -> str:
+    """A folder in the words of tmpfiles.d."""
+    return f"d {quoted(folder)} {mode} :atelierd :atelierd -"

@@ -1,0 +1,97 @@
+"""Clock, memory, limits and graphics cards."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.config import Config
+from daemon.doctor import machine
+
+MEMINFO = "MemTotal: {} kB\nMemAvailable: 1000000 kB\nSwapTotal: {} kB\n"
+CTL, UVM = "/dev/nvidiactl", "/dev/nvidia-uvm"
+
+
+def test_clock_before_the_installation_is_wrong() -> None:
+    assert machine.check_clock(1_000_000_000, 999_990_000).ok
+    assert machine.check_clock(1_000_000_000, 1_000_080_000).ok  # made a little later elsewhere
+    assert "set the clock" in machine.check_clock(1_000_000_000, 1_000_090_000).detail
+
+
+def test_time_zone_that_is_not_known_is_told() -> None:
+    assert not machine.check_zone({"TZ": "Europe/Atlantis"}).ok
+    assert not machine.check_zone({"TZ": ":../../etc/passwd"}).ok
+    assert machine.check_zone({"TZ": "Europe/Berlin"}).ok
+    assert machine.check_zone({"TZ": ":Europe/Berlin"}).ok
+
+
+def test_memory_too_small_for_a_worker_is_told(config: Config) -> None:
+    assert not machine.check_memory(config, MEMINFO.format(1_000_000, 0)).ok
+    assert machine.check_memory(config, MEMINFO.format(1_000_000, 1_000_000)).ok
+    assert machine.check_memory(config, "").ok
+
+
+def test_memory_granted_but_not_there_is_told(config: Config) -> None:
+    granted = config.model_copy(update={"memory": 8 << 30})
+    assert not machine.check_memory(granted, MEMINFO.format(4 << 20, 0)).ok
+    assert machine.check_memory(granted, MEMINFO.format(16 << 20, 0)).ok
+
+
+def test_more_folders_than_can_be_watched_are_told(tmp_path: Path) -> None:
+    for name in ("a", "b", ".claimed/1", ".claimed/2"):
+        (tmp_path / name).mkdir(parents=True)
+    assert (
+        machine.check_watches(tmp_path, "6\n").detail == "3 folders in the inbox, 6 may be watched"
+    )
+    found = machine.check_watches(tmp_path, "5\n")
+    assert not found.ok
+    assert "fs.inotify.max_user_watches=524288" in found.detail
+    assert machine.check_watches(tmp_path, "").ok
+
+
+def test_few_open_files_are_told() -> None:
+    assert not machine.check_open_files(255).ok
+    assert machine.check_open_files(1024).ok
+    assert machine.check_open_files(-1).ok
+
+
+def test_room_for_temporary_files_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.check_temporary(tmp_path).ok
+    monkeypatch.setattr(machine, "TEMPORARY_BYTES", 1 << 60)
+    assert "TMPDIR" in machine.check_temporary(tmp_path).detail
+
+
+@pytest.mark.parametrize(
+    ("there", "cards", "devices", "ok", "told"),
+    [
+        ([], 0, ["cpu"], True, "no graphics card"),
+        ([CTL, UVM], 1, ["cuda:0"], True, CTL),
+        ([CTL], 1, ["cpu"], False, "nvidia-modprobe -c 0 -u"),
+        ([CTL, UVM], 1, ["cpu"], False, "torch.version.cuda"),
+        (["/dev/kfd"], 0, ["cpu"], False, "video and render"),
+        ([], 2, ["cpu"], False, "2 NVIDIA card(s) without a driver"),
+    ],
+)
+def test_idle_graphics_card_is_told_with_what_it_lacks(
+    there: list[str], cards: int, devices: list[str], ok: bool, told: str
+) -> None:
+    found, text = machine.judge_graphics(there, cards, devices)
+    assert found is ok
+    assert told in text
+
+
+CARDS = [
+    ("0x030000", "0x10de"),
+    ("0x030200", "0x10de"),
+    ("0x030000", "0x8086"),
+    ("0x040300", "0x10de"),
+]
+"""Class and vendor: two cards of NVIDIA's, another's, and the sound of one."""
+
+
+def test_cards_are_counted_by_the_bus(tmp_path: Path) -> None:
+    for slot, (kind, vendor) in enumerate(CARDS):
+        device = tmp_path / str(slot)
+        device.mkdir()
+        (device / "class").write_text(f"{kind}\n")
+        (device / "vendor").write_text(f"{vendor}\n")
+    assert machine.nvidia_cards(tmp_path) == 2
