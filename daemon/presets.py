@@ -109,7 +109,7 @@ def load_presets(folder: Path, bulk_folder: str = BULK_FOLDER) -> Shelf:
     return Shelf(folder, good, faulty)
 
 
-def read_preset(path: Path, bulk_folder: str) -> Preset:
+def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Preset:
     """One preset from its YAML; raises PresetError with every fault."""
     try:
         document = yamlfile.parse(path.read_bytes(), str(path))

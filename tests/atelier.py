@@ -34,7 +34,7 @@ Found = TypeVar("Found")
 
 COMMAND = Path(sys.executable).with_name("atelierd")
 ENDLESS_STEPS = 100_000
-PATIENCE_S = 45.0
+PATIENCE_S = 90.0
 SETTINGS: dict[str, Any] = {
     "inbox": "inbox",
     "outbox": "outbox",

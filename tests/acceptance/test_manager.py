@@ -171,7 +171,7 @@ def test_worker_that_hangs_is_ended_and_its_job_goes_on_in_the_same_service(
     studio: Studio,
 ) -> None:
     studio.configure(limits=SETTINGS["limits"] | {"stall_s": 12.0}, checkpoint_every=0)
-    studio.add_preset("slow", steps=60, size=200)
+    studio.add_preset("slow", steps=30, size=128)
     studio.drop("slow/photo.jpg")
     with studio.service() as service:
         service.wait_for_step()

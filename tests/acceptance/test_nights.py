@@ -131,10 +131,10 @@ def test_pause_holds_over_a_restart(studio: Studio) -> None:
 
 def test_run_until_a_time_stops_then_and_leaves_the_rest(studio: Studio) -> None:
     """The clock shows minutes: one that ends at the next takes at most a minute."""
-    studio.configure(schedule={"time_zone": "UTC"}, checkpoint_every=0)
-    studio.drop("endless/photo.jpg")
+    studio.configure(schedule={"time_zone": "UTC", "ordinary": [CLOSED]})
+    studio.drop("quick/photo.jpg")
     until = f"{datetime.now(UTC) + timedelta(minutes=1):%H:%M}"
-    answer = studio.run("run", "--once", "--until", until)
+    answer = studio.run("run", "--until", until)
     assert answer.returncode == 0, answer.stderr
     assert "it is time to stop" in answer.stderr
     assert len(studio.jobs(State.READY)) == 1

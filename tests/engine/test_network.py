@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torchvision.models import vgg19
 
 from daemon.engine.kernels import Kernels
 from daemon.engine.network import Network, fold_replicated_border, op_names
@@ -33,6 +32,8 @@ class ConvolutionCount(TorchDispatchMode):
 @pytest.fixture(scope="module")
 def torchvision_features() -> nn.Sequential:
     """Torchvision's modules, their weights without memory."""
+    from torchvision.models import vgg19  # takes as long to load as torch
+
     with torch.device("meta"):
         return vgg19(weights=None).features
 

@@ -44,7 +44,7 @@ def test_job_that_gets_further_each_time_outlives_any_number_of_lost_workers(
     studio: Studio,
 ) -> None:
     studio.configure(checkpoint_every=0)
-    studio.add_preset("slow", steps=60, size=200)
+    studio.add_preset("slow", steps=40, size=128)
     studio.drop("slow/photo.jpg")
     with studio.service() as service:
         for start in range(1, 5):

@@ -25,6 +25,7 @@ from PIL import Image
 
 from daemon.engine.stylize import Checkpoint
 from daemon.files import sha256_of
+from daemon.job import State
 from daemon.process import Message
 from daemon.worker.checkpoint import write_checkpoint
 from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
@@ -320,9 +321,10 @@ def test_preset_edited_during_a_job_changes_only_the_next_record(
 ) -> None:
     shop.add_preset("edited", steps=40)
     shop.drop("edited/before.jpg")
-    service.wait_for_step()
+    wait_for("the job to run", lambda: shop.job_of("before.jpg", State.RUNNING))
     shop.add_preset("edited", steps=3)
     shop.drop("edited/after.jpg")
+    shop.published("edited", "before.jpg")
     shop.published("edited", "after.jpg")
     assert shop.record("edited/.jobs/before.jpg.json")["recipe"]["steps"] == 40
     assert shop.record("edited/.jobs/after.jpg.json")["recipe"]["steps"] == 3
