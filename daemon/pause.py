@@ -36,8 +36,8 @@ def resume(state: Path) -> bool:
 
 
 def paused_since(state: Path) -> str | None:
-    """When painting was paused, None if it was not."""
+    """When painting was paused, None if it was not, or if that cannot be read."""
     try:
         return (state / PAUSE_FILE).read_text(errors="replace").strip() or "unknown"
-    except FileNotFoundError:
+    except OSError:
         return None

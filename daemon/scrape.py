@@ -12,7 +12,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from daemon.errors import SurroundingsError
 from daemon.health import Health
 from daemon.job import State
-from daemon.ledger.store import Ledger, Waiting
+from daemon.ledger.rows import Waiting
+from daemon.ledger.store import Ledger
 
 PARTS = ("disk", "inbox", "ledger", "metrics", "outbox", "state folder", "worker")
 

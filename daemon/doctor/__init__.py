@@ -6,6 +6,7 @@ from pathlib import Path
 from daemon.config import Config, check_guarded
 from daemon.doctor.folders import check_folders
 from daemon.doctor.machine import check_machine, read_text
+from daemon.doctor.queues import examine_queues
 from daemon.doctor.service import check_service
 from daemon.engine.errors import WeightsError
 from daemon.engine.weights import checked_sha256, locate
@@ -25,6 +26,7 @@ def examine(config: Config, config_path: Path) -> list[Finding]:
         check_weights(config),
         *check_machine(config, config_path),
         *check_service(config, config_path),
+        *examine_queues(config),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.config import Schedule
 from daemon.job import BULK, ORDINARY
-from daemon.ledger.store import Backlog
+from daemon.ledger.rows import Backlog
 from daemon.schedule import Hours
 
 QUEUES: Mapping[str, int] = {"ordinary": ORDINARY, "bulk": BULK}

@@ -15,15 +15,8 @@ from loguru import logger
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import BULK, ORDINARY, Draft, Job, PictureState, State, StyleRef
 from daemon.ledger.opening import open_sound
-from daemon.ledger.store import (
-    EVERY,
-    SCHEMA_VERSION,
-    Backlog,
-    DamagedLedgerError,
-    Ledger,
-    Waiting,
-    utc_now,
-)
+from daemon.ledger.rows import Backlog, Waiting
+from daemon.ledger.store import EVERY, SCHEMA_VERSION, DamagedLedgerError, Ledger, utc_now
 
 STYLES = (StyleRef("wave.png", "5a", 2.0),)
 RECIPE = {"size": 512, "style_layers": {"relu1_1": 1.0}}

@@ -6,7 +6,7 @@ import pytest
 
 from daemon.config import Schedule
 from daemon.job import BULK, ORDINARY
-from daemon.ledger.store import Backlog
+from daemon.ledger.rows import Backlog
 from daemon.status.forecast import Forecast, forecast, seconds_of
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -1,0 +1,70 @@
+"""What keeps jobs from running though nothing is broken, and who is told how they run."""
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from daemon.config import Config
+from daemon.errors import ConfigError
+from daemon.lock import is_held
+from daemon.pause import paused_since
+from daemon.status.forecast import QUEUES
+from daemon.status.report import Finding
+from daemon.worker.devices import resolve_devices
+from daemon.worker.usage import used_by_others
+
+CONNECT_S = 2.0
+
+
+def examine_queues(config: Config) -> Iterator[Finding]:
+    """Everything about the queues and their monitors."""
+    yield from check_queues(config, datetime.now(UTC))
+    yield from check_metrics(config, running=is_held(config.state))
+    try:
+        devices = resolve_devices(config.devices, "config.yaml")
+    except ConfigError:  # told where the devices are looked at
+        return
+    yield from check_neighbours(config, devices, used_by_others)
+
+
+def check_metrics(config: Config, *, running: bool) -> Iterator[Finding]:
+    """Whether the metrics' address can be had, or a running service has it."""
+    if (address := config.metrics) is None:
+        return
+    try:
+        with socket.create_connection((address.host, address.port), timeout=CONNECT_S):
+            taken = True
+    except OSError:
+        taken = False
+    if taken and not running:
+        lack = f"{address} is taken by another program; change `metrics` in config.yaml, or end it"
+        yield Finding("metrics", False, lack)
+    elif running and not taken:
+        lack = f"nobody answers at {address}; `atelierd status` says why, or send it SIGHUP"
+        yield Finding("metrics", False, lack)
+    else:
+        yield Finding("metrics", True, f"{address}, {'served' if taken else 'free'}")
+
+
+def check_queues(config: Config, now: datetime) -> Iterator[Finding]:
+    """When the queues may run; that nothing runs now is no fault, but explains much."""
+    if since := paused_since(config.state):
+        yield Finding("pause", True, f"painting is paused since {since}: atelierd resume")
+    for name, priority in QUEUES.items():
+        hours = config.schedule.hours(priority)
+        change = hours.next_change(now)
+        until = f" until {change.astimezone(hours.zone):%a %H:%M}" if change else ""
+        state = "open" if hours.is_open(now) else "closed"
+        yield Finding(f"{name} jobs", True, f"{state}{until}")
+
+
+def check_neighbours(
+    config: Config, devices: Sequence[str], used: Callable[[str, Sequence[int]], int | None]
+) -> Iterator[Finding]:
+    """Whether it can be told who else uses the GPUs, where they are to be left to others."""
+    if config.yield_gpu_when is None:
+        return
+    for device in devices:
+        if device != "cpu" and used(device, []) is None:
+            lack = f"who uses {device} cannot be told; it is never left to others (nvidia-smi?)"
+            yield Finding("yield_gpu_when", False, lack)

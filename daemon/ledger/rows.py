@@ -1,0 +1,94 @@
+"""Rows of the ledger as the other rooms know them, and drafts as rows."""
+
+import json
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon.job import ClaimedPicture, Draft, Job, PictureState, State, StyleRef
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Waiting jobs of one priority and preset. work: pixels times steps of all their passes."""
+
+    priority: int
+    preset: str
+    count: int
+    work: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits in a queue.
+
+    work: pixels times steps.  bytes: of the jobs' pictures.  oldest: when the job that waits
+    longest was queued, ISO 8601 in UTC; None if none waits.
+    """
+
+    jobs: int = 0
+    work: int = 0
+    bytes: int = 0
+    oldest: str | None = None
+
+
+def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
+    """The columns of a new job."""
+    failed = bool(draft.reason)
+    return {
+        "id": draft.id,
+        "picture_id": picture_id,
+        "preset": draft.preset,
+        "below": os.fsencode(draft.below),
+        "recipe": json.dumps(draft.recipe),
+        "styles": json.dumps([vars(style) for style in draft.styles]),
+        "state": State.PUBLISHING if failed else State.READY,
+        "verdict": State.FAILED if failed else None,
+        "queued_at": now,
+        "finished_at": now if failed else None,
+        "reason": draft.reason,
+        "priority": draft.priority,
+        "work": draft.work,
+        "fingerprint": draft.fingerprint,
+    }
+
+
+def to_picture(row: sqlite3.Row) -> ClaimedPicture:
+    """A row as the other rooms know it."""
+    sidecar = row["sidecar"]
+    return ClaimedPicture(
+        id=row["id"],
+        path=Path(os.fsdecode(row["path"])),
+        sidecar=Path(os.fsdecode(sidecar)) if sidecar else None,
+        state=PictureState(row["state"]),
+        sha256=row["sha256"],
+        bytes=row["bytes"],
+        width_px=row["width_px"],
+        height_px=row["height_px"],
+    )
+
+
+def to_job(row: sqlite3.Row) -> Job:
+    """A row as the other rooms know it."""
+    return Job(
+        id=row["id"],
+        picture_id=row["picture_id"],
+        preset=row["preset"],
+        below=Path(os.fsdecode(row["below"])),
+        recipe=json.loads(row["recipe"]),
+        styles=tuple(StyleRef(**style) for style in json.loads(row["styles"])),
+        priority=row["priority"],
+        state=State(row["state"]),
+        verdict=State(row["verdict"]) if row["verdict"] else None,
+        starts=row["starts"],
+        cancel_requested=bool(row["cancel_requested"]),
+        queued_at=row["queued_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        outcome=json.loads(row["outcome"]),
+        outputs=json.loads(row["outputs"]),
+        reason=row["reason"],
+        warnings=tuple(json.loads(row["warnings"])),
+    )
