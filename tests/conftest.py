@@ -1,5 +1,6 @@
 """Photographs for every test; what else a test needs is made beside it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,16 @@ from PIL import Image
 def photograph() -> Image.Image:
     """A real photograph, 512x512 px, RGB."""
     return Image.fromarray(skimage.data.astronaut())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_timings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The trial of arithmetic is made once for all tests of a run, not in every state folder."""
+    import atelier
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    atelier.TIMINGS = shared / "arithmetic.json"
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_full_state_disk_pauses_the_queue_and_loses_nothing(studio: Studio) -> N
         studio.published("quick", "photo.jpg")
         wait_for("it to be filed", lambda: content in contents(studio.outbox / "originals"))
         wait_for("health", lambda: service.live()["health"] == {})
-        assert studio.files(studio.state / "spool") == set()
+        wait_for("an empty spool", lambda: studio.files(studio.state / "spool") == set())
         assert "stumbled" not in service.log
         assert temporary_files(studio) == []
         assert service.stop() == 0
