@@ -98,11 +98,12 @@ class Runs:
         return {slot.device: slot.pid for slot in self._pool.slots() if slot.pid is not None}
 
     def warm(self) -> bool:
-        """Starts every worker; whether all have answered."""
+        """Starts every worker that has not answered yet; whether all have."""
         if time.monotonic() >= self._warm_again_s:  # one that ends at once is not started at once
             self._warm_again_s = time.monotonic() + BROKEN_WAIT_S
             for slot in self._pool.slots():
-                slot.warm()
+                if not slot.answered:
+                    slot.warm()
         return all(slot.answered for slot in self._pool.slots())
 
     # What is asked of it, every tick
@@ -284,7 +285,8 @@ class Runs:
             if why := permit.forbids(run.job.priority, run.shown.device):
                 self._stop(run.job.id, why, PATIENCE_S)
         for slot in self._pool.free():
-            if slot.pid is not None and (permit.line is None or slot.device in permit.left):
+            unwanted = permit.line is None or slot.device in permit.left
+            if unwanted and slot.pid is not None and slot.answered:  # else it is just starting
                 slot.close(1.0)
 
     # Ending

@@ -79,12 +79,8 @@ class Slot:
         self._child: Child | None = None
         self._lock = threading.Lock()
         self._run: Run | None = None
-        self._answered: Child | None = None
-
-    @property
-    def answered(self) -> bool:
-        """Whether the child lives and has said that it is there."""
-        return self.pid is not None and self._answered is self._child
+        self.answered = False
+        """Whether a child has ever said that it is there."""
 
     @property
     def run_id(self) -> str | None:
@@ -171,7 +167,7 @@ class Slot:
             self._forget(child)
         match message.get("event"):
             case "hello":
-                self._answered = child
+                self.answered = True
             case "ended":
                 if run := self._take(child, run_id):
                     run.future.set_result(message["result"])

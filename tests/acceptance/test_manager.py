@@ -81,6 +81,16 @@ def test_ready_comes_when_a_worker_has_answered_and_not_before(
         assert service.workers()
 
 
+def test_paused_service_is_ready_too_and_keeps_no_worker(
+    studio: Studio, listener: Listener, notify: dict[str, str]
+) -> None:
+    studio.run("pause")
+    with studio.service(**notify) as service:
+        wait_for("READY", lambda: listener.count("READY=1"))
+        wait_for("the worker's end", lambda: not service.workers())
+        wait_for("the pause in the status", lambda: "paused since 2" in listener.status())
+
+
 def test_inbox_that_is_away_does_not_keep_the_service_from_being_ready(
     studio: Studio, listener: Listener, notify: dict[str, str]
 ) -> None:
