@@ -98,7 +98,6 @@ class Studio:
         self.presets.mkdir(parents=True)
         self.configure(**settings)
         self.add_preset("quick")
-        lend_timings(self.state / "engine")
 
     def configure(self, **settings: Any) -> None:
         """Writes config.yaml: the usual settings, with some others."""
@@ -127,6 +126,8 @@ class Studio:
         self, *arguments: str | Path, timeout_s: float = 120.0
     ) -> "subprocess.CompletedProcess[str]":
         """One command on this configuration, to its end."""
+        if arguments[0] in ("run", "stylize"):
+            lend_timings(self.state / "engine")
         answer = subprocess.run(
             [COMMAND, "--config", self.config_file, *arguments],
             capture_output=True, text=True, timeout=timeout_s, cwd=self.root,
@@ -223,6 +224,7 @@ class Service:
 
     def __init__(self, studio: Studio, *arguments: str, **variables: str) -> None:
         self.studio = studio
+        lend_timings(studio.state / "engine")
         self._log = studio.root / f"service-{time.monotonic_ns()}.log"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
