@@ -63,7 +63,7 @@ def wait_for(what: str, look: Callable[[], Found], timeout_s: float = PATIENCE_S
             return found
         if time.monotonic() > deadline_s:
             raise AssertionError(f"waited {timeout_s:.0f} s in vain for {what}")
-        time.sleep(0.03)
+        time.sleep(0.05)
 
 
 def photograph(size_px: tuple[int, int] = (96, 72)) -> Image.Image:

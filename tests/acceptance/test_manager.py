@@ -180,13 +180,13 @@ def test_children_do_not_speak_for_the_service(
 def test_worker_that_hangs_is_ended_and_its_job_goes_on_in_the_same_service(
     studio: Studio,
 ) -> None:
-    studio.configure(limits=SETTINGS["limits"] | {"stall_s": 12.0}, checkpoint_every=0)
+    studio.configure(limits=SETTINGS["limits"] | {"stall_s": 8.0}, checkpoint_every=0)
     studio.add_preset("slow", steps=30, size=128)
     studio.drop("slow/photo.jpg")
     with studio.service() as service:
         service.wait_for_step()
         os.kill(service.worker(), signal.SIGSTOP)
-        wait_for("the worker's end", lambda: "has said nothing for 12 s" in service.log)
+        wait_for("the worker's end", lambda: "has said nothing for 8 s" in service.log)
         studio.published("slow", "photo.jpg")
         assert not service.ended
     assert "(limits: stall_s)" in (studio.outbox / "slow/.jobs/photo.jpg.log").read_text()

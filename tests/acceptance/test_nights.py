@@ -1,12 +1,24 @@
 """Nights, bulk drops, pauses and changed settings, as a running service takes them."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from atelier import ENDLESS_STEPS, SETTINGS, Service, Studio, encoded, photograph, wait_for
+from atelier import (
+    ENDLESS_STEPS,
+    SETTINGS,
+    Service,
+    Studio,
+    encoded,
+    environment,
+    photograph,
+    wait_for,
+)
 
+from daemon.cli import end_of
 from daemon.job import State
 
 
@@ -129,18 +141,42 @@ def test_pause_holds_over_a_restart(studio: Studio) -> None:
     assert [str(job.below) for job in studio.jobs(State.READY)] == ["photo.jpg"]
 
 
+UNTIL = """
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from daemon.cli import read_anew
+from daemon.logs import start_logging
+from daemon.service import run_service
+config, devices = read_anew(Path(sys.argv[1]))
+start_logging(config)
+end = datetime.now(UTC) + timedelta(seconds=2)
+sys.exit(run_service(config, devices, lambda: (config, devices), until=end))
+"""
+
+
 def test_run_until_a_time_stops_then_and_leaves_the_rest(studio: Studio) -> None:
-    """The clock shows minutes: one that ends at the next takes at most a minute."""
+    """The clock of `--until` shows minutes; the service is told a moment, here two seconds off."""
     studio.configure(schedule={"time_zone": "UTC", "ordinary": [CLOSED]})
     studio.drop("quick/photo.jpg")
-    until = f"{datetime.now(UTC) + timedelta(minutes=1):%H:%M}"
-    answer = studio.run("run", "--until", until)
+    answer = subprocess.run(
+        [sys.executable, "-c", UNTIL, studio.config_file], capture_output=True, text=True,
+        timeout=60, env=environment(), check=False,
+    )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     assert "it is time to stop" in answer.stderr
     assert len(studio.jobs(State.READY)) == 1
+
+
+def test_until_wants_a_time_of_day_and_takes_the_next_there_is(studio: Studio) -> None:
     wrong = studio.run("run", "--until", "6 o'clock")
     assert wrong.returncode == 2
     assert "must be a time of day such as 06:00" in wrong.stderr
+    config = studio.config
+    now = datetime.now(UTC)
+    end = end_of("06:00", config)
+    assert end is not None and now < end <= now + timedelta(days=1, hours=1)
+    assert end_of(None, config) is None
 
 
 def test_settings_that_are_wrong_leave_the_old_ones(studio: Studio, service: Service) -> None:
