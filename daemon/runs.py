@@ -29,6 +29,7 @@ STALL_PX = 4_000_000
 CHANGE_S = 15.0
 """How long the main loop, and with it the watchdog, may wait for the workers to stop."""
 
+DRAIN_LOOK_S = 0.05
 PATIENCE_S = 60.0
 """How long a worker may take to its next step and checkpoint where nobody waits for it to stop."""
 
@@ -126,14 +127,15 @@ class Runs:
 
     def drain(self, seconds: float) -> None:
         """Waits for stopped runs to end, at most so long."""
-        deadline_s = time.monotonic() + seconds
+        deadline_s, trouble = time.monotonic() + seconds, None
         while self._runs and time.monotonic() < deadline_s:
             try:
-                self._end_run(*self._ended.get(timeout=0.2))
-            except queue.Empty:
-                continue
+                self._end_all()
             except (StaleJobError, SurroundingsError) as error:
-                logger.error("a job could not be put back now; the next start does it: {}", error)
+                trouble = error
+            time.sleep(DRAIN_LOOK_S)
+        if trouble is not None:
+            logger.error("a job could not be put back at once: {}", trouble)
 
     def close(self) -> None:
         """Ends the workers."""
@@ -311,7 +313,6 @@ class Runs:
         """
         run = self._runs[job.id]
         self._metrics.rest(run.shown.device)
-        log = logger.bind(job=job.id, action="end")
         try:
             result = future.result()
         except Cancelled:
@@ -319,23 +320,25 @@ class Runs:
         except (WorkerLost, MemoryRanOut) as error:
             self._end_broken(run, error)
         else:
-            if not result["ok"]:
-                self._metrics.count_error(result["kind"])
-            if result["ok"]:
-                log.info("painted in {:.1f} s", result["seconds"])
-                self._ledger.finish_job(
-                    job.id, self._owner, State.DONE,
-                    outcome=result, warnings=result["warnings"],
-                )  # fmt: skip
-            elif result["kind"] == "surroundings":
+            self._end_by_itself(job, result)
+        del self._runs[job.id]
+
+    def _end_by_itself(self, job: Job, result: Message) -> None:
+        """The worker says how it went."""
+        if result["ok"]:
+            logger.bind(job=job.id, action="end").info("painted in {:.1f} s", result["seconds"])
+            self._ledger.finish_job(
+                job.id, self._owner, State.DONE, outcome=result, warnings=result["warnings"]
+            )
+        else:
+            self._metrics.count_error(result["kind"])
+            if result["kind"] == "surroundings":
                 self._ledger.release_job(job.id, self._owner)
                 self._rest(BROKEN_WAIT_S)
                 self._health.bad("worker", SurroundingsError(result["reason"]))
-            else:
-                self._fail(job, result["reason"])
-            if result["ok"] or result["kind"] != "surroundings":
-                self._health.good("worker")
-        del self._runs[job.id]
+                return
+            self._fail(job, result["reason"])
+        self._health.good("worker")
 
     def _end_stopped(self, run: Run) -> None:
         """Stopped on request: somebody's, or the service's own."""

@@ -158,9 +158,13 @@ class Service:
             self._log_status()
         if self._reload_asked:
             self._reload_asked = False
-            self._manager.reloading()
-            self._reload()
-            self._manager.ready()
+            if self._ready:  # else it is starting still, and not ready before it is
+                self._manager.reloading()
+            try:
+                self._reload()
+            finally:
+                if self._ready:
+                    self._manager.ready()
 
     def _log_status(self) -> None:
         from daemon.status.show import status_text
@@ -184,7 +188,6 @@ class Service:
         self._live.devices = devices
         logs.start_logging(config)
         logs.keep_job_logs(self._spool)
-        self._prepare_folders()
         self._runs.change(config, devices)
         self._delivery.change(config)
         self._intake.change(config, self._pace())
@@ -192,6 +195,7 @@ class Service:
         self._neighbours.stop()
         self._neighbours = self._watch_neighbours()
         self._open_endpoint()
+        self._prepare_folders()  # last: where one cannot be made, the rest is in force
         logger.info("the configuration was read anew")
 
     # Starting
