@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
+# Each module is compiled once, as pip does at an installation, whatever the machine's habit.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test run torture kills bench bench-gpu clean
 

@@ -41,7 +41,9 @@ def service(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     folder.joinpath("presets/slow.yaml").write_text(yaml.safe_dump(recipe))
     folder.joinpath("config.yaml").write_text("log_level: WARNING\n")
     command = [COMMAND, "--config", folder / "config.yaml", "run"]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:  # a session of its own, as a service has: the kernel shares cores between these
         try:
             until(
                 lambda: (folder / "inbox/slow").is_dir() and (folder / "state/live.json").exists()

@@ -3,15 +3,17 @@
 Each command imports what it needs when it runs: `status` must answer in half a second.
 """
 
+import gc
 import json
 import os
 import signal
 import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from daemon import __version__
 from daemon.errors import AlreadyRunningError, AtelierError, ConfigError, ExitCode
@@ -19,107 +21,154 @@ from daemon.errors import AlreadyRunningError, AtelierError, ConfigError, ExitCo
 if TYPE_CHECKING:
     from daemon.config import Config
 
-app = typer.Typer(
-    name="atelierd",
-    help="A folder that paints: drop a photograph in, find the picture in the outbox.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-weights_app = typer.Typer(help="The VGG-19 weights: where they are, and getting others.")
-app.add_typer(weights_app, name="weights", invoke_without_command=True)
+Command = Callable[..., int]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+class UsageError(Exception):
+    """What was typed is wrong in a way that only the command itself can tell."""
 
 
 def main() -> None:
     """The command `atelierd`."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes long
+    sys.exit(answer(sys.argv[1:]))
+
+
+def answer(words: Sequence[str]) -> int:
+    """Does what was typed after `atelierd`; the exit code. Raises SystemExit for wrong usage."""
+    parser = make_parser()
+    options = vars(parser.parse_args(words))
+    command: Command | None = options.pop("command")
+    if command is None:
+        parser.print_help(sys.stderr)
+        return ExitCode.USAGE
     try:
-        app()
+        code = command(**options)
+        sys.stdout.flush()
+    except UsageError as error:
+        parser.error(str(error))
     except ConfigError as error:
-        say_error(f"the configuration is wrong:\n{error}")
-        sys.exit(ExitCode.CONFIG)
+        return say_error(f"the configuration is wrong:\n{error}", ExitCode.CONFIG)
     except AlreadyRunningError as error:
-        say_error(str(error))
-        sys.exit(ExitCode.ALREADY_RUNNING)
+        return say_error(str(error), ExitCode.ALREADY_RUNNING)
     except AtelierError as error:
-        say_error(str(error))
-        sys.exit(ExitCode.JOB_FAILED)
+        return say_error(str(error), ExitCode.JOB_FAILED)
+    except BrokenPipeError:  # `atelierd status | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.JOB_FAILED
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return code
 
 
-def say_error(text: str) -> None:
-    """A message for the person at the terminal."""
+def say_error(text: str, code: ExitCode = ExitCode.FINE) -> ExitCode:
+    """A message for the person at the terminal; returns the exit code that goes with it."""
     print(f"atelierd: {text}", file=sys.stderr)
+    return code
 
 
-def show_version(wanted: bool) -> None:
-    """Prints the version and ends."""
-    if wanted:
-        print(f"atelierd {__version__}")
-        raise typer.Exit
+def make_parser() -> ArgumentParser:
+    """Every command with its options; `command` is the function that does it."""
+    parser = ArgumentParser(
+        "atelierd", allow_abbrev=False,
+        description="A folder that paints: drop a photograph in, find the picture in the outbox.",
+    )  # fmt: skip
+    parser.set_defaults(command=None)
+    parser.add_argument(
+        "--version", action="version", version=f"atelierd {__version__}", help="print the version"
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE",
+        help="the configuration; else $ATELIERD_CONFIG, ./config.yaml or /etc/atelierd/config.yaml",
+    )  # fmt: skip
+    add_command = partial(command_adder, parser.add_subparsers(title="commands", metavar="COMMAND"))
+
+    option = add_command("run", run).add_argument
+    option("--once", action="store_true", help="take what is in the inbox, finish it, and exit")
+    option("--until", metavar="HH:MM", help="stop at that time; what is left waits for the next")
+
+    option = add_command("status", status).add_argument
+    as_json(option)
+    option("--watch", action="store_true", help="keep showing, until Ctrl-C")
+
+    as_json(add_command("presets", presets).add_argument)
+
+    option = add_command("stylize", stylize).add_argument
+    option("picture", type=Path, metavar="PICTURE", help="the picture to paint")
+    option("--preset", required=True, metavar="NAME", help="the preset to paint it with")
+    option("--out", type=Path, metavar="FILE", help="the result; else PICTURE-PRESET beside you")
+    option(
+        "--set", action="append", default=[], dest="settings", metavar="KEY=VALUE",
+        help="override a field of the preset; may be given several times",
+    )  # fmt: skip
+    option(
+        "--proof", action="store_true",
+        help="paint it at 512 px, and say how long the full one takes",
+    )  # fmt: skip
+
+    option = add_command("retry", retry).add_argument
+    option("jobs", nargs="*", metavar="JOB", help="job ids, or their beginnings")
+    option("--failed", action="store_true", help="every failed job")
+
+    option = add_command("cancel", cancel).add_argument
+    option("jobs", nargs="+", metavar="JOB", help="job ids, or their beginnings")
+
+    add_command("pause", pause)
+    add_command("resume", resume)
+    as_json(add_command("doctor", doctor).add_argument)
+
+    option = add_command("install-service", install_service).add_argument
+    option("--system", action="store_true", help="for the whole machine, as a user of its own")
+    option("--user", action="store_true", help="for yourself, without root")
+    option("--nightly", action="store_true", help="paint at night only, by a timer")
+    option("--dry-run", action="store_true", help="print the files, and write nothing")
+
+    inner = add_command("weights", weights).add_subparsers(title="commands", metavar="COMMAND")
+    option = command_adder(inner, "fetch", fetch_weights).add_argument
+    option("name", choices=["torchvision"], help="which")
+    return parser
 
 
-@app.callback()
-def common(
-    context: typer.Context,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="The configuration; else $ATELIERD_CONFIG, ./config.yaml or /etc/atelierd/.",
-            dir_okay=False,
-        ),
-    ] = None,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=show_version)
-    ] = False,
-) -> None:
-    """A folder that paints."""
-    context.obj = config
+def command_adder(group: Any, name: str, command: Command) -> ArgumentParser:
+    """Adds a command that its function's docstring describes."""
+    about = (command.__doc__ or "").partition("\n")[0]
+    parser: ArgumentParser = group.add_parser(
+        name, help=about, description=about, allow_abbrev=False
+    )
+    parser.set_defaults(command=command)
+    return parser
 
 
-def configured(context: typer.Context) -> tuple["Config", Path]:
+def as_json(option: Callable[..., Any]) -> None:
+    """Adds the option that three commands share."""
+    option("--json", action="store_true", dest="as_json", help="print JSON instead of text")
+
+
+def configured(config: Path | None) -> tuple["Config", Path]:
     """The configuration in force and its file; raises ConfigError."""
-    from daemon.config import load_config
+    from daemon.config import find_config, load_config
 
-    path = config_file(context)
+    path = find_config(config, os.environ)
     return load_config(path), path
 
 
-def config_file(context: typer.Context) -> Path:
-    """The configuration file in force; raises ConfigError."""
-    from daemon.config import find_config
-
-    return find_config(context.find_root().obj, os.environ)
-
-
-@app.command()
-def run(
-    context: typer.Context,
-    once: Annotated[
-        bool, typer.Option("--once", help="Take what is in the inbox, finish it, and exit.")
-    ] = False,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="HH:MM", help="Stop at that time; what is left waits for the next."),
-    ] = None,
-) -> None:
+def run(config: Path | None, *, once: bool, until: str | None) -> int:
     """Watch the inbox and paint what is dropped there, until stopped."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.FINE))  # until the service heeds it
+    from daemon.config import find_config
     from daemon.logs import start_logging
     from daemon.service import run_service
     from daemon.status.progress import service_progress
 
-    path = config_file(context)
-    config, devices = read_anew(path)
-    start_logging(config)
-    end = end_of(until, config)
-    plain = once and config.log.format == "text"  # among JSON nothing else may stand
+    path = find_config(config, os.environ)
+    settings, devices = read_anew(path)
+    start_logging(settings)
+    end = end_of(until, settings)
+    plain = once and settings.log.format == "text"  # among JSON nothing else may stand
     with service_progress(plain=plain) as on_change:
-        code = run_service(
-            config, devices, lambda: read_anew(path), once=once, until=end, on_change=on_change
+        return run_service(
+            settings, devices, lambda: read_anew(path), once=once, until=end, on_change=on_change
         )
-    raise typer.Exit(code)
 
 
 def read_anew(path: Path) -> tuple["Config", list[str]]:
@@ -133,7 +182,7 @@ def read_anew(path: Path) -> tuple["Config", list[str]]:
 
 
 def end_of(until: str | None, config: "Config") -> datetime | None:
-    """The next moment the clock shows `until`; raises BadParameter if it is no time."""
+    """The next moment the clock shows `until`; raises UsageError if it is no time."""
     from daemon.schedule import find_zone, next_time
 
     if until is None:
@@ -141,69 +190,60 @@ def end_of(until: str | None, config: "Config") -> datetime | None:
     try:
         return next_time(until, find_zone(config.schedule.time_zone), datetime.now(UTC))
     except ValueError as error:
-        raise typer.BadParameter(f"--until {error}") from error
+        raise UsageError(f"--until {error}") from error
 
 
-@app.command()
-def status(
-    context: typer.Context,
-    as_json: AsJson = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep showing, until Ctrl-C.")] = False,
-) -> None:
+def status(config: Path | None, *, as_json: bool, watch: bool) -> int:
     """Show the queue, the running jobs with step, loss and ETA, recent results and health."""
+    if not watch:
+        gc.disable()  # looking for garbage, then and at the end, is a seventh of so short a life
     from daemon.status.report import gather
     from daemon.status.show import print_status, watch_status
 
-    config, _ = configured(context)
+    settings, _ = configured(config)
     if as_json:
-        print(json.dumps(gather(config), indent=2))
+        print(json.dumps(gather(settings), indent=2))
     elif watch:
-        watch_status(lambda: gather(config))
+        watch_status(lambda: gather(settings))
     else:
-        print_status(gather(config))
+        print_status(gather(settings))
+    gc.freeze()
+    return ExitCode.FINE
 
 
-@app.command()
-def presets(context: typer.Context, as_json: AsJson = False) -> None:
+def presets(config: Path | None, *, as_json: bool) -> int:
     """List the presets, and what is wrong with those that are wrong."""
     from daemon.presets import load_presets
     from daemon.status.show import print_presets, shelf_report
 
-    config, _ = configured(context)
-    shelf = load_presets(config.presets, config.schedule.bulk_folder)
+    settings, _ = configured(config)
+    shelf = load_presets(settings.presets, settings.schedule.bulk_folder)
     if as_json:
         print(json.dumps(shelf_report(shelf), indent=2))
     else:
         print_presets(shelf)
+    return ExitCode.FINE
 
 
-@app.command()
 def stylize(
-    context: typer.Context,
-    picture: Annotated[Path, typer.Argument(help="The picture to paint.")],
-    preset: Annotated[str, typer.Option(help="The preset to paint it with.")],
-    out: Annotated[
-        Path | None, typer.Option(help="The result; by default PICTURE-PRESET beside you.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the preset."),
-    ] = None,
-    proof: Annotated[
-        bool,
-        typer.Option("--proof", help="Paint it at 512 px, and say how long the full one takes."),
-    ] = False,
-) -> None:
+    config: Path | None,
+    *,
+    picture: Path,
+    preset: str,
+    out: Path | None,
+    settings: list[str],
+    proof: bool,
+) -> int:
     """Paint one picture now, without the queue."""
     from daemon.single import paint_one
     from daemon.status.progress import single_progress
     from daemon.worker.devices import resolve_devices
 
-    config, path = configured(context)
-    device = resolve_devices(config.devices, str(path))[0]
+    in_force, path = configured(config)
+    device = resolve_devices(in_force.devices, str(path))[0]
     with single_progress(picture.name) as on_progress:
         result = paint_one(
-            config, device, picture, preset, settings or [],
+            in_force, device, picture, preset, settings,
             proof=proof, out=out, on_progress=on_progress,
         )  # fmt: skip
     for warning in result.warnings:
@@ -211,116 +251,95 @@ def stylize(
     print(result.path)
     if result.forecast:
         print(result.forecast)
+    return ExitCode.FINE
 
 
-@app.command()
-def retry(
-    context: typer.Context,
-    jobs: Annotated[list[str] | None, typer.Argument(help="Job ids, or their beginnings.")] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Every failed job.")] = False,
-) -> None:
+def retry(config: Path | None, *, jobs: list[str], failed: bool) -> int:
     """Put the pictures of failed or cancelled jobs back into the inbox, to be painted anew."""
     from daemon.again import retry_jobs
 
-    config, _ = configured(context)
+    settings, _ = configured(config)
     if not jobs and not failed:
-        raise typer.BadParameter("name jobs, or use --failed")
-    on_each(jobs or [], retry_jobs(config, jobs or [], failed=failed))
+        raise UsageError("name jobs, or use --failed")
+    return on_each(jobs, retry_jobs(settings, jobs, failed=failed))
 
 
-@app.command()
-def cancel(
-    context: typer.Context,
-    jobs: Annotated[list[str], typer.Argument(help="Job ids, or their beginnings.")],
-) -> None:
+def cancel(config: Path | None, *, jobs: list[str]) -> int:
     """Cancel waiting or running jobs; their pictures go to the outbox's `failed` folder."""
     from daemon.again import cancel_jobs
 
-    config, _ = configured(context)
-    on_each(jobs, cancel_jobs(config, jobs))
+    settings, _ = configured(config)
+    return on_each(jobs, cancel_jobs(settings, jobs))
 
 
-@app.command()
-def pause(context: typer.Context) -> None:
+def on_each(asked: list[str], said: list[tuple[str, str]]) -> int:
+    """Prints what became of each job asked for; the exit code is 1 if one was refused."""
+    code = ExitCode.FINE
+    for line, fault in said:
+        if fault:
+            code = say_error(fault, ExitCode.JOB_FAILED)
+        else:
+            print(line)
+    if not said and not asked:
+        print("no failed jobs")
+    return code
+
+
+def pause(config: Path | None) -> int:
     """Let nothing run until `resume`: running jobs leave checkpoints, and their workers end."""
     from daemon.ledger.store import utc_now
     from daemon.pause import pause as pause_painting
     from daemon.pause import paused_since
 
-    config, _ = configured(context)
-    if since := paused_since(config.state):
+    settings, _ = configured(config)
+    if since := paused_since(settings.state):
         print(f"painting has been paused since {since}")
-        return
-    pause_painting(config.state, utc_now())
+        return ExitCode.FINE
+    pause_painting(settings.state, utc_now())
     print("painting is paused; pictures are still taken in. Go on with: atelierd resume")
+    return ExitCode.FINE
 
 
-@app.command()
-def resume(context: typer.Context) -> None:
+def resume(config: Path | None) -> int:
     """Let jobs run again after `pause`."""
     from daemon.pause import resume as resume_painting
 
-    config, _ = configured(context)
-    print("painting goes on" if resume_painting(config.state) else "painting was not paused")
+    settings, _ = configured(config)
+    print("painting goes on" if resume_painting(settings.state) else "painting was not paused")
+    return ExitCode.FINE
 
 
-def on_each(asked: list[str], said: list[tuple[str, str]]) -> None:
-    """Prints what became of each job asked for; the exit code is 1 if one was refused."""
-    refused = False
-    for line, fault in said:
-        if fault:
-            refused = True
-            say_error(fault)
-        else:
-            print(line)
-    if not said and not asked:
-        print("no failed jobs")
-    if refused:
-        raise typer.Exit(ExitCode.JOB_FAILED)
-
-
-@app.command()
-def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+def doctor(config: Path | None, *, as_json: bool) -> int:
     """Check config, folders, presets, weights, machine and service; say what to mend."""
     from dataclasses import asdict
 
     from daemon.doctor import examine
     from daemon.status.show import print_findings
 
-    config, path = configured(context)
-    findings = examine(config, path)
+    settings, path = configured(config)
+    findings = examine(settings, path)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         print_findings(findings)
-    if any(not finding.ok for finding in findings):
-        raise typer.Exit(ExitCode.JOB_FAILED)
+    well = all(finding.ok for finding in findings)
+    return ExitCode.FINE if well else ExitCode.JOB_FAILED
 
 
-@app.command("install-service")
 def install_service(
-    context: typer.Context,
-    system: Annotated[
-        bool, typer.Option("--system", help="For the whole machine, as a user of its own.")
-    ] = False,
-    user: Annotated[bool, typer.Option("--user", help="For yourself, without root.")] = False,
-    nightly: Annotated[
-        bool, typer.Option("--nightly", help="Paint at night only, by a timer.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the files, and write nothing.")
-    ] = False,
-) -> None:
+    config: Path | None, *, system: bool, user: bool, nightly: bool, dry_run: bool
+) -> int:
     """Make atelierd a service of systemd, and say what to type next."""
     from daemon.config import check_guarded
     from daemon.install.render import Order, Scope, running_program
     from daemon.install.write import next_steps, notices, service_files, write_files
 
     if system == user:
-        raise typer.BadParameter("say either --system or --user")
-    config, path = configured(context)
-    check_guarded(config, path)
-    order = Order(Scope.SYSTEM if system else Scope.USER, nightly, config, path, running_program())
+        raise UsageError("say either --system or --user")
+    settings, path = configured(config)
+    check_guarded(settings, path)
+    scope = Scope.SYSTEM if system else Scope.USER
+    order = Order(scope, nightly, settings, path, running_program())
     wanted = service_files(order)
     done = [] if dry_run else write_files(order, wanted)
     for file in wanted if dry_run else []:
@@ -331,40 +350,34 @@ def install_service(
         say_error(f"note: {notice}")
     if done:
         print("next, type:", *next_steps(order, done), sep="\n  ")
+    return ExitCode.FINE
 
 
-@weights_app.callback()
-def weights(context: typer.Context) -> None:
-    """Show where the weights are and their sha256."""
-    if context.invoked_subcommand is not None:
-        return
+def weights(config: Path | None) -> int:
+    """Show where the VGG-19 weights are and their sha256; `weights fetch` gets another set."""
     from daemon.engine.errors import WeightsError
     from daemon.engine.weights import NAMES, checked_sha256, locate
 
-    config, _ = configured(context)
+    settings, _ = configured(config)
     for name in NAMES:
-        used = "used" if name == config.weights else "    "
+        used = "used" if name == settings.weights else "    "
         try:
-            path = locate(name, config.engine_folder)
+            path = locate(name, settings.engine_folder)
             print(f"{name:<12} {used}  sha256 {checked_sha256(name, path)}  {path}")
         except WeightsError as error:
             print(f"{name:<12} {used}  {error}")
+    return ExitCode.FINE
 
 
-@weights_app.command("fetch")
-def fetch_weights(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Which: torchvision.")],
-) -> None:
+def fetch_weights(config: Path | None, *, name: str) -> int:
     """Get another set of weights from the internet."""
-    if name != "torchvision":
-        raise typer.BadParameter(f"{name!r} cannot be fetched; only torchvision can")
     from daemon.engine.errors import WeightsError
     from daemon.engine.kernels import fetch_torchvision
 
-    config, _ = configured(context)
+    fetchers = {"torchvision": fetch_torchvision}
+    settings, _ = configured(config)
     try:
-        print(fetch_torchvision(config.engine_folder))
+        print(fetchers[name](settings.engine_folder))
     except WeightsError as error:
-        say_error(str(error))
-        raise typer.Exit(ExitCode.JOB_FAILED) from error
+        return say_error(str(error), ExitCode.JOB_FAILED)
+    return ExitCode.FINE

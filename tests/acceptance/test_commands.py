@@ -70,7 +70,22 @@ def test_missing_gpu_is_never_replaced_in_silence(studio: Studio) -> None:
 def test_wrong_usage_ends_with_2(studio: Studio, arguments: list[str]) -> None:
     answer = studio.run(*arguments)
     assert answer.returncode == 2
-    assert "Usage" in answer.stderr
+    assert "usage: atelierd" in answer.stderr
+
+
+def test_command_without_words_tells_what_there_is(studio: Studio) -> None:
+    answer = subprocess.run([COMMAND], capture_output=True, text=True, env=environment())
+    assert answer.returncode == 2
+    assert all(name in answer.stderr for name in ("run", "status", "stylize", "weights"))
+
+
+def test_reader_that_had_enough_is_no_trouble(studio: Studio) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [COMMAND, "--config", studio.config_file, "presets"]
+    answer = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=environment())
+    os.close(writer)
+    assert (answer.returncode, answer.stderr) == (1, b"")
 
 
 def test_module_is_the_same_command(studio: Studio) -> None:

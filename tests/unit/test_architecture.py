@@ -4,15 +4,14 @@ import ast
 import re
 import subprocess
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
-import typer.main
 from pydantic import BaseModel
 
-from daemon.cli import app
+from daemon.cli import make_parser
 from daemon.config import Config
 from daemon.errors import ExitCode
 from daemon.hooks_config import Hook, Hooks
@@ -31,12 +30,14 @@ def rows() -> Rows:
     return [(line.split("|")[1].strip(), line) for line in lines if line.startswith("|")]
 
 
-def walk(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Command]]:
+def walk(parser: ArgumentParser, path: str = "") -> Iterator[tuple[str, ArgumentParser]]:
     """Every command by the words that call it."""
     if path:
-        yield path, command
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from walk(inner, f"{path} {name}".strip())
+        yield path, parser
+    for action in parser._actions:
+        if isinstance(action.choices, dict):
+            for name, inner in action.choices.items():
+                yield from walk(inner, f"{path} {name}".strip())
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:
@@ -48,12 +49,12 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
             yield from keys(inner)
 
 
-COMMANDS = dict(walk(typer.main.get_command(app)))
+COMMANDS = dict(walk(make_parser()))
 OPTIONS = sorted(
     (name, option)
     for name, command in COMMANDS.items()
-    for parameter in command.params
-    for option in parameter.opts
+    for action in command._actions
+    for option in action.option_strings
     if option.startswith("--") and option != "--help"
 )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.cli import answer
 from daemon.config import Config, Log
 from daemon.doctor import service
 from daemon.install.render import Order, Scope, render, running_program
@@ -95,14 +96,12 @@ def test_log_that_cannot_be_written_is_told(
     assert (found.ok, str(tmp_path) in found.detail) == (False, True)
 
 
-def test_findings_are_json_for_machines(config: Config, tmp_path: Path) -> None:
-    from typer.testing import CliRunner
-
-    from daemon.cli import app
-
+def test_findings_are_json_for_machines(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("devices: cpu\n")
-    answer = CliRunner().invoke(app, ["--config", str(path), "doctor", "--json"])
-    findings = json.loads(answer.stdout)
+    code = answer(["--config", str(path), "doctor", "--json"])
+    findings = json.loads(capsys.readouterr().out)
     assert findings[0] == {"what": "config", "ok": True, "detail": str(path)}
-    assert answer.exit_code == int(any(not finding["ok"] for finding in findings))
+    assert code == int(any(not finding["ok"] for finding in findings))
