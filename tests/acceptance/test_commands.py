@@ -201,7 +201,7 @@ def test_stylize_paints_one_picture_and_prints_where(studio: Studio) -> None:
 def test_stylize_begins_anew_with_less_when_memory_runs_out(studio: Studio) -> None:
     (studio.root / "photo.jpg").write_bytes(encoded(photograph()))
     command = [COMMAND, "--config", studio.config_file, "stylize", "photo.jpg",
-               "--preset", "quick", "--set", "size=320", "--set", "steps=10"]  # fmt: skip
+               "--preset", "quick", "--set", "size=320", "--set", "steps=3"]  # fmt: skip
     told = studio.root / "told"
     with told.open("w") as stderr:
         painting = subprocess.Popen(command, cwd=studio.root, stderr=stderr, env=environment())

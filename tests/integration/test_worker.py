@@ -32,6 +32,10 @@ from daemon.worker.checkpoint import write_checkpoint
 from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
 
 
+STEPS = 10
+"""Of each pass of a painting that is killed meanwhile."""
+
+
 class Bench:
     """A pool of one CPU child, and what it was heard to say."""
 
@@ -161,13 +165,13 @@ def careful(tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "size", "killed_at"), [("lbfgs", 184, (1, 30)), ("adam", 128, (12,))]
+    ("optimizer", "size", "killed_at"), [("lbfgs", 184, (1, 15)), ("adam", 128, (6,))]
 )
 def test_killed_run_goes_on_from_its_checkpoint_to_the_same_bytes(
     careful: Bench, optimizer: str, size: int, killed_at: tuple[int, ...]
 ) -> None:
-    # Passes of 20 steps: two, or at 128 px one.
-    recipe = {"size": size, "steps": 20, "optimizer": optimizer}
+    # Passes of 10 steps: two, or at 128 px one.
+    recipe = {"size": size, "steps": STEPS, "optimizer": optimizer}
     whole = careful.payload(recipe=recipe)
     assert careful.pool.submit("whole", whole).result(120)["ok"]
     undisturbed = (careful.root / "result").read_bytes()
@@ -185,14 +189,14 @@ def test_killed_run_goes_on_from_its_checkpoint_to_the_same_bytes(
     assert (careful.root / "result").read_bytes() == undisturbed
     # Writing takes a twentieth of the time at most, so that not every step has its checkpoint.
     passes = [one["steps"] for one in account["passes"]]
-    assert passes == [20] * (2 if size > 128 else 1)
+    assert passes == [STEPS] * (2 if size > 128 else 1)
     assert len(careful.steps("resumed")) <= sum(passes) - killed_at[-1] // 2
 
 
 def total(bench: Bench, run_id: str) -> int:
     """The step a run is at, counted over both passes; 0 before its first."""
     taken = bench.steps(run_id)
-    return 20 * (taken[-1]["pass"] - 1) + taken[-1]["number"] if taken else 0
+    return STEPS * (taken[-1]["pass"] - 1) + taken[-1]["number"] if taken else 0
 
 
 def test_cancelled_run_leaves_a_checkpoint_to_go_on_from(careful: Bench) -> None:
@@ -233,7 +237,7 @@ def test_damaged_checkpoint_costs_a_warning_and_a_new_beginning(
 def test_memory_that_runs_out_ends_run_and_child_and_a_fresh_one_goes_on_with_less(
     careful: Bench,
 ) -> None:
-    payload = careful.payload(recipe={"size": 320, "steps": 10})
+    payload = careful.payload(recipe={"size": 320, "steps": 3})
     future = careful.pool.submit("short", payload)
     wait_for("a checkpoint", Path(payload["checkpoint"]).exists)
     spent = careful.pid
