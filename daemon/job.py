@@ -9,6 +9,8 @@ from typing import Any
 ORDINARY, BULK = 0, -1
 """Priorities: what was dropped in the bulk folder comes after all that was not."""
 
+QUEUES: Mapping[str, int] = {"ordinary": ORDINARY, "bulk": BULK}
+
 BULK_FOLDER = "bulk"
 
 

@@ -22,12 +22,11 @@ from prometheus_client import (
 from daemon import __version__
 from daemon.endpoint import Endpoint
 from daemon.health import Health
-from daemon.job import Job, State
+from daemon.job import QUEUES, Job, State
 from daemon.ledger.store import SCHEMA_VERSION
 from daemon.scrape import HealthState, LedgerState, Memory, MemoryState
 
 SIZES_PX = (512, 1024, 2048, 4096)
-QUEUES = ("ordinary", "bulk")
 VERDICTS = (State.DONE, State.FAILED, State.CANCELLED)
 ERROR_KINDS = ("input", "surroundings", "worker_lost", "out_of_memory", "bug", "hook")
 HOOK_EVENTS = ("done", "failed", "idle")
@@ -103,7 +102,9 @@ class Metrics:
 
     def _describe_service(self) -> None:
         self._paused = self._gauge("paused", "Whether somebody has paused the queue.")
-        self._open = self._gauge("queue_open", "Whether a queue's jobs may begin.", queue=QUEUES)
+        self._open = self._gauge(
+            "queue_open", "Whether a queue's jobs may begin.", queue=tuple(QUEUES)
+        )
         for queue in QUEUES:
             self.show_queue(queue, open_now=True)
         self._gauge("start_time_seconds", "When the service started.").set_to_current_time()

@@ -24,7 +24,7 @@ from daemon.errors import AtelierError, ExitCode, SurroundingsError
 from daemon.health import Health
 from daemon.intake.admit import make_folders
 from daemon.intake.loop import IntakeLoop, pace_of
-from daemon.job import State
+from daemon.job import QUEUES, State
 from daemon.ledger.opening import open_sound
 from daemon.ledger.store import utc_now
 from daemon.lock import hold
@@ -35,7 +35,6 @@ from daemon.pause import paused_since
 from daemon.permit import Permit, permit
 from daemon.runs import Runs
 from daemon.spool import Spool
-from daemon.status.forecast import QUEUES
 from daemon.status.live import LIVE_FILE, Live, write_live
 from daemon.status.report import gather, in_words
 from daemon.systemd import Manager

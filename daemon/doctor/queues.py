@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from daemon.config import Config
 from daemon.errors import ConfigError
+from daemon.job import QUEUES
 from daemon.lock import is_held
 from daemon.pause import paused_since
-from daemon.status.forecast import QUEUES
 from daemon.status.report import Finding
 from daemon.worker.devices import resolve_devices
 from daemon.worker.usage import used_by_others

@@ -13,7 +13,7 @@ from typing import Any
 
 from daemon import files
 from daemon.errors import StaleJobError, SurroundingsError
-from daemon.job import ClaimedPicture, Draft, Job, State
+from daemon.job import QUEUES, ClaimedPicture, Draft, Job, State
 from daemon.ledger.rows import Backlog, Waiting, draft_row, to_job, to_picture
 
 SCHEMA_VERSION = 4
@@ -416,4 +416,4 @@ class Ledger:
             )
             for row in self._rows("waiting_by_queue")
         }
-        return {queue: found.get(queue, Waiting()) for queue in ("ordinary", "bulk")}
+        return {queue: found.get(queue, Waiting()) for queue in QUEUES}

@@ -1,17 +1,15 @@
 """How long the queues will take, by what was painted of late. Pure."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from daemon.config import Schedule
-from daemon.job import BULK, ORDINARY
+from daemon.job import BULK, QUEUES
 from daemon.ledger.rows import Backlog
 from daemon.schedule import Hours
-
-QUEUES: Mapping[str, int] = {"ordinary": ORDINARY, "bulk": BULK}
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ from daemon.process import Message
 from daemon.worker.checkpoint import write_checkpoint
 from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
 
-
 STEPS = 10
 """Of each pass of a painting that is killed meanwhile."""
 
