@@ -1,9 +1,9 @@
 """Pictures of all kinds, dropped at random moments while everything goes wrong that can.
 
 Run as `python -m tests.torture [--seed N] [--pictures N] [--kinds N] [--minutes M] [--kills K]
-[--troubles N] [--plain]`. A real service, real kill -9, disks that are really full. What is dropped and what
-happens is chosen by the seed alone. At the end everything is accounted for by its bytes; ends
-with 1 if anything is lost, there twice, or otherwise wrong.
+[--troubles N] [--plain]`. A real service, real kill -9, disks that are really full. What is dropped
+and what happens is chosen by the seed alone. At the end everything is accounted for by its bytes;
+ends with 1 if anything is lost, there twice, or otherwise wrong.
 """
 
 import argparse
