@@ -94,6 +94,8 @@ def settle(studio: Studio, drops: Mapping[str, Sequence[Drop]], past: Past) -> A
     asked = with_retried(wanted(drops), retried)
     counted = [record for record in records if record["id"] not in again]
     pairs, lost, strange = match(asked, counted, account)
+    repeated = [record for record in records if record["id"] in again]
+    strange += [one for one in repeated if not any(is_same(one, want) for want in asked)]
     for want, record in pairs:
         account.rows[want.kind][record["state"]] += 1
         account.faults += check_record(record, want, named, account, past.asked)

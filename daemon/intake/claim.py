@@ -53,6 +53,8 @@ def give_back(inbox: Path, picture_id: str, path: Path, sidecar: Path | None = N
     sidecar: goes with it if it was claimed, under names by which they still belong together.
     """
     folder = claimed_folder(inbox, picture_id)
+    if is_one_file(folder / path, inbox / path):  # cut off between its new name and its old one
+        (folder / path).unlink()
     if not os.path.lexists(folder / path):
         return
     said = folder / sidecar if sidecar and os.path.lexists(folder / sidecar) else None
@@ -64,6 +66,14 @@ def give_back(inbox: Path, picture_id: str, path: Path, sidecar: Path | None = N
         files.give_name(said, dropped if stays else full_sidecar(target))
     files.give_name(folder / path, target)
     drop_claim(inbox, picture_id)
+
+
+def is_one_file(one: Path, other: Path) -> bool:
+    """Whether two names are of the same file."""
+    try:
+        return os.path.samestat(one.lstat(), other.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def free_name(path: Path, picture_id: str, *, paired: bool) -> Path:

@@ -84,6 +84,14 @@ def test_any_number_of_pictures_given_back_to_one_path_all_lie_there(inbox: Path
     assert lying == {b"pixels %d" % number for number in range(4)}
 
 
+def test_giving_back_that_was_cut_off_leaves_one_file(inbox: Path) -> None:
+    take(inbox, "p1", PHOTO)
+    os.link(claimed_folder(inbox, "p1") / PHOTO, inbox / PHOTO)
+    give_back_all(inbox, "p1")
+    assert list((inbox / PHOTO).parent.iterdir()) == [inbox / PHOTO]
+    assert not claimed_folder(inbox, "p1").exists()
+
+
 @pytest.mark.parametrize("said", ["photo.yaml", "photo.jpg.yaml"])
 @pytest.mark.parametrize(
     "newer",
