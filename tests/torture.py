@@ -45,6 +45,8 @@ STANDSTILL_S = 20.0
 """A disturbance waits no longer than this for the jobs it is to come after."""
 PATIENCE_S = 90.0
 """How long nothing may move at the end before the service has missed something."""
+DROP_PATIENCE_S = 240.0
+"""Every start and reload begins anew with the time a file that does not decode is given."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Dropper(threading.Thread):
             return None
         now_s = time.monotonic()
         if not done:
-            if now_s - due.since_s > PATIENCE_S:
+            if now_s - due.since_s > DROP_PATIENCE_S:
                 self.faults.append(f"{due.kind}: what was dropped before is never taken: {due}")
                 return None
             return Due(now_s + PAUSE_S, due.number, due.step, due.drop, due.kind, due.since_s)
