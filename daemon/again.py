@@ -4,13 +4,17 @@ Works beside a running service and without one: both only change the ledger and 
 """
 
 import contextlib
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from daemon import files
 from daemon.config import Config
 from daemon.errors import StaleJobError, SurroundingsError
-from daemon.job import Job, State
+from daemon.job import ClaimedPicture, Job, PictureState, State
 from daemon.ledger.store import Ledger
+from daemon.mounts import Mounts
+from daemon.outbox.publish import is_ours, sidecar_beside
 
 Said = list[tuple[str, str]]
 """For each job, what was done, or else why not."""
@@ -60,31 +64,60 @@ def retry_jobs(config: Config, asked: Sequence[str], *, failed: bool) -> Said:
 
 
 def put_back(config: Config, ledger: Ledger, job: Job) -> str:
-    """Moves one job's picture and sidecar to where they were dropped, and its reason away."""
-    if job.state not in (State.FAILED, State.CANCELLED):
-        raise StaleJobError(f"{job.id[:8]} is {job.state}; only failed or cancelled jobs")
+    """Moves one job's picture and sidecar to where they were dropped, and its reason away.
+
+    The ledger goes first: the picture must never come again beside a job that still has it.
+    Repeating finishes what was cut off.
+    """
     picture = ledger.picture(job.picture_id)
-    source = config.outbox / job.outputs["original"]
-    target = config.inbox / picture.path
-    if not source.exists():
-        raise SurroundingsError(f"the picture is not at {files.printable(source)} any more")
-    if target.exists():
-        raise SurroundingsError(
-            f"{files.printable(target)} is there already; let it be taken first"
-        )
+    check_whole(config, job, picture)
+    source, target = config.outbox / job.outputs["original"], config.inbox / picture.path
+    said = config.inbox / sidecar_again(picture) if sidecar_beside(source).exists() else None
+    for taken in (path for path in (target, said) if path is not None and path.exists()):
+        raise SurroundingsError(f"{files.printable(taken)} is there already; let it be taken first")
+    if job.state is not State.RETRIED:
+        ledger.retry_job(job.id)
     try:
-        if picture.sidecar is not None:
-            sidecar = source.parent / picture.sidecar.name
-            if sidecar.exists():
-                files.move(sidecar, config.inbox / picture.sidecar)
+        if said is not None:
+            files.move(sidecar_beside(source), said)
         files.move(source, target)
     except OSError as error:
-        raise SurroundingsError(f"{files.printable(source)}: {error.strerror}") from error
-    ledger.retry_job(job.id)
+        raise SurroundingsError(
+            f"{files.printable(source)}: {error.strerror}; mend that, then retry it again"
+        ) from error
     for kind in ("reason", "record", "log"):
         with contextlib.suppress(OSError):
             (config.outbox / job.outputs[kind]).unlink(missing_ok=True)
     return f"{job.id[:8]} {files.printable(picture.path)}: back in the inbox"
+
+
+def check_whole(config: Config, job: Job, picture: ClaimedPicture) -> None:
+    """Raises StaleJobError or SurroundingsError unless a job's picture can be put back now."""
+    outputs = job.outputs
+    unfinished = job.state is State.RETRIED and is_ours(config.outbox / outputs["record"], job.id)
+    if job.state not in (State.FAILED, State.CANCELLED) and not unfinished:
+        raise StaleJobError(f"{job.id[:8]} is {job.state}; only failed or cancelled jobs")
+    if picture.state is not PictureState.FILED:
+        raise StaleJobError(
+            f"the picture of {job.id[:8]} is not filed yet; try again when its other jobs are "
+            "over and it lies in the outbox"
+        )
+    mounts = Mounts(config.state)
+    for folder in (config.outbox, config.inbox):
+        mounts.check(folder)
+        if not folder.is_dir():
+            raise SurroundingsError(f"{files.printable(folder)} is unavailable; is it mounted?")
+    if not (config.outbox / outputs["original"]).exists():
+        place = files.printable(config.outbox / outputs["original"])
+        raise SurroundingsError(f"the picture is not at {place} any more")
+
+
+def sidecar_again(picture: ClaimedPicture) -> Path:
+    """The name a sidecar comes again under: the one that no other picture shares, if it fits."""
+    own = f"{picture.path.name}.yaml"
+    if picture.sidecar is None or len(os.fsencode(own)) <= files.NAME_MAX_BYTES:
+        return picture.path.with_name(own)
+    return picture.sidecar
 
 
 def refusal(ledger: Ledger, prefix: str, error: Exception) -> str:

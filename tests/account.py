@@ -4,7 +4,7 @@ import json
 import re
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from atelier import Studio
 from drops import Drop
+from past import Known, Past, read_jobs
 from PIL import Image
 from pillow_heif import register_heif_opener
 
@@ -28,8 +29,9 @@ RECORD_FIELDS = {
 OUTPUTS = {
     State.DONE: {"result", "record", "log", "original"},
     State.FAILED: {"original", "reason", "record", "log"},
+    State.CANCELLED: {"original", "reason", "record", "log"},
 }
-COLUMNS = ("dropped", "done", "failed", "stayed", "lost", "twice")
+COLUMNS = ("dropped", "done", "failed", "cancelled", "stayed", "lost", "twice")
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,17 @@ class Wanted:
 
 @dataclass
 class Account:
-    """What became of everything: a row for each kind, and every fault in words."""
+    """What became of everything: a row for each kind, and every fault in words.
+
+    again: jobs whose record stands although their picture came again, after a lost ledger.
+    """
 
     rows: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     faults: list[str] = field(default_factory=list)
     given_up: int = 0
     sidecars_back: int = 0
+    retried: int = 0
+    again: int = 0
 
     @property
     def fine(self) -> bool:
@@ -61,35 +68,43 @@ class Account:
     def table(self) -> str:
         """A line for each kind, and one for all."""
         width = max(map(len, self.rows), default=5)
-        lines = [" ".join([" " * width, *(f"{column:>8}" for column in COLUMNS)])]
+        lines = [" ".join([" " * width, *(f"{column:>9}" for column in COLUMNS)])]
         total: Counter[str] = Counter()
         for kind, row in sorted(self.rows.items()):
-            lines.append(" ".join([f"{kind:{width}}", *(f"{row[c]:8}" for c in COLUMNS)]))
+            lines.append(" ".join([f"{kind:{width}}", *(f"{row[c]:9}" for c in COLUMNS)]))
             total += row
-        lines.append(" ".join([f"{'all':{width}}", *(f"{total[c]:8}" for c in COLUMNS)]))
+        lines.append(" ".join([f"{'all':{width}}", *(f"{total[c]:9}" for c in COLUMNS)]))
         return "\n".join(lines)
 
 
-def settle(studio: Studio, drops: Mapping[str, Sequence[Drop]]) -> Account:
+def settle(studio: Studio, drops: Mapping[str, Sequence[Drop]], past: Past) -> Account:
     """The account of a service that has stopped. drops: by kind."""
     register_heif_opener()
-    account = Account()
+    jobs = read_jobs(studio, studio.config.ledger_path)
+    retried = [job for job in (*past.lost, *jobs) if job.state == State.RETRIED]
+    account = Account(retried=len(retried))
     named = {
         files.printable(path.relative_to(studio.outbox)): path
         for path in studio.outbox.rglob("*")
         if not path.is_dir()
     }
     records = read_records(named, account)
-    pairs, lost, strange = match(wanted(drops), records, account)
+    again = {job.id for job in past.lost if job.claimed and job.state != State.RETRIED}
+    account.again = len(again)
+    asked = with_retried(wanted(drops), retried)
+    counted = [record for record in records if record["id"] not in again]
+    pairs, lost, strange = match(asked, counted, account)
+    repeated = [record for record in records if record["id"] in again]
+    strange += [one for one in repeated if not any(is_same(one, want) for want in asked)]
     for want, record in pairs:
         account.rows[want.kind][record["state"]] += 1
-        account.faults += check_record(record, want, named, account)
+        account.faults += check_record(record, want, named, account, past.asked)
     for want in lost:
         there = whereabouts(studio, want.sha256) or "nowhere"
         account.faults.append(f"lost: {want}; its bytes are {there}")
     for record in strange:
         account.faults.append(f"a record of nothing that was dropped: {shown(record)}")
-    check_ledger(studio, records, account)
+    check_ledger(studio, records, (*past.lost, *jobs), account)
     check_outbox(studio, named, records, drops, account)
     check_inbox(studio, drops, account)
     check_state(studio, account)
@@ -108,6 +123,23 @@ def wanted(drops: Mapping[str, Sequence[Drop]]) -> list[Wanted]:
         for picture in drop.pictures
         for preset in picture.presets
     ]  # fmt: skip
+
+
+def with_retried(wants: Sequence[Wanted], retried: Iterable[Known]) -> list[Wanted]:
+    """What is asked for when jobs were retried: their pictures come again with all their jobs.
+
+    A retried job leaves nothing, so that only the picture's others come once more.
+    """
+    found = list(wants)
+    for job in retried:
+        path = unmarked(files.printable(job.path))
+        others = {
+            want.preset: want
+            for want in wants
+            if (want.sha256, want.path) == (job.sha256, path) and want.preset != job.preset
+        }
+        found += others.values()
+    return found
 
 
 def read_records(named: Mapping[str, Path], account: Account) -> list[dict[str, Any]]:
@@ -171,9 +203,14 @@ def match(
 
 def is_same(record: Mapping[str, Any], want: Wanted) -> bool:
     """Whether a record is of the picture that was asked for, under a name with a mark."""
-    unmarked = re.sub(r"-[0-9a-f]{8}(\.\w+)$", r"\1", record["picture"]["path"])
-    found = (record["picture"]["sha256"], record["preset"], unmarked)
+    path = unmarked(record["picture"]["path"])
+    found = (record["picture"]["sha256"], record["preset"], path)
     return found == (want.sha256, want.preset, want.path)
+
+
+def unmarked(path: str) -> str:
+    """A path without the marks of having been given back beside newer files."""
+    return re.sub(r"(-[0-9a-f]{8})+(\.\w+)$", r"\2", path)
 
 
 def shown(record: Mapping[str, Any]) -> str:
@@ -186,13 +223,16 @@ def shown(record: Mapping[str, Any]) -> str:
 
 
 def check_record(
-    record: Mapping[str, Any], want: Wanted, named: Mapping[str, Path], account: Account
-) -> list[str]:
-    """What is wrong with one job's verdict and files."""
+    record: Mapping[str, Any], want: Wanted, named: Mapping[str, Path], account: Account,
+    cancelled: Collection[str],
+) -> list[str]:  # fmt: skip
+    """What is wrong with one job's verdict and files. cancelled: ids somebody asked for."""
     faults = []
     state, outputs = State(record["state"]), record["outputs"]
     if GIVEN_UP in (record["reason"] or ""):
         account.given_up += 1
+    elif state is State.CANCELLED and record["id"] in cancelled:
+        pass  # done would be right, too: it may have ended before
     elif want.verdict is not None and state is not want.verdict:
         faults.append(f"{want.kind} should be {want.verdict}: {shown(record)}")
     if set(outputs) != OUTPUTS.get(state):
@@ -202,7 +242,7 @@ def check_record(
         return [*faults, f"missing {missing}: {shown(record)}"]
     if files.sha256_of(named[outputs["original"]]) != want.sha256:
         faults.append(f"the original has other bytes: {shown(record)}")
-    if state is State.FAILED:
+    if state is not State.DONE:
         if record["reason"].strip() not in named[outputs["reason"]].read_text():
             faults.append(f"the reason is not told: {shown(record)}")
         return faults
@@ -216,17 +256,27 @@ def check_record(
     return faults
 
 
-def check_ledger(studio: Studio, records: Sequence[Mapping[str, Any]], account: Account) -> None:
-    """The ledger is sound, has nothing open, and has the jobs that the records have."""
+def check_ledger(
+    studio: Studio, records: Sequence[Mapping[str, Any]], known: Iterable[Known], account: Account
+) -> None:
+    """The ledger is sound, has nothing open, and has the jobs that the records have.
+
+    known: the jobs of the ledgers that are lost, too.  A retried one has no record any more.
+    """
     with sqlite3.connect(studio.config.ledger_path) as ledger:
         (answer,) = ledger.execute("PRAGMA integrity_check").fetchone()
-        jobs = dict(ledger.execute("SELECT id, state FROM job"))
+        unended = ledger.execute(
+            "SELECT id FROM job WHERE state IN ('ready', 'running', 'publishing')"
+        ).fetchall()
         unfiled = ledger.execute("SELECT path FROM picture WHERE state <> 'filed'").fetchall()
     ledger.close()
     if answer != "ok":
         account.faults.append(f"the ledger is damaged: {answer}")
     for path in unfiled:
         account.faults.append(f"a picture is not filed: {path[0]!r}")
+    for (job_id,) in unended:
+        account.faults.append(f"job {job_id[:8]} is not over")
+    jobs = {job.id: job.state for job in known if job.state != State.RETRIED}
     states = {record["id"]: record["state"] for record in records}
     for job_id in jobs.keys() | states.keys():
         if jobs.get(job_id) != states.get(job_id):

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import past
 from atelier import (
     COMMAND,
     Service,
@@ -23,11 +25,24 @@ from atelier import (
     wait_for,
 )
 
+from daemon.job import Job, State
+
+Choice = TypeVar("Choice")
 SMALL_DISK = "size=96m"
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 PATIENT: Mapping[str, object] = {
     "settle_give_up_s": 6.0, "sidecar_wait_s": 4.0, "checkpoint_every": 0.5, "dedupe": True,
+    "outbox": "disk/outbox",
 }  # fmt: skip
+HARMLESS: Sequence[Mapping[str, object]] = (
+    {"settle_s": 0.4, "scan_s": 0.5},
+    {"checkpoint_every": 1.0},  # the workers are replaced
+    {"log_level": "DEBUG", "settle_give_up_s": 5.0},
+    {"limits": {"free_bytes": 0, "waiting": 5}},
+    {},
+)
+REFUSAL = "the configuration is wrong, the old one stays"
+WRONG = ("settel_s: 1\n", "inbox: [\n", "checkpoint_every: often\n")
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,7 @@ class Disturbance:
 
     after: the share of all jobs that are over by then.  delay_s: how long after that moment.
     lasts_s: how long, where it lasts.  killed: whether the service is killed meanwhile.
+    pick: 0 to 1, which of several.
     """
 
     kind: str
@@ -43,6 +59,7 @@ class Disturbance:
     delay_s: float
     lasts_s: float
     killed: bool
+    pick: float
 
 
 class Stage:
@@ -54,6 +71,7 @@ class Stage:
         self.inbox_there = threading.Lock()
         self.faults: list[str] = []
         self.refused = 0
+        self.past = past.Past()
         self.service: Service | None = None
 
     # Starts and ends
@@ -95,6 +113,8 @@ class Stage:
             self.faults.append(f"SIGTERM did not end the service:\n{self.service.log}")
             self.service.kill()
         self.service = None
+        if running := self.studio.jobs(State.RUNNING):
+            self.faults.append(f"SIGTERM left running: {running}")
 
     def end(self) -> None:
         """Leaves no process behind, whatever has happened."""
@@ -108,7 +128,7 @@ class Stage:
         """Lets it happen, and returns what happened in words."""
         self.look_after()
         if what.kind in TROUBLES:
-            with TROUBLES[what.kind](self):
+            with TROUBLES[what.kind](self, what):
                 time.sleep(what.lasts_s / 2)
                 if what.killed:
                     self.kill_service()
@@ -143,6 +163,66 @@ class Stage:
         self.start()
         return "started again"
 
+    def reload(self, what: Disturbance) -> str:
+        """SIGHUP after an edit that changes nothing about what is to come of anything."""
+        assert self.service is not None
+        settings = chosen(HARMLESS, what.pick)
+        self.service.reload(**{**PATIENT, **settings})
+        return f"{settings}"
+
+    def lose_ledger(self, what: Disturbance) -> str:
+        """The ledger deleted or damaged between two starts."""
+        self.kill_service() if what.killed else self.stop()
+        path = self.studio.config.ledger_path
+        ended, aside = past.ended_jobs(self.studio, path), past.damaged(path)
+        way = past.lose(path, what.pick)
+        self.start()
+        if way not in past.DELETIONS and past.damaged(path) == aside:
+            way += ", but whole again by the file beside it"
+        else:
+            self.past.lost += ended
+        return f"{way}, service {'killed' if what.killed else 'stopped'} before"
+
+    def cancel(self, what: Disturbance) -> str:
+        """Some jobs that wait or run cancelled."""
+        ids = some(self.studio.jobs(State.READY, State.RUNNING), what.pick, 3)
+        self.past.asked |= set(ids)
+        return self.command("cancel", *ids) if ids else "no job waits or runs"
+
+    def retry(self, what: Disturbance) -> str:
+        """Some jobs that failed or were cancelled put back; sometimes all that failed."""
+        if what.killed:
+            return self.command("retry", "--failed")
+        ids = some(self.studio.jobs(State.FAILED, State.CANCELLED), what.pick, 3)
+        return self.command("retry", *ids) if ids else "none has failed or was cancelled"
+
+    def command(self, *words: str) -> str:
+        """One command to its end; what it says. It may refuse, for a job may just have ended."""
+        answer = self.studio.run(*words)
+        said = (answer.stdout + answer.stderr).strip()
+        if answer.returncode not in (0, 1) or "Traceback" in said:
+            self.faults.append(f"{words} ended with {answer.returncode}: {said}")
+        return "; ".join(said.splitlines())
+
+    @contextlib.contextmanager
+    def paused(self, what: Disturbance) -> Iterator[None]:
+        """Painting paused and resumed."""
+        self.command("pause")
+        yield
+        self.command("resume")
+
+    @contextlib.contextmanager
+    def settings_wrong(self, what: Disturbance) -> Iterator[None]:
+        """SIGHUP after an edit that is wrong, which is refused, and mended later."""
+        assert self.service is not None
+        before = self.studio.config_file.read_text()
+        service, refusals = self.service, self.service.log.count(REFUSAL)
+        self.studio.config_file.write_text(before + chosen(WRONG, what.pick))
+        service.process.send_signal(signal.SIGHUP)
+        wait_for("the refusal", lambda: service.log.count(REFUSAL) > refusals)
+        yield
+        self.studio.config_file.write_text(before)
+
     @property
     def disk(self) -> Path:
         """Where the outbox's disk is mounted."""
@@ -154,7 +234,7 @@ class Stage:
         return self.studio.root / "store"
 
     @contextlib.contextmanager
-    def outbox_away(self) -> Iterator[None]:
+    def outbox_away(self, what: Disturbance) -> Iterator[None]:
         """The outbox under another name and a file in its place, at one stroke."""
         other = self.disk / "away"
         other.write_text("in the way")
@@ -164,7 +244,7 @@ class Stage:
         other.unlink()
 
     @contextlib.contextmanager
-    def outbox_read_only(self) -> Iterator[None]:
+    def outbox_read_only(self, what: Disturbance) -> Iterator[None]:
         """The outbox's disk mounted read-only, as soon as nobody writes."""
 
         def remounted() -> bool:
@@ -176,26 +256,26 @@ class Stage:
         subprocess.run(["mount", "-o", "remount,bind,rw", self.disk], check=True)
 
     @contextlib.contextmanager
-    def outbox_unmounted(self) -> Iterator[None]:
+    def outbox_unmounted(self, what: Disturbance) -> Iterator[None]:
         """The outbox's disk unmounted; what lies below it is empty and read-only."""
         subprocess.run(["umount", "-l", self.disk], check=True)
         yield
         subprocess.run(["mount", "--bind", self.store, self.disk], check=True)
 
     @contextlib.contextmanager
-    def outbox_full(self) -> Iterator[None]:
+    def outbox_full(self, what: Disturbance) -> Iterator[None]:
         """No room on the outbox's disk."""
         with full(self.store):
             yield
 
     @contextlib.contextmanager
-    def state_full(self) -> Iterator[None]:
+    def state_full(self, what: Disturbance) -> Iterator[None]:
         """No room on the state folder's disk."""
         with full(self.studio.state):
             yield
 
     @contextlib.contextmanager
-    def inbox_away(self) -> Iterator[None]:
+    def inbox_away(self, what: Disturbance) -> Iterator[None]:
         """The inbox under another name, and nothing in its place."""
         away = self.studio.root / "inbox-away"
         with self.inbox_there:
@@ -242,6 +322,17 @@ def exchange(one: Path, other: Path) -> None:
         raise OSError(error, os.strerror(error), str(one), None, str(other))
 
 
+def chosen(several: Sequence[Choice], pick: float) -> Choice:
+    """One of several. pick: 0 to 1."""
+    return several[int(pick * len(several))]
+
+
+def some(jobs: Sequence[Job], pick: float, most: int) -> list[str]:
+    """The ids of a few jobs that follow each other. pick: 0 to 1."""
+    first = int(pick * len(jobs))
+    return [job.id for job in jobs[first : first + most]]
+
+
 KILL_SERVICE, KILL_WORKER, KILL_DECODER = "kill -9 service", "kill -9 worker", "kill -9 decoder"
 KILLS = (KILL_SERVICE, KILL_WORKER, KILL_DECODER)
 ENDINGS: dict[str, Callable[[Stage, Disturbance], str]] = {
@@ -249,8 +340,14 @@ ENDINGS: dict[str, Callable[[Stage, Disturbance], str]] = {
     KILL_WORKER: Stage.end_child,
     KILL_DECODER: Stage.end_child,
     "SIGTERM": Stage.restart,
+    "reload": Stage.reload,
+    "cancel": Stage.cancel,
+    "retry": Stage.retry,
+    "ledger lost": Stage.lose_ledger,
 }
-TROUBLES: dict[str, Callable[[Stage], AbstractContextManager[None]]] = {
+TROUBLES: dict[str, Callable[[Stage, Disturbance], AbstractContextManager[None]]] = {
+    "paused": Stage.paused,
+    "settings wrong": Stage.settings_wrong,
     "outbox away": Stage.outbox_away,
     "inbox away": Stage.inbox_away,
     "outbox read-only": Stage.outbox_read_only,
@@ -265,7 +362,7 @@ NEED_MOUNTS = ("outbox read-only", "outbox unmounted", "outbox full", "state ful
 def stage(root: Path) -> Iterator[Stage]:
     """Folders on small disks of their own where mounting is allowed, and no service yet."""
     studio = Studio(root)
-    studio.configure(**PATIENT, outbox="disk/outbox")
+    studio.configure(**PATIENT)
     studio.outbox = root / "disk" / "outbox"
     studio.inbox.mkdir()
     with contextlib.ExitStack() as stack:

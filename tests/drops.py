@@ -327,6 +327,13 @@ def same_path(content: Callable[[Hand, bytes], bytes], longest_s: float) -> Kind
     return make
 
 
+def same_path_often(hand: Hand) -> Drop:
+    """Four pictures at the same path, each as soon as the one before is taken."""
+    path = hand.named("-often.jpg")
+    pictures = tuple(Picture(path, hand.jpeg()) for _ in range(4))
+    return Drop(tuple((0.0, put(seen.path, seen.content)) for seen in pictures), pictures)
+
+
 def copies(*folders: str) -> Kind:
     """The same bytes at several places."""
 
@@ -497,6 +504,7 @@ KINDS: dict[str, Kind] = {
     "sub-folders": deep,
     "same name, later": same_path(lambda hand, _: hand.jpeg(), 8.0),
     "same name, at once": same_path(lambda hand, _: hand.jpeg(), 0.0),
+    "same name, four times": same_path_often,
     "same name and bytes": same_path(lambda _, first: first, 6.0),
     "same bytes": copies(QUICK, QUICK, QUICK),
     "same bytes, presets": copies(QUICK, SWIFT),

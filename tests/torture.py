@@ -1,9 +1,9 @@
 """Pictures of all kinds, dropped at random moments while everything goes wrong that can.
 
 Run as `python -m tests.torture [--seed N] [--pictures N] [--kinds N] [--minutes M] [--kills K]
-[--plain]`. A real service, real kill -9, disks that are really full. What is dropped and what
-happens is chosen by the seed alone. At the end everything is accounted for by its bytes; ends
-with 1 if anything is lost, there twice, or otherwise wrong.
+[--troubles N] [--plain]`. A real service, real kill -9, disks that are really full. What is dropped
+and what happens is chosen by the seed alone. At the end everything is accounted for by its bytes;
+ends with 1 if anything is lost, there twice, or otherwise wrong.
 """
 
 import argparse
@@ -27,16 +27,26 @@ sys.path.insert(0, str(Path(__file__).parent))  # where pytest finds the neighbo
 
 from account import Account, settle
 from atelier import COMMAND
-from disturbances import KILL_SERVICE, KILLS, NEED_MOUNTS, TROUBLES, Disturbance, Stage, stage
+from disturbances import (
+    ENDINGS,
+    KILL_SERVICE,
+    KILLS,
+    NEED_MOUNTS,
+    TROUBLES,
+    Disturbance,
+    Stage,
+    stage,
+)
 from drops import KINDS, Drop, Hand, Kind, add_presets, ordinary
 
-from daemon.intake.scan import CLAIMED_FOLDER
-
+OPEN = "state IN ('ready', 'running', 'publishing')"
 PAUSE_S = 0.05
 STANDSTILL_S = 20.0
 """A disturbance waits no longer than this for the jobs it is to come after."""
 PATIENCE_S = 90.0
 """How long nothing may move at the end before the service has missed something."""
+DROP_PATIENCE_S = 240.0
+"""Every start and reload begins anew with the time a file that does not decode is given."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ def make_plan(
         dropped += max(1, len(drop.pictures))
         drops.append((chance.uniform(0.0, seconds), name, drop))
     what = [chance.choice(KILLS) if chance.random() < 0.6 else KILL_SERVICE for _ in range(kills)]
-    others = ["SIGTERM", *TROUBLES]
+    others = [kind for kind in (*ENDINGS, *TROUBLES) if kind not in KILLS]
     chance.shuffle(others)
     what += [others[number % len(others)] for number in range(0 if plain else troubles)]
     chance.shuffle(what)
@@ -79,7 +89,12 @@ def make_plan(
         shares = [0.95 * (number + chance.random()) / len(what) for number in range(len(what))]
     disturbances = [
         Disturbance(
-            kind, share, chance.uniform(0.0, 1.5), chance.uniform(0.3, 2.5), chance.random() < 0.3
+            kind,
+            share,
+            chance.uniform(0.0, 1.5),
+            chance.uniform(0.3, 2.5),
+            chance.random() < 0.3,
+            chance.random(),
         )
         for kind, share in zip(what, shares, strict=True)
     ]
@@ -131,7 +146,7 @@ class Dropper(threading.Thread):
             return None
         now_s = time.monotonic()
         if not done:
-            if now_s - due.since_s > PATIENCE_S:
+            if now_s - due.since_s > DROP_PATIENCE_S:
                 self.faults.append(f"{due.kind}: what was dropped before is never taken: {due}")
                 return None
             return Due(now_s + PAUSE_S, due.number, due.step, due.drop, due.kind, due.since_s)
@@ -151,19 +166,18 @@ class Watcher:
 
     def over(self) -> int:
         """How many jobs are over; as before while the ledger cannot be read."""
-        found = self._asked("SELECT count(*) FROM job WHERE state IN ('done', 'failed')")
-        self._over = found if found is not None else self._over
+        found = self._asked(f"SELECT count(*) FROM job WHERE NOT {OPEN} AND state <> 'retried'")
+        self._over = found + self._stage.past.over if found is not None else self._over
         return self._over
 
     def nothing_left(self) -> bool:
-        """Whether every picture has been claimed, painted and filed."""
-        open_jobs = self._asked("SELECT count(*) FROM job WHERE state NOT IN ('done', 'failed')")
+        """Whether every picture has been claimed, painted and filed, and none is still claimed."""
+        open_jobs = self._asked(f"SELECT count(*) FROM job WHERE {OPEN}")
         unfiled = self._asked("SELECT count(*) FROM picture WHERE state <> 'filed'")
         inbox = self._stage.studio.inbox
         lying = any(
             (Path(folder) / name).relative_to(inbox) not in self._stays
             for folder, _, names in os.walk(inbox)
-            if Path(folder).relative_to(inbox).parts[:1] != (CLAIMED_FOLDER,)
             for name in names
             if not name.endswith(".yaml")  # without its picture it waits for ever
         )
@@ -206,7 +220,7 @@ def torture(stage: Stage, plan: Plan, say: Callable[[str], None]) -> tuple[Accou
     stage.start()
     stage.stop()
     say(f"{time.monotonic() - began_s:6.1f} s  nothing left; {stage.refused} starts refused")
-    account = settle(studio, by_kind(plan))
+    account = settle(studio, by_kind(plan), stage.past)
     account.faults += dropper.faults + stage.faults + traces(stage)
     return account, happened
 
@@ -267,15 +281,17 @@ def main() -> int:
     parser.add_argument("--kinds", type=int, default=40)
     parser.add_argument("--minutes", type=float, help="how long pictures are dropped")
     parser.add_argument("--kills", type=int, help="how often something is killed with -9")
+    parser.add_argument("--troubles", type=int, help="how often anything else happens")
     parser.add_argument("--plain", action="store_true", help="only photographs, and kill -9")
     parser.add_argument("--keep", type=Path, help="a new folder to work in, which stays")
     options = parser.parse_args()
     minutes = options.minutes if options.minutes is not None else options.pictures / 60
+    troubles = options.troubles if options.troubles is not None else options.pictures // 6
     kills = options.kills if options.kills is not None else options.pictures // 10
     print(f"seed {options.seed}; {COMMAND}", flush=True)
     plan = make_plan(
         options.seed, pictures=options.pictures, kinds=options.kinds, seconds=60 * minutes,
-        kills=kills, troubles=options.pictures // 8, plain=options.plain,
+        kills=kills, troubles=troubles, plain=options.plain,
     )  # fmt: skip
     root = options.keep or Path(tempfile.mkdtemp(prefix="atelierd-torture-")) / "atelier"
     with stage(root) as made:
@@ -287,7 +303,8 @@ def main() -> int:
     print("; ".join(f"{count} x {kind}" for kind, count in sorted(happened.items())))
     print(
         f"{account.given_up} given up after three lost workers in a row, as designed; "
-        f"{account.sidecars_back} sidecars back in the inbox"
+        f"{account.sidecars_back} sidecars back in the inbox; {account.retried} jobs retried; "
+        f"{account.again} published jobs painted again after a lost ledger, as told in faults.md"
     )
     for fault in account.faults:
         print(f"WRONG {fault}")

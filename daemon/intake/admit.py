@@ -314,9 +314,7 @@ class Intake:
         """Puts a picture that changed while it was claimed where it was dropped."""
         logger.info("{} was written to while it was claimed; waiting for its end",
                     files.printable(one.path))  # fmt: skip
-        claim.give_back(self._config.inbox, one.id, one.path)
-        if one.sidecar is not None:
-            claim.give_back(self._config.inbox, one.id, one.sidecar)
+        claim.give_back(self._config.inbox, one.id, one.path, one.sidecar)
         self._ledger.forget_picture(one.id)
 
     def _admit(self, one: Claim, sha256: str, size: int, shelf: presets.Shelf) -> Sequence[Draft]:

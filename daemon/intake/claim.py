@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from daemon import files
 from daemon.errors import SurroundingsError
-from daemon.intake.scan import CLAIMED_FOLDER, signature_of
+from daemon.intake.scan import CLAIMED_FOLDER, SIDECAR_SUFFIX, signature_of
 from daemon.job import ClaimedPicture
 
 
@@ -47,17 +47,51 @@ def take(inbox: Path, picture_id: str, path: Path, *, copy: bool = False) -> boo
     return True
 
 
-def give_back(inbox: Path, picture_id: str, path: Path) -> None:
-    """Renames a claimed file back to where it was dropped, beside anything new there."""
-    source = claimed_folder(inbox, picture_id) / path
-    target = inbox / path
-    if not os.path.lexists(source):
+def give_back(inbox: Path, picture_id: str, path: Path, sidecar: Path | None = None) -> None:
+    """Renames a claimed file back to where it was dropped, beside anything new there.
+
+    sidecar: goes with it if it was claimed, under names by which they still belong together.
+    """
+    folder = claimed_folder(inbox, picture_id)
+    if is_one_file(folder / path, inbox / path):  # cut off between its new name and its old one
+        (folder / path).unlink()
+    if not os.path.lexists(folder / path):
         return
-    if os.path.lexists(target):
-        target = target.with_name(files.with_mark(path.name, picture_id[:8]))
+    said = folder / sidecar if sidecar and os.path.lexists(folder / sidecar) else None
+    target = free_name(inbox / path, picture_id, paired=said is not None)
     target.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(source, target)
+    if sidecar is not None and said is not None:
+        dropped = inbox / sidecar
+        stays = target == inbox / path and not os.path.lexists(dropped)
+        files.give_name(said, dropped if stays else full_sidecar(target))
+    files.give_name(folder / path, target)
     drop_claim(inbox, picture_id)
+
+
+def is_one_file(one: Path, other: Path) -> bool:
+    """Whether two names are of the same file."""
+    try:
+        return os.path.samestat(one.lstat(), other.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def free_name(path: Path, picture_id: str, *, paired: bool) -> Path:
+    """The first name for a file given back that is free; if `paired`, its sidecar's is too.
+
+    The end of an id, since the beginning is the same for all that this machine has claimed.
+    """
+    marks = (picture_id[-8:], picture_id)
+    for target in (path, *(path.with_name(files.with_mark(path.name, mark)) for mark in marks)):
+        wanted = (target, full_sidecar(target)) if paired else (target,)
+        if not any(map(os.path.lexists, wanted)):
+            return target
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def full_sidecar(picture: Path) -> Path:
+    """The sidecar that is only this picture's, `photo.jpg.yaml`."""
+    return picture.with_name(files.with_ending(picture.name, SIDECAR_SUFFIX))
 
 
 def claims(inbox: Path) -> list[str]:
@@ -67,11 +101,16 @@ def claims(inbox: Path) -> list[str]:
 
 
 def give_back_all(inbox: Path, picture_id: str) -> None:
-    """Renames everything in a claimed folder back to where it was dropped."""
+    """Renames all of a claimed folder, a picture and its sidecar, to where it was dropped."""
     folder = claimed_folder(inbox, picture_id)
-    for current, _, names in os.walk(folder):
-        for name in names:
-            give_back(inbox, picture_id, (Path(current) / name).relative_to(folder))
+    found = [
+        (Path(current) / name).relative_to(folder)
+        for current, _, names in os.walk(folder)
+        for name in names
+    ]
+    sidecar = next((path for path in found if path.suffix.lower() == SIDECAR_SUFFIX), None)
+    for path in sorted(found, key=lambda path: path == sidecar):  # alone only if it is alone
+        give_back(inbox, picture_id, path, None if path == sidecar else sidecar)
     drop_claim(inbox, picture_id)
 
 

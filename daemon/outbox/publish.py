@@ -145,7 +145,8 @@ def file_original(
     """Moves a claimed picture and its sidecar to where its jobs' outcomes send it.
 
     claimed: the claimed folder of the picture.  To `originals/` for each job that is done, and
-    to `failed/` for each that is not; where several want it, all but one get copies.
+    to `failed/` for each that is not; where several want it, all but one get copies. Beside each
+    lies the sidecar under its name, `photo.jpg.yaml`.
     Raises SurroundingsError if the outbox cannot be written, or while the inbox is away (the
     original would come back with it and be left over); repeating it is harmless.
     """
@@ -159,9 +160,12 @@ def file_original(
     try:
         if not source.exists() and not spool_copy.exists():
             return
+        sidecar = claimed / picture.sidecar if picture.sidecar else None
         targets = destinations(jobs)
         for number, target in enumerate(targets, start=1):
             final = settle_name(outbox / target, picture, jobs[0].id)
+            if sidecar is not None and is_ordinary(sidecar):
+                keep_sidecar(sidecar, final, jobs[0].id)
             if final.exists():
                 continue
             if number == len(targets) and source.exists():
@@ -169,8 +173,8 @@ def file_original(
             else:
                 files.copy_whole(source if source.exists() else spool_copy, final)
         source.unlink(missing_ok=True)
-        if picture.sidecar is not None and (claimed / picture.sidecar).exists():
-            keep_sidecar(claimed / picture.sidecar, (outbox / targets[0]).parent, jobs[0].id)
+        if sidecar is not None and is_ordinary(sidecar):
+            sidecar.unlink()
     except OSError as error:
         raise SurroundingsError(
             f"the picture {files.printable(picture.path)} cannot be moved to the outbox "
@@ -191,9 +195,20 @@ def settle_name(target: Path, picture: ClaimedPicture, job_id: str) -> Path:
     return target
 
 
-def keep_sidecar(source: Path, folder: Path, job_id: str) -> None:
-    """Moves a sidecar beside the original it came with."""
-    target = folder / source.name
-    if target.exists():
-        target = folder / files.with_mark(source.name, job_id[:MARK_LENGTH])
-    files.move(source, target)
+def is_ordinary(path: Path) -> bool:
+    """Whether a file may be opened: no link, pipe or device, which somebody put there since."""
+    return path.is_file() and not path.is_symlink()
+
+
+def keep_sidecar(source: Path, original: Path, job_id: str) -> None:
+    """Copies a sidecar beside an original, where `retry` finds it; there already is fine."""
+    target = sidecar_beside(original)
+    if target.exists() and files.sha256_of(target) != files.sha256_of(source):
+        target = target.with_name(files.with_mark(target.name, job_id[:MARK_LENGTH]))
+    with contextlib.suppress(FileExistsError):
+        files.copy_whole(source, target)
+
+
+def sidecar_beside(original: Path) -> Path:
+    """Where the sidecar of a filed original lies, if it came with one."""
+    return original.with_name(files.with_ending(original.name, ".yaml"))

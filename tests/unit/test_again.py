@@ -1,11 +1,13 @@
 """Cancelling, and painting once more, in the ledger and in the folders."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from daemon.again import cancel_jobs, retry_jobs
 from daemon.config import Config
+from daemon.errors import SurroundingsError
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
 
@@ -33,11 +35,13 @@ def jobs(config: Config) -> None:
         "original": "failed/wave/photo.jpg", "reason": "failed/wave/photo.jpg.reason.txt",
         "record": "failed/wave/photo.jpg.json", "log": "failed/wave/photo.jpg.log",
     }  # fmt: skip
-    for path in (*outputs.values(), "failed/wave/p2.yaml"):
+    for path in (*outputs.values(), "failed/wave/photo.jpg.yaml"):
         (config.outbox / path).parent.mkdir(parents=True, exist_ok=True)
         (config.outbox / path).write_text(path)
+    (config.outbox / outputs["record"]).write_text('{"id": "bb33"}')
     ledger.plan_outputs("bb33", outputs)
     ledger.publish_job("bb33")
+    ledger.file_picture("p2")
     ledger.close()
 
 
@@ -70,7 +74,7 @@ def test_retried_picture_lies_where_it_was_dropped_with_its_sidecar(config: Conf
     ((done, fault),) = retry_jobs(config, ["bb"], failed=False)
     assert "back in the inbox" in done and fault == ""
     assert (config.inbox / "wave/p2.jpg").read_text() == "failed/wave/photo.jpg"
-    assert (config.inbox / "wave/p2.yaml").exists()
+    assert (config.inbox / "wave/p2.jpg.yaml").exists()
     assert [path for path in config.outbox.rglob("*") if path.is_file()] == []
     assert job(config, "bb33").state is State.RETRIED
 
@@ -86,12 +90,13 @@ def test_job_that_has_not_failed_is_not_retried(config: Config) -> None:
     assert job(config, "aa11").state is State.READY
 
 
-def test_retry_never_replaces_a_new_picture_in_the_inbox(config: Config) -> None:
+@pytest.mark.parametrize("new", ["wave/p2.jpg", "wave/p2.jpg.yaml"])
+def test_retry_never_replaces_what_is_new_in_the_inbox(config: Config, new: str) -> None:
     (config.inbox / "wave").mkdir()
-    (config.inbox / "wave/p2.jpg").write_text("new")
+    (config.inbox / new).write_text("new")
     ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
     assert "is there already" in fault
-    assert (config.inbox / "wave/p2.jpg").read_text() == "new"
+    assert [path.read_text() for path in (config.inbox / "wave").iterdir()] == ["new"]
     assert (config.outbox / "failed/wave/photo.jpg").exists()
     assert job(config, "bb33").state is State.FAILED
 
@@ -100,3 +105,61 @@ def test_picture_that_somebody_took_away_cannot_be_retried(config: Config) -> No
     (config.outbox / "failed/wave/photo.jpg").unlink()
     ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
     assert "not at" in fault and job(config, "bb33").state is State.FAILED
+
+
+# What retry meets in the folders and the ledger
+
+
+@pytest.mark.parametrize("away", ["renamed", "unmounted"])
+def test_retry_makes_nothing_in_the_place_of_an_inbox_that_is_away(
+    config: Config, away: str
+) -> None:
+    if away == "renamed":
+        config.inbox.rmdir()
+    else:
+        never_mounted = {str(config.inbox): str(config.inbox)}
+        (config.state / "mounts.json").write_text(json.dumps(never_mounted))
+    ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "is unavailable" in fault
+    assert not config.inbox.exists() or list(config.inbox.iterdir()) == []
+    assert (config.outbox / "failed/wave/photo.jpg").exists()
+    assert job(config, "bb33").state is State.FAILED
+
+
+def test_retry_that_the_ledger_refuses_leaves_the_picture_where_it_is(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(ledger: Ledger, job_id: str) -> None:
+        raise SurroundingsError("the ledger cannot be used: database or disk is full")
+
+    monkeypatch.setattr(Ledger, "retry_job", refuse)
+    ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "cannot be used" in fault
+    assert list(config.inbox.rglob("*")) == []
+    assert (config.outbox / "failed/wave/photo.jpg.reason.txt").exists()
+
+
+def test_retry_that_was_cut_off_after_the_ledger_is_finished_by_another(config: Config) -> None:
+    ledger = Ledger(config.ledger_path)
+    ledger.retry_job("bb33")
+    ledger.close()
+    ((done, _),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "back in the inbox" in done
+    assert (config.inbox / "wave/p2.jpg").read_text() == "failed/wave/photo.jpg"
+    ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "is retried; only failed or cancelled jobs" in fault
+
+
+def test_picture_that_is_not_filed_yet_is_not_retried(config: Config) -> None:
+    """Its filing would be repeated after a full disk, and bring it to the outbox once more."""
+    ledger = Ledger(config.ledger_path)
+    ledger.add_picture("p3", Path("wave/p3.jpg"), None)
+    drafts = [Draft("cc44", "wave", Path("p3.jpg"), {}, (), "Broken.")]
+    ledger.admit("p3", sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
+    ledger.plan_outputs("cc44", {"original": "failed/wave/p3.jpg"})
+    ledger.publish_job("cc44")
+    ledger.close()
+    (config.outbox / "failed/wave/p3.jpg").write_text("copied, and not noted so yet")
+    ((_, fault),) = retry_jobs(config, ["cc44"], failed=False)
+    assert "not filed yet" in fault
+    assert job(config, "cc44").state is State.FAILED and list(config.inbox.rglob("*")) == []

@@ -8,7 +8,15 @@ import pytest
 
 from daemon import files
 from daemon.errors import SurroundingsError
-from daemon.intake.claim import claimed_folder, copy_hashing, drop_claim, give_back, take
+from daemon.intake.claim import (
+    claimed_folder,
+    copy_hashing,
+    drop_claim,
+    give_back,
+    give_back_all,
+    take,
+)
+from daemon.intake.pair import sidecar_of
 
 PHOTO = Path("starry/2024/photo.jpg")
 
@@ -63,6 +71,52 @@ def test_picture_given_back_never_replaces_a_new_one(inbox: Path) -> None:
     assert (inbox / PHOTO).read_bytes() == b"new"
     left = [path for path in inbox.rglob("photo*.jpg") if path.read_bytes() == b"pixels"]
     assert len(left) == 1
+
+
+def test_any_number_of_pictures_given_back_to_one_path_all_lie_there(inbox: Path) -> None:
+    ids = [f"machine-{number}" * 2 for number in range(4)]  # all begin with the machine's mark
+    for number, picture_id in enumerate(ids):
+        (inbox / PHOTO).write_bytes(b"pixels %d" % number)
+        take(inbox, picture_id, PHOTO)
+    for picture_id in ids:
+        give_back_all(inbox, picture_id)
+    lying = {path.read_bytes() for path in (inbox / PHOTO).parent.iterdir()}
+    assert lying == {b"pixels %d" % number for number in range(4)}
+
+
+def test_giving_back_that_was_cut_off_leaves_one_file(inbox: Path) -> None:
+    take(inbox, "p1", PHOTO)
+    os.link(claimed_folder(inbox, "p1") / PHOTO, inbox / PHOTO)
+    give_back_all(inbox, "p1")
+    assert list((inbox / PHOTO).parent.iterdir()) == [inbox / PHOTO]
+    assert not claimed_folder(inbox, "p1").exists()
+
+
+@pytest.mark.parametrize("said", ["photo.yaml", "photo.jpg.yaml"])
+@pytest.mark.parametrize(
+    "newer",
+    [
+        ["photo.jpg"], ["photo.yaml"], ["photo.jpg.yaml"],
+        ["photo.jpg", "photo.yaml", "photo.jpg.yaml"],
+    ],
+)  # fmt: skip
+def test_picture_given_back_beside_a_newer_one_keeps_its_sidecar(
+    inbox: Path, said: str, newer: list[str]
+) -> None:
+    """With another's, or none, it would be painted otherwise than its owner said."""
+    folder = (inbox / PHOTO).parent
+    (folder / said).write_bytes(b"its own")
+    for path in (PHOTO, PHOTO.with_name(said)):
+        take(inbox, "p1", path)
+    for name in newer:
+        (folder / name).write_bytes(b"new")
+    give_back_all(inbox, "p1")
+    lying = list(folder.iterdir())
+    (back,) = [path for path in lying if path.read_bytes() == b"pixels"]
+    sidecar = sidecar_of(back, [path for path in lying if path.suffix == ".yaml"])
+    assert sidecar is not None and sidecar.read_bytes() == b"its own"
+    assert [(folder / name).read_bytes() for name in newer] == [b"new"] * len(newer)
+    assert not claimed_folder(inbox, "p1").exists()
 
 
 def test_dropped_claim_leaves_what_still_lies_there(inbox: Path) -> None:

@@ -302,14 +302,25 @@ def test_original_that_vanished_from_the_inbox_comes_from_the_spool(
     assert tree(outbox) == {"originals/photo.jpg": b"original"}
 
 
-def test_sidecar_goes_with_its_picture(
+def test_sidecar_lies_beside_every_original_under_its_name(
     outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
 ) -> None:
+    """So that `retry` of any of the jobs finds it."""
     sidecar = Path("starry/2024/photo.yaml")
+    picture = replace(picture, sidecar=sidecar, sha256=sha256_of(claimed / picture.path))
     (claimed / sidecar).write_bytes(b"steps: 5")
-    job = with_outputs(make_job(), "originals/photo.jpg")
-    file_original(outbox, claimed, tmp_path / "none", replace(picture, sidecar=sidecar), [job])
-    assert tree(outbox) == {"originals/photo.jpg": b"original", "originals/photo.yaml": b"steps: 5"}
+    jobs = [
+        with_outputs(make_job(), "originals/photo.jpg"),
+        with_outputs(make_job(), "failed/photo-1234.jpg", State.FAILED),
+    ]
+    (outbox / "failed").mkdir(parents=True)
+    (outbox / "failed/photo-1234.jpg.yaml").write_bytes(b"steps: 5")  # a filing was cut off
+    file_original(outbox, claimed, tmp_path / "none", picture, jobs)
+    assert tree(outbox) == {
+        "originals/photo.jpg": b"original", "originals/photo.jpg.yaml": b"steps: 5",
+        "failed/photo-1234.jpg": b"original", "failed/photo-1234.jpg.yaml": b"steps: 5",
+    }  # fmt: skip
+    assert not (claimed / sidecar).exists()
 
 
 def test_sidecar_never_replaces_another_of_its_name(
@@ -318,10 +329,21 @@ def test_sidecar_never_replaces_another_of_its_name(
     sidecar = Path("starry/2024/photo.yaml")
     (claimed / sidecar).write_bytes(b"steps: 5")
     (outbox / "originals").mkdir(parents=True)
-    (outbox / "originals/photo.yaml").write_bytes(b"another")
+    (outbox / "originals/photo.jpg.yaml").write_bytes(b"another")
     job = with_outputs(make_job(), "originals/photo.jpg")
     file_original(outbox, claimed, tmp_path / "none", replace(picture, sidecar=sidecar), [job])
     assert tree(outbox) == {
-        "originals/photo.jpg": b"original", "originals/photo.yaml": b"another",
-        f"originals/photo-{MARK}.yaml": b"steps: 5",
+        "originals/photo.jpg": b"original", "originals/photo.jpg.yaml": b"another",
+        f"originals/photo.jpg-{MARK}.yaml": b"steps: 5",
     }  # fmt: skip
+
+
+def test_claimed_sidecar_that_is_a_pipe_or_link_is_never_opened(
+    outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
+) -> None:
+    (claimed / "starry/2024/photo.yaml").symlink_to("/etc/hostname")
+    picture = replace(picture, sidecar=Path("starry/2024/photo.yaml"))
+    job = with_outputs(make_job(), "originals/photo.jpg")
+    file_original(outbox, claimed, tmp_path / "none", picture, [job])
+    assert tree(outbox) == {"originals/photo.jpg": b"original"}
+    assert (claimed / "starry/2024/photo.yaml").is_symlink()
