@@ -1050,3 +1050,20 @@ def test_what_waits_is_summed_by_queue(ledger: Ledger) -> None:
 
 def test_queue_in_which_nothing_waits_is_told_too(ledger: Ledger) -> None:
     assert ledger.waiting_by_queue() == {"ordinary": Waiting(), "bulk": Waiting()}
+
+
+def test_commit_that_was_refused_leaves_nothing_open(ledger: Ledger, path: Path) -> None:
+    # Where the file system has no shared memory SQLite keeps no WAL, and readers hold up a commit.
+    ledger._db.execute("PRAGMA journal_mode = DELETE")
+    ledger._db.execute("PRAGMA busy_timeout = 0")
+    for name in ("p0", "p1"):
+        ledger.add_picture(name, Path("a.jpg"), None)
+    reader = sqlite3.connect(path)
+    reading = reader.execute("SELECT * FROM picture, picture AS other")
+    assert reading.fetchone() is not None
+    with pytest.raises(SurroundingsError):
+        ledger.forget_picture("p0")
+    reading.close()
+    ledger.forget_picture("p1")
+    assert reader.execute("SELECT id FROM picture").fetchall() == [("p0",)]
+    reader.close()
