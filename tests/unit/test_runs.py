@@ -1,5 +1,7 @@
 """Runs end in the ledger, whatever it or the machine refuses at that moment."""
 
+import contextlib
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -72,5 +74,35 @@ def test_end_that_the_ledger_could_not_be_told_at_once_is_told_while_draining(
     children[0].say(event="cancelled", run="j1")
     bench.refuse("release_job", times=2)
     bench.runs.drain(30.0)
+    assert bench.state() is State.READY
+    assert len(bench.runs) == 0
+
+
+@pytest.mark.parametrize("method", ["picture", "memory_of"])
+def test_job_that_the_ledger_could_not_tell_of_is_started_later(
+    bench: Bench, children: list[Puppet], method: str
+) -> None:
+    bench.refuse(method, times=1)
+    with pytest.raises(SurroundingsError):
+        bench.runs.tick(ANYTHING)
+    bench.runs._resting_until_s = 0.0
+    bench.runs.tick(ANYTHING)
+    bench.runs.tick(ANYTHING)
+    assert children[0].heard[0]["do"] == "run"
+    assert bench.state() is State.RUNNING and len(bench.runs) == 1
+
+
+def test_worker_that_cannot_be_started_gives_its_job_back_once_the_ledger_takes_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    bench.refuse("release_job", times=1)
+    with monkeypatch.context() as poor:
+        poor.setattr("daemon.worker.pool.Child", refuse)
+        for _ in range(3):  # the start, its end refused, its end
+            with contextlib.suppress(SurroundingsError):
+                bench.runs.tick(ANYTHING)
     assert bench.state() is State.READY
     assert len(bench.runs) == 0
