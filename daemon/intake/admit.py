@@ -1,5 +1,6 @@
 """A round of the intake: from what lies in the inbox to jobs in the ledger."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -23,7 +24,7 @@ from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
 from daemon.intake import claim, pair, scan, settle
 from daemon.intake.decode import Decoder, Verdict
-from daemon.intake.scan import Scan, Signature
+from daemon.intake.scan import Scan, Sighting, Signature
 from daemon.job import ClaimedPicture, Draft, PictureState, StyleRef
 from daemon.ledger.store import Ledger
 from daemon.mounts import Mounts
@@ -54,7 +55,6 @@ class Claim:
     """A picture on its way from the inbox to the ledger.
 
     expected: what it was like when it was looked at; None if that is not known any more.
-    shared: whether another picture waits for the same sidecar, which then stays for it.
     """
 
     id: str
@@ -62,7 +62,6 @@ class Claim:
     sidecar: Path | None
     verdict: Verdict
     expected: Signature | None
-    shared: bool = False
 
     @property
     def bytes(self) -> int:
@@ -104,6 +103,7 @@ class Intake:
         and the next round goes on where this one stopped.
         """
         self._mounts.check(self._config.inbox)
+        troubles: list[SurroundingsError] = []
         try:
             self._return_strays()
             seen = scan.scan(self._config.inbox)
@@ -112,7 +112,7 @@ class Intake:
                 {sighting.path for sighting in seen.sidecars},
             )
             wanted = Counter(sidecar_of.values())
-            claimed = self._resume_claims(wanted)
+            claimed = self._resume_claims(wanted, troubles)
         except OSError as error:
             self._strays_returned = False  # what comes back may hold some
             raise SurroundingsError(
@@ -128,11 +128,23 @@ class Intake:
             for sighting in seen.pictures
             if settle.is_settled(self._watched[sighting.path], now_s, self._settle_s)
         ]
-        if not settled:
-            return claimed
+        if settled:
+            claimed += self._claim_settled(settled, sidecar_of, wanted, now_s, troubles)
+        if troubles:
+            raise troubles[0]
+        return claimed
+
+    def _claim_settled(
+        self, settled: Sequence[Sighting], sidecar_of: Mapping[Path, Path | None],
+        wanted: Counter[Path | None], now_s: float, troubles: list[SurroundingsError],
+    ) -> int:  # fmt: skip
+        """Claims what is ready, in batches, while more jobs may wait; returns how many.
+
+        wanted: how many pictures still wait for each sidecar.
+        """
+        claimed = 0
         shelf = self._shelf()
         room = self._config.limits.waiting - self._ledger.waiting()
-        troubles: list[SurroundingsError] = []
         batch: list[Claim] = []
         for sighting in settled:
             if claimed + len(batch) >= room:
@@ -143,24 +155,17 @@ class Intake:
                     )
                 )
                 break
-            sidecar = sidecar_of[sighting.path]
-            shared = wanted[sidecar] > 1
             try:
-                ready = self._consider(sighting.path, sidecar, shelf, now_s, shared=shared)
+                ready = self._consider(sighting.path, sidecar_of[sighting.path], shelf, now_s)
             except SurroundingsError as error:  # one picture must not hold up the others
                 troubles.append(error)
                 continue
             if ready is not None:
                 batch.append(ready)
-                wanted[sidecar] -= 1
             if len(batch) == BATCH or sum(one.bytes for one in batch) > BATCH_BYTES:
-                claimed += self._claim(batch, shelf, troubles)
+                claimed += self._claim(batch, wanted, shelf, troubles)
                 batch = []
-        if batch:
-            claimed += self._claim(batch, shelf, troubles)
-        if troubles:
-            raise troubles[0]
-        return claimed
+        return claimed + (self._claim(batch, wanted, shelf, troubles) if batch else 0)
 
     def _shelf(self) -> presets.Shelf:
         return presets.load_presets(self._config.presets, self._config.schedule.bulk_folder)
@@ -174,15 +179,12 @@ class Intake:
         return max(0.05, min(looks)) if looks else (1.0 if waiting else None)
 
     def _consider(
-        self, path: Path, sidecar: Path | None, shelf: presets.Shelf, now_s: float, *, shared: bool
+        self, path: Path, sidecar: Path | None, shelf: presets.Shelf, now_s: float
     ) -> Claim | None:
-        """A settled picture that is to be claimed, since its sidecar and its content are ready too.
-
-        shared: whether another picture waits for the same sidecar.
-        """
+        """A settled picture that is to be claimed: its sidecar and its content are ready too."""
         watch = self._watched[path]
         if sidecar is not None:
-            if not settle.is_settled(self._watched[sidecar], now_s, self._settle_s):
+            if not self._is_written(sidecar, now_s):
                 return None
         elif self._waits_for_sidecar(path, shelf, now_s - watch.since_s):
             return None
@@ -198,7 +200,14 @@ class Intake:
         if verdict.unfinished and not self._give_up(path, watch.signature, verdict.fault, now_s):
             return None
         picture_id = self._mark + uuid.uuid4().hex[len(self._mark) :]
-        return Claim(picture_id, path, sidecar, verdict, watch.signature, shared)
+        return Claim(picture_id, path, sidecar, verdict, watch.signature)
+
+    def _is_written(self, sidecar: Path, now_s: float) -> bool:
+        """Whether a sidecar has settled; one that stays empty has as long as a cut picture."""
+        watch = self._watched[sidecar]
+        longest_s = max(self._settle_s, self._give_up_s)
+        settled = settle.is_settled(watch, now_s, self._settle_s)
+        return settled or now_s - watch.since_s >= longest_s
 
     def _waits_for_sidecar(self, path: Path, shelf: presets.Shelf, settled_s: float) -> bool:
         """Only where the folder names no preset: elsewhere a sidecar is the exception, and
@@ -233,8 +242,9 @@ class Intake:
         return False
 
     def _claim(
-        self, batch: Sequence[Claim], shelf: presets.Shelf, troubles: list[SurroundingsError]
-    ) -> int:
+        self, batch: Sequence[Claim], wanted: Counter[Path | None], shelf: presets.Shelf,
+        troubles: list[SurroundingsError],
+    ) -> int:  # fmt: skip
         """Claims pictures; returns how many, without those that changed or vanished on the way.
 
         Several at once, since their rows and copies then reach the disk together.
@@ -243,6 +253,8 @@ class Intake:
         try:
             files.ensure_room(self._config.state, coming, self._config.limits.free_bytes)
         except SurroundingsError as error:
+            if len(batch) > 1:  # only the large ones may find no room
+                return sum(self._claim([one], wanted, shelf, troubles) for one in batch)
             troubles.append(error)
             return 0
         with self._ledger.together():
@@ -251,11 +263,14 @@ class Intake:
         taken = []
         for one in batch:
             try:
-                if not claim.take(self._config.inbox, one.id, one.path):
+                there = claim.take(self._config.inbox, one.id, one.path)
+                shared = wanted[one.sidecar] > 1  # then it stays for the others
+                wanted[one.sidecar] -= 1
+                if not there:
                     self._ledger.forget_picture(one.id)
                     continue
                 if one.sidecar is not None:
-                    claim.take(self._config.inbox, one.id, one.sidecar, copy=one.shared)
+                    claim.take(self._config.inbox, one.id, one.sidecar, copy=shared)
             except SurroundingsError as error:
                 troubles.append(error)
             else:
@@ -273,6 +288,7 @@ class Intake:
             copies = list(copiers.map(self._copy, taken))
         admitted: list[tuple[Claim, Sequence[Draft]]] = []
         try:
+            self._sync_renames(taken)
             with self._ledger.together():
                 for one, copied in zip(taken, copies, strict=True):
                     if isinstance(copied, SurroundingsError):
@@ -281,9 +297,23 @@ class Intake:
                         self._give_back(one)
                     else:
                         admitted.append((one, self._admit(one, *copied, shelf)))
+                self._log_jobs(admitted)  # before they are there: what has failed is published then
         except OSError as error:  # nothing of it is in the ledger; the next round does it again
+            if len(taken) > 1:  # it may be the fault of one of them
+                return [
+                    done for one in taken for done in self._copy_and_admit([one], shelf, troubles)
+                ]
             troubles.append(SurroundingsError(f"{error.filename} cannot be used: {error.strerror}"))
             return []
+        return [one for one, _ in admitted]
+
+    def _sync_renames(self, taken: Sequence[Claim]) -> None:
+        """Makes it durable that pictures have left the inbox: a power cut brings none back."""
+        for folder in {(self._config.inbox / one.path).parent for one in taken}:
+            with contextlib.suppress(FileNotFoundError):  # it was removed since
+                files.sync_folder(folder)
+
+    def _log_jobs(self, admitted: Sequence[tuple[Claim, Sequence[Draft]]]) -> None:
         for one, drafts in admitted:
             for draft in drafts:
                 log = logger.bind(job=draft.id, action="queue")
@@ -291,7 +321,6 @@ class Intake:
                     log.error("{} failed: {}", files.printable(one.path), draft.reason)
                 else:
                     log.info("{} queued for {}", files.printable(one.path), draft.preset)
-        return [one for one, _ in admitted]
 
     def _copy(self, one: Claim) -> tuple[str, int] | SurroundingsError | None:
         """Hash and size of a claimed picture's copy, None if it changed, or what went wrong."""
@@ -314,9 +343,9 @@ class Intake:
         """Puts a picture that changed while it was claimed where it was dropped."""
         logger.info("{} was written to while it was claimed; waiting for its end",
                     files.printable(one.path))  # fmt: skip
-        claim.give_back(self._config.inbox, one.id, one.path)
-        if one.sidecar is not None:
+        if one.sidecar is not None:  # first: a claim whose picture is gone would leave it behind
             claim.give_back(self._config.inbox, one.id, one.sidecar)
+        claim.give_back(self._config.inbox, one.id, one.path)
         self._ledger.forget_picture(one.id)
 
     def _admit(self, one: Claim, sha256: str, size: int, shelf: presets.Shelf) -> Sequence[Draft]:
@@ -382,20 +411,22 @@ class Intake:
         for picture_id in claim.claims(self._config.inbox):
             if not picture_id.startswith(self._mark):
                 continue
-            if not self._ledger.knows_picture(picture_id):
+            picture = self._ledger.find_picture(picture_id)
+            if picture is None:
                 logger.warning("claim {} is unknown to the ledger; back into the inbox", picture_id)
                 claim.give_back_all(self._config.inbox, picture_id)
-            elif (picture := self._ledger.picture(picture_id)).state is PictureState.FILED:
+            elif picture.state is PictureState.FILED:
                 claim.drop_filed(self._config.inbox, picture)
         self._strays_returned = True
 
-    def _resume_claims(self, wanted: Collection[Path | None]) -> int:
-        """Ends the claims that a crash or a full disk left half done.
+    def _resume_claims(
+        self, wanted: Collection[Path | None], troubles: list[SurroundingsError]
+    ) -> int:
+        """Ends the claims that a crash or a full disk left half done; returns how many.
 
         wanted: the sidecars that pictures still wait for.
         """
         waiting: list[Claim] = []
-        troubles: list[SurroundingsError] = []
         for picture in self._ledger.claiming():
             folder = claim.claimed_folder(self._config.inbox, picture.id)
             if not os.path.lexists(folder / picture.path):
@@ -407,10 +438,7 @@ class Intake:
             except SurroundingsError as error:  # one bad claim must not hold up the others
                 troubles.append(error)
         shelf = self._shelf() if waiting else None
-        admitted = self._copy_and_admit(waiting, shelf, troubles) if shelf else []
-        if troubles:
-            raise troubles[0]
-        return len(admitted)
+        return len(self._copy_and_admit(waiting, shelf, troubles)) if shelf else 0
 
     def _resume(
         self, picture: ClaimedPicture, folder: Path, wanted: Collection[Path | None]

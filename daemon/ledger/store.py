@@ -203,14 +203,15 @@ class Ledger:
 
     def picture(self, picture_id: str) -> ClaimedPicture:
         """A picture by its id; raises StaleJobError if there is none."""
-        rows = self._rows("picture", id=picture_id)
-        if not rows:
+        found = self.find_picture(picture_id)
+        if found is None:
             raise StaleJobError(f"no picture {picture_id} in the ledger")
-        return to_picture(rows[0])
+        return found
 
-    def knows_picture(self, picture_id: str) -> bool:
-        """Whether there is, or was, a picture with this id."""
-        return bool(self._rows("picture", id=picture_id))
+    def find_picture(self, picture_id: str) -> ClaimedPicture | None:
+        """A picture by its id, None if there is none and never was."""
+        rows = self._rows("picture", id=picture_id)
+        return to_picture(rows[0]) if rows else None
 
     def claiming(self) -> list[ClaimedPicture]:
         """Pictures whose claim was begun and not ended."""

@@ -376,7 +376,8 @@ def test_pictures_are_told_apart(ledger: Ledger) -> None:
         ledger.add_picture(name, Path(f"{name}.jpg"), None)
     assert [one.id for one in ledger.claiming()] == ["p1", "p2", "p3"]
     ledger.forget_picture("p3")
-    assert [ledger.knows_picture(name) for name in ("p1", "p3")] == [True, False]
+    assert ledger.find_picture("p1") == ledger.picture("p1")
+    assert ledger.find_picture("p3") is None
     for name in ("p1", "p2"):
         ledger.admit(name, sha256=name, size=9, width_px=4, height_px=3,
                      drafts=[draft(f"{name}-job", "failed")])  # fmt: skip
@@ -388,7 +389,7 @@ def test_pictures_are_told_apart(ledger: Ledger) -> None:
     assert [one.id for one in ledger.unfiled()] == ["p1", "p2"]
     ledger.file_picture("p1")
     assert [one.id for one in ledger.unfiled()] == ["p2"]
-    assert ledger.knows_picture("p1")
+    assert ledger.find_picture("p1") is not None
 
 
 def test_forgotten_picture_is_gone(ledger: Ledger) -> None:
@@ -510,7 +511,7 @@ def test_change_waits_for_another_that_is_under_way(ledger: Ledger, path: Path) 
     ledger.add_picture("p1", Path("photo.jpg"), None)
     ending.join()
     another.close()
-    assert ledger.knows_picture("p1")
+    assert ledger.find_picture("p1") is not None
 
 
 def test_ledger_that_stays_locked_is_trouble_of_the_surroundings_and_no_damage(
