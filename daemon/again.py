@@ -11,6 +11,7 @@ from daemon.config import Config
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
+from daemon.mounts import Mounts
 
 Said = list[tuple[str, str]]
 """For each job, what was done, or else why not."""
@@ -63,6 +64,8 @@ def put_back(config: Config, ledger: Ledger, job: Job) -> str:
     """Moves one job's picture and sidecar to where they were dropped, and its reason away."""
     if job.state not in (State.FAILED, State.CANCELLED):
         raise StaleJobError(f"{job.id[:8]} is {job.state}; only failed or cancelled jobs")
+    for folder in (config.outbox, config.inbox):
+        Mounts(config.state).check(folder)
     picture = ledger.picture(job.picture_id)
     source = config.outbox / job.outputs["original"]
     target = config.inbox / picture.path

@@ -163,7 +163,8 @@ class Delivery:
             claimed = claimed_folder(self._config.inbox, picture.id)
             jobs = self._ledger.jobs_of_picture(picture.id)
             try:
-                self._mounts.check(self._config.outbox)
+                for folder in (self._config.outbox, self._config.inbox):
+                    self._mounts.check(folder)
                 file_original(
                     self._config.outbox, claimed, self._spool.picture(picture.id), picture, jobs
                 )

@@ -1,5 +1,6 @@
 """Cancelling, and painting once more, in the ledger and in the folders."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from daemon.again import cancel_jobs, retry_jobs
 from daemon.config import Config
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
+from daemon.mounts import MOUNTS_FILE
 
 
 @pytest.fixture
@@ -100,3 +102,14 @@ def test_picture_that_somebody_took_away_cannot_be_retried(config: Config) -> No
     (config.outbox / "failed/wave/photo.jpg").unlink()
     ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
     assert "not at" in fault and job(config, "bb33").state is State.FAILED
+
+
+def test_retry_never_puts_a_picture_below_a_mount_point_where_nothing_is_mounted(
+    config: Config,
+) -> None:
+    known = {str(config.inbox): str(config.inbox)}
+    (config.state / MOUNTS_FILE).write_text(json.dumps(known))
+    ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "nothing is mounted" in fault
+    assert (config.outbox / "failed/wave/photo.jpg").exists()
+    assert job(config, "bb33").state is State.FAILED
