@@ -10,7 +10,6 @@ import errno
 import hashlib
 import os
 import shutil
-import stat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -103,12 +102,9 @@ def copy_hashing(source: Path, target: Path) -> tuple[str, int] | None:
     An old writer can still write into a renamed file; then the copy is thrown away. Only
     regular files are opened, and opening never waits or follows a link.
     """
-    handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     digest = hashlib.sha256()
-    with os.fdopen(handle, "rb") as original:
-        before = os.fstat(handle)
-        if not stat.S_ISREG(before.st_mode):
-            raise OSError(errno.EINVAL, "not an ordinary file", str(source))
+    with files.open_ordinary(source, os.O_NOFOLLOW) as original:
+        before = os.fstat(original.fileno())
 
         def fill(copy: BinaryIO) -> None:
             while chunk := original.read(1 << 20):
@@ -116,7 +112,7 @@ def copy_hashing(source: Path, target: Path) -> tuple[str, int] | None:
                 copy.write(chunk)
 
         files.write_whole(target, fill, replace=True)
-        after = os.fstat(handle)
+        after = os.fstat(original.fileno())
     if signature_of(before) != signature_of(after):
         target.unlink()
         return None
