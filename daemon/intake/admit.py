@@ -457,6 +457,8 @@ class Intake:
             self._once(path, "is a link, pipe or device and is never opened; put a copy there")
         for path in seen.foreign:
             self._once(path, "is no picture atelierd paints; it stays where it is")
+        for path in seen.closed:
+            self._once(path, "cannot be looked into; give the service the right to (chmod g+rx)")
         waited = {
             path
             for path in orphans
@@ -464,7 +466,7 @@ class Intake:
         }
         for path in waited:
             self._once(path, "is a sidecar without its picture; it stays where it is")
-        gone = self._reported - {*seen.strange, *seen.foreign, *waited}
+        gone = self._reported - {*seen.strange, *seen.foreign, *seen.closed, *waited}
         self._reported -= gone
 
     def _once(self, path: Path, what: str) -> None:

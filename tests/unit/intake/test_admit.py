@@ -14,10 +14,10 @@ from daemon.config import Config
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
-from daemon.intake import claim
+from daemon.intake import claim, scan
 from daemon.intake.admit import Intake, make_folders
 from daemon.intake.decode import Verdict, judge
-from daemon.intake.scan import CLAIMED_FOLDER
+from daemon.intake.scan import CLAIMED_FOLDER, Scan
 from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
 from daemon.spool import Spool
@@ -412,3 +412,15 @@ def test_claim_is_on_the_disk_before_its_job_is(
     intake.round(0.0)
     intake.round(SETTLE_S)
     assert jobs_then == [0] and len(queued(ledger)) == 1
+
+
+def test_closed_folder_is_told_of_once(
+    intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    sink = logger.add(lambda line: told.append(line.record["message"]), level="WARNING")
+    monkeypatch.setattr(scan, "scan", lambda inbox: Scan((), (), (), (), (Path("wave/secret"),)))
+    for now_s in (0.0, 1.0):
+        intake.round(now_s)
+    logger.remove(sink)
+    assert [line.partition(";")[0] for line in told] == ["wave/secret cannot be looked into"]
