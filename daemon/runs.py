@@ -33,6 +33,7 @@ DRAIN_LOOK_S = 0.05
 PATIENCE_S = 60.0
 """How long a worker may take to its next step and checkpoint where nobody waits for it to stop."""
 
+NO_WORKER = "no worker can be started: {}"
 LATE_REASON = (
     "Painting took more than {:.0f} s (limits: job_s). Choose a smaller `size` or fewer `steps`, "
     "or raise the limit in config.yaml."
@@ -102,9 +103,13 @@ class Runs:
         """Starts every worker that has not answered yet; whether all have."""
         if time.monotonic() >= self._warm_again_s:  # one that ends at once is not started at once
             self._warm_again_s = time.monotonic() + BROKEN_WAIT_S
-            for slot in self._pool.slots():
-                if not slot.answered:
-                    slot.warm()
+            try:
+                for slot in self._pool.slots():
+                    if not slot.answered:
+                        slot.warm()
+                self._health.good("worker")
+            except OSError as error:
+                self._health.bad("worker", SurroundingsError(NO_WORKER.format(error)))
         return all(slot.answered for slot in self._pool.slots())
 
     # What is asked of it, every tick
@@ -198,7 +203,7 @@ class Runs:
         try:
             future = slot.submit(job.id, self._payload(job, memory_bytes))
         except OSError as error:
-            run.stop = f"no worker can be started: {error}"
+            run.stop = NO_WORKER.format(error)
             self._health.bad("worker", SurroundingsError(run.stop))
             self._rest(BROKEN_WAIT_S)
             future = Future()

@@ -106,3 +106,18 @@ def test_worker_that_cannot_be_started_gives_its_job_back_once_the_ledger_takes_
                 bench.runs.tick(ANYTHING)
     assert bench.state() is State.READY
     assert len(bench.runs) == 0
+
+
+def test_worker_that_cannot_be_started_early_is_a_trouble_and_tried_again(
+    bench: Bench, children: list[Puppet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    with monkeypatch.context() as poor:
+        poor.setattr("daemon.worker.pool.Child", refuse)
+        assert not bench.runs.warm()
+    assert "no memory" in bench.health.troubles["worker"]
+    bench.runs._warm_again_s = 0.0
+    bench.runs.warm()
+    assert len(children) == 1 and bench.health.troubles == {}
