@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -1068,3 +1069,18 @@ def test_commit_that_was_refused_leaves_nothing_open(ledger: Ledger, path: Path)
     ledger.forget_picture("p1")
     assert reader.execute("SELECT id FROM picture").fetchall() == [("p0",)]
     reader.close()
+
+
+def test_first_in_line_is_found_in_one_look_among_thousands_of_the_same_picture(
+    ledger: Ledger,
+) -> None:
+    # Every one of them waits for the one that runs, which was dropped last.
+    alike = [draft(f"j{number}", fingerprint="f") for number in range(1_000)]
+    bulk = [replace(one, priority=BULK) for one in alike[:-1]]
+    admit(ledger, *bulk, alike[-1])
+    run_it(ledger)
+    steps: list[int] = []
+    ledger._db.set_progress_handler(lambda: steps.append(1), 1_000)
+    assert ledger.first_in(EVERY) is None
+    ledger._db.set_progress_handler(None, 0)
+    assert len(steps) < 100  # thousands of SQLite's steps; a look for each at each is a million
