@@ -8,7 +8,7 @@ import os
 import stat
 import uuid
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,11 +69,15 @@ class Claim:
 
 
 class Intake:
-    """Sees, settles, pairs and claims. One thread's; the clock comes in with every round."""
+    """Sees, settles, pairs and claims. One thread's; the clock comes in with every round.
+
+    on_picture: called when a picture is about to be looked at or copied, from several threads.
+    """
 
     def __init__(
-        self, config: Config, ledger: Ledger, decoder: Decoder, *, settle_s: float, give_up_s: float
-    ) -> None:
+        self, config: Config, ledger: Ledger, decoder: Decoder, *, settle_s: float,
+        give_up_s: float, on_picture: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
         self._config = config
         self._ledger = ledger
         self._decoder = decoder
@@ -82,6 +86,7 @@ class Intake:
         self._mark = self._spool.mark()
         self._settle_s = settle_s
         self._give_up_s = give_up_s
+        self._on_picture = on_picture
         self._watched: dict[Path, settle.Watch] = {}
         self._doubts: dict[Path, Doubt] = {}
         self._reported: set[Path] = set()
@@ -182,6 +187,7 @@ class Intake:
         self, path: Path, sidecar: Path | None, shelf: presets.Shelf, now_s: float
     ) -> Claim | None:
         """A settled picture that is to be claimed: its sidecar and its content are ready too."""
+        self._on_picture()
         watch = self._watched[path]
         if sidecar is not None:
             if not self._is_written(sidecar, now_s):
@@ -324,6 +330,7 @@ class Intake:
 
     def _copy(self, one: Claim) -> tuple[str, int] | SurroundingsError | None:
         """Hash and size of a claimed picture's copy, None if it changed, or what went wrong."""
+        self._on_picture()
         folder = claim.claimed_folder(self._config.inbox, one.id)
         source = folder / one.path
         try:

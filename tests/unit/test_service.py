@@ -1,4 +1,4 @@
-"""What the service tells its manager about a reload, and what is in force after one."""
+"""What the service tells of itself: to its manager about a reload, and of shares that hang."""
 
 import socket
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from daemon.config import Config
 from daemon.errors import SurroundingsError
-from daemon.service import Service
+from daemon.service import HANGING_S, Service
 
 
 class Ear:
@@ -100,3 +100,13 @@ def test_reload_during_the_start_does_not_say_that_it_is_over(service: Service, 
     service._reload_asked = service._ready = True
     service._obey()
     assert ear.words() == ["RELOADING", "READY"]
+
+
+@pytest.mark.parametrize(("hanging", "part"), [("_intake", "inbox"), ("_delivery", "outbox")])
+def test_share_that_does_not_answer_is_told(service: Service, hanging: str, part: str) -> None:
+    for room, seconds in (("_intake", 0.0), ("_delivery", 0.0), (hanging, HANGING_S + 1)):
+        answer = SimpleNamespace(alive=True, hangs_s=lambda seconds=seconds: seconds)
+        setattr(service, room, answer)
+    service._revive()
+    assert list(service._health.troubles) == [part]
+    assert "does its disk or share answer?" in service._health.troubles[part]

@@ -424,3 +424,17 @@ def test_closed_folder_is_told_of_once(
         intake.round(now_s)
     logger.remove(sink)
     assert [line.partition(";")[0] for line in told] == ["wave/secret cannot be looked into"]
+
+
+def test_each_picture_that_is_looked_at_and_copied_is_a_sign_of_life(
+    config: Config, ledger: Ledger, decoder: Decoder, drop
+) -> None:
+    signs: list[int] = []
+    intake = Intake(
+        config, ledger, decoder, settle_s=0.0, give_up_s=0.0,  # type: ignore[arg-type]
+        on_picture=lambda: signs.append(1),
+    )  # fmt: skip
+    drop("wave/a.jpg")
+    drop("wave/b.jpg")
+    assert intake.round(0.0) == 2
+    assert len(signs) == 4
