@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from daemon import files
 from daemon.config import Config
 from daemon.errors import StaleJobError, SurroundingsError
-from daemon.job import Job, State
+from daemon.job import ClaimedPicture, Job, State
 from daemon.ledger.store import Ledger
 from daemon.mounts import Mounts
+from daemon.outbox.publish import filed_sidecar
 
 Said = list[tuple[str, str]]
 """For each job, what was done, or else why not."""
@@ -76,10 +77,7 @@ def put_back(config: Config, ledger: Ledger, job: Job) -> str:
             f"{files.printable(target)} is there already; let it be taken first"
         )
     try:
-        if picture.sidecar is not None:
-            sidecar = source.parent / picture.sidecar.name
-            if sidecar.exists():
-                files.move(sidecar, config.inbox / picture.sidecar)
+        put_sidecar_back(config, ledger, job, picture)
         files.move(source, target)
     except OSError as error:
         raise SurroundingsError(f"{files.printable(source)}: {error.strerror}") from error
@@ -88,6 +86,16 @@ def put_back(config: Config, ledger: Ledger, job: Job) -> str:
         with contextlib.suppress(OSError):
             (config.outbox / job.outputs[kind]).unlink(missing_ok=True)
     return f"{job.id[:8]} {files.printable(picture.path)}: back in the inbox"
+
+
+def put_sidecar_back(config: Config, ledger: Ledger, job: Job, picture: ClaimedPicture) -> None:
+    """Moves a picture's sidecar to where it was dropped; a copy, if other jobs may need it too."""
+    jobs = ledger.jobs_of_picture(picture.id)
+    sidecar = filed_sidecar(config.outbox, picture, jobs)
+    if sidecar is None or picture.sidecar is None:
+        return
+    needed = any(one.state is not State.RETRIED for one in jobs if one.id != job.id)
+    (files.copy_whole if needed else files.move)(sidecar, config.inbox / picture.sidecar)
 
 
 def refusal(ledger: Ledger, prefix: str, error: Exception) -> str:

@@ -199,3 +199,12 @@ def keep_sidecar(source: Path, folder: Path, job_id: str) -> None:
     if target.exists():
         target = folder / files.with_mark(source.name, job_id[:MARK_LENGTH])
     files.move(source, target)
+
+
+def filed_sidecar(outbox: Path, picture: ClaimedPicture, jobs: Sequence[Job]) -> Path | None:
+    """Where `keep_sidecar` has put a picture's sidecar, None if it is not there any more."""
+    if picture.sidecar is None:
+        return None
+    folder, name = (outbox / jobs[0].outputs["original"]).parent, picture.sidecar.name
+    marked = folder / files.with_mark(name, jobs[0].id[:MARK_LENGTH])
+    return next((path for path in (marked, folder / name) if path.exists()), None)
