@@ -270,17 +270,16 @@ class Intake:
         for one in batch:
             try:
                 there = claim.take(self._config.inbox, one.id, one.path)
-                shared = wanted[one.sidecar] > 1  # then it stays for the others
-                wanted[one.sidecar] -= 1
                 if not there:
                     self._ledger.forget_picture(one.id)
-                    continue
-                if one.sidecar is not None:
+                elif one.sidecar is not None:
+                    shared = wanted[one.sidecar] > 1  # then it stays for the others
                     claim.take(self._config.inbox, one.id, one.sidecar, copy=shared)
+                wanted[one.sidecar] -= 1
             except SurroundingsError as error:
                 troubles.append(error)
             else:
-                taken.append(one)
+                taken += [one] if there else []
         admitted = self._copy_and_admit(taken, shelf, troubles)
         for one in admitted:
             del self._watched[one.path]
@@ -427,35 +426,44 @@ class Intake:
         self._strays_returned = True
 
     def _resume_claims(
-        self, wanted: Collection[Path | None], troubles: list[SurroundingsError]
+        self, wanted: Counter[Path | None], troubles: list[SurroundingsError]
     ) -> int:
         """Ends the claims that a crash or a full disk left half done; returns how many.
 
-        wanted: the sidecars that pictures still wait for.
+        wanted: how many pictures in the inbox still wait for each sidecar.
         """
-        waiting: list[Claim] = []
+        halves: list[ClaimedPicture] = []
         for picture in self._ledger.claiming():
-            folder = claim.claimed_folder(self._config.inbox, picture.id)
-            if not os.path.lexists(folder / picture.path):
+            if os.path.lexists(self._folder(picture) / picture.path):
+                halves.append(picture)
+            else:
                 self._ledger.forget_picture(picture.id)  # never renamed: the scan will find it
                 claim.drop_claim(self._config.inbox, picture.id)
-                continue
+        wanted.update(picture.sidecar for picture in halves if self._misses_sidecar(picture))
+        waiting: list[Claim] = []
+        for picture in halves:
             try:
-                waiting.append(self._resume(picture, folder, wanted))
+                waiting.append(self._resume(picture, wanted))
             except SurroundingsError as error:  # one bad claim must not hold up the others
                 troubles.append(error)
         shelf = self._shelf() if waiting else None
         return len(self._copy_and_admit(waiting, shelf, troubles)) if shelf else 0
 
-    def _resume(
-        self, picture: ClaimedPicture, folder: Path, wanted: Collection[Path | None]
-    ) -> Claim:
+    def _folder(self, picture: ClaimedPicture) -> Path:
+        return claim.claimed_folder(self._config.inbox, picture.id)
+
+    def _misses_sidecar(self, picture: ClaimedPicture) -> bool:
+        sidecar = picture.sidecar
+        return sidecar is not None and not os.path.lexists(self._folder(picture) / sidecar)
+
+    def _resume(self, picture: ClaimedPicture, wanted: Counter[Path | None]) -> Claim:
         """A claim whose picture is in the claimed folder already."""
-        if picture.sidecar is not None and not os.path.lexists(folder / picture.sidecar):
-            shared = picture.sidecar in wanted
+        if picture.sidecar is not None and self._misses_sidecar(picture):
+            shared = wanted[picture.sidecar] > 1
             claim.take(self._config.inbox, picture.id, picture.sidecar, copy=shared)
+            wanted[picture.sidecar] -= 1
         name = files.printable(picture.path.name)
-        verdict = self._decoder.decode(folder / picture.path, name)
+        verdict = self._decoder.decode(self._folder(picture) / picture.path, name)
         return Claim(picture.id, picture.path, picture.sidecar, verdict, None)
 
     def _report(self, seen: Scan, orphans: Sequence[Path], now_s: float) -> None:

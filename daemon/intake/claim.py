@@ -9,7 +9,6 @@ even without the ledger.
 import errno
 import hashlib
 import os
-import shutil
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,7 +32,8 @@ def take(inbox: Path, picture_id: str, path: Path, *, copy: bool = False) -> boo
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if copy:
-            shutil.copy2(inbox / path, target, follow_symlinks=False)
+            if copy_hashing(inbox / path, target) is None:
+                raise OSError(errno.EBUSY, "it is being written to")
         else:
             os.rename(inbox / path, target)
     except FileNotFoundError:

@@ -438,3 +438,20 @@ def test_each_picture_that_is_looked_at_and_copied_is_a_sign_of_life(
     drop("wave/b.jpg")
     assert intake.round(0.0) == 2
     assert len(signs) == 4
+
+
+def test_shared_sidecar_stays_for_the_picture_that_could_not_take_its_copy(
+    config: Config, ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop("wave/photo.jpg")
+    drop("wave/photo.png")
+    (config.inbox / "wave/photo.yaml").write_text("beta: 7\n")
+    intake.round(0.0)
+    with monkeypatch.context() as full:
+        broken = fail_for("photo.yaml", claim.copy_hashing, OSError(errno.ENOSPC, "full"))
+        full.setattr(claim, "copy_hashing", broken)
+        with pytest.raises(SurroundingsError, match=r"photo.yaml cannot be claimed"):
+            intake.round(SETTLE_S)
+    for now_s in (10.0, 20.0):
+        intake.round(now_s)
+    assert [job.recipe["beta"] for job in queued(ledger)] == [7.0, 7.0]
