@@ -163,8 +163,7 @@ class Delivery:
             claimed = claimed_folder(self._config.inbox, picture.id)
             jobs = self._ledger.jobs_of_picture(picture.id)
             try:
-                for folder in (self._config.outbox, self._config.inbox):
-                    self._mounts.check(folder)
+                self._mounts.check(self._config.outbox)
                 file_original(
                     self._config.outbox, claimed, self._spool.picture(picture.id), picture, jobs
                 )

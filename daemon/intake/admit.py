@@ -107,9 +107,9 @@ class Intake:
         Raises SurroundingsError if inbox, disk or ledger cannot be used; nothing is lost then,
         and the next round goes on where this one stopped.
         """
-        self._mounts.check(self._config.inbox)
         troubles: list[SurroundingsError] = []
         try:
+            self._check_mount()
             self._return_strays()
             seen = scan.scan(self._config.inbox)
             sidecar_of, orphans = pair.match(
@@ -405,6 +405,13 @@ class Intake:
             return draft
         way = (self._config.weights, self._config.precision)
         return dataclasses.replace(draft, fingerprint=fingerprint(draft, sha256, way))
+
+    def _check_mount(self) -> None:
+        try:
+            self._mounts.check(self._config.inbox)
+        except SurroundingsError:
+            self._strays_returned = False  # what comes back may hold some
+            raise
 
     def _return_strays(self) -> None:
         """Once, at the start: our claimed files that the ledger knows not of are dropped again.

@@ -1,6 +1,5 @@
 """A round of the delivery, in this thread."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from daemon.health import Health
 from daemon.job import Draft, State
 from daemon.ledger.store import Ledger
 from daemon.metrics import Metrics
-from daemon.mounts import MOUNTS_FILE, Mounts
+from daemon.mounts import Mounts
 from daemon.spool import Spool
 
 
@@ -88,17 +87,3 @@ def test_cancelled_while_it_waited_is_published_in_the_same_round(bench: Bench) 
     bench.delivery._round()
     assert bench.ledger.counts()[State.CANCELLED] == 1
     assert "Cancelled" in (bench.config.outbox / "failed/starry/photo.jpg.reason.txt").read_text()
-
-
-def test_original_of_an_unmounted_inbox_is_filed_when_it_is_mounted_again(bench: Bench) -> None:
-    bench.fail_one()
-    known = {str(bench.config.inbox): str(bench.config.inbox)}
-    mounts = bench.config.state / MOUNTS_FILE
-    before = mounts.read_text() if mounts.exists() else "{}"
-    mounts.write_text(json.dumps(known))
-    bench.delivery._round()
-    assert bench.ledger.counts()[State.FAILED] == 1
-    assert bench.delivery.filing and len(bench.ledger.unfiled()) == 1
-    mounts.write_text(before)
-    bench.delivery._round()
-    assert bench.ledger.unfiled() == [] and bench.health.troubles == {}

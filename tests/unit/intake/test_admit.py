@@ -1,6 +1,7 @@
 """Rounds of the intake, with the clock as a number and decoding in this process."""
 
 import errno
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from daemon.intake.decode import Verdict, judge
 from daemon.intake.scan import CLAIMED_FOLDER, Scan
 from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
+from daemon.mounts import MOUNTS_FILE
 from daemon.spool import Spool
 
 SETTLE_S, GIVE_UP_S = 5.0, 60.0
@@ -455,3 +457,24 @@ def test_shared_sidecar_stays_for_the_picture_that_could_not_take_its_copy(
     for now_s in (10.0, 20.0):
         intake.round(now_s)
     assert [job.recipe["beta"] for job in queued(ledger)] == [7.0, 7.0]
+
+
+def test_what_was_filed_while_the_inbox_was_unmounted_is_cleared_when_it_is_back(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop()
+    intake.round(0.0)
+    intake.round(SETTLE_S)
+    (job,) = queued(ledger)
+    mounts = config.state / MOUNTS_FILE
+    mounts.write_text(json.dumps({str(config.inbox): str(config.inbox)}))
+    with pytest.raises(SurroundingsError, match="nothing is mounted"):
+        intake.round(10.0)
+    ledger.request_cancel(job.id)  # its picture is filed by its copy meanwhile
+    ledger.cancel_waiting("Cancelled.")
+    ledger.publish_job(job.id)
+    ledger.file_picture(job.picture_id)
+    mounts.unlink()
+    intake.round(20.0)
+    assert list((config.inbox / CLAIMED_FOLDER).iterdir()) == []
+    assert not (config.inbox / "wave/photo.jpg").exists()
