@@ -106,7 +106,9 @@ def check_whole(config: Config, job: Job, picture: ClaimedPicture) -> None:
     for folder in (config.outbox, config.inbox):
         mounts.check(folder)
         if not folder.is_dir():
-            raise SurroundingsError(f"{files.printable(folder)} is unavailable; is it mounted?")
+            raise SurroundingsError(
+                f"{files.printable(folder)} is unavailable: there is no such folder"
+            )
     if not (config.outbox / outputs["original"]).exists():
         place = files.printable(config.outbox / outputs["original"])
         raise SurroundingsError(f"the picture is not at {place} any more")

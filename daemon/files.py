@@ -7,11 +7,13 @@ import contextlib
 import errno
 import functools
 import hashlib
+import io
 import os
 import re
 import secrets
 import shutil
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -193,9 +195,21 @@ def move(source: Path, target: Path) -> None:
     sync_folder(source.parent)
 
 
+def open_ordinary(path: Path, flags: int = 0) -> io.BufferedReader:
+    """Opens a file for reading without ever waiting; OSError for pipes, devices and folders.
+
+    flags: further ones of `os.open`.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    return os.fdopen(handle, "rb")
+
+
 def sha256_of(path: Path) -> str:
     """Hash of a file's bytes, as hex."""
-    with path.open("rb") as file:
+    with open_ordinary(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -36,8 +36,10 @@ def resume(state: Path) -> bool:
 
 
 def paused_since(state: Path) -> str | None:
-    """When painting was paused, None if it was not, or if that cannot be read."""
+    """When painting was paused, None if it was not; what cannot be read is a pause all the same."""
     try:
         return (state / PAUSE_FILE).read_text(errors="replace").strip() or "unknown"
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError:
+        return "unknown"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from daemon import yamlfile
+from daemon import files, yamlfile
 from daemon.engine.errors import PictureError
 from daemon.engine.formats import FORMAT_OF_SUFFIX
 from daemon.engine.picture import read_header
@@ -112,7 +112,8 @@ def load_presets(folder: Path, bulk_folder: str = BULK_FOLDER) -> Shelf:
 def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Preset:
     """One preset from its YAML; raises PresetError with every fault."""
     try:
-        document = yamlfile.parse(path.read_bytes(), str(path))
+        with files.open_ordinary(path) as file:
+            document = yamlfile.parse(file.read(), str(path))
     except OSError as error:
         raise PresetError([Fault(str(path), 1, "", f"cannot be read: {error.strerror}")]) from error
     check_name(path, bulk_folder, document)
@@ -172,7 +173,7 @@ def lies_in(folder: Path, path: Path) -> bool:
 def check_image(path: Path, line: int, where: yamlfile.KeyPath, document: Document) -> None:
     """Notes a fault unless `path` is a picture by its header."""
     try:
-        with path.open("rb") as file:
+        with files.open_ordinary(path) as file:
             read_header(file, path.name)
     except FileNotFoundError:
         document.fault(line, where, f"style image {path} is missing; put it there")

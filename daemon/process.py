@@ -41,6 +41,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="backslashreplace",  # what C libraries complain of need not be text
             start_new_session=True,
             env={**os.environ, **(environment or {})},
         )

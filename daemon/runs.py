@@ -14,8 +14,8 @@ from daemon.config import Config
 from daemon.delivery import CANCELLED_REASON
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.health import Health
-from daemon.job import BULK, Job, State
-from daemon.ledger.store import EVERY, Ledger
+from daemon.job import BULK, ClaimedPicture, Job, State
+from daemon.ledger.store import EVERY, Ledger, Line
 from daemon.metrics import Metrics
 from daemon.permit import Permit
 from daemon.process import Message
@@ -33,6 +33,7 @@ DRAIN_LOOK_S = 0.05
 PATIENCE_S = 60.0
 """How long a worker may take to its next step and checkpoint where nobody waits for it to stop."""
 
+NO_WORKER = "no worker can be started: {}"
 LATE_REASON = (
     "Painting took more than {:.0f} s (limits: job_s). Choose a smaller `size` or fewer `steps`, "
     "or raise the limit in config.yaml."
@@ -102,9 +103,13 @@ class Runs:
         """Starts every worker that has not answered yet; whether all have."""
         if time.monotonic() >= self._warm_again_s:  # one that ends at once is not started at once
             self._warm_again_s = time.monotonic() + BROKEN_WAIT_S
-            for slot in self._pool.slots():
-                if not slot.answered:
-                    slot.warm()
+            try:
+                for slot in self._pool.slots():
+                    if not slot.answered:
+                        slot.warm()
+                self._health.good("worker")
+            except OSError as error:
+                self._health.bad("worker", SurroundingsError(NO_WORKER.format(error)))
         return all(slot.answered for slot in self._pool.slots())
 
     # What is asked of it, every tick
@@ -165,10 +170,10 @@ class Runs:
             return
         self._health.good("disk")
         for slot in free:
-            job = self._ledger.claim_job(self._owner, permit.line)
-            if job is None:
+            claimed = self._claim(permit.line)
+            if claimed is None:
                 return
-            self._start(job, slot)
+            self._start(slot, *claimed)
         if not free:
             self._give_way(permit)
 
@@ -180,26 +185,34 @@ class Runs:
         if self._ledger.first_in((BULK + 1, EVERY[1])) and permit.line and permit.line[1] > BULK:
             self._stop(bulk[-1].job.id, "an ordinary job goes first", PATIENCE_S)
 
-    def _start(self, job: Job, slot: Slot) -> None:
-        picture = self._ledger.picture(job.picture_id)
-        name = files.printable(picture.path)
-        pixels = picture.width_px * picture.height_px
-        if (size := job.recipe["size"]) != "original":
-            pixels *= (size / max(picture.width_px, picture.height_px, 1)) ** 2
-        now_s, limits = time.monotonic(), self._config.limits
-        shown = RunningJob(job.id, name, job.preset, slot.device)
-        stall_s = limits.stall_s * (1 + pixels / STALL_PX)
-        self._runs[job.id] = Run(job, shown, now_s + limits.job_s, stall_s, now_s)
+    def _claim(self, line: Line) -> tuple[Job, ClaimedPicture, int | None] | None:
+        """The next job with its picture and the memory it may take; all of it, or no claim."""
+        with self._ledger.together():
+            job = self._ledger.claim_job(self._owner, line)
+            if job is None:
+                return None
+            _, memory_bytes = self._ledger.memory_of(job.id)
+            return job, self._ledger.picture(job.picture_id), memory_bytes
+
+    def _start(
+        self, slot: Slot, job: Job, picture: ClaimedPicture, memory_bytes: int | None
+    ) -> None:
+        """Gives a claimed job to a worker; one that gets none ends as if it had been stopped."""
+        run = self._make_run(slot, job, picture)
+        self._runs[job.id] = run
         try:
-            future = slot.submit(job.id, self._payload(job))
+            future = slot.submit(job.id, self._payload(job, memory_bytes))
         except OSError as error:
-            del self._runs[job.id]
-            self._ledger.release_job(job.id, self._owner)
+            run.stop = NO_WORKER.format(error)
+            self._health.bad("worker", SurroundingsError(run.stop))
             self._rest(BROKEN_WAIT_S)
-            raise SurroundingsError(f"no worker can be started: {error}") from error
-        logger.bind(job=job.id, action="start").info(
-            "start {} of {} after {} on {}", job.starts, name, job.preset, slot.device
-        )
+            future = Future()
+            future.set_exception(Cancelled(job.id))
+        else:
+            logger.bind(job=job.id, action="start").info(
+                "start {} of {} after {} on {}",
+                job.starts, run.shown.picture, job.preset, slot.device,
+            )  # fmt: skip
 
         def ended(done: Future[Message]) -> None:
             self._ended.put((job, done))
@@ -207,9 +220,18 @@ class Runs:
 
         future.add_done_callback(ended)
 
-    def _payload(self, job: Job) -> Message:
+    def _make_run(self, slot: Slot, job: Job, picture: ClaimedPicture) -> Run:
+        """What is known of a run before it begins; a large picture may be silent for longer."""
+        pixels = picture.width_px * picture.height_px
+        if (size := job.recipe["size"]) != "original":
+            pixels *= (size / max(picture.width_px, picture.height_px, 1)) ** 2
+        now_s, limits = time.monotonic(), self._config.limits
+        shown = RunningJob(job.id, files.printable(picture.path), job.preset, slot.device)
+        stall_s = limits.stall_s * (1 + pixels / STALL_PX)
+        return Run(job, shown, now_s + limits.job_s, stall_s, now_s)
+
+    def _payload(self, job: Job, memory_bytes: int | None) -> Message:
         """Everything a worker needs to know, as plain data."""
-        _, memory_bytes = self._ledger.memory_of(job.id)
         return {
             "name": job.below.name,
             "picture": str(self._spool.picture(job.picture_id)),

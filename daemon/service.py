@@ -332,11 +332,10 @@ class Service:
             failed = self._delivery.failed
             self._delivery = self._start_delivery()
             self._delivery.failed += failed
-        if self._delivery.hangs_s() > HANGING_S:
-            slow = (
-                "one picture takes over 2 min to be brought there; does its disk or share answer?"
-            )
-            self._health.bad("outbox", SurroundingsError(slow))
+        for part, room in (("inbox", self._intake), ("outbox", self._delivery)):
+            if room.hangs_s() > HANGING_S:
+                slow = "one picture takes over 2 min there; does its disk or share answer?"
+                self._health.bad(part, SurroundingsError(slow))
 
     # Showing
 

@@ -1,5 +1,6 @@
 """The state folder's inside: where the copies lie that jobs work on."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Collection
@@ -8,6 +9,9 @@ from pathlib import Path
 
 from daemon import files
 from daemon.errors import SurroundingsError
+
+NOT_TO_BE_HAD = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.EACCES)
+"""What opening a file says that was taken away, replaced or closed to us, now and later."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class Spool:
 
     def keep_style(self, source: Path) -> str:
         """Copies a style image here, once, and returns its hash."""
-        content = source.read_bytes()
+        with files.open_ordinary(source) as file:
+            content = file.read()
         sha256 = hashlib.sha256(content).hexdigest()
         if not self.style(sha256).exists():
             files.write_bytes(self.style(sha256), content, replace=True)
@@ -63,12 +68,15 @@ class Spool:
     def keep_result(self, job_id: str, painted: Path, sha256: str) -> bool:
         """Copies a finished result here for another job; False if it is not there unchanged.
 
-        Raises SurroundingsError if the disk is full.
+        Raises SurroundingsError if the disk is full, or that of the result does not answer.
         """
         try:
+            files.open_ordinary(painted).close()
+        except OSError as error:
+            if error.errno in NOT_TO_BE_HAD:
+                return False
+        try:
             files.copy_whole(painted, self.result(job_id), replace=True)
-        except FileNotFoundError:
-            return False
         except OSError as error:
             raise SurroundingsError(
                 f"{files.printable(painted)} cannot be copied to {self.state}: {error.strerror}"

@@ -234,12 +234,22 @@ def write_picture(
 
     image: RGB.  Alpha (scaled), EXIF and an sRGB profile go along where the format has them.
     PNG keeps the note as text, JPEG, WebP and TIFF in XMP, GIF as its comment; BMP cannot.
+    Raises PictureError where the format cannot hold such a picture.
     """
     form = output_format(name)
     if like.alpha is not None and form in WITH_ALPHA:
         image = image.copy()
         image.putalpha(like.alpha.resize(image.size, Image.Resampling.LANCZOS))
-    image.save(target, format=form, **save_options(form, like, json.dumps(note), srgb_profile()))
+    options = save_options(form, like, json.dumps(note), srgb_profile())
+    try:
+        image.save(target, format=form, **options)
+    except (OSError, ValueError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's, not the format's
+        raise PictureError(
+            f"a result of {image.width}x{image.height} px cannot be written as {form}: "
+            f"{words(error)}; choose a smaller `size`, or export the picture in another format"
+        ) from error
 
 
 def srgb_profile() -> bytes:

@@ -1,5 +1,6 @@
 """A round of the intake: from what lies in the inbox to jobs in the ledger."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -7,7 +8,7 @@ import os
 import stat
 import uuid
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
 from daemon.intake import claim, pair, scan, settle
 from daemon.intake.decode import Decoder, Verdict
-from daemon.intake.scan import Scan, Signature
+from daemon.intake.scan import Scan, Sighting, Signature
 from daemon.job import ClaimedPicture, Draft, PictureState, StyleRef
 from daemon.ledger.store import Ledger
 from daemon.mounts import Mounts
@@ -54,7 +55,6 @@ class Claim:
     """A picture on its way from the inbox to the ledger.
 
     expected: what it was like when it was looked at; None if that is not known any more.
-    shared: whether another picture waits for the same sidecar, which then stays for it.
     """
 
     id: str
@@ -62,7 +62,6 @@ class Claim:
     sidecar: Path | None
     verdict: Verdict
     expected: Signature | None
-    shared: bool = False
 
     @property
     def bytes(self) -> int:
@@ -70,11 +69,15 @@ class Claim:
 
 
 class Intake:
-    """Sees, settles, pairs and claims. One thread's; the clock comes in with every round."""
+    """Sees, settles, pairs and claims. One thread's; the clock comes in with every round.
+
+    on_picture: called when a picture is about to be looked at or copied, from several threads.
+    """
 
     def __init__(
-        self, config: Config, ledger: Ledger, decoder: Decoder, *, settle_s: float, give_up_s: float
-    ) -> None:
+        self, config: Config, ledger: Ledger, decoder: Decoder, *, settle_s: float,
+        give_up_s: float, on_picture: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
         self._config = config
         self._ledger = ledger
         self._decoder = decoder
@@ -83,6 +86,7 @@ class Intake:
         self._mark = self._spool.mark()
         self._settle_s = settle_s
         self._give_up_s = give_up_s
+        self._on_picture = on_picture
         self._watched: dict[Path, settle.Watch] = {}
         self._doubts: dict[Path, Doubt] = {}
         self._reported: set[Path] = set()
@@ -103,8 +107,9 @@ class Intake:
         Raises SurroundingsError if inbox, disk or ledger cannot be used; nothing is lost then,
         and the next round goes on where this one stopped.
         """
-        self._mounts.check(self._config.inbox)
+        troubles: list[SurroundingsError] = []
         try:
+            self._check_mount()
             self._return_strays()
             seen = scan.scan(self._config.inbox)
             sidecar_of, orphans = pair.match(
@@ -112,7 +117,7 @@ class Intake:
                 {sighting.path for sighting in seen.sidecars},
             )
             wanted = Counter(sidecar_of.values())
-            claimed = self._resume_claims(wanted)
+            claimed = self._resume_claims(wanted, troubles)
         except OSError as error:
             self._strays_returned = False  # what comes back may hold some
             raise SurroundingsError(
@@ -128,11 +133,23 @@ class Intake:
             for sighting in seen.pictures
             if settle.is_settled(self._watched[sighting.path], now_s, self._settle_s)
         ]
-        if not settled:
-            return claimed
+        if settled:
+            claimed += self._claim_settled(settled, sidecar_of, wanted, now_s, troubles)
+        if troubles:
+            raise troubles[0]
+        return claimed
+
+    def _claim_settled(
+        self, settled: Sequence[Sighting], sidecar_of: Mapping[Path, Path | None],
+        wanted: Counter[Path | None], now_s: float, troubles: list[SurroundingsError],
+    ) -> int:  # fmt: skip
+        """Claims what is ready, in batches, while more jobs may wait; returns how many.
+
+        wanted: how many pictures still wait for each sidecar.
+        """
+        claimed = 0
         shelf = self._shelf()
         room = self._config.limits.waiting - self._ledger.waiting()
-        troubles: list[SurroundingsError] = []
         batch: list[Claim] = []
         for sighting in settled:
             if claimed + len(batch) >= room:
@@ -143,24 +160,17 @@ class Intake:
                     )
                 )
                 break
-            sidecar = sidecar_of[sighting.path]
-            shared = wanted[sidecar] > 1
             try:
-                ready = self._consider(sighting.path, sidecar, shelf, now_s, shared=shared)
+                ready = self._consider(sighting.path, sidecar_of[sighting.path], shelf, now_s)
             except SurroundingsError as error:  # one picture must not hold up the others
                 troubles.append(error)
                 continue
             if ready is not None:
                 batch.append(ready)
-                wanted[sidecar] -= 1
             if len(batch) == BATCH or sum(one.bytes for one in batch) > BATCH_BYTES:
-                claimed += self._claim(batch, shelf, troubles)
+                claimed += self._claim(batch, wanted, shelf, troubles)
                 batch = []
-        if batch:
-            claimed += self._claim(batch, shelf, troubles)
-        if troubles:
-            raise troubles[0]
-        return claimed
+        return claimed + (self._claim(batch, wanted, shelf, troubles) if batch else 0)
 
     def _shelf(self) -> presets.Shelf:
         return presets.load_presets(self._config.presets, self._config.schedule.bulk_folder)
@@ -174,15 +184,13 @@ class Intake:
         return max(0.05, min(looks)) if looks else (1.0 if waiting else None)
 
     def _consider(
-        self, path: Path, sidecar: Path | None, shelf: presets.Shelf, now_s: float, *, shared: bool
+        self, path: Path, sidecar: Path | None, shelf: presets.Shelf, now_s: float
     ) -> Claim | None:
-        """A settled picture that is to be claimed, since its sidecar and its content are ready too.
-
-        shared: whether another picture waits for the same sidecar.
-        """
+        """A settled picture that is to be claimed: its sidecar and its content are ready too."""
+        self._on_picture()
         watch = self._watched[path]
         if sidecar is not None:
-            if not settle.is_settled(self._watched[sidecar], now_s, self._settle_s):
+            if not self._is_written(sidecar, now_s):
                 return None
         elif self._waits_for_sidecar(path, shelf, now_s - watch.since_s):
             return None
@@ -198,7 +206,14 @@ class Intake:
         if verdict.unfinished and not self._give_up(path, watch.signature, verdict.fault, now_s):
             return None
         picture_id = self._mark + uuid.uuid4().hex[len(self._mark) :]
-        return Claim(picture_id, path, sidecar, verdict, watch.signature, shared)
+        return Claim(picture_id, path, sidecar, verdict, watch.signature)
+
+    def _is_written(self, sidecar: Path, now_s: float) -> bool:
+        """Whether a sidecar has settled; one that stays empty has as long as a cut picture."""
+        watch = self._watched[sidecar]
+        longest_s = max(self._settle_s, self._give_up_s)
+        settled = settle.is_settled(watch, now_s, self._settle_s)
+        return settled or now_s - watch.since_s >= longest_s
 
     def _waits_for_sidecar(self, path: Path, shelf: presets.Shelf, settled_s: float) -> bool:
         """Only where the folder names no preset: elsewhere a sidecar is the exception, and
@@ -233,8 +248,9 @@ class Intake:
         return False
 
     def _claim(
-        self, batch: Sequence[Claim], shelf: presets.Shelf, troubles: list[SurroundingsError]
-    ) -> int:
+        self, batch: Sequence[Claim], wanted: Counter[Path | None], shelf: presets.Shelf,
+        troubles: list[SurroundingsError],
+    ) -> int:  # fmt: skip
         """Claims pictures; returns how many, without those that changed or vanished on the way.
 
         Several at once, since their rows and copies then reach the disk together.
@@ -243,6 +259,8 @@ class Intake:
         try:
             files.ensure_room(self._config.state, coming, self._config.limits.free_bytes)
         except SurroundingsError as error:
+            if len(batch) > 1:  # only the large ones may find no room
+                return sum(self._claim([one], wanted, shelf, troubles) for one in batch)
             troubles.append(error)
             return 0
         with self._ledger.together():
@@ -251,15 +269,17 @@ class Intake:
         taken = []
         for one in batch:
             try:
-                if not claim.take(self._config.inbox, one.id, one.path):
+                there = claim.take(self._config.inbox, one.id, one.path)
+                if not there:
                     self._ledger.forget_picture(one.id)
-                    continue
-                if one.sidecar is not None:
-                    claim.take(self._config.inbox, one.id, one.sidecar, copy=one.shared)
+                elif one.sidecar is not None:
+                    shared = wanted[one.sidecar] > 1  # then it stays for the others
+                    claim.take(self._config.inbox, one.id, one.sidecar, copy=shared)
+                wanted[one.sidecar] -= 1
             except SurroundingsError as error:
                 troubles.append(error)
             else:
-                taken.append(one)
+                taken += [one] if there else []
         admitted = self._copy_and_admit(taken, shelf, troubles)
         for one in admitted:
             del self._watched[one.path]
@@ -273,6 +293,7 @@ class Intake:
             copies = list(copiers.map(self._copy, taken))
         admitted: list[tuple[Claim, Sequence[Draft]]] = []
         try:
+            self._sync_renames(taken)
             with self._ledger.together():
                 for one, copied in zip(taken, copies, strict=True):
                     if isinstance(copied, SurroundingsError):
@@ -281,9 +302,23 @@ class Intake:
                         self._give_back(one)
                     else:
                         admitted.append((one, self._admit(one, *copied, shelf)))
+                self._log_jobs(admitted)  # before they are there: what has failed is published then
         except OSError as error:  # nothing of it is in the ledger; the next round does it again
+            if len(taken) > 1:  # it may be the fault of one of them
+                return [
+                    done for one in taken for done in self._copy_and_admit([one], shelf, troubles)
+                ]
             troubles.append(SurroundingsError(f"{error.filename} cannot be used: {error.strerror}"))
             return []
+        return [one for one, _ in admitted]
+
+    def _sync_renames(self, taken: Sequence[Claim]) -> None:
+        """Makes it durable that pictures have left the inbox: a power cut brings none back."""
+        for folder in {(self._config.inbox / one.path).parent for one in taken}:
+            with contextlib.suppress(FileNotFoundError):  # it was removed since
+                files.sync_folder(folder)
+
+    def _log_jobs(self, admitted: Sequence[tuple[Claim, Sequence[Draft]]]) -> None:
         for one, drafts in admitted:
             for draft in drafts:
                 log = logger.bind(job=draft.id, action="queue")
@@ -291,10 +326,10 @@ class Intake:
                     log.error("{} failed: {}", files.printable(one.path), draft.reason)
                 else:
                     log.info("{} queued for {}", files.printable(one.path), draft.preset)
-        return [one for one, _ in admitted]
 
     def _copy(self, one: Claim) -> tuple[str, int] | SurroundingsError | None:
         """Hash and size of a claimed picture's copy, None if it changed, or what went wrong."""
+        self._on_picture()
         folder = claim.claimed_folder(self._config.inbox, one.id)
         source = folder / one.path
         try:
@@ -369,6 +404,13 @@ class Intake:
         way = (self._config.weights, self._config.precision)
         return dataclasses.replace(draft, fingerprint=fingerprint(draft, sha256, way))
 
+    def _check_mount(self) -> None:
+        try:
+            self._mounts.check(self._config.inbox)
+        except SurroundingsError:
+            self._strays_returned = False  # what comes back may hold some
+            raise
+
     def _return_strays(self) -> None:
         """Once, at the start: our claimed files that the ledger knows not of are dropped again.
 
@@ -380,45 +422,53 @@ class Intake:
         for picture_id in claim.claims(self._config.inbox):
             if not picture_id.startswith(self._mark):
                 continue
-            if not self._ledger.knows_picture(picture_id):
+            picture = self._ledger.find_picture(picture_id)
+            if picture is None:
                 logger.warning("claim {} is unknown to the ledger; back into the inbox", picture_id)
                 claim.give_back_all(self._config.inbox, picture_id)
-            elif (picture := self._ledger.picture(picture_id)).state is PictureState.FILED:
+            elif picture.state is PictureState.FILED:
                 claim.drop_filed(self._config.inbox, picture)
         self._strays_returned = True
 
-    def _resume_claims(self, wanted: Collection[Path | None]) -> int:
-        """Ends the claims that a crash or a full disk left half done.
+    def _resume_claims(
+        self, wanted: Counter[Path | None], troubles: list[SurroundingsError]
+    ) -> int:
+        """Ends the claims that a crash or a full disk left half done; returns how many.
 
-        wanted: the sidecars that pictures still wait for.
+        wanted: how many pictures in the inbox still wait for each sidecar.
         """
-        waiting: list[Claim] = []
-        troubles: list[SurroundingsError] = []
+        halves: list[ClaimedPicture] = []
         for picture in self._ledger.claiming():
-            folder = claim.claimed_folder(self._config.inbox, picture.id)
-            if not os.path.lexists(folder / picture.path):
+            if os.path.lexists(self._folder(picture) / picture.path):
+                halves.append(picture)
+            else:
                 self._ledger.forget_picture(picture.id)  # never renamed: the scan will find it
                 claim.drop_claim(self._config.inbox, picture.id)
-                continue
+        wanted.update(picture.sidecar for picture in halves if self._misses_sidecar(picture))
+        waiting: list[Claim] = []
+        for picture in halves:
             try:
-                waiting.append(self._resume(picture, folder, wanted))
+                waiting.append(self._resume(picture, wanted))
             except SurroundingsError as error:  # one bad claim must not hold up the others
                 troubles.append(error)
         shelf = self._shelf() if waiting else None
-        admitted = self._copy_and_admit(waiting, shelf, troubles) if shelf else []
-        if troubles:
-            raise troubles[0]
-        return len(admitted)
+        return len(self._copy_and_admit(waiting, shelf, troubles)) if shelf else 0
 
-    def _resume(
-        self, picture: ClaimedPicture, folder: Path, wanted: Collection[Path | None]
-    ) -> Claim:
+    def _folder(self, picture: ClaimedPicture) -> Path:
+        return claim.claimed_folder(self._config.inbox, picture.id)
+
+    def _misses_sidecar(self, picture: ClaimedPicture) -> bool:
+        sidecar = picture.sidecar
+        return sidecar is not None and not os.path.lexists(self._folder(picture) / sidecar)
+
+    def _resume(self, picture: ClaimedPicture, wanted: Counter[Path | None]) -> Claim:
         """A claim whose picture is in the claimed folder already."""
-        if picture.sidecar is not None and not os.path.lexists(folder / picture.sidecar):
-            shared = picture.sidecar in wanted
+        if picture.sidecar is not None and self._misses_sidecar(picture):
+            shared = wanted[picture.sidecar] > 1
             claim.take(self._config.inbox, picture.id, picture.sidecar, copy=shared)
+            wanted[picture.sidecar] -= 1
         name = files.printable(picture.path.name)
-        verdict = self._decoder.decode(folder / picture.path, name)
+        verdict = self._decoder.decode(self._folder(picture) / picture.path, name)
         return Claim(picture.id, picture.path, picture.sidecar, verdict, None)
 
     def _report(self, seen: Scan, orphans: Sequence[Path], now_s: float) -> None:
@@ -427,6 +477,8 @@ class Intake:
             self._once(path, "is a link, pipe or device and is never opened; put a copy there")
         for path in seen.foreign:
             self._once(path, "is no picture atelierd paints; it stays where it is")
+        for path in seen.closed:
+            self._once(path, "cannot be looked into; give the service the right to (chmod g+rx)")
         waited = {
             path
             for path in orphans
@@ -434,7 +486,7 @@ class Intake:
         }
         for path in waited:
             self._once(path, "is a sidecar without its picture; it stays where it is")
-        gone = self._reported - {*seen.strange, *seen.foreign, *waited}
+        gone = self._reported - {*seen.strange, *seen.foreign, *seen.closed, *waited}
         self._reported -= gone
 
     def _once(self, path: Path, what: str) -> None:

@@ -9,8 +9,6 @@ even without the ledger.
 import errno
 import hashlib
 import os
-import shutil
-import stat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,7 +32,8 @@ def take(inbox: Path, picture_id: str, path: Path, *, copy: bool = False) -> boo
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if copy:
-            shutil.copy2(inbox / path, target, follow_symlinks=False)
+            if copy_hashing(inbox / path, target) is None:
+                raise OSError(errno.EBUSY, "it is being written to")
         else:
             os.rename(inbox / path, target)
     except FileNotFoundError:
@@ -142,12 +141,9 @@ def copy_hashing(source: Path, target: Path) -> tuple[str, int] | None:
     An old writer can still write into a renamed file; then the copy is thrown away. Only
     regular files are opened, and opening never waits or follows a link.
     """
-    handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     digest = hashlib.sha256()
-    with os.fdopen(handle, "rb") as original:
-        before = os.fstat(handle)
-        if not stat.S_ISREG(before.st_mode):
-            raise OSError(errno.EINVAL, "not an ordinary file", str(source))
+    with files.open_ordinary(source, os.O_NOFOLLOW) as original:
+        before = os.fstat(original.fileno())
 
         def fill(copy: BinaryIO) -> None:
             while chunk := original.read(1 << 20):
@@ -155,7 +151,7 @@ def copy_hashing(source: Path, target: Path) -> tuple[str, int] | None:
                 copy.write(chunk)
 
         files.write_whole(target, fill, replace=True)
-        after = os.fstat(handle)
+        after = os.fstat(original.fileno())
     if signature_of(before) != signature_of(after):
         target.unlink()
         return None

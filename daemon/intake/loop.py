@@ -60,6 +60,7 @@ class IntakeLoop:
         self._quiet = threading.Event()
         self._looked = threading.Event()
         self._troubled_s = 0.0
+        self._began_s: float | None = None
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
     def start(self) -> None:
@@ -93,6 +94,14 @@ class IntakeLoop:
         """Whether there was a first look, with whatever success."""
         return self._looked.is_set()
 
+    def hangs_s(self) -> float:
+        """Seconds that the look or the picture at hand has taken so far; 0 if there is none."""
+        began_s = self._began_s
+        return time.monotonic() - began_s if began_s is not None else 0.0
+
+    def _begin(self) -> None:
+        self._began_s = time.monotonic()
+
     def _run(self) -> None:
         while not self._stop.is_set():
             self._run_with(self._config)
@@ -105,12 +114,14 @@ class IntakeLoop:
         watch = Watch(config.inbox, self._wake)
         intake = Intake(
             config, ledger, decoder,
-            settle_s=self._pace.settle_s, give_up_s=self._pace.give_up_s,
+            settle_s=self._pace.settle_s, give_up_s=self._pace.give_up_s, on_picture=self._begin,
         )  # fmt: skip
         while not self._stop.is_set() and self._config is config:
             self._wake.clear()
+            self._begin()
             watch.ensure()
             wait_s = self._round(intake)
+            self._began_s = None
             self._looked.set()
             self._wake.wait(wait_s)
             self._stop.wait(LEAST_GAP_S)  # a large file being written wakes us at every write

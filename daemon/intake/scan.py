@@ -42,13 +42,14 @@ class Scan:
     """One look at the inbox: pictures, sidecars, and what is neither.
 
     strange: symlinks, pipes and devices, which are never opened.  foreign: ordinary files of
-    kinds that are not painted.
+    kinds that are not painted.  closed: folders that do not let themselves be looked into.
     """
 
     pictures: tuple[Sighting, ...]
     sidecars: tuple[Sighting, ...]
     strange: tuple[Path, ...]
     foreign: tuple[Path, ...]
+    closed: tuple[Path, ...] = ()
 
 
 def signature_of(info: os.stat_result) -> Signature:
@@ -68,11 +69,15 @@ def scan(inbox: Path) -> Scan:
     matter.
     """
     pictures, sidecars, strange, foreign = [], [], [], []
-    for entry in walk(inbox):
+    closed: set[Path] = set()
+    for entry in walk(inbox, closed):
         path = Path(entry.path).relative_to(inbox)
         try:
             info = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
+            continue
+        except OSError:  # its folder lets itself be listed, and no more
+            closed.add(path.parent)
             continue
         suffix = path.suffix.lower()
         if not stat.S_ISREG(info.st_mode):
@@ -84,11 +89,11 @@ def scan(inbox: Path) -> Scan:
         else:
             foreign.append(path)
     by_path = sorted(pictures, key=lambda seen: os.fsencode(seen.path))
-    return Scan(tuple(by_path), tuple(sidecars), tuple(strange), tuple(foreign))
+    return Scan(tuple(by_path), tuple(sidecars), tuple(strange), tuple(foreign), tuple(closed))
 
 
-def walk(inbox: Path) -> Iterator[os.DirEntry[str]]:
-    """Every entry below the inbox that is not a folder or ignored.
+def walk(inbox: Path, closed: set[Path]) -> Iterator[os.DirEntry[str]]:
+    """Every entry below the inbox that is not a folder or ignored; notes folders that are closed.
 
     Raises OSError if the inbox itself cannot be read. Not recursive: people drop deep trees.
     """
@@ -98,9 +103,11 @@ def walk(inbox: Path) -> Iterator[os.DirEntry[str]]:
         try:
             with os.scandir(folder) as entries:
                 found = [entry for entry in entries if not is_ignored(entry.name)]
-        except OSError:
+        except OSError as error:
             if folder == inbox:
                 raise
+            if not isinstance(error, FileNotFoundError):
+                closed.add(folder.relative_to(inbox))
             continue
         for entry in found:
             if entry.is_dir(follow_symlinks=False):

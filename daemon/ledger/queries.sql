@@ -23,11 +23,11 @@ VALUES (:id, :picture_id, :preset, :below, :recipe, :styles, :state, :verdict, :
 
 -- name: first_in_line
 -- One whose like is being painted waits for that result.
-SELECT id FROM job AS first WHERE state = 'ready' AND twin IS NULL
-    AND priority BETWEEN :least AND :most AND NOT EXISTS (
-        SELECT 1 FROM job AS alike WHERE alike.fingerprint = first.fingerprint
-            AND (alike.state = 'running' OR (alike.state = 'publishing' AND alike.verdict = 'done'))
-    ) ORDER BY priority DESC, seq LIMIT 1;
+SELECT id FROM job WHERE state = 'ready' AND twin IS NULL
+    AND priority BETWEEN :least AND :most AND (fingerprint IS NULL OR fingerprint NOT IN (
+        SELECT fingerprint FROM job WHERE fingerprint IS NOT NULL
+            AND (state = 'running' OR (state = 'publishing' AND verdict = 'done'))
+    )) ORDER BY priority DESC, seq LIMIT 1;
 
 -- name: claim_job
 -- The first in line becomes the owner's.

@@ -150,11 +150,11 @@ class Ledger:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                if self._db.in_transaction:
+                if self._db.in_transaction:  # also where the commit was refused
                     self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def _rows(self, query: str, **values: Any) -> list[sqlite3.Row]:
         with self._translated():
@@ -203,14 +203,15 @@ class Ledger:
 
     def picture(self, picture_id: str) -> ClaimedPicture:
         """A picture by its id; raises StaleJobError if there is none."""
-        rows = self._rows("picture", id=picture_id)
-        if not rows:
+        found = self.find_picture(picture_id)
+        if found is None:
             raise StaleJobError(f"no picture {picture_id} in the ledger")
-        return to_picture(rows[0])
+        return found
 
-    def knows_picture(self, picture_id: str) -> bool:
-        """Whether there is, or was, a picture with this id."""
-        return bool(self._rows("picture", id=picture_id))
+    def find_picture(self, picture_id: str) -> ClaimedPicture | None:
+        """A picture by its id, None if there is none and never was."""
+        rows = self._rows("picture", id=picture_id)
+        return to_picture(rows[0]) if rows else None
 
     def claiming(self) -> list[ClaimedPicture]:
         """Pictures whose claim was begun and not ended."""

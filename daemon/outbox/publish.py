@@ -97,8 +97,10 @@ def exclusive(outputs: Mapping[str, str]) -> list[str]:
 
 
 def is_another(original: Path, picture: ClaimedPicture) -> bool:
-    """Whether a filed original is there already and is another picture."""
-    return original.exists() and files.sha256_of(original) != picture.sha256
+    """Whether the name of a filed original is taken by anything but the same picture."""
+    return original.exists() and (
+        not original.is_file() or files.sha256_of(original) != picture.sha256
+    )
 
 
 def is_ours(record: Path, job_id: str) -> bool:

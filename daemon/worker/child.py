@@ -136,7 +136,8 @@ class Worker:
         memory.reset_peak(engine.device)
         recipe = Recipe(**payload["recipe"])
         with Path(payload["picture"]).open("rb") as file:
-            picture = read_picture(file, payload["name"], payload["max_pixels"])
+            name = files.printable(payload["name"])  # it goes into messages, and these into JSON
+            picture = read_picture(file, name, payload["max_pixels"])
         styles = [self._style(entry, payload["max_pixels"]) for entry in payload["styles"]]
         self._log(run_id, "INFO", describe(engine, picture, recipe))
         is_proof = payload.get("proof", False)

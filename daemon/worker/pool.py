@@ -120,15 +120,15 @@ class Slot:
 
     def cancel(self, run_id: str, grace_s: float) -> None:
         """Asks the child to stop the run, and ends the child if it does not in time."""
-        child = self._child
-        if child is None or self.run_id != run_id:
+        run = self._run
+        if run is None or run.id != run_id:
             return
-        child.send({"do": "cancel", "run": run_id})
+        run.child.send({"do": "cancel", "run": run_id})
 
         def end() -> None:
-            if self.run_id == run_id:
+            if self._run is run:  # and not a later run of the same job
                 logger.warning("{} did not stop within {} s; ending it", self.device, grace_s)
-                child.kill()
+                run.child.kill()
 
         timer = threading.Timer(grace_s, end)
         timer.daemon = True

@@ -1,5 +1,6 @@
 """Writing results: format by name, and everything that goes along with the pixels."""
 
+import errno
 import io
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 from pillow_heif import register_heif_opener
 
+from daemon.engine.errors import PictureError
 from daemon.engine.formats import output_format, output_name
 from daemon.engine.picture import Picture, read_note, read_picture, srgb_profile, write_picture
 
@@ -158,3 +160,19 @@ def test_result_dropped_again_is_not_turned_twice(
 def test_embedded_profile_does_not_tell_the_time() -> None:
     assert srgb_profile()[24:36] == bytes(12)  # ICC.1:2022, 7.2.1: bytes 24 to 35 are the date
     assert ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())).profile.profile_description
+
+
+@pytest.mark.parametrize("name", ["long.jpg", "long.webp", "long.gif"])
+def test_picture_that_its_format_cannot_hold_is_the_pictures_fault(
+    tmp_path: Path, name: str
+) -> None:
+    # Pillow says OSError without a number, which would be taken for the disk's, and tried for ever.
+    with pytest.raises(PictureError, match=r"65600x16 px cannot be written as .*; choose"):
+        write(tmp_path / name, Image.new("RGB", (65_600, 16)))
+
+
+def test_full_disk_is_not_the_pictures_fault(painted: Image.Image) -> None:
+    full = Path("/dev/full").open("wb", buffering=0)
+    with full, pytest.raises(OSError, match="No space left") as found:
+        write_picture(full, painted, name="a.jpg", like=like(), note=NOTE)  # type: ignore[arg-type]
+    assert found.value.errno == errno.ENOSPC

@@ -10,6 +10,7 @@ from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
+from daemon.outbox.publish import file_original
 
 
 @pytest.fixture
@@ -163,3 +164,36 @@ def test_picture_that_is_not_filed_yet_is_not_retried(config: Config) -> None:
     ((_, fault),) = retry_jobs(config, ["cc44"], failed=False)
     assert "not filed yet" in fault
     assert job(config, "cc44").state is State.FAILED and list(config.inbox.rglob("*")) == []
+
+
+def test_each_retried_job_brings_the_sidecar_that_its_picture_came_with(config: Config) -> None:
+    ledger = Ledger(config.ledger_path)
+    ledger.add_picture("p3", Path("photo.jpg"), Path("photo.yaml"))
+    drafts = [Draft(name, name[:1], Path("photo.jpg"), {}, (), "Broken.") for name in ("c1", "d1")]
+    ledger.admit("p3", sha256="ab", size=1, width_px=1, height_px=1, drafts=drafts)
+    claimed = config.inbox / ".claimed/p3"
+    claimed.mkdir(parents=True)
+    (claimed / "photo.jpg").write_text("picture")
+    (claimed / "photo.yaml").write_text("presets: [c, d]")
+    (config.outbox / "failed/c").mkdir()
+    (config.outbox / "failed/c/photo.yaml").write_text("another's")
+    for draft in drafts:
+        folder = f"failed/{draft.preset}"
+        ledger.plan_outputs(draft.id, {
+            kind: f"{folder}/photo.jpg{ending}" for kind, ending in
+            {"original": "", "reason": ".reason.txt", "record": ".json", "log": ".log"}.items()
+        })  # fmt: skip
+        ledger.publish_job(draft.id)
+    jobs = ledger.jobs_of_picture("p3")
+    file_original(config.outbox, claimed, config.state / "none", ledger.picture("p3"), jobs)
+    ledger.file_picture("p3")
+    ledger.close()
+    ((done, fault),) = retry_jobs(config, ["d1"], failed=False)
+    assert "back in the inbox" in done and fault == ""
+    assert (config.inbox / "photo.jpg.yaml").read_text() == "presets: [c, d]"
+    assert (config.outbox / "failed/c/photo.yaml").read_text() == "another's"
+    (config.inbox / "photo.jpg").unlink()  # both are taken again
+    (config.inbox / "photo.jpg.yaml").unlink()
+    ((done, fault),) = retry_jobs(config, ["c1"], failed=False)
+    assert "back in the inbox" in done and fault == ""
+    assert (config.inbox / "photo.jpg.yaml").read_text() == "presets: [c, d]"

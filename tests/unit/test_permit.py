@@ -64,3 +64,8 @@ def test_pause_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 def test_pause_file_made_by_hand_counts(tmp_path: Path) -> None:
     (tmp_path / PAUSE_FILE).touch()
     assert paused_since(tmp_path) == "unknown"
+
+
+def test_pause_that_cannot_be_read_is_a_pause(tmp_path: Path) -> None:
+    (tmp_path / PAUSE_FILE).mkdir()  # stands for one that only root may read
+    assert paused_since(tmp_path) == "unknown"

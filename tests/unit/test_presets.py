@@ -1,5 +1,6 @@
 """Presets: what a folder of YAML files and pictures comes to."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,3 +192,13 @@ def test_sidecar_cannot_change_the_style_images() -> None:
 @pytest.mark.parametrize("name", ["originals", "failed", "Failed", "bulk", "Bulk"])
 def test_name_of_a_folder_of_the_outbox_or_of_the_bulk_folder_is_refused(load, name: str) -> None:
     assert "may not be called" in fault_of(load(**{name: GOOD}), name)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("name", ["pipe.jpg", "pipe.yaml"])
+def test_pipe_among_the_presets_is_a_fault_and_holds_nothing_up(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    Image.new("RGB", (32, 32)).save(tmp_path / "wave.png")
+    shelf = load_presets(tmp_path)
+    assert list(shelf.good) == ["wave"]
+    assert "not an ordinary file" in str(shelf.faulty["pipe"][0])

@@ -1,8 +1,12 @@
 """The state folder's inside."""
 
+import os
 from pathlib import Path
 
+import pytest
+
 from daemon import files
+from daemon.errors import SurroundingsError
 from daemon.spool import Spool
 
 
@@ -51,3 +55,29 @@ def test_result_is_kept_for_another_job_only_if_it_is_unchanged(tmp_path: Path) 
     assert spool.result("j1").read_bytes() == b"painted"
     painted.write_bytes(b"retouched")
     assert not spool.keep_result("j1", painted, sha256)
+
+
+@pytest.mark.timeout(10)
+def test_style_image_that_has_become_a_pipe_is_an_error_and_holds_nothing_up(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "wave.png")
+    with pytest.raises(OSError, match="not an ordinary file"):
+        Spool(tmp_path).keep_style(tmp_path / "wave.png")
+
+
+def test_result_that_cannot_be_read_any_more_is_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").mkdir()
+    (tmp_path / "wave").write_text("no folder")
+    spool = Spool(tmp_path / "state")
+    assert not spool.keep_result("j1", tmp_path / "photo.jpg", "ab")
+    assert not spool.keep_result("j1", tmp_path / "wave/photo.jpg", "ab")
+
+
+def test_answer_that_finds_no_room_is_trouble_of_the_surroundings(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"painted")
+    (tmp_path / "state").write_text("no folder")
+    with pytest.raises(SurroundingsError, match="cannot be copied"):
+        Spool(tmp_path / "state").keep_result(
+            "j1", tmp_path / "photo.jpg", files.sha256_of(tmp_path / "photo.jpg")
+        )

@@ -1,20 +1,27 @@
 """Rounds of the intake, with the clock as a number and decoding in this process."""
 
+import errno
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from loguru import logger
 from PIL import Image
 
+from daemon import files
 from daemon.config import Config
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
+from daemon.intake import claim, scan
 from daemon.intake.admit import Intake, make_folders
 from daemon.intake.decode import Verdict, judge
-from daemon.intake.scan import CLAIMED_FOLDER
+from daemon.intake.scan import CLAIMED_FOLDER, Scan
 from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
+from daemon.mounts import MOUNTS_FILE
 from daemon.spool import Spool
 
 SETTLE_S, GIVE_UP_S = 5.0, 60.0
@@ -274,3 +281,200 @@ def test_picture_of_the_bulk_folder_is_the_same_job_behind_all_others(
     passes = plan_passes(Recipe(), 64, 64)
     expected = sum(one.width_px * one.height_px * one.steps for one in passes)
     assert work == {BULK: expected, ORDINARY: expected}
+
+
+def fail_for(name: str, done: Callable[..., object], error: OSError) -> Callable[..., object]:
+    """`done`, but for paths that end in `name`, which raise `error`."""
+
+    def call(path: Path, *arguments: object, **more: object) -> object:
+        if Path(path).name == name:
+            raise error
+        return done(path, *arguments, **more)
+
+    return call
+
+
+def test_claimed_picture_that_cannot_be_read_holds_no_other_up(
+    ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop("wave/bad.jpg")
+    intake.round(0.0)
+    broken = fail_for("bad.jpg", claim.copy_hashing, OSError(errno.EIO, "Input/output error"))
+    monkeypatch.setattr(claim, "copy_hashing", broken)
+    with pytest.raises(SurroundingsError, match=r"bad.jpg cannot be copied"):
+        intake.round(SETTLE_S)
+    drop("wave/good.jpg")
+    for now_s in (10.0, 10.0 + SETTLE_S):
+        with pytest.raises(SurroundingsError, match=r"bad.jpg cannot be copied"):
+            intake.round(now_s)
+    assert [job.below.name for job in queued(ledger)] == ["good.jpg"]
+
+
+def test_style_image_that_cannot_be_read_holds_no_other_presets_pictures_up(
+    config: Config, ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (32, 32), "red").save(config.presets / "bad.png")
+    keep = Spool.keep_style
+    monkeypatch.setattr(
+        Spool, "keep_style",
+        lambda spool, path: fail_for(
+            "bad.png", lambda path: keep(spool, path), OSError(errno.EIO, "Input/output error", "x")
+        )(path),
+    )  # fmt: skip
+    drop("bad/a.jpg")
+    drop("wave/b.jpg")
+    intake.round(0.0)
+    with pytest.raises(SurroundingsError, match="Input/output error"):
+        intake.round(SETTLE_S)
+    assert [job.below.name for job in queued(ledger)] == ["b.jpg"]
+
+
+def test_picture_that_finds_no_room_holds_no_smaller_one_up(
+    config: Config, ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop("wave/a.jpg")
+    large = drop("wave/b.jpg")
+    room = config.limits.free_bytes + large.stat().st_size + 100
+    with large.open("ab") as file:
+        file.write(bytes(200))
+    usage = shutil.disk_usage(config.state)._replace(free=room)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+    intake.round(0.0)
+    with pytest.raises(SurroundingsError, match="nearly full"):
+        intake.round(SETTLE_S)
+    assert [job.below.name for job in queued(ledger)] == ["a.jpg"]
+
+
+def test_empty_sidecar_is_waited_for_no_longer_than_a_cut_picture(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop("wave/photo.jpg")
+    (config.inbox / "wave/photo.yaml").touch()
+    assert [intake.round(now_s) for now_s in (0.0, SETTLE_S, GIVE_UP_S - 1)] == [0, 0, 0]
+    assert intake.round(GIVE_UP_S) == 1
+    assert [job.preset for job in queued(ledger)] == ["wave"]
+
+
+def test_picture_that_is_given_back_keeps_its_sidecar_whenever_the_service_is_killed(
+    config: Config, ledger: Ledger, decoder: Decoder, intake: Intake, drop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    class Killed(BaseException):
+        pass
+
+    def give_back(*arguments: object) -> None:
+        done(*arguments)  # type: ignore[arg-type]
+        raise Killed
+
+    drop("photo.jpg")
+    (config.inbox / "photo.yaml").write_text("preset: wave\n")
+    done = claim.give_back
+    with monkeypatch.context() as crash:
+        crash.setattr(claim, "copy_hashing", lambda *_: None)  # it is being written to
+        crash.setattr(claim, "give_back", give_back)
+        intake.round(0.0)
+        with pytest.raises(Killed):
+            intake.round(SETTLE_S)
+    again = Intake(config, ledger, decoder, settle_s=0.0, give_up_s=0.0)  # type: ignore[arg-type]
+    for now_s in (0.0, 1.0, 100.0):
+        again.round(now_s)
+    assert [job.preset for job in ledger.jobs_in(State.READY)] == ["wave"]
+
+
+def test_what_is_logged_of_a_picture_that_fails_is_logged_before_its_job_is_there(
+    config: Config, intake: Intake, drop
+) -> None:
+    Image.new("RGB", (8, 8)).save(drop("wave/tiny.png"))
+    delivery = Ledger(config.ledger_path)  # it publishes the log as soon as the job is there
+    jobs_then: list[int] = []
+    sink = logger.add(
+        lambda message: jobs_then.append(len(failed(delivery))),
+        filter=lambda record: "job" in record["extra"],
+    )
+    intake.round(0.0)
+    intake.round(SETTLE_S)
+    logger.remove(sink)
+    assert jobs_then == [0] and len(failed(delivery)) == 1
+    delivery.close()
+
+
+def test_claim_is_on_the_disk_before_its_job_is(
+    config: Config, ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else a power cut leaves the picture in the inbox with its job in the ledger: painted twice.
+    drop("wave/a.jpg")
+    jobs_then: list[int] = []
+
+    def sync_folder(folder: Path) -> None:
+        if folder == config.inbox / "wave":
+            assert not (folder / "a.jpg").exists()
+            jobs_then.append(len(queued(ledger)))
+
+    monkeypatch.setattr(files, "sync_folder", sync_folder)
+    intake.round(0.0)
+    intake.round(SETTLE_S)
+    assert jobs_then == [0] and len(queued(ledger)) == 1
+
+
+def test_closed_folder_is_told_of_once(
+    intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    sink = logger.add(lambda line: told.append(line.record["message"]), level="WARNING")
+    monkeypatch.setattr(scan, "scan", lambda inbox: Scan((), (), (), (), (Path("wave/secret"),)))
+    for now_s in (0.0, 1.0):
+        intake.round(now_s)
+    logger.remove(sink)
+    assert [line.partition(";")[0] for line in told] == ["wave/secret cannot be looked into"]
+
+
+def test_each_picture_that_is_looked_at_and_copied_is_a_sign_of_life(
+    config: Config, ledger: Ledger, decoder: Decoder, drop
+) -> None:
+    signs: list[int] = []
+    intake = Intake(
+        config, ledger, decoder, settle_s=0.0, give_up_s=0.0,  # type: ignore[arg-type]
+        on_picture=lambda: signs.append(1),
+    )  # fmt: skip
+    drop("wave/a.jpg")
+    drop("wave/b.jpg")
+    assert intake.round(0.0) == 2
+    assert len(signs) == 4
+
+
+def test_shared_sidecar_stays_for_the_picture_that_could_not_take_its_copy(
+    config: Config, ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop("wave/photo.jpg")
+    drop("wave/photo.png")
+    (config.inbox / "wave/photo.yaml").write_text("beta: 7\n")
+    intake.round(0.0)
+    with monkeypatch.context() as full:
+        broken = fail_for("photo.yaml", claim.copy_hashing, OSError(errno.ENOSPC, "full"))
+        full.setattr(claim, "copy_hashing", broken)
+        with pytest.raises(SurroundingsError, match=r"photo.yaml cannot be claimed"):
+            intake.round(SETTLE_S)
+    for now_s in (10.0, 20.0):
+        intake.round(now_s)
+    assert [job.recipe["beta"] for job in queued(ledger)] == [7.0, 7.0]
+
+
+def test_what_was_filed_while_the_inbox_was_unmounted_is_cleared_when_it_is_back(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop()
+    intake.round(0.0)
+    intake.round(SETTLE_S)
+    (job,) = queued(ledger)
+    mounts = config.state / MOUNTS_FILE
+    mounts.write_text(json.dumps({str(config.inbox): str(config.inbox)}))
+    with pytest.raises(SurroundingsError, match="nothing is mounted"):
+        intake.round(10.0)
+    ledger.request_cancel(job.id)  # its picture is filed by its copy meanwhile
+    ledger.cancel_waiting("Cancelled.")
+    ledger.publish_job(job.id)
+    ledger.file_picture(job.picture_id)
+    mounts.unlink()
+    intake.round(20.0)
+    assert list((config.inbox / CLAIMED_FOLDER).iterdir()) == []
+    assert not (config.inbox / "wave/photo.jpg").exists()

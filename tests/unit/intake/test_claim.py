@@ -167,3 +167,28 @@ def test_pipe_in_the_claimed_folder_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="not an ordinary file"):
         copy_hashing(tmp_path / "a", tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
+
+
+def test_copy_of_a_shared_sidecar_is_on_the_disk_before_the_last_one_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photo.yaml").write_text("beta: 7\n")
+    synced: set[int] = set()
+    fsync = os.fsync
+    monkeypatch.setattr(
+        "os.fsync", lambda handle: (synced.add(os.fstat(handle).st_ino), fsync(handle))
+    )
+    assert take(tmp_path, "p1", Path("photo.yaml"), copy=True)
+    copy = claimed_folder(tmp_path, "p1") / "photo.yaml"
+    assert copy.read_text() == "beta: 7\n" and copy.stat().st_ino in synced
+    assert (tmp_path / "photo.yaml").exists()
+
+
+@pytest.mark.timeout(10)
+def test_shared_sidecar_that_has_become_a_pipe_or_link_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "link.yaml").symlink_to("/etc/passwd")
+    for name in ("pipe.yaml", "link.yaml"):
+        with pytest.raises(SurroundingsError, match="cannot be claimed"):
+            take(tmp_path, "p1", Path(name), copy=True)
+        assert not (claimed_folder(tmp_path, "p1") / name).exists()

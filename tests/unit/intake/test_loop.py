@@ -1,11 +1,15 @@
 """How patiently pictures are taken in."""
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from daemon.config import Config
-from daemon.intake.loop import Pace, pace_of
+from daemon.health import Health
+from daemon.intake.loop import IntakeLoop, Pace, pace_of
+from daemon.intake.scan import Scan
 
 LOCAL = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 NETWORK = LOCAL + "40 22 0:45 / /srv rw - nfs4 nas:/export rw\n"
@@ -32,3 +36,32 @@ def test_configured_times_win_over_the_usual_ones() -> None:
 def test_with_once_a_file_that_does_not_decode_gets_less_time() -> None:
     assert pace(once=True).give_up_s == 30.0
     assert pace(once=True, settle_give_up_s=7.0).give_up_s == 7.0
+
+
+def test_inbox_that_does_not_answer_is_known_by_how_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+    clock = [100.0]
+
+    def scan(inbox: Path) -> Scan:
+        asked.set()
+        answer.wait(10.0)
+        return Scan((), (), (), ())
+
+    monkeypatch.setattr("daemon.intake.scan.scan", scan)
+    monkeypatch.setattr("daemon.intake.loop.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    folders = {name: tmp_path / name for name in ("inbox", "presets", "state")}
+    for folder in folders.values():
+        folder.mkdir()
+    config = Config().model_copy(update=folders)
+    loop = IntakeLoop(config, Pace(5.0, 60.0, 600.0), Health(), threading.Event())
+    assert loop.hangs_s() == 0.0
+    loop.start()
+    assert asked.wait(10.0)
+    clock[0] += 130.0
+    assert loop.hangs_s() == 130.0
+    loop.stop()
+    answer.set()
+    loop.join(10.0)
+    assert loop.hangs_s() == 0.0

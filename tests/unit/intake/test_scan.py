@@ -1,7 +1,7 @@
 """What lies in the inbox, and on what file system."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -129,3 +129,26 @@ def test_deep_tree_of_folders_is_scanned_to_its_end(tmp_path: Path) -> None:
     (deepest / "photo.jpg").unlink()  # pytest's own clearing up is recursive
     os.removedirs(deepest)
     assert found == ["photo.jpg"]
+
+
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The inbox, seen by a user who may not see everything, which root may."""
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65_534)
+    yield Path()
+    os.seteuid(before)
+
+
+@pytest.mark.parametrize("mode", [0o744, 0o300])
+def test_folder_that_may_not_be_looked_into_is_told_and_holds_no_other_up(
+    put, tmp_path: Path, mode: int, request: pytest.FixtureRequest
+) -> None:
+    put("closed/photo.jpg", "photo.jpg")
+    (tmp_path / "closed").chmod(mode if os.geteuid() == 0 else mode & 0o600)
+    seen = scan(request.getfixturevalue("nobody"))
+    assert [str(one.path) for one in seen.pictures] == ["photo.jpg"]
+    assert [str(path) for path in seen.closed] == ["closed"]

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -376,7 +377,8 @@ def test_pictures_are_told_apart(ledger: Ledger) -> None:
         ledger.add_picture(name, Path(f"{name}.jpg"), None)
     assert [one.id for one in ledger.claiming()] == ["p1", "p2", "p3"]
     ledger.forget_picture("p3")
-    assert [ledger.knows_picture(name) for name in ("p1", "p3")] == [True, False]
+    assert ledger.find_picture("p1") == ledger.picture("p1")
+    assert ledger.find_picture("p3") is None
     for name in ("p1", "p2"):
         ledger.admit(name, sha256=name, size=9, width_px=4, height_px=3,
                      drafts=[draft(f"{name}-job", "failed")])  # fmt: skip
@@ -388,7 +390,7 @@ def test_pictures_are_told_apart(ledger: Ledger) -> None:
     assert [one.id for one in ledger.unfiled()] == ["p1", "p2"]
     ledger.file_picture("p1")
     assert [one.id for one in ledger.unfiled()] == ["p2"]
-    assert ledger.knows_picture("p1")
+    assert ledger.find_picture("p1") is not None
 
 
 def test_forgotten_picture_is_gone(ledger: Ledger) -> None:
@@ -510,7 +512,7 @@ def test_change_waits_for_another_that_is_under_way(ledger: Ledger, path: Path) 
     ledger.add_picture("p1", Path("photo.jpg"), None)
     ending.join()
     another.close()
-    assert ledger.knows_picture("p1")
+    assert ledger.find_picture("p1") is not None
 
 
 def test_ledger_that_stays_locked_is_trouble_of_the_surroundings_and_no_damage(
@@ -1050,3 +1052,35 @@ def test_what_waits_is_summed_by_queue(ledger: Ledger) -> None:
 
 def test_queue_in_which_nothing_waits_is_told_too(ledger: Ledger) -> None:
     assert ledger.waiting_by_queue() == {"ordinary": Waiting(), "bulk": Waiting()}
+
+
+def test_commit_that_was_refused_leaves_nothing_open(ledger: Ledger, path: Path) -> None:
+    # Where the file system has no shared memory SQLite keeps no WAL, and readers hold up a commit.
+    ledger._db.execute("PRAGMA journal_mode = DELETE")
+    ledger._db.execute("PRAGMA busy_timeout = 0")
+    for name in ("p0", "p1"):
+        ledger.add_picture(name, Path("a.jpg"), None)
+    reader = sqlite3.connect(path)
+    reading = reader.execute("SELECT * FROM picture, picture AS other")
+    assert reading.fetchone() is not None
+    with pytest.raises(SurroundingsError):
+        ledger.forget_picture("p0")
+    reading.close()
+    ledger.forget_picture("p1")
+    assert reader.execute("SELECT id FROM picture").fetchall() == [("p0",)]
+    reader.close()
+
+
+def test_first_in_line_is_found_in_one_look_among_thousands_of_the_same_picture(
+    ledger: Ledger,
+) -> None:
+    # Every one of them waits for the one that runs, which was dropped last.
+    alike = [draft(f"j{number}", fingerprint="f") for number in range(1_000)]
+    bulk = [replace(one, priority=BULK) for one in alike[:-1]]
+    admit(ledger, *bulk, alike[-1])
+    run_it(ledger)
+    steps: list[int] = []
+    ledger._db.set_progress_handler(lambda: steps.append(1), 1_000)
+    assert ledger.first_in(EVERY) is None
+    ledger._db.set_progress_handler(None, 0)
+    assert len(steps) < 100  # thousands of SQLite's steps; a look for each at each is a million

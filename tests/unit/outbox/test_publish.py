@@ -347,3 +347,18 @@ def test_claimed_sidecar_that_is_a_pipe_or_link_is_never_opened(
     file_original(outbox, claimed, tmp_path / "none", picture, [job])
     assert tree(outbox) == {"originals/photo.jpg": b"original"}
     assert (claimed / "starry/2024/photo.yaml").is_symlink()
+
+
+def test_folder_where_the_original_would_lie_takes_its_name_and_holds_nothing_up(
+    outbox: Path, tmp_path: Path, picture: ClaimedPicture, make_job, published
+) -> None:
+    folder = outbox / "originals/starry/2024/photo.jpg"
+    folder.mkdir(parents=True)  # somebody dropped pictures in a folder of that name
+    outputs = published(make_job())
+    assert outputs["original"] == f"originals/starry/2024/photo-{MARK}.jpg"
+    (tmp_path / "inbox").mkdir()
+    copy = tmp_path / "copy"
+    copy.write_bytes(b"dropped")
+    job = make_job(outputs=outputs)
+    file_original(outbox, tmp_path / "inbox/.claimed/p1", copy, picture, [job])
+    assert (outbox / outputs["original"]).read_bytes() == b"dropped"

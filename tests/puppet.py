@@ -1,0 +1,40 @@
+"""A worker that is no process: what it is told can be seen, and what it says is given."""
+
+import queue
+import signal
+from collections.abc import Iterator, Sequence
+
+from daemon.process import Message
+
+
+class Puppet:
+    """In the place of `process.Child`: lives until it is killed or closed."""
+
+    def __init__(self, module: str, arguments: Sequence[str], **_: object) -> None:
+        self.pid = 1
+        self.alive = True
+        self.heard: list[Message] = []
+        self.killer: signal.Signals | None = None
+        self._said: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+
+    def say(self, **message: object) -> None:
+        """Says something, which the pool's thread hears."""
+        self._said.put(message)
+
+    def send(self, message: Message) -> None:
+        self.heard.append(message)
+
+    def messages(self) -> Iterator[Message]:
+        while (message := self._said.get()) is not None:
+            yield message
+
+    def kill(self) -> None:
+        self.killer, self.alive = signal.SIGKILL, False
+        self._said.put(None)
+
+    def close(self, grace_s: float) -> None:
+        self.alive = False
+        self._said.put(None)
+
+    def ending(self) -> str:
+        return "was ended"

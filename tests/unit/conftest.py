@@ -1,0 +1,39 @@
+"""Workers that are no processes, and timers that never go off by themselves."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from puppet import Puppet
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Puppet]]:
+    """Every worker that a pool has started, in order."""
+    found: list[Puppet] = []
+
+    def start(*arguments: object, **more: object) -> Puppet:
+        found.append(Puppet(*arguments, **more))  # type: ignore[arg-type]
+        return found[-1]
+
+    monkeypatch.setattr("daemon.worker.pool.Child", start)
+    yield found
+    for child in found:
+        child.close(0.0)
+
+
+@pytest.fixture
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """What the pool's timers would do once their time is up; they never go off by themselves."""
+    found: list[Callable[[], object]] = []
+
+    class Timer:
+        daemon = False
+
+        def __init__(self, seconds: float, then: Callable[[], object]) -> None:
+            found.append(then)
+
+        def start(self) -> None:
+            pass
+
+    monkeypatch.setattr("threading.Timer", Timer)
+    return found
