@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
-import json
 import os
 import stat
 import uuid
@@ -15,17 +13,14 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon import __version__, files, presets
+from daemon import files, presets
 from daemon.config import Config
-from daemon.engine.errors import PictureError
-from daemon.engine.formats import output_name
-from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
 from daemon.intake import claim, pair, scan, settle
 from daemon.intake.decode import Decoder, Verdict
+from daemon.intake.drafts import Drafting
 from daemon.intake.scan import Scan, Sighting, Signature
-from daemon.job import ClaimedPicture, Draft, PictureState, StyleRef
+from daemon.job import ClaimedPicture, Draft, PictureState
 from daemon.ledger.store import Ledger
 from daemon.mounts import Mounts
 from daemon.spool import Spool
@@ -356,7 +351,8 @@ class Intake:
         """The jobs of a picture whose copy is whole."""
         folder = claim.claimed_folder(self._config.inbox, one.id)
         note = self._read_sidecar(folder, one.sidecar)
-        drafts = self._drafts(one.path, one.sidecar, note, one.verdict, shelf, sha256)
+        drafting = Drafting(self._config, self._spool, shelf)
+        drafts = drafting.drafts(one.path, one.sidecar, note, one.verdict, sha256)
         self._ledger.admit(
             one.id, sha256=sha256, size=size, width_px=one.verdict.width_px,
             height_px=one.verdict.height_px, drafts=drafts,
@@ -368,41 +364,6 @@ class Intake:
         if sidecar is None or not (folder / sidecar).is_file() or (folder / sidecar).is_symlink():
             return None
         return (folder / sidecar).read_bytes()
-
-    def _drafts(
-        self, path: Path, sidecar: Path | None, note: bytes | None, verdict: Verdict,
-        shelf: presets.Shelf, sha256: str,
-    ) -> list[Draft]:  # fmt: skip
-        """One job per chosen preset."""
-        priority, inner = pair.queue_of(path, self._config.schedule.bulk_folder)
-        below = pair.below_preset(inner, shelf.names)
-        if verdict.fault:
-            label = pair.folder_preset(inner, shelf.names) or ""
-            return [failed_draft(label, below, verdict.fault)]
-        name = files.printable(sidecar.name) if sidecar else "sidecar"
-        choices = pair.choose(inner, note, name, shelf, self._config.default_preset)
-        size = (verdict.width_px, verdict.height_px)
-        return [self._draft(choice, below, sha256, priority, size) for choice in choices]
-
-    def _draft(
-        self, choice: pair.Choice, below: Path, sha256: str, priority: int, size: tuple[int, int]
-    ) -> Draft:
-        """A job from a choice, its style images kept by hash. size: the picture's, in pixels."""
-        if choice.recipe is None or choice.source is None:
-            return failed_draft(choice.preset, below, choice.fault)
-        styles = tuple(
-            StyleRef(source.path.name, self._spool.keep_style(source.path), source.weight)
-            for source in choice.source.styles
-        )
-        recipe: Mapping[str, object] = choice.recipe.model_dump()
-        draft = Draft(
-            uuid.uuid4().hex, choice.preset, below, recipe, styles,
-            priority=priority, work=planned_work(choice.recipe, *size),
-        )  # fmt: skip
-        if not self._config.dedupe:
-            return draft
-        way = (self._config.weights, self._config.precision)
-        return dataclasses.replace(draft, fingerprint=fingerprint(draft, sha256, way))
 
     def _check_mount(self) -> None:
         try:
@@ -493,37 +454,6 @@ class Intake:
         if path not in self._reported:
             self._reported.add(path)
             logger.bind(action="scan").warning("{} {}", files.printable(path), what)
-
-
-def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:
-    """The same for jobs whose results are the same: a hash of all that makes a result.
-
-    sha256: of the picture's bytes.  way: the settings of the service that change results.
-    """
-    made_of = {
-        "version": __version__,
-        "way": list(way),
-        "picture": sha256,
-        "format": Path(output_name(draft.below.name)).suffix.lower(),
-        "preset": draft.preset,  # a result's note names it
-        "recipe": draft.recipe,
-        "styles": [[style.sha256, style.weight] for style in draft.styles],
-    }
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-
-
-def planned_work(recipe: Recipe, width_px: int, height_px: int) -> int:
-    """Pixels times steps of all passes; 0 for a picture that cannot be painted anyway."""
-    try:
-        passes = plan_passes(recipe, width_px, height_px)
-    except PictureError:  # the worker says so
-        return 0
-    return sum(one.width_px * one.height_px * one.steps for one in passes)
-
-
-def failed_draft(preset: str, below: Path, reason: str) -> Draft:
-    """A job that has failed before it began."""
-    return Draft(uuid.uuid4().hex, preset, below, {}, (), reason)
 
 
 def make_folders(folder: Path, names: Collection[str]) -> None:

@@ -1,0 +1,99 @@
+"""What jobs a picture becomes: one for each preset that is chosen for it."""
+
+import dataclasses
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import __version__, files
+from daemon.config import Config
+from daemon.engine.errors import PictureError
+from daemon.engine.formats import output_name
+from daemon.engine.recipe import Recipe
+from daemon.engine.schedule import plan_passes
+from daemon.intake import pair
+from daemon.intake.decode import Verdict
+from daemon.job import Draft, StyleRef
+from daemon.presets import Shelf
+from daemon.spool import Spool
+
+
+@dataclass(frozen=True)
+class Drafting:
+    """What every picture's jobs are made with."""
+
+    config: Config
+    spool: Spool
+    shelf: Shelf
+
+    def drafts(
+        self, path: Path, sidecar: Path | None, note: bytes | None, verdict: Verdict, sha256: str
+    ) -> list[Draft]:
+        """One job per preset that a picture's sidecar or folder names.
+
+        path, sidecar: below the inbox.  note: the sidecar's content.  sha256: the picture's.
+        Raises OSError if a style image cannot be kept.
+        """
+        priority, inner = pair.queue_of(path, self.config.schedule.bulk_folder)
+        below = pair.below_preset(inner, self.shelf.names)
+        if verdict.fault:
+            label = pair.folder_preset(inner, self.shelf.names) or ""
+            return [failed_draft(label, below, verdict.fault)]
+        name = files.printable(sidecar.name) if sidecar else "sidecar"
+        choices = pair.choose(inner, note, name, self.shelf, self.config.default_preset)
+        size = (verdict.width_px, verdict.height_px)
+        return [self._draft(choice, below, sha256, priority, size) for choice in choices]
+
+    def _draft(
+        self, choice: pair.Choice, below: Path, sha256: str, priority: int, size: tuple[int, int]
+    ) -> Draft:
+        """A job from a choice, its style images kept by hash. size: the picture's, in pixels."""
+        if choice.recipe is None or choice.source is None:
+            return failed_draft(choice.preset, below, choice.fault)
+        styles = tuple(
+            StyleRef(source.path.name, self.spool.keep_style(source.path), source.weight)
+            for source in choice.source.styles
+        )
+        recipe: Mapping[str, object] = choice.recipe.model_dump()
+        draft = Draft(
+            uuid.uuid4().hex, choice.preset, below, recipe, styles,
+            priority=priority, work=planned_work(choice.recipe, *size),
+        )  # fmt: skip
+        if not self.config.dedupe:
+            return draft
+        way = (self.config.weights, self.config.precision)
+        return dataclasses.replace(draft, fingerprint=fingerprint(draft, sha256, way))
+
+
+def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:
+    """The same for jobs whose results are the same: a hash of all that makes a result.
+
+    sha256: of the picture's bytes.  way: the settings of the service that change results.
+    """
+    made_of = {
+        "version": __version__,
+        "way": list(way),
+        "picture": sha256,
+        "format": Path(output_name(draft.below.name)).suffix.lower(),
+        "preset": draft.preset,  # a result's note names it
+        "recipe": draft.recipe,
+        "styles": [[style.sha256, style.weight] for style in draft.styles],
+    }
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def planned_work(recipe: Recipe, width_px: int, height_px: int) -> int:
+    """Pixels times steps of all passes; 0 for a picture that cannot be painted anyway."""
+    try:
+        passes = plan_passes(recipe, width_px, height_px)
+    except PictureError:  # the worker says so
+        return 0
+    return sum(one.width_px * one.height_px * one.steps for one in passes)
+
+
+def failed_draft(preset: str, below: Path, reason: str) -> Draft:
+    """A job that has failed before it began."""
+    return Draft(uuid.uuid4().hex, preset, below, {}, (), reason)
