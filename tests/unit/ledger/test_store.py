@@ -618,6 +618,23 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     assert not list(path.parent.glob(".*"))
 
 
+def test_new_ledger_leaves_no_copy_of_an_older_one(path: Path) -> None:
+    Ledger(path).close()
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_damage_that_a_check_finds_is_told_with_the_file(ledger: Ledger, path: Path) -> None:
+    for number in range(40):
+        admit(ledger, *(draft(f"{number}-{n}") for n in range(5)), picture=f"p{number}")
+    ledger._db.execute("PRAGMA writable_schema = ON")
+    ledger._db.execute("DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")
+    ledger.close()
+    opened = Ledger(path)
+    with pytest.raises(DamagedLedgerError, match=re.escape(f"{path} is damaged: ")):
+        opened.check()
+    opened.close()
+
+
 def test_ledger_of_a_newer_version_is_refused_untouched(path: Path) -> None:
     Ledger(path).close()
     with sqlite3.connect(path) as newer:

@@ -292,6 +292,16 @@ def test_original_never_replaces_another_of_its_name(
     }  # fmt: skip
 
 
+def test_original_of_an_inbox_that_is_away_says_what_it_waits_for(
+    outbox: Path, tmp_path: Path, picture: ClaimedPicture, make_job
+) -> None:
+    inbox = tmp_path / "away"
+    job = with_outputs(make_job(), "originals/photo.jpg")
+    with pytest.raises(SurroundingsError, match="is filed when it is back") as told:
+        file_original(outbox, inbox / ".claimed/p1", tmp_path / "none", picture, [job])
+    assert str(inbox) in str(told.value) and picture.path.name in str(told.value)
+
+
 def test_original_that_vanished_from_the_inbox_comes_from_the_spool(
     outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, tmp_path: Path
 ) -> None:
