@@ -89,7 +89,9 @@ def test_dropped_photograph_appears_painted(painted: Path) -> None:
 
 def test_record_tells_the_whole_story(shop: Studio, painted: Path) -> None:
     record = shop.record("quick/.jobs/astronaut.jpg.json")
-    original = (shop.outbox / record["outputs"]["original"]).read_bytes()
+    filed = shop.outbox / record["outputs"]["original"]
+    wait_for("the original", filed.exists)  # it comes after the result
+    original = filed.read_bytes()
     assert set(record) == RECORD_FIELDS
     assert (record["schema"], record["state"], record["starts"]) == (1, "done", 1)
     assert record["picture"]["name"] == "astronaut.jpg"
