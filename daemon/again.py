@@ -14,7 +14,7 @@ from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import ClaimedPicture, Job, PictureState, State
 from daemon.ledger.store import Ledger
 from daemon.mounts import Mounts
-from daemon.outbox.publish import is_ours, sidecar_beside
+from daemon.outbox.publish import is_ours
 
 Said = list[tuple[str, str]]
 """For each job, what was done, or else why not."""
@@ -72,14 +72,15 @@ def put_back(config: Config, ledger: Ledger, job: Job) -> str:
     picture = ledger.picture(job.picture_id)
     check_whole(config, job, picture)
     source, target = config.outbox / job.outputs["original"], config.inbox / picture.path
-    said = config.inbox / sidecar_again(picture) if sidecar_beside(source).exists() else None
+    filed = files.sidecar_of(source)
+    said = config.inbox / sidecar_again(picture) if filed.exists() else None
     for taken in (path for path in (target, said) if path is not None and path.exists()):
         raise SurroundingsError(f"{files.printable(taken)} is there already; let it be taken first")
     if job.state is not State.RETRIED:
         ledger.retry_job(job.id)
     try:
         if said is not None:
-            files.move(sidecar_beside(source), said)
+            files.move(filed, said)
         files.move(source, target)
     except OSError as error:
         raise SurroundingsError(
@@ -109,9 +110,9 @@ def check_whole(config: Config, job: Job, picture: ClaimedPicture) -> None:
             raise SurroundingsError(
                 f"{files.printable(folder)} is unavailable: there is no such folder"
             )
-    if not (config.outbox / outputs["original"]).exists():
-        place = files.printable(config.outbox / outputs["original"])
-        raise SurroundingsError(f"the picture is not at {place} any more")
+    original = config.outbox / outputs["original"]
+    if not original.exists():
+        raise SurroundingsError(f"the picture is not at {files.printable(original)} any more")
 
 
 def sidecar_again(picture: ClaimedPicture) -> Path:

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from daemon.errors import SurroundingsError
 
+SIDECAR_SUFFIX = ".yaml"
 NAME_MAX_BYTES = 255
 TEMPORARY_PREFIX = ".atelierd-"
 TEMPORARY_SUFFIX = ".tmp"
@@ -195,6 +196,11 @@ def move(source: Path, target: Path) -> None:
     sync_folder(source.parent)
 
 
+def is_ordinary(path: Path) -> bool:
+    """Whether a file may be opened: no link, pipe or device, which somebody put there since."""
+    return path.is_file() and not path.is_symlink()
+
+
 def open_ordinary(path: Path, flags: int = 0) -> io.BufferedReader:
     """Opens a file for reading without ever waiting; OSError for pipes, devices and folders.
 
@@ -217,6 +223,11 @@ def with_ending(name: str, ending: str) -> str:
     """`name` + `ending`, the middle of the name cut where it would not fit a directory entry."""
     room = NAME_MAX_BYTES - len(os.fsencode(ending))
     return cut(name, room) + ending
+
+
+def sidecar_of(picture: Path) -> Path:
+    """The sidecar that is only this picture's, `photo.jpg.yaml`, whether it is there or not."""
+    return picture.with_name(with_ending(picture.name, SIDECAR_SUFFIX))
 
 
 def with_mark(name: str, mark: str) -> str:

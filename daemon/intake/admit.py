@@ -93,7 +93,7 @@ class Intake:
         return any(
             watch.signature.size > 0
             for path, watch in self._watched.items()
-            if path.suffix.lower() != scan.SIDECAR_SUFFIX
+            if path.suffix.lower() != files.SIDECAR_SUFFIX
         )
 
     def round(self, now_s: float) -> int:
@@ -264,21 +264,29 @@ class Intake:
         taken = []
         for one in batch:
             try:
-                there = claim.take(self._config.inbox, one.id, one.path)
-                if not there:
-                    self._ledger.forget_picture(one.id)
-                elif one.sidecar is not None:
-                    shared = wanted[one.sidecar] > 1  # then it stays for the others
-                    claim.take(self._config.inbox, one.id, one.sidecar, copy=shared)
-                wanted[one.sidecar] -= 1
+                if self._take(one, wanted):
+                    taken.append(one)
             except SurroundingsError as error:
                 troubles.append(error)
-            else:
-                taken += [one] if there else []
         admitted = self._copy_and_admit(taken, shelf, troubles)
         for one in admitted:
             del self._watched[one.path]
         return len(admitted)
+
+    def _take(self, one: Claim, wanted: Counter[Path | None]) -> bool:
+        """Renames a picture, and its sidecar, into the claimed folder; False if it is gone."""
+        if not claim.take(self._config.inbox, one.id, one.path):
+            self._ledger.forget_picture(one.id)
+            wanted[one.sidecar] -= 1
+            return False
+        if one.sidecar is not None:
+            self._take_sidecar(one.id, one.sidecar, wanted)
+        return True
+
+    def _take_sidecar(self, picture_id: str, sidecar: Path, wanted: Counter[Path | None]) -> None:
+        """The same for a sidecar, which stays for the others that wait for it, if there are any."""
+        claim.take(self._config.inbox, picture_id, sidecar, copy=wanted[sidecar] > 1)
+        wanted[sidecar] -= 1
 
     def _copy_and_admit(
         self, taken: Sequence[Claim], shelf: presets.Shelf, troubles: list[SurroundingsError]
@@ -361,7 +369,7 @@ class Intake:
 
     def _read_sidecar(self, folder: Path, sidecar: Path | None) -> bytes | None:
         """The content of a claimed sidecar; one that is not an ordinary file counts as empty."""
-        if sidecar is None or not (folder / sidecar).is_file() or (folder / sidecar).is_symlink():
+        if sidecar is None or not files.is_ordinary(folder / sidecar):
             return None
         return (folder / sidecar).read_bytes()
 
@@ -425,9 +433,7 @@ class Intake:
     def _resume(self, picture: ClaimedPicture, wanted: Counter[Path | None]) -> Claim:
         """A claim whose picture is in the claimed folder already."""
         if picture.sidecar is not None and self._misses_sidecar(picture):
-            shared = wanted[picture.sidecar] > 1
-            claim.take(self._config.inbox, picture.id, picture.sidecar, copy=shared)
-            wanted[picture.sidecar] -= 1
+            self._take_sidecar(picture.id, picture.sidecar, wanted)
         name = files.printable(picture.path.name)
         verdict = self._decoder.decode(self._folder(picture) / picture.path, name)
         return Claim(picture.id, picture.path, picture.sidecar, verdict, None)

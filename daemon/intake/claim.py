@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from daemon import files
 from daemon.errors import SurroundingsError
-from daemon.intake.scan import CLAIMED_FOLDER, SIDECAR_SUFFIX, signature_of
+from daemon.intake.scan import CLAIMED_FOLDER, signature_of
 from daemon.job import ClaimedPicture
 
 
@@ -62,7 +62,7 @@ def give_back(inbox: Path, picture_id: str, path: Path, sidecar: Path | None = N
     if sidecar is not None and said is not None:
         dropped = inbox / sidecar
         stays = target == inbox / path and not os.path.lexists(dropped)
-        files.give_name(said, dropped if stays else full_sidecar(target))
+        files.give_name(said, dropped if stays else files.sidecar_of(target))
     files.give_name(folder / path, target)
     drop_claim(inbox, picture_id)
 
@@ -82,15 +82,10 @@ def free_name(path: Path, picture_id: str, *, paired: bool) -> Path:
     """
     marks = (picture_id[-8:], picture_id)
     for target in (path, *(path.with_name(files.with_mark(path.name, mark)) for mark in marks)):
-        wanted = (target, full_sidecar(target)) if paired else (target,)
+        wanted = (target, files.sidecar_of(target)) if paired else (target,)
         if not any(map(os.path.lexists, wanted)):
             return target
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-
-
-def full_sidecar(picture: Path) -> Path:
-    """The sidecar that is only this picture's, `photo.jpg.yaml`."""
-    return picture.with_name(files.with_ending(picture.name, SIDECAR_SUFFIX))
 
 
 def claims(inbox: Path) -> list[str]:
@@ -107,7 +102,7 @@ def give_back_all(inbox: Path, picture_id: str) -> None:
         for current, _, names in os.walk(folder)
         for name in names
     ]
-    sidecar = next((path for path in found if path.suffix.lower() == SIDECAR_SUFFIX), None)
+    sidecar = next((path for path in found if path.suffix.lower() == files.SIDECAR_SUFFIX), None)
     for path in sorted(found, key=lambda path: path == sidecar):  # alone only if it is alone
         give_back(inbox, picture_id, path, None if path == sidecar else sidecar)
     drop_claim(inbox, picture_id)

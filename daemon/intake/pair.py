@@ -10,10 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from daemon import yamlfile
+from daemon import files, yamlfile
 from daemon.engine.recipe import Recipe
 from daemon.errors import BadInputError, PresetError
-from daemon.intake.scan import SIDECAR_SUFFIX
 from daemon.job import BULK, ORDINARY
 from daemon.presets import Preset, Shelf, override
 
@@ -43,7 +42,7 @@ class Choice:
 def sidecar_of(picture: Path, sidecars: Collection[Path]) -> Path | None:
     """The sidecar that belongs to a picture, if it is there."""
     for stem in (picture.name, picture.stem):
-        candidate = picture.with_name(stem + SIDECAR_SUFFIX)
+        candidate = picture.with_name(stem + files.SIDECAR_SUFFIX)
         if candidate in sidecars:
             return candidate
     return None

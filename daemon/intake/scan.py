@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon import files
 from daemon.engine.formats import FORMAT_OF_SUFFIX
 
 CLAIMED_FOLDER = ".claimed"
-SIDECAR_SUFFIX = ".yaml"
 IGNORED = (
     ".*", "~$*", "*.part", "*.tmp", "*.crdownload", "*.filepart", "~syncthing~*",
     "@eaDir", "Thumbs.db", "desktop.ini", "__MACOSX",
@@ -84,7 +84,7 @@ def scan(inbox: Path) -> Scan:
             strange.append(path)
         elif suffix in FORMAT_OF_SUFFIX:
             pictures.append(Sighting(path, signature_of(info)))
-        elif suffix == SIDECAR_SUFFIX:
+        elif suffix == files.SIDECAR_SUFFIX:
             sidecars.append(Sighting(path, signature_of(info)))
         else:
             foreign.append(path)

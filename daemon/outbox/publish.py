@@ -166,7 +166,7 @@ def file_original(
         targets = destinations(jobs)
         for number, target in enumerate(targets, start=1):
             final = settle_name(outbox / target, picture, jobs[0].id)
-            if sidecar is not None and is_ordinary(sidecar):
+            if sidecar is not None and files.is_ordinary(sidecar):
                 keep_sidecar(sidecar, final, jobs[0].id)
             if final.exists():
                 continue
@@ -175,7 +175,7 @@ def file_original(
             else:
                 files.copy_whole(source if source.exists() else spool_copy, final)
         source.unlink(missing_ok=True)
-        if sidecar is not None and is_ordinary(sidecar):
+        if sidecar is not None and files.is_ordinary(sidecar):
             sidecar.unlink()
     except OSError as error:
         raise SurroundingsError(
@@ -197,20 +197,10 @@ def settle_name(target: Path, picture: ClaimedPicture, job_id: str) -> Path:
     return target
 
 
-def is_ordinary(path: Path) -> bool:
-    """Whether a file may be opened: no link, pipe or device, which somebody put there since."""
-    return path.is_file() and not path.is_symlink()
-
-
 def keep_sidecar(source: Path, original: Path, job_id: str) -> None:
     """Copies a sidecar beside an original, where `retry` finds it; there already is fine."""
-    target = sidecar_beside(original)
+    target = files.sidecar_of(original)
     if target.exists() and files.sha256_of(target) != files.sha256_of(source):
         target = target.with_name(files.with_mark(target.name, job_id[:MARK_LENGTH]))
     with contextlib.suppress(FileExistsError):
         files.copy_whole(source, target)
-
-
-def sidecar_beside(original: Path) -> Path:
-    """Where the sidecar of a filed original lies, if it came with one."""
-    return original.with_name(files.with_ending(original.name, ".yaml"))

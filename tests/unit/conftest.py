@@ -1,9 +1,21 @@
-"""Workers that are no processes, and timers that never go off by themselves."""
+"""Folders, workers that are no processes, and timers that never go off by themselves."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from puppet import Puppet
+
+from daemon.config import Config
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Settings, and the folders they name."""
+    folders = {name: tmp_path / name for name in ("inbox", "outbox", "presets", "state")}
+    for folder in folders.values():
+        folder.mkdir()
+    return Config().model_copy(update=folders)
 
 
 @pytest.fixture

@@ -13,14 +13,6 @@ from daemon.ledger.store import Ledger
 from daemon.outbox.publish import file_original
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    folders = {name: tmp_path / name for name in ("inbox", "outbox", "presets", "state")}
-    for folder in folders.values():
-        folder.mkdir()
-    return Config().model_copy(update=folders)
-
-
 @pytest.fixture(autouse=True)
 def jobs(config: Config) -> None:
     """Two waiting jobs, and a failed one whose picture lies in the outbox."""

@@ -41,14 +41,6 @@ def ear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    folders = {name: tmp_path / name for name in ("inbox", "outbox", "presets", "state")}
-    for folder in folders.values():
-        folder.mkdir()
-    return Config().model_copy(update=folders)
-
-
-@pytest.fixture
 def service(config: Config, ear: Ear, monkeypatch: pytest.MonkeyPatch) -> Service:
     """One that has been asked to read its configuration anew; its rooms only note what changes."""
     monkeypatch.setattr("daemon.logs.start_logging", lambda config: None)

@@ -39,13 +39,10 @@ class Decoder:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
+def config(config: Config) -> Config:
     """Settings, the folders they name, and one preset."""
-    folders = {name: tmp_path / name for name in ("inbox", "outbox", "presets", "state")}
-    for folder in folders.values():
-        folder.mkdir()
-    Image.new("RGB", (32, 32), "navy").save(tmp_path / "presets" / "wave.png")
-    return Config().model_copy(update={**folders, "sidecar_wait_s": 20.0})
+    Image.new("RGB", (32, 32), "navy").save(config.presets / "wave.png")
+    return config.model_copy(update={"sidecar_wait_s": 20.0})
 
 
 @pytest.fixture
