@@ -95,6 +95,7 @@ class Draft:
 
     fingerprint: of all that makes its result; None if it is to be painted whatever there is.
     priority: ORDINARY or BULK.  work: pixels times steps, of all passes that are planned.
+    warnings: what its record is to tell, whatever becomes of it.
     """
 
     id: str
@@ -106,3 +107,4 @@ class Draft:
     fingerprint: str | None = None
     priority: int = ORDINARY
     work: int = 0
+    warnings: tuple[str, ...] = ()

@@ -52,6 +52,7 @@ def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
         "priority": draft.priority,
         "work": draft.work,
         "fingerprint": draft.fingerprint,
+        "warnings": json.dumps(draft.warnings),
     }
 
 

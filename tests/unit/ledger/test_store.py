@@ -1,6 +1,7 @@
 """The ledger: every transition from the right state and by its owner, and from no other."""
 
 import contextlib
+import dataclasses
 import re
 import sqlite3
 import threading
@@ -325,6 +326,13 @@ def test_draft_that_failed_only_waits_to_be_published(ledger: Ledger) -> None:
     )  # fmt: skip
     assert found.finished_at == found.queued_at
     assert ledger.claim_job("me") is None
+
+
+def test_what_was_worth_a_warning_before_a_job_began_stays_with_it(ledger: Ledger) -> None:
+    admit(ledger, dataclasses.replace(draft("j1"), warnings=("the tail is empty",)))
+    run_it(ledger)
+    ledger.finish_job("j1", "me", State.DONE, outcome={}, warnings=["a"])
+    assert job(ledger).warnings == ("the tail is empty", "a")
 
 
 def test_waiting_job_that_was_cancelled_never_runs(ledger: Ledger) -> None:
