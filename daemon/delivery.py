@@ -4,9 +4,11 @@ A thread of its own, since an outbox that hangs must keep the service neither fr
 from telling that it lives.
 """
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from loguru import logger
 
@@ -15,7 +17,7 @@ from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.health import Health
 from daemon.intake.claim import claimed_folder, drop_claim
-from daemon.job import Job, State
+from daemon.job import ClaimedPicture, Job, State
 from daemon.ledger.store import Ledger, utc_now
 from daemon.metrics import Metrics
 from daemon.mounts import Mounts
@@ -50,7 +52,9 @@ class Delivery:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._began_s: float | None = None
+        self._at = ""
         self._unfiled = True  # as long as it is not known
+        self._troubles: list[Exception] = []  # of the round at hand
         self.failed = 0
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
@@ -83,54 +87,73 @@ class Delivery:
         """Whether originals may still have to be moved."""
         return self._unfiled
 
+    @property
+    def at(self) -> str:
+        """The picture at hand, or the last one."""
+        return self._at
+
     def hangs_s(self) -> float:
         """Seconds that the picture at hand has taken so far; 0 if there is none."""
         began_s = self._began_s
         return time.monotonic() - began_s if began_s is not None else 0.0
 
     def _run(self) -> None:
-        self._ledger = Ledger(self._config.ledger_path)
+        while not self._stop.is_set():
+            try:
+                with contextlib.closing(Ledger(self._config.ledger_path)) as self._ledger:
+                    self._deliver()
+            except Exception as error:  # a thread that ended would leave results undelivered
+                self._health.bad("outbox", error)
+                self._stop.wait(BROKEN_WAIT_S)
+
+    def _deliver(self) -> None:
+        """A round whenever there is something to deliver, until it is to stop."""
         while not self._stop.is_set():
             self._wake.clear()
-            try:
-                self._round()
-            except SurroundingsError as error:
-                self._health.bad("ledger", error)
-                self._stop.wait(BROKEN_WAIT_S)
-            except Exception:
-                logger.exception("the delivery stumbled; it goes on")
-                self._stop.wait(BROKEN_WAIT_S)
+            self._round()
+            self._stop.wait(BROKEN_WAIT_S if self._troubles else 0.0)
             self._wake.wait(LOOK_S)
-        self._ledger.close()
 
     def _round(self) -> None:
-        """Everything there is to deliver now."""
+        """Everything there is to deliver now; one bad path holds up no others."""
+        self._troubles.clear()
         try:
             for job in self._ledger.cancel_waiting(CANCELLED_REASON):
                 logger.bind(job=job.id, action="cancel").info("cancelled while it waited")
             self._answer_twins()
-            published = self._publish_all()
-            self._unfiled = self._unfiled and not self._file_all()
-            if published and not self._unfiled:
-                self._health.good("outbox")
+            self._publish_all()
+            if self._unfiled:
+                self._file_all()
+        except Exception as error:  # the ledger, or a bug: the rest of the round must wait
+            self._troubles.append(error)
         finally:
             self._began_s = None
+        if self._troubles:
+            self._health.bad("outbox", *self._troubles)
+        elif not self._stop.is_set():
+            self._health.good("outbox")
 
-    def _publish_all(self) -> bool:
-        """Publishes what is painted or failed; False if the outbox did not take all of it."""
-        published = True
+    def _publish_all(self) -> None:
+        """Publishes what is painted or failed."""
         for job in self._ledger.jobs_in(State.PUBLISHING):
             if self._stop.is_set():
-                return False
-            self._began_s = began_s = time.monotonic()
-            try:
-                self._mounts.check(self._config.outbox)
+                return
+            with self._guarded(job.below):
                 self._publish(job)
-                self._metrics.observe_publish(time.monotonic() - began_s)
-            except SurroundingsError as error:  # one bad path must not hold up the others
-                self._health.bad("outbox", error)
-                published = False
-        return published
+
+    @contextlib.contextmanager
+    def _guarded(self, path: Path) -> Iterator[None]:
+        """One picture's turn: what goes wrong with it is noted, and holds up no others."""
+        self._at, self._began_s = files.printable(path), time.monotonic()
+        try:
+            self._mounts.check(self._config.outbox)
+            yield
+        except OSError as error:
+            what = f"{self._at}: {error.strerror or error}"
+            where = f": {files.printable(error.filename)}" if error.filename else ""
+            self._troubles.append(SurroundingsError(what + where))
+        except Exception as error:
+            self._troubles.append(error)
 
     def _publish(self, job: Job) -> None:
         """Publishing -> done, failed or cancelled; the outbox first, the ledger after it."""
@@ -138,6 +161,7 @@ class Delivery:
         def plan(outputs: Mapping[str, str]) -> None:
             self._ledger.plan_outputs(job.id, outputs)
 
+        began_s = time.monotonic()
         picture = self._ledger.picture(job.picture_id)
         result = self._spool.result(job.id)
         coming = result.stat().st_size if result.exists() else 0
@@ -151,31 +175,27 @@ class Delivery:
         # Not bound to the job: its log has been published, and is not to begin anew.
         logger.info("[{}] {}: {}", job.id[:8], job.verdict, seen)
         self._spool.drop_job(job.id)
+        self._metrics.observe_publish(time.monotonic() - began_s)
         self._changed()
 
-    def _file_all(self) -> bool:
+    def _file_all(self) -> None:
         """Moves the originals of finished jobs out of the claimed folder."""
-        filed = True
         for picture in self._ledger.unfiled():
             if self._stop.is_set():
-                return False
-            self._began_s = time.monotonic()
-            claimed = claimed_folder(self._config.inbox, picture.id)
-            jobs = self._ledger.jobs_of_picture(picture.id)
-            try:
-                self._mounts.check(self._config.outbox)
-                file_original(
-                    self._config.outbox, claimed, self._spool.picture(picture.id), picture, jobs
-                )
-                self._ledger.file_picture(picture.id)
-                drop_claim(self._config.inbox, picture.id)
-            except SurroundingsError as error:
-                self._health.bad("outbox", error)
-                filed = False
-            else:
-                self._spool.drop_picture(picture.id)
-                self._changed()
-        return filed
+                return
+            with self._guarded(picture.path):
+                self._file(picture)
+        self._unfiled = bool(self._ledger.unfiled())
+
+    def _file(self, picture: ClaimedPicture) -> None:
+        claimed = claimed_folder(self._config.inbox, picture.id)
+        jobs = self._ledger.jobs_of_picture(picture.id)
+        copy = self._spool.picture(picture.id)
+        file_original(self._config.outbox, claimed, copy, picture, jobs)
+        self._ledger.file_picture(picture.id)
+        drop_claim(self._config.inbox, picture.id)
+        self._spool.drop_picture(picture.id)
+        self._changed()
 
     # The same again
 
@@ -186,12 +206,8 @@ class Delivery:
         for job, twin in self._ledger.twinned(limit=ANSWERS_A_ROUND):
             if self._stop.is_set():
                 return
-            self._began_s = time.monotonic()
-            try:
-                self._mounts.check(self._config.outbox)
+            with self._guarded(job.below):
                 self._answer(job, twin)
-            except SurroundingsError as error:
-                return self._health.bad("disk", error)
 
     def _answer(self, job: Job, twin: Job) -> None:
         """Ready -> publishing with the twin's result, or to be painted if that is gone."""

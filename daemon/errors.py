@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-MOST_FAULTS_TOLD = 20
+MOST_TOLD = 20
 
 
 class ExitCode(IntEnum):
@@ -27,6 +27,14 @@ class BadInputError(AtelierError):
 
 class SurroundingsError(AtelierError):
     """Disk, folders or devices are broken: the queue waits, and no job is charged for it."""
+
+
+class SeveralError(SurroundingsError):
+    """Several troubles that one round met with; carries each."""
+
+    def __init__(self, errors: Sequence[Exception]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(in_short([str(error) for error in self.errors], "; "))
 
 
 class AlreadyRunningError(AtelierError):
@@ -56,7 +64,7 @@ class FaultsError(AtelierError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(sorted(faults, key=lambda fault: (fault.file, fault.line)))
-        told = [str(fault) for fault in self.faults[:MOST_FAULTS_TOLD]]
+        told = [str(fault) for fault in self.faults[:MOST_TOLD]]
         if len(self.faults) > len(told):
             told.append(f"and {len(self.faults) - len(told)} more faults; mend these first")
         super().__init__("\n".join(told))
@@ -68,3 +76,11 @@ class ConfigError(FaultsError):
 
 class PresetError(FaultsError, BadInputError):
     """A preset or a sidecar is wrong: the jobs that name it fail, the others go on."""
+
+
+def in_short(texts: Sequence[str], between: str) -> str:
+    """Many texts in one: the first of them, and how many more there are."""
+    told = list(texts[:MOST_TOLD])
+    if len(texts) > len(told):
+        told.append(f"and {len(texts) - len(told)} more")
+    return between.join(told)

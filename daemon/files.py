@@ -128,6 +128,10 @@ def write_whole(target: Path, fill: Callable[[BinaryIO], None], *, replace: bool
             file.flush()
             os.fsync(file.fileno())
         give_name(temporary, target, replace=replace)
+    except OSError as error:
+        if error.filename == os.fspath(temporary):  # a name of its own each time: not to be told
+            error.filename = os.fspath(target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(target.parent)

@@ -81,6 +81,7 @@ class Runs:
         self._ended: queue.SimpleQueue[tuple[Job, Future[Message]]] = queue.SimpleQueue()
         self._further: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._resting_until_s = 0.0
+        self._broken: dict[str, SurroundingsError] = {}  # by device
         self._warm_again_s = 0.0
         self._pool = Pool(devices, config.worker_arguments, self._hear)
 
@@ -103,13 +104,14 @@ class Runs:
         """Starts every worker that has not answered yet; whether all have."""
         if time.monotonic() >= self._warm_again_s:  # one that ends at once is not started at once
             self._warm_again_s = time.monotonic() + BROKEN_WAIT_S
-            try:
-                for slot in self._pool.slots():
-                    if not slot.answered:
-                        slot.warm()
-                self._health.good("worker")
-            except OSError as error:
-                self._health.bad("worker", SurroundingsError(NO_WORKER.format(error)))
+            for slot in self._pool.slots():
+                if slot.answered:
+                    continue
+                try:
+                    slot.warm()
+                    self._note_worker(slot.device, None)
+                except OSError as error:
+                    self._note_worker(slot.device, NO_WORKER.format(error))
         return all(slot.answered for slot in self._pool.slots())
 
     # What is asked of it, every tick
@@ -154,6 +156,7 @@ class Runs:
             self.drain(CHANGE_S + 1.0)
             self.close()
             self._pool = Pool(devices, config.worker_arguments, self._hear)
+            self._broken.clear()
         self._config = config
 
     # Starting
@@ -204,7 +207,7 @@ class Runs:
             future = slot.submit(job.id, self._payload(job, memory_bytes))
         except OSError as error:
             run.stop = NO_WORKER.format(error)
-            self._health.bad("worker", SurroundingsError(run.stop))
+            self._note_worker(slot.device, run.stop)
             self._rest(BROKEN_WAIT_S)
             future = Future()
             future.set_exception(Cancelled(job.id))
@@ -247,6 +250,16 @@ class Runs:
             "memory_bytes": memory_bytes,
             "note": {"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]},
         }
+
+    def _note_worker(self, device: str, trouble: str | None) -> None:
+        """Notes what is wrong with a device's worker, None: nothing; the others keep theirs."""
+        self._broken.pop(device, None)
+        if trouble is not None:
+            self._broken[device] = SurroundingsError(f"{device}: {trouble}")
+        if self._broken:
+            self._health.bad("worker", *self._broken.values())
+        else:
+            self._health.good("worker")
 
     def _rest(self, seconds: float) -> None:
         self._resting_until_s = time.monotonic() + seconds
@@ -342,10 +355,10 @@ class Runs:
         except (WorkerLost, MemoryRanOut) as error:
             self._end_broken(run, error)
         else:
-            self._end_by_itself(job, result)
+            self._end_by_itself(job, run.shown.device, result)
         del self._runs[job.id]
 
-    def _end_by_itself(self, job: Job, result: Message) -> None:
+    def _end_by_itself(self, job: Job, device: str, result: Message) -> None:
         """The worker says how it went."""
         if result["ok"]:
             logger.bind(job=job.id, action="end").info("painted in {:.1f} s", result["seconds"])
@@ -357,10 +370,10 @@ class Runs:
             if result["kind"] == "surroundings":
                 self._ledger.release_job(job.id, self._owner)
                 self._rest(BROKEN_WAIT_S)
-                self._health.bad("worker", SurroundingsError(result["reason"]))
+                self._note_worker(device, result["reason"])
                 return
             self._fail(job, result["reason"])
-        self._health.good("worker")
+        self._note_worker(device, None)
 
     def _end_stopped(self, run: Run) -> None:
         """Stopped on request: somebody's, or the service's own."""

@@ -287,11 +287,12 @@ class Service:
         try:
             busy = self._tick()
             self._health.good("ledger")
+            self._health.good("service")
         except SurroundingsError as error:
             self._health.bad("ledger", error)
             busy = True
-        except Exception:
-            logger.exception("the service stumbled; it goes on")
+        except Exception as error:
+            self._health.bad("service", error)
             busy = True
             time.sleep(BROKEN_WAIT_S)
         self._show()
@@ -334,7 +335,8 @@ class Service:
             self._delivery.failed += failed
         for part, room in (("inbox", self._intake), ("outbox", self._delivery)):
             if room.hangs_s() > HANGING_S:
-                slow = "one picture takes over 2 min there; does its disk or share answer?"
+                what = room.at or "a look around"
+                slow = f"{what} takes over 2 min there; does its disk or share answer?"
                 self._health.bad(part, SurroundingsError(slow))
 
     # Showing

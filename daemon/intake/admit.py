@@ -15,7 +15,7 @@ from loguru import logger
 
 from daemon import files, presets
 from daemon.config import Config
-from daemon.errors import SurroundingsError
+from daemon.errors import SeveralError, SurroundingsError
 from daemon.intake import claim, pair, scan, settle
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.drafts import Drafting
@@ -66,12 +66,12 @@ class Claim:
 class Intake:
     """Sees, settles, pairs and claims. One thread's; the clock comes in with every round.
 
-    on_picture: called when a picture is about to be looked at or copied, from several threads.
+    on_picture: told the picture that is about to be looked at or copied, from several threads.
     """
 
     def __init__(
         self, config: Config, ledger: Ledger, decoder: Decoder, *, settle_s: float,
-        give_up_s: float, on_picture: Callable[[], object] = lambda: None,
+        give_up_s: float, on_picture: Callable[[Path], object] = lambda _: None,
     ) -> None:  # fmt: skip
         self._config = config
         self._ledger = ledger
@@ -99,8 +99,8 @@ class Intake:
     def round(self, now_s: float) -> int:
         """One look at the inbox; claims what is ready and returns how many pictures it claimed.
 
-        Raises SurroundingsError if inbox, disk or ledger cannot be used; nothing is lost then,
-        and the next round goes on where this one stopped.
+        Raises SurroundingsError if inbox, disk or ledger cannot be used, SeveralError with all that
+        stood in the way; nothing is lost then, and the next round goes on where this one stopped.
         """
         troubles: list[SurroundingsError] = []
         try:
@@ -131,7 +131,7 @@ class Intake:
         if settled:
             claimed += self._claim_settled(settled, sidecar_of, wanted, now_s, troubles)
         if troubles:
-            raise troubles[0]
+            raise SeveralError(troubles)
         return claimed
 
     def _claim_settled(
@@ -182,7 +182,7 @@ class Intake:
         self, path: Path, sidecar: Path | None, shelf: presets.Shelf, now_s: float
     ) -> Claim | None:
         """A settled picture that is to be claimed: its sidecar and its content are ready too."""
-        self._on_picture()
+        self._on_picture(path)
         watch = self._watched[path]
         if sidecar is not None:
             if not self._is_written(sidecar, now_s):
@@ -332,7 +332,7 @@ class Intake:
 
     def _copy(self, one: Claim) -> tuple[str, int] | SurroundingsError | None:
         """Hash and size of a claimed picture's copy, None if it changed, or what went wrong."""
-        self._on_picture()
+        self._on_picture(one.path)
         folder = claim.claimed_folder(self._config.inbox, one.id)
         source = folder / one.path
         try:

@@ -1,12 +1,13 @@
 """The thread that takes pictures in, and how patiently it does."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from loguru import logger
-
+from daemon import files
 from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.health import Health
@@ -61,6 +62,7 @@ class IntakeLoop:
         self._looked = threading.Event()
         self._troubled_s = 0.0
         self._began_s: float | None = None
+        self._at = ""
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
     def start(self) -> None:
@@ -99,19 +101,33 @@ class IntakeLoop:
         began_s = self._began_s
         return time.monotonic() - began_s if began_s is not None else 0.0
 
-    def _begin(self) -> None:
-        self._began_s = time.monotonic()
+    @property
+    def at(self) -> str:
+        """The picture at hand, or the last one; empty while it is only looked around."""
+        return self._at
+
+    def _begin(self, path: Path | None = None) -> None:
+        self._at, self._began_s = files.printable(path) if path else "", time.monotonic()
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._run_with(self._config)
+            try:
+                with contextlib.ExitStack() as opened:
+                    self._run_with(self._config, opened)
+            except Exception as error:  # a thread that ended would leave pictures unseen
+                self._began_s = None
+                self._health.bad("inbox", error)
+                self._stop.wait(BROKEN_WAIT_S)
 
-    def _run_with(self, config: Config) -> None:
+    def _run_with(self, config: Config, opened: contextlib.ExitStack) -> None:
         """Looks again and again, until it is to stop or to go on with other settings."""
         limits = config.limits
         ledger = Ledger(config.ledger_path)
+        opened.callback(ledger.close)
         decoder = Decoder(limits.picture_pixels, limits.decode_s)
+        opened.callback(decoder.close)
         watch = Watch(config.inbox, self._wake)
+        opened.callback(watch.stop)
         intake = Intake(
             config, ledger, decoder,
             settle_s=self._pace.settle_s, give_up_s=self._pace.give_up_s, on_picture=self._begin,
@@ -125,9 +141,6 @@ class IntakeLoop:
             self._looked.set()
             self._wake.wait(wait_s)
             self._stop.wait(LEAST_GAP_S)  # a large file being written wakes us at every write
-        watch.stop()
-        decoder.close()
-        ledger.close()
 
     def _round(self, intake: Intake) -> float:
         """One look; returns the seconds until the next at the latest."""
@@ -140,9 +153,9 @@ class IntakeLoop:
             if self._troubled_s > self._pace.give_up_s:
                 self._quiet.set()  # what cannot be taken is left; only --once asks
             return BROKEN_WAIT_S
-        except Exception:
+        except Exception as error:
             # The loop must outlive a bug: pictures would lie unseen with the service up.
-            logger.exception("the intake stumbled; it goes on")
+            self._health.bad("inbox", error)
             return BROKEN_WAIT_S
         self._on_scan(time.monotonic() - began_s)
         self._health.good("inbox")

@@ -43,10 +43,16 @@ def publish(
             publish_bytes(outbox / outputs["reason"], reason_text(job).encode())
     except OSError as error:
         raise SurroundingsError(
-            f"the outbox {outbox} cannot be written: {error.strerror or error}; "
-            "results are kept and published when it can"
+            f"{files.printable(job.below)} cannot be put into the outbox {outbox}: "
+            f"{told(error)}; what is painted is kept, and put there when it can"
         ) from error
     return outputs
+
+
+def told(error: OSError) -> str:
+    """What went wrong, and with which file."""
+    where = f" ({files.printable(error.filename)})" if error.filename else ""
+    return f"{error.strerror or error}{where}"
 
 
 def reserve(outbox: Path, job: Job, picture: ClaimedPicture) -> dict[str, str]:
@@ -180,7 +186,7 @@ def file_original(
     except OSError as error:
         raise SurroundingsError(
             f"the picture {files.printable(picture.path)} cannot be moved to the outbox "
-            f"{outbox}: {error.strerror or error}"
+            f"{outbox}: {told(error)}"
         ) from error
 
 

@@ -181,7 +181,7 @@ def test_result_waits_until_the_outbox_takes_it(studio: Studio, ledger: Ledger, 
         with studio.service() as service:
             wait_for("the trouble", lambda: "outbox" in service.live()["health"])
             said = service.live()["health"]["outbox"]
-            assert "cannot be written" in said or "nearly full" in said
+            assert "cannot be put into the outbox" in said or "nearly full" in said
             (job,) = studio.jobs()
             assert job.state is State.PUBLISHING
             assert Spool(studio.state).result(job.id).read_bytes() == RESULT

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from daemon import delivery
 from daemon.config import Config
 from daemon.delivery import Delivery
 from daemon.health import Health
-from daemon.job import Draft, State
+from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
 from daemon.metrics import Metrics
 from daemon.mounts import Mounts
@@ -38,12 +40,13 @@ class Bench:
     def _wake(self) -> None:
         self.woken += 1
 
-    def fail_one(self) -> None:
+    def fail_one(self, number: int = 1, name: str = "photo.jpg") -> None:
         """A job that waits to be published as failed."""
-        self.ledger.add_picture("p1", Path("starry/photo.jpg"), None)
-        draft = Draft("j1", "starry", Path("photo.jpg"), {}, (), "Broken.")
-        self.ledger.admit("p1", sha256="ab", size=9, width_px=4, height_px=3, drafts=[draft])
-        (self.config.state / "spool/pictures/p1").write_bytes(b"the picture")
+        picture = f"p{number}"
+        self.ledger.add_picture(picture, Path("starry", name), None)
+        draft = Draft(f"j{number}", "starry", Path(name), {}, (), "Broken.")
+        self.ledger.admit(picture, sha256="ab", size=9, width_px=4, height_px=3, drafts=[draft])
+        (self.config.state / "spool/pictures" / picture).write_bytes(b"the picture")
 
 
 @pytest.fixture
@@ -87,3 +90,32 @@ def test_cancelled_while_it_waited_is_published_in_the_same_round(bench: Bench) 
     bench.delivery._round()
     assert bench.ledger.counts()[State.CANCELLED] == 1
     assert "Cancelled" in (bench.config.outbox / "failed/starry/photo.jpg.reason.txt").read_text()
+
+
+def test_each_picture_that_the_outbox_does_not_take_is_named(bench: Bench) -> None:
+    bench.fail_one(1, "first.jpg")
+    bench.fail_one(2, "second.jpg")
+    bench.config.outbox.rename(bench.config.outbox.with_name("away"))
+    bench.config.outbox.write_text("no folder")
+    bench.delivery._round()
+    told = bench.health.troubles["outbox"]
+    assert "first.jpg" in told and "second.jpg" in told
+
+
+def test_bug_about_one_job_holds_up_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.fail_one(1, "first.jpg")
+    bench.fail_one(2, "second.jpg")
+    publish = delivery.publish
+
+    def stumbling(outbox: Path, spool: Spool, job: Job, *rest: Any) -> dict[str, str]:
+        if job.below.name == "first.jpg":
+            raise ValueError("a bug")
+        return publish(outbox, spool, job, *rest)
+
+    monkeypatch.setattr("daemon.delivery.publish", stumbling)
+    bench.delivery._round()
+    assert bench.ledger.counts()[State.FAILED] == 1
+    assert "a bug" in bench.health.troubles["outbox"]
+    monkeypatch.undo()
+    bench.delivery._round()
+    assert bench.ledger.counts()[State.FAILED] == 2 and bench.health.troubles == {}

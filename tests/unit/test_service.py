@@ -97,8 +97,9 @@ def test_reload_during_the_start_does_not_say_that_it_is_over(service: Service, 
 @pytest.mark.parametrize(("hanging", "part"), [("_intake", "inbox"), ("_delivery", "outbox")])
 def test_share_that_does_not_answer_is_told(service: Service, hanging: str, part: str) -> None:
     for room, seconds in (("_intake", 0.0), ("_delivery", 0.0), (hanging, HANGING_S + 1)):
-        answer = SimpleNamespace(alive=True, hangs_s=lambda seconds=seconds: seconds)
+        answer = SimpleNamespace(alive=True, at="a.jpg", hangs_s=lambda seconds=seconds: seconds)
         setattr(service, room, answer)
     service._revive()
     assert list(service._health.troubles) == [part]
     assert "does its disk or share answer?" in service._health.troubles[part]
+    assert service._health.troubles[part].startswith("a.jpg takes over 2 min")

@@ -431,7 +431,7 @@ def test_each_picture_that_is_looked_at_and_copied_is_a_sign_of_life(
     signs: list[int] = []
     intake = Intake(
         config, ledger, decoder, settle_s=0.0, give_up_s=0.0,  # type: ignore[arg-type]
-        on_picture=lambda: signs.append(1),
+        on_picture=lambda _: signs.append(1),
     )  # fmt: skip
     drop("wave/a.jpg")
     drop("wave/b.jpg")
