@@ -22,16 +22,37 @@ from daemon.errors import SurroundingsError
 
 SIDECAR_SUFFIX = ".yaml"
 NAME_MAX_BYTES = 255
+NOT_KNOWN = (
+    errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.ENOTTY,
+)  # fmt: skip
+"""What a file system answers to what it has never heard of: no sign that anything is broken."""
+
+NOT_SO = (*NOT_KNOWN, errno.EPERM, errno.EACCES, errno.EMLINK)
+"""What it answers to a way of giving a name that it does not go."""
+
 TEMPORARY_PREFIX = ".atelierd-"
 TEMPORARY_SUFFIX = ".tmp"
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes the names in `folder` durable. Some network file systems cannot, and need not."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(handle: int) -> None:
+    """Makes what an open file or folder holds durable; a file system that cannot say so is fine."""
     try:
-        with contextlib.suppress(OSError):
-            os.fsync(handle)
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NOT_KNOWN:
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in `folder` durable, where its file system knows how to."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno in (*NOT_KNOWN, errno.EACCES):  # one may write there, and not look
+            return
+        raise
+    try:
+        sync(handle)
     finally:
         os.close(handle)
 
@@ -104,14 +125,28 @@ def machine_id() -> str:
 def ensure_room(folder: Path, coming_bytes: int, keep_bytes: int) -> None:
     """Raises SurroundingsError unless so much can come and `keep_bytes` still be free."""
     try:
-        free = shutil.disk_usage(folder).free
+        free = free_bytes(folder)
     except OSError as error:
         raise SurroundingsError(f"{printable(folder)} is unavailable: {error.strerror}") from error
-    if free - coming_bytes < keep_bytes:
+    if free is not None and free - coming_bytes < keep_bytes:
         raise SurroundingsError(
             f"the disk of {printable(folder)} is nearly full: {keep_bytes / 1e9:.1f} GB are to "
             "stay free (limits: free_bytes); it goes on when there is room"
         )
+
+
+def free_bytes(folder: Path) -> int | None:
+    """The room that is left where `folder` lies; None where its file system does not tell.
+
+    Some answer with zeros for everything: that is no full disk.
+    """
+    try:
+        total, _, free = shutil.disk_usage(folder)
+    except OSError as error:
+        if error.errno in NOT_KNOWN:
+            return None
+        raise
+    return free if total > 0 else None
 
 
 def write_whole(target: Path, fill: Callable[[BinaryIO], None], *, replace: bool = False) -> None:
@@ -126,10 +161,13 @@ def write_whole(target: Path, fill: Callable[[BinaryIO], None], *, replace: bool
         with temporary.open("xb") as file:
             fill(file)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         give_name(temporary, target, replace=replace)
     except OSError as error:
-        if error.filename == os.fspath(temporary):  # a name of its own each time: not to be told
+        if error.filename in (
+            temporary,
+            os.fspath(temporary),
+        ):  # a name of its own each time: not to be told
             error.filename = os.fspath(target)
         raise
     finally:
@@ -166,21 +204,34 @@ def give_name(temporary: Path, target: Path, *, replace: bool = False) -> None:
     """Renames within a folder; raises FileExistsError rather than overwrite, unless `replace`.
 
     A hard link is the one rename that refuses to overwrite; file systems without links (some
-    network shares) get a check and a plain rename.
+    network shares) get a check and a plain rename, whose error is the one that counts.
     """
     if replace:
-        temporary.replace(target)
+        replace_by(temporary, target)
         return
     try:
         os.link(temporary, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+        if error.errno == errno.EXDEV and temporary.parent != target.parent:
             raise
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
         temporary.rename(target)
     else:
         temporary.unlink()
+
+
+def replace_by(temporary: Path, target: Path) -> None:
+    """Renames over what is there; where that is not allowed, the old file goes first."""
+    try:
+        temporary.replace(target)
+    except OSError as error:
+        if error.errno not in (*NOT_SO, errno.EEXIST) or not is_ordinary(target):
+            raise
+        target.unlink()
+        temporary.rename(target)
 
 
 def move(source: Path, target: Path) -> None:
@@ -200,20 +251,32 @@ def move(source: Path, target: Path) -> None:
     sync_folder(source.parent)
 
 
+class NotOrdinaryError(OSError):
+    """What was to be read is a pipe, a device or a folder."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, "not an ordinary file", str(path))
+
+
 def is_ordinary(path: Path) -> bool:
     """Whether a file may be opened: no link, pipe or device, which somebody put there since."""
     return path.is_file() and not path.is_symlink()
 
 
 def open_ordinary(path: Path, flags: int = 0) -> io.BufferedReader:
-    """Opens a file for reading without ever waiting; OSError for pipes, devices and folders.
+    """Opens a file for reading without ever waiting; NotOrdinaryError for pipes and devices.
 
     flags: further ones of `os.open`.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags)
+    except OSError as error:
+        if error.errno not in NOT_KNOWN or not is_ordinary(path):
+            raise
+        handle = os.open(path, os.O_RDONLY)  # a file system that knows none of these flags
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+        raise NotOrdinaryError(path)
     return os.fdopen(handle, "rb")
 
 

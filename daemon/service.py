@@ -200,9 +200,11 @@ class Service:
     # Starting
 
     def _pace(self) -> Any:
-        mounts = Path("/proc/self/mountinfo")
-        text = mounts.read_text() if mounts.exists() else ""
-        return pace_of(self._config, once=self._once, mounts=text)
+        try:
+            mounts = Path("/proc/self/mountinfo").read_text()
+        except OSError:  # no /proc, or a closed one: what is mounted is not known
+            mounts = ""
+        return pace_of(self._config, once=self._once, mounts=mounts)
 
     def _start_intake(self) -> IntakeLoop:
         intake = IntakeLoop(

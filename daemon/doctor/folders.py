@@ -1,12 +1,12 @@
 """The folders: whether they can be written, who may, how much room, and what they lie on."""
 
 import os
-import shutil
 import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon import files
 from daemon.config import Config
 from daemon.intake.scan import CLAIMED_FOLDER, is_network_mount
 from daemon.status.report import Finding
@@ -87,9 +87,11 @@ def judge_sharing(inbox: Path, mode: int, owned: bool) -> tuple[bool, str]:
 def check_space(name: str, folder: Path, keep_bytes: int) -> Finding:
     """Whether there is more room than what is to be kept free."""
     try:
-        free = shutil.disk_usage(folder).free
+        free = files.free_bytes(folder)
     except OSError as error:
         return Finding(f"{name} space", False, f"{folder}: {error.strerror}")
+    if free is None:
+        return Finding(f"{name} space", True, "the file system does not tell")
     text = f"{free / 1e9:.1f} GB free"
     if free < keep_bytes:
         lack = f"{text} on {folder}; make room (limits: free_bytes)"
@@ -102,6 +104,8 @@ def check_inodes(name: str, folder: Path) -> Finding:
     try:
         found = os.statvfs(folder)
     except OSError as error:
+        if error.errno in files.NOT_KNOWN:
+            return Finding(f"{name} inodes", True, "the file system does not tell")
         return Finding(f"{name} inodes", False, f"{folder}: {error.strerror}")
     return Finding(f"{name} inodes", *judge_inodes(folder, found.f_files, found.f_favail))
 

@@ -3,7 +3,6 @@
 import os
 import re
 import resource
-import shutil
 import tempfile
 import time
 import zoneinfo
@@ -11,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from daemon import files
 from daemon.config import Config
 from daemon.errors import ConfigError
 from daemon.intake.scan import CLAIMED_FOLDER
@@ -124,7 +124,9 @@ def check_open_files(limit: int) -> Finding:
 
 def check_temporary(folder: Path) -> Finding:
     """Room where libraries write what they need for a moment."""
-    free = shutil.disk_usage(folder).free
+    free = files.free_bytes(folder)
+    if free is None:
+        return Finding("temporary", True, f"the file system of {folder} does not tell its room")
     told = f"{free / 1e9:.1f} GB free in {folder}"
     if free < TEMPORARY_BYTES:
         return Finding("temporary", False, f"{told}; make room, or set TMPDIR")

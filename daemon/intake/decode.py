@@ -7,7 +7,6 @@ end is the only proof that a picture is whole: `verify()` passes a JPEG cut to 6
 import contextlib
 import os
 import resource
-import stat
 import sys
 import time
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictureError
 from daemon.engine.picture import read_picture
 from daemon.errors import SurroundingsError
+from daemon.files import NotOrdinaryError, open_ordinary
 from daemon.process import Child, Message, claim_stdout, say
 
 MEMORY_BYTES = 6 << 30
@@ -84,12 +84,11 @@ class Decoder:
 def judge(path: str, name: str, max_pixels: int) -> Verdict:
     """Decodes one file here and now. Opens regular files only, and never waits for a pipe."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                return Verdict(fault=f"{name} is not an ordinary file")
+        with open_ordinary(Path(path), os.O_NOFOLLOW) as file:
             image = read_picture(file, name, max_pixels).image
             return Verdict(*image.size)
+    except NotOrdinaryError:
+        return Verdict(fault=f"{name} is not an ordinary file")
     except UnfinishedPictureError as error:
         return Verdict(fault=str(error), unfinished=True)
     except (PictureError, OutOfMemoryError) as error:

@@ -5,8 +5,9 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -269,3 +270,115 @@ def test_room_that_is_to_stay_free_is_not_taken(tmp_path: Path) -> None:
         files.ensure_room(tmp_path, 1 << 60, 0)
     with pytest.raises(SurroundingsError, match="unavailable"):
         files.ensure_room(tmp_path / "gone", 0, 0)
+
+
+def refuse(number: int) -> Callable[..., Any]:
+    """Something of the operating system that answers with an error."""
+
+    def refused(*args: object, **_: object) -> None:
+        raise OSError(number, os.strerror(number), args[0] if args else None)
+
+    return refused
+
+
+UNKNOWN = [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP]
+
+
+@pytest.mark.parametrize("number", UNKNOWN)
+def test_file_system_that_knows_no_fsync_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(os, "fsync", refuse(number))
+    files.write_bytes(tmp_path / "a", b"all of it")
+    assert (tmp_path / "a").read_bytes() == b"all of it"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_disk_that_fails_at_fsync_is_an_error_for_files_and_for_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(os, "fsync", refuse(number))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        files.write_bytes(tmp_path / "a", b"all of it")
+    assert names(tmp_path) == []
+    with pytest.raises(OSError, match=os.strerror(number)):
+        files.sync_folder(tmp_path)
+
+
+def test_folder_that_may_be_written_and_not_looked_into_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def closed(path: Path, flags: int, *mode: int) -> int:
+        if flags & os.O_DIRECTORY:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", closed)
+    files.write_bytes(tmp_path / "a", b"all of it")
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("number", [*UNKNOWN, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV])
+def test_whatever_a_link_is_refused_with_files_are_written_and_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(os, "link", refuse(number))
+    files.write_bytes(tmp_path / "a", b"first")
+    with pytest.raises(FileExistsError):
+        files.write_bytes(tmp_path / "a", b"second")
+    assert (tmp_path / "a").read_bytes() == b"first" and names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("number", [errno.EEXIST, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP])
+def test_file_system_that_renames_over_nothing_still_replaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    files.write_bytes(tmp_path / "a", b"first")
+    monkeypatch.setattr(os, "replace", refuse(number))
+    monkeypatch.setattr(Path, "replace", refuse(number))
+    files.write_bytes(tmp_path / "a", b"second", replace=True)
+    assert (tmp_path / "a").read_bytes() == b"second" and names(tmp_path) == ["a"]
+
+
+def test_file_system_that_knows_no_flags_is_read_and_links_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"all of it")
+    (tmp_path / "link").symlink_to("a")
+    real = os.open
+
+    def plain(path: Path, flags: int, *mode: int) -> int:
+        if flags & os.O_NOFOLLOW:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+        return real(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", plain)
+    with files.open_ordinary(tmp_path / "a", os.O_NOFOLLOW) as file:
+        assert file.read() == b"all of it"
+    with pytest.raises(OSError, match="Invalid argument"):
+        files.open_ordinary(tmp_path / "link", os.O_NOFOLLOW)
+
+
+def test_file_system_that_does_not_tell_its_room_is_not_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for answer in (lambda _: os.statvfs_result((512, 512, *[0] * 8)), refuse(errno.ENOSYS)):
+        monkeypatch.setattr(os, "statvfs", answer)
+        files.ensure_room(tmp_path, 1 << 40, 1 << 40)
+        assert files.free_bytes(tmp_path) is None
+    full = os.statvfs_result((512, 512, 1000, *[0] * 7))
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    with pytest.raises(SurroundingsError, match="nearly full"):
+        files.ensure_room(tmp_path, 1, 0)
+
+
+def test_error_names_the_file_that_was_to_be_and_no_name_of_the_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", refuse(errno.ENOSPC))
+    monkeypatch.setattr(Path, "rename", refuse(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left") as raised:
+        files.write_bytes(tmp_path / "a", b"all of it")
+    assert raised.value.filename == str(tmp_path / "a")
