@@ -15,6 +15,9 @@ from daemon.job import ClaimedPicture, Job, PictureState, State
 from daemon.ledger.store import Ledger
 from daemon.mounts import Mounts
 from daemon.outbox.publish import is_ours
+from daemon.status.live import read_live
+
+UNFIT = "state this needs"
 
 Said = list[tuple[str, str]]
 """For each job, what was done, or else why not."""
@@ -41,7 +44,7 @@ def cancel_jobs(config: Config, asked: Sequence[str]) -> Said:
             job = find_job(ledger, prefix)
             ledger.request_cancel(job.id)
         except StaleJobError as error:
-            said.append(("", refusal(ledger, prefix, error)))
+            said.append(("", refusal(config, ledger, prefix, error)))
         else:
             said.append((f"{job.id[:8]} {files.printable(job.below)}: will be cancelled", ""))
     ledger.close()
@@ -58,7 +61,7 @@ def retry_jobs(config: Config, asked: Sequence[str], *, failed: bool) -> Said:
             job = find_job(ledger, prefix)
             said.append((put_back(config, ledger, job), ""))
         except (StaleJobError, SurroundingsError) as error:
-            said.append(("", refusal(ledger, prefix, error)))
+            said.append(("", refusal(config, ledger, prefix, error)))
     ledger.close()
     return said
 
@@ -123,9 +126,16 @@ def sidecar_again(picture: ClaimedPicture) -> Path:
     return picture.sidecar
 
 
-def refusal(ledger: Ledger, prefix: str, error: Exception) -> str:
+def refusal(config: Config, ledger: Ledger, prefix: str, error: Exception) -> str:
     """Why a job was left alone."""
     found = ledger.jobs_by_prefix(prefix)
-    if isinstance(error, StaleJobError) and len(found) == 1 and "state this needs" in str(error):
+    if not isinstance(error, StaleJobError) or len(found) != 1 or UNFIT not in str(error):
+        return f"{prefix}: {error}"
+    if found[0].state is not State.PUBLISHING:
         return f"{prefix}: is {found[0].state}; only waiting or running jobs can be cancelled"
-    return f"{prefix}: {error}"
+    live = read_live(config.state) or {}
+    trouble = live.get("health", {}).get("outbox", "the service has not put it there yet")
+    return (
+        f"{prefix}: is over ({found[0].verdict}), and only waits for the outbox "
+        f"{config.outbox}: {trouble}"
+    )

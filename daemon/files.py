@@ -81,20 +81,28 @@ def temporary_beside(target: Path) -> Path:
 def sweep(folder: Path) -> int:
     """Removes what processes of this machine that are gone left half-written below `folder`.
 
-    To be called before this process writes there itself; returns how many files that were.
+    To be called before this process writes there itself; returns how many that were.
     """
     swept = 0
     ours = re.compile(rf"{TEMPORARY_PREFIX}{machine_mark()}-(\d+)-\w+{re.escape(TEMPORARY_SUFFIX)}")
-    for inner, _, names in os.walk(folder):  # folders that vanish meanwhile do not matter to it
-        for name in names:
+    for inner, folders, names in os.walk(folder):  # what vanishes meanwhile does not matter to it
+        for name in (*folders, *names):
             found = ours.fullmatch(name)
             if found is None:
                 continue
             maker = int(found.group(1))
             if maker == os.getpid() or not lives(maker):
-                Path(inner, name).unlink(missing_ok=True)
+                remove(Path(inner, name))
                 swept += 1
     return swept
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it; gone already is fine."""
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def lives(pid: int) -> bool:

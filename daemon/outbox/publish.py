@@ -5,20 +5,25 @@ last the result, so that whoever sees a result finds its record beside it.
 """
 
 import contextlib
+import errno
+import itertools
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from daemon import files
-from daemon.engine.formats import output_name
 from daemon.errors import SurroundingsError
 from daemon.job import ClaimedPicture, Job, State
+from daemon.outbox.naming import MARK_LENGTH, held_layouts
 from daemon.outbox.record import make_record
 from daemon.spool import Spool
 
-JOBS_FOLDER = ".jobs"
-MARK_LENGTH = 8
+OUT_OF_SIGHT = (
+    errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+)  # fmt: skip
+"""What a disk or share answers that has a file, perhaps, and does not show it now."""
 
 
 def publish(
@@ -34,7 +39,7 @@ def publish(
     Raises SurroundingsError if the outbox cannot be written; repeating it later is harmless.
     """
     try:
-        outputs = reserve(outbox, job, picture)
+        outputs = reserve(outbox, job, picture, spool.result(job.id))
         plan(outputs)
         publish_log(outbox / outputs["log"], spool.log(job.id))
         if job.verdict is State.DONE:
@@ -55,65 +60,76 @@ def told(error: OSError) -> str:
     return f"{error.strerror or error}{where}"
 
 
-def reserve(outbox: Path, job: Job, picture: ClaimedPicture) -> dict[str, str]:
-    """Writes the record under the first name that is free or already this job's."""
-    for mark in ("", job.id[:MARK_LENGTH], job.id):
-        outputs = layout(job, mark)
-        taken = any((outbox / path).exists() for path in exclusive(outputs))
-        taken = taken or is_another(outbox / outputs["original"], picture)
-        if taken and not is_ours(outbox / outputs["record"], job.id):
+def reserve(outbox: Path, job: Job, picture: ClaimedPicture, result: Path) -> dict[str, str]:
+    """Writes the record under the first names that are free, or already this job's, and held.
+
+    The names that were planned come first, so that publishing again uses them again.
+    """
+    planned = [dict(job.outputs)] if job.outputs else []
+    for outputs in itertools.chain(planned, held_layouts(outbox, job)):
+        record = outbox / outputs["record"]
+        if is_ours(record, job.id):
+            if not is_in_the_way(outbox, outputs, result):
+                return outputs
+            withdraw(outbox, outputs)
+            continue
+        if outputs in planned or is_taken(outbox, outputs, picture):
             continue
         content = json.dumps(make_record(job, picture, outputs), indent=2).encode() + b"\n"
         with contextlib.suppress(FileExistsError):
-            files.write_bytes(outbox / outputs["record"], content)
+            files.write_bytes(record, content)
             return outputs
-        if is_ours(outbox / outputs["record"], job.id):
-            return outputs
-    raise SurroundingsError(f"no name is free in {outbox} for job {job.id}; tidy the outbox")
+    raise SurroundingsError(
+        f"no name is free in {outbox} for {files.printable(job.below)}, job {job.id}; tidy the "
+        "outbox"
+    )
 
 
-def layout(job: Job, mark: str) -> dict[str, str]:
-    """Where a job's files go, relative to the outbox, all their names with the same mark."""
-    name = files.with_mark(job.below.name, mark) if mark else job.below.name
-    if job.verdict is State.DONE:
-        original = job.below.with_name(name)
-        result = output_name(job.below.name)
-        name = files.with_mark(result, mark) if mark else result
-        folder = Path(job.preset) / job.below.parent
-        beside = folder / JOBS_FOLDER
-        return {
-            "result": str(folder / name),
-            "record": str(beside / files.with_ending(name, ".json")),
-            "log": str(beside / files.with_ending(name, ".log")),
-            "original": str(Path("originals") / job.preset / original),
-        }
-    folder = Path("failed") / job.preset / job.below.parent
-    return {
-        "original": str(folder / name),
-        "reason": str(folder / files.with_ending(name, ".reason.txt")),
-        "record": str(folder / files.with_ending(name, ".json")),
-        "log": str(folder / files.with_ending(name, ".log")),
-    }
-
-
-def exclusive(outputs: Mapping[str, str]) -> list[str]:
-    """The files whose existence makes a name taken; a filed original may be the same picture."""
+def is_taken(outbox: Path, outputs: Mapping[str, str], picture: ClaimedPicture) -> bool:
+    """Whether something lies under one of the names; a filed original may be the same picture."""
     kinds = ("result", "record", "log") if "result" in outputs else tuple(outputs)
-    return [outputs[kind] for kind in kinds]
+    return any(os.path.lexists(outbox / outputs[kind]) for kind in kinds) or is_another(
+        outbox / outputs["original"], picture
+    )
+
+
+def is_in_the_way(outbox: Path, outputs: Mapping[str, str], result: Path) -> bool:
+    """Whether another's file has taken the result's name since the record was written."""
+    target = outbox / outputs["result"] if "result" in outputs else None
+    return target is not None and os.path.lexists(target) and not is_same(target, result)
+
+
+def withdraw(outbox: Path, outputs: Mapping[str, str]) -> None:
+    """Takes a record and its log back, whose names turned out not to do."""
+    for kind in ("log", "record"):
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            (outbox / outputs[kind]).unlink()
 
 
 def is_another(original: Path, picture: ClaimedPicture) -> bool:
     """Whether the name of a filed original is taken by anything but the same picture."""
-    return original.exists() and (
-        not original.is_file() or files.sha256_of(original) != picture.sha256
-    )
+    if not os.path.lexists(original):
+        return False
+    try:
+        return files.sha256_of(original) != picture.sha256
+    except OSError:  # a folder, or closed to us
+        return True
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two files have the same content."""
+    return files.is_ordinary(one) and files.sha256_of(one) == files.sha256_of(other)
 
 
 def is_ours(record: Path, job_id: str) -> bool:
     """Whether a record is this job's."""
     try:
         found: dict[str, Any] = json.loads(record.read_bytes())
-    except (OSError, ValueError):
+    except ValueError:
+        return False
+    except OSError as error:
+        if error.errno in OUT_OF_SIGHT:
+            raise SurroundingsError(f"{files.printable(record)}: {error.strerror}") from error
         return False
     return isinstance(found, dict) and found.get("id") == job_id
 
@@ -123,7 +139,7 @@ def place(source: Path, target: Path) -> None:
     try:
         files.copy_whole(source, target)
     except FileExistsError:
-        if not target.is_file() or files.sha256_of(target) != files.sha256_of(source):
+        if not is_same(target, source):
             raise
 
 
@@ -196,17 +212,22 @@ def destinations(jobs: Sequence[Job]) -> list[str]:
 
 
 def settle_name(target: Path, picture: ClaimedPicture, job_id: str) -> Path:
-    """The name an original gets: its own, unless another picture has it already."""
-    marked = target.with_name(files.with_mark(target.name, job_id[:MARK_LENGTH]))
-    if marked.exists() or is_another(target, picture):
-        return marked
-    return target
+    """The name an original gets: where it lies already, or the first that is free."""
+    marked = (files.with_mark(target.name, mark) for mark in (job_id[:MARK_LENGTH], job_id))
+    names = [target, *map(target.with_name, marked)]
+    for name in names:
+        if os.path.lexists(name) and not is_another(name, picture):
+            return name
+    for name in names:
+        if not os.path.lexists(name):
+            return name
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(names[-1]))
 
 
 def keep_sidecar(source: Path, original: Path, job_id: str) -> None:
     """Copies a sidecar beside an original, where `retry` finds it; there already is fine."""
     target = files.sidecar_of(original)
-    if target.exists() and files.sha256_of(target) != files.sha256_of(source):
+    if os.path.lexists(target) and not is_same(target, source):
         target = target.with_name(files.with_mark(target.name, job_id[:MARK_LENGTH]))
     with contextlib.suppress(FileExistsError):
         files.copy_whole(source, target)

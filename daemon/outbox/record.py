@@ -7,6 +7,7 @@ from typing import Any
 
 from daemon import __version__, files
 from daemon.job import ClaimedPicture, Job
+from daemon.outbox.naming import renamed
 
 SCHEMA = 1
 
@@ -48,7 +49,7 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Mapping[str, str]) -
         "starts": job.starts,
         "same_as": outcome.get("same_as"),
         "outputs": {kind: files.printable(os.fspath(path)) for kind, path in outputs.items()},
-        "warnings": list(job.warnings),
+        "warnings": [*job.warnings, *renamed(job, outputs)],
         "reason": job.reason or None,
     }
 

@@ -11,6 +11,7 @@ from daemon.errors import SurroundingsError
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.publish import file_original
+from daemon.status.live import Live, write_live
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,18 @@ def test_waiting_job_is_asked_to_be_cancelled_by_the_beginning_of_its_id(config:
 def test_job_that_cannot_be_cancelled_is_told_why(config: Config, asked: str, fault: str) -> None:
     ((done, why),) = cancel_jobs(config, [asked])
     assert done == "" and fault in why
+
+
+def test_cancelling_what_is_painted_is_told_what_it_waits_for(config: Config) -> None:
+    ledger = Ledger(config.ledger_path)
+    ledger.claim_job("me")
+    ledger.finish_job("aa11", "me", State.DONE, outcome={})
+    ledger.close()
+    ((_, why),) = cancel_jobs(config, ["aa11"])
+    assert f"is over (done), and only waits for the outbox {config.outbox}: " in why
+    write_live(config.state, Live(1, "", health={"outbox": "photo.jpg: full"}))
+    ((_, why),) = cancel_jobs(config, ["aa11"])
+    assert why.endswith("photo.jpg: full")
 
 
 def test_retried_picture_lies_where_it_was_dropped_with_its_sidecar(config: Config) -> None:

@@ -1,0 +1,180 @@
+"""What a job's files are called in the outbox: as dropped, or as its file system allows.
+
+Shares and disks refuse names that others hold: `Rome 10:30.jpg` on SMB and exFAT, 144 bytes on
+eCryptfs, bytes that are no UTF-8. Whether one does is found by trying, not by its error: they do
+not agree on one.
+"""
+
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from daemon import files
+from daemon.engine.formats import output_name
+from daemon.job import Job, State
+
+JOBS_FOLDER = ".jobs"
+MARK_LENGTH = 8
+SHORT_BYTES = 60
+PLAIN_BYTES = 100
+PLAIN = re.compile(r"[A-Za-z0-9._ ()+,=@#&-]+")
+REFUSED = re.compile(r'[:?*"<>|\\\x00-\x1f\x7f\ud800-\udfff]')
+RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM\d|LPT\d)(\..*)?", re.IGNORECASE)
+
+Form = Callable[[str], str]
+
+
+def as_dropped(name: str) -> str:
+    """The name itself."""
+    return name
+
+
+def portable(name: str) -> str:
+    """A name with the same letters that Windows, its shares and its disks hold too."""
+    name = REFUSED.sub("_", unicodedata.normalize("NFC", name))
+    kept = name.rstrip(". ")
+    name = kept + "_" * (len(name) - len(kept))
+    return f"_{name}" if RESERVED.fullmatch(name) else name
+
+
+def short(name: str) -> str:
+    """A portable name of few plain letters."""
+    path = Path(re.sub(r"[^\x20-\x7e]", "_", portable(name)))
+    return files.cut(path.stem, SHORT_BYTES).rstrip(" .") + files.cut(path.suffix, SHORT_BYTES)
+
+
+FORMS: tuple[Form, ...] = (as_dropped, portable, short)
+
+
+def is_plain(name: str) -> bool:
+    """Whether every file system holds a name, so that it need not be tried."""
+    return len(name) <= PLAIN_BYTES and PLAIN.fullmatch(name) is not None and portable(name) == name
+
+
+def held_layouts(outbox: Path, job: Job) -> Iterator[dict[str, str]]:
+    """Every way to call a job's files that the outbox holds, the best first.
+
+    The last is its id, and no sub-folder. Raises OSError if the outbox holds nothing now.
+    """
+    for form in FORMS:
+        for mark in marks(job):
+            outputs = past_files(outbox, layout(job, form, mark), job)
+            if refuses(outbox, outputs, doubtful=form is not as_dropped):
+                break  # the others of this form are longer
+            yield outputs
+    by_id = Path(job.id + short(job.below.suffix))
+    yield past_files(outbox, layout(job, short, "", below=by_id), job)
+
+
+def marks(job: Job) -> tuple[str, str, str]:
+    """What may stand before a name's suffix, for want of a free one."""
+    return "", job.id[:MARK_LENGTH], job.id
+
+
+def layout(job: Job, form: Form, mark: str, *, below: Path | None = None) -> dict[str, str]:
+    """Where a job's files go, relative to the outbox, all their names with the same mark."""
+    below = Path(*map(form, (below or job.below).parts))
+    preset = form(job.preset)
+    name = files.with_mark(below.name, mark) if mark else below.name
+    if job.verdict is State.DONE:
+        original = below.with_name(name)
+        result = output_name(below.name)
+        name = files.with_mark(result, mark) if mark else result
+        folder = Path(preset) / below.parent
+        beside = folder / JOBS_FOLDER
+        return {
+            "result": str(folder / name),
+            "record": str(beside / files.with_ending(name, ".json")),
+            "log": str(beside / files.with_ending(name, ".log")),
+            "original": str(Path("originals") / preset / original),
+        }
+    folder = Path("failed") / preset / below.parent
+    return {
+        "original": str(folder / name),
+        "reason": str(folder / files.with_ending(name, ".reason.txt")),
+        "record": str(folder / files.with_ending(name, ".json")),
+        "log": str(folder / files.with_ending(name, ".log")),
+    }
+
+
+def past_files(outbox: Path, outputs: Mapping[str, str], job: Job) -> dict[str, str]:
+    """The same names, with a mark on every folder whose place something else has."""
+    return {kind: past_file(outbox, Path(path), job) for kind, path in outputs.items()}
+
+
+def past_file(outbox: Path, path: Path, job: Job) -> str:
+    """`past_files` for one of them."""
+    at = Path()
+    for part in path.parent.parts:
+        names = (f"{part}-{mark}" if mark else part for mark in marks(job))
+        at /= next((name for name in names if may_be_folder(outbox / at / name)), part)
+    return str(at / path.name)
+
+
+def may_be_folder(path: Path) -> bool:
+    """Whether a path is a folder, or nothing yet."""
+    return is_folder(path) or not os.path.lexists(path)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; what cannot be looked at, or not be called so, is none."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def refuses(outbox: Path, outputs: Mapping[str, str], *, doubtful: bool) -> bool:
+    """Whether the outbox's file system does not hold one of the names, or one that follows.
+
+    That is a copy of the original, with its mark, and its sidecar.  doubtful: plain names are
+    tried too.  Raises OSError if it holds nothing now, whatever its name.
+    """
+    original = Path(outputs["original"])
+    copy = original.with_name(files.with_mark(original.name, "0" * MARK_LENGTH))
+    paths = [*map(Path, outputs.values()), original, files.sidecar_of(copy)]
+    tried: dict[Path, set[str]] = {}
+    for path in paths:
+        folder = outbox
+        parts = list(path.parts)
+        while len(parts) > 1 and is_folder(folder / parts[0]):
+            folder /= parts.pop(0)
+        tried.setdefault(folder, set()).update(
+            name for name in parts if doubtful or not is_plain(name)
+        )
+    return any(refuses_names(folder, names) for folder, names in tried.items() if names)
+
+
+def refuses_names(folder: Path, names: Iterable[str]) -> bool:
+    """Whether one of the names cannot be given in a folder where another one can."""
+    files.make_folder(folder)
+    trial = files.temporary_beside(folder / "trial")
+    trial.mkdir()
+    try:
+        (trial / "trial").touch()  # raises where nothing can be made
+        for name in names:
+            try:
+                (trial / name).touch(exist_ok=False)
+            except FileExistsError:  # one name for both: so it is held
+                continue
+            except OSError:
+                (trial / "again").touch()  # raises if it was not the name
+                return True
+    finally:
+        files.remove_tree(trial)
+    return False
+
+
+def renamed(job: Job, outputs: Mapping[str, str]) -> list[str]:
+    """A warning for the record if a job's files are not called as it was dropped."""
+    kind = "result" if "result" in outputs else "reason"
+    usual = [layout(job, as_dropped, mark).get(kind) for mark in marks(job)]
+    if kind not in outputs or outputs[kind] in usual:
+        return []
+    return [
+        f"the outbox has no place for the name {files.printable(job.below)}: this job's files are "
+        f"called as {files.printable(outputs[kind])} is"
+    ]
