@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -166,9 +167,20 @@ def run(config: Path | None, *, once: bool, until: str | None) -> int:
     end = end_of(until, settings)
     plain = once and settings.log.format == "text"  # among JSON nothing else may stand
     with service_progress(plain=plain) as on_change:
-        return run_service(
+        code = run_service(
             settings, devices, lambda: read_anew(path), once=once, until=end, on_change=on_change
         )
+    leave_hanging(code)
+    return code
+
+
+def leave_hanging(code: int) -> None:
+    """Ends the program here if a thread hangs in a share: the interpreter would wait for it."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if any(not thread.daemon for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def read_anew(path: Path) -> tuple["Config", list[str]]:

@@ -14,6 +14,7 @@ from loguru import logger
 
 from daemon import files
 from daemon.config import Config
+from daemon.ending import Furthest
 from daemon.errors import SurroundingsError
 from daemon.health import Health
 from daemon.intake.claim import claimed_folder, drop_claim
@@ -53,6 +54,7 @@ class Delivery:
         self._stop = threading.Event()
         self._began_s: float | None = None
         self._at = ""
+        self._furthest = Furthest()
         self._unfiled = True  # as long as it is not known
         self._troubles: list[Exception] = []  # of the round at hand
         self.failed = 0
@@ -88,6 +90,11 @@ class Delivery:
         return self._unfiled
 
     @property
+    def reached(self) -> int:
+        """How much was swept and copied so far: what is slow and gets further is no standstill."""
+        return self._furthest.total
+
+    @property
     def at(self) -> str:
         """The picture at hand, or the last one."""
         return self._at
@@ -108,11 +115,29 @@ class Delivery:
 
     def _deliver(self) -> None:
         """A round whenever there is something to deliver, until it is to stop."""
+        self._sweep()
         while not self._stop.is_set():
             self._wake.clear()
             self._round()
             self._stop.wait(BROKEN_WAIT_S if self._troubles else 0.0)
             self._wake.wait(LOOK_S)
+
+    def _sweep(self) -> None:
+        """Removes what a service that was killed left half-written in the outbox."""
+        self._begin("sweeping the outbox")
+        try:
+            files.sweep(self._config.outbox, self._note_piece)
+        except OSError as error:  # no harm but lost room
+            logger.warning("leftovers cannot be removed: {}: {}", error.strerror, error.filename)
+        finally:
+            self._began_s = None
+
+    def _begin(self, what: str) -> None:
+        self._at, self._began_s = what, time.monotonic()
+        self._furthest.begin(what)
+
+    def _note_piece(self) -> None:
+        self._furthest.step(self._at)
 
     def _round(self) -> None:
         """Everything there is to deliver now; one bad path holds up no others."""
@@ -144,7 +169,7 @@ class Delivery:
     @contextlib.contextmanager
     def _guarded(self, path: Path) -> Iterator[None]:
         """One picture's turn: what goes wrong with it is noted, and holds up no others."""
-        self._at, self._began_s = files.printable(path), time.monotonic()
+        self._begin(files.printable(path))
         try:
             self._mounts.check(self._config.outbox)
             yield
@@ -166,7 +191,9 @@ class Delivery:
         result = self._spool.result(job.id)
         coming = result.stat().st_size if result.exists() else 0
         files.ensure_room(self._config.outbox, coming, self._config.limits.free_bytes)
-        outputs = publish(self._config.outbox, self._spool, job, picture, plan)
+        outputs = publish(
+            self._config.outbox, self._spool, job, picture, plan, on_piece=self._note_piece
+        )
         self._unfiled = True
         self._ledger.publish_job(job.id, tell=self._tells(job.verdict))
         self.failed += job.verdict is State.FAILED
@@ -191,7 +218,7 @@ class Delivery:
         claimed = claimed_folder(self._config.inbox, picture.id)
         jobs = self._ledger.jobs_of_picture(picture.id)
         copy = self._spool.picture(picture.id)
-        file_original(self._config.outbox, claimed, copy, picture, jobs)
+        file_original(self._config.outbox, claimed, copy, picture, jobs, on_piece=self._note_piece)
         self._ledger.file_picture(picture.id)
         drop_claim(self._config.inbox, picture.id)
         self._spool.drop_picture(picture.id)

@@ -78,14 +78,17 @@ def temporary_beside(target: Path) -> Path:
     return target.parent / f"{TEMPORARY_PREFIX}{maker}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
 
 
-def sweep(folder: Path) -> int:
+def sweep(folder: Path, on_piece: Callable[[], object] = lambda: None) -> int:
     """Removes what processes of this machine that are gone left half-written below `folder`.
+
+    on_piece: called with each folder.
 
     To be called before this process writes there itself; returns how many that were.
     """
     swept = 0
     ours = re.compile(rf"{TEMPORARY_PREFIX}{machine_mark()}-(\d+)-\w+{re.escape(TEMPORARY_SUFFIX)}")
     for inner, folders, names in os.walk(folder):  # what vanishes meanwhile does not matter to it
+        on_piece()
         for name in (*folders, *names):
             found = ours.fullmatch(name)
             if found is None:
@@ -193,15 +196,24 @@ def write_all(file: BinaryIO, content: bytes) -> None:
     file.write(content)
 
 
-def copy_whole(source: Path, target: Path, *, replace: bool = False) -> None:
+def copy_whole(
+    source: Path,
+    target: Path,
+    *,
+    replace: bool = False,
+    on_piece: Callable[[], object] = lambda: None,
+) -> None:
     """A durable copy with the source's times.
 
+    on_piece: called with each piece of it.
     Raises FileExistsError if the name is taken, unless `replace`.
     """
 
     def fill(file: BinaryIO) -> None:
         with source.open("rb") as original:
-            shutil.copyfileobj(original, file, 1 << 20)
+            while piece := original.read(1 << 20):
+                file.write(piece)
+                on_piece()
 
     write_whole(target, fill, replace=replace)
     with contextlib.suppress(OSError):
@@ -242,7 +254,7 @@ def replace_by(temporary: Path, target: Path) -> None:
         temporary.rename(target)
 
 
-def move(source: Path, target: Path) -> None:
+def move(source: Path, target: Path, on_piece: Callable[[], object] = lambda: None) -> None:
     """Moves a file, across file systems too, durably; raises FileExistsError rather than overwrite.
 
     After a crash the file is at one of the two places, or whole at both.
@@ -253,7 +265,7 @@ def move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        copy_whole(source, target)
+        copy_whole(source, target, on_piece=on_piece)
         source.unlink()
     sync_folder(target.parent)
     sync_folder(source.parent)

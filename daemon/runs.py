@@ -12,6 +12,7 @@ from loguru import logger
 from daemon import files
 from daemon.config import Config
 from daemon.delivery import CANCELLED_REASON
+from daemon.ending import Furthest
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.health import Health
 from daemon.job import BULK, ClaimedPicture, Job, State
@@ -81,12 +82,18 @@ class Runs:
         self._ended: queue.SimpleQueue[tuple[Job, Future[Message]]] = queue.SimpleQueue()
         self._further: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._resting_until_s = 0.0
+        self._furthest = Furthest()
         self._broken: dict[str, SurroundingsError] = {}  # by device
         self._warm_again_s = 0.0
         self._pool = Pool(devices, config.worker_arguments, self._hear)
 
     def __len__(self) -> int:
         return len(self._runs)
+
+    @property
+    def reached(self) -> int:
+        """Steps that jobs have got to; those taken again after a loss count once."""
+        return self._furthest.total
 
     def shown(self) -> list[RunningJob]:
         """The runs as `status` shows them."""
@@ -278,6 +285,7 @@ class Runs:
                 self._further.put(run_id)
             case "progress" if run is not None:
                 follow(run.shown, message)
+                self._furthest.reach(run_id, run.shown.step)
                 self._metrics.observe_progress(run.shown.device, message, run.shown.eta_s)
             case "preview" if run is not None:
                 run.shown.preview = message["path"]

@@ -17,19 +17,19 @@ from typing import Any
 
 from loguru import logger
 
-from daemon import files, logs, presets
+from daemon import files, logs
 from daemon.config import Config
 from daemon.delivery import Delivery
-from daemon.errors import AtelierError, ExitCode, SurroundingsError
+from daemon.ending import ONCE_GIVE_UP_S, Standstill
+from daemon.errors import AtelierError, ExitCode, SurroundingsError, in_short
+from daemon.folders import prepare_folders
 from daemon.health import Health
-from daemon.intake.admit import make_folders
 from daemon.intake.loop import IntakeLoop, pace_of
 from daemon.job import QUEUES, State
 from daemon.ledger.opening import open_sound
 from daemon.ledger.store import utc_now
 from daemon.lock import hold
 from daemon.metrics import Metrics
-from daemon.mounts import Mounts
 from daemon.neighbours import Neighbours
 from daemon.pause import paused_since
 from daemon.permit import Permit, permit
@@ -85,6 +85,7 @@ class Service:
         self._wake = threading.Event()
         self._live = Live(os.getpid(), utc_now(), devices=devices)
         self._live_written_s = self._status_told_s = 0.0
+        self._reached: tuple[int, ...] = ()
         self._ready = False
         self._stop_asked = self._reload_asked = self._report_asked = False
 
@@ -99,7 +100,7 @@ class Service:
         self._ledger = open_sound(self._config.ledger_path)
         self._recover()
         self._sweep()
-        self._prepare_folders()
+        prepare_folders(self._config)
         self._runs = Runs(
             self._config, self._devices, self._ledger, self._owner, self._spool, self._health,
             self._metrics, self._wake.set,
@@ -110,18 +111,39 @@ class Service:
         self._neighbours = self._watch_neighbours()
         self._open_endpoint()
         self._began_s = time.monotonic()
+        self._standstill = Standstill()
         logger.info("watching {} on {}", self._config.inbox, ", ".join(self._devices))
         while not self._stop_asked:
             self._wake.clear()
             quiet = self._intake.quiet  # before the tick, which then sees all that was claimed
             busy = self._guarded_tick()
-            if self._once and quiet and not busy:
+            if self._once and (self._is_stuck() or (quiet and not busy)):
                 break
             self._wake.wait(TICK_S)
         self._shut_down()
         lock.release()
-        unwell = self._delivery.failed or self._health.troubles
+        unwell = self._delivery.failed or self._health.essential or self._intake.left
         return ExitCode.JOB_FAILED if self._once and unwell else ExitCode.FINE
+
+    def _is_stuck(self) -> bool:
+        """Whether nothing has got further for so long that it will not now; says so."""
+        with contextlib.suppress(SurroundingsError):  # the ledger is away: it is where it was
+            self._reached = self._ledger.reached()
+        rooms = self._runs.reached, self._delivery.reached, self._intake.reached
+        reached = self._reached, rooms
+        active = bool(self._runs) or self._telling.busy
+        idle_s = self._standstill.lasts_s(reached, active=active)
+        if idle_s <= ONCE_GIVE_UP_S + self._intake.patience_s:
+            return False
+        why = [f"{part}: {what}" for part, what in self._health.essential.items()]
+        why += [f"{device} is left to others (yield_gpu_when)" for device in self._live.left]
+        for part, room in (("inbox", self._intake), ("outbox", self._delivery)):
+            if room.hangs_s() > ONCE_GIVE_UP_S:
+                why.append(f"{part}: {room.at or 'a look around'} takes {room.hangs_s():.0f} s")
+        text = "; ".join(why) or "no reason is known"
+        gave_up = f"it ends, since nothing has got further for {idle_s:.0f} s: {text}"
+        self._health.bad("once", SurroundingsError(gave_up))
+        return True
 
     # Signals
 
@@ -194,7 +216,7 @@ class Service:
         self._neighbours.stop()
         self._neighbours = self._watch_neighbours()
         self._open_endpoint()
-        self._prepare_folders()  # last: where one cannot be made, the rest is in force
+        prepare_folders(config)  # last: where one cannot be made, the rest is in force
         logger.info("the configuration was read anew")
 
     # Starting
@@ -236,35 +258,10 @@ class Service:
         if (address := self._config.metrics) is not None:
             self._metrics.start(address.host, address.port)
 
-    def _prepare_folders(self) -> None:
-        """Makes inbox and outbox, and shows the presets as folders of the inbox."""
-        bulk = self._config.schedule.bulk_folder
-        shelf = presets.load_presets(self._config.presets, bulk)
-        for name, faults in shelf.faulty.items():
-            for fault in faults:
-                logger.error("preset {} cannot be used: {}", name, fault)
-        names = [*shelf.good, *(f"{bulk}/{name}" for name in shelf.good)]
-        mounts = Mounts(self._config.state)
-        for folder, inside in ((self._config.outbox, []), (self._config.inbox, names)):
-            try:
-                mounts.check(folder)
-            except SurroundingsError as error:  # what needs it waits, the rest goes on
-                logger.error("{}", error)
-                continue
-            try:
-                make_folders(folder, inside)
-            except OSError as error:
-                raise SurroundingsError(
-                    f"{error.filename} cannot be made: {error.strerror}; make it, or change "
-                    "config.yaml"
-                ) from error
-            mounts.remember(folder)
-
     def _sweep(self) -> None:
         """Removes what a service that was killed left half-written, or had no more use for."""
         try:
             self._spool.sweep(self._ledger.open_jobs(), self._ledger.open_pictures())
-            files.sweep(self._config.outbox)
         except OSError as error:  # no harm but lost room
             logger.warning("leftovers cannot be removed: {}: {}", error.strerror, error.filename)
 
@@ -401,11 +398,27 @@ class Service:
         self._intake.join(1.0)
         self._delivery.join(1.0)
         self._telling.stop(self._ledger, HOOK_GRACE_S)
-        if left := self._ledger.waiting():
-            logger.info("{} jobs are left for later", left)
+        try:
+            self._say_left()
+        except SurroundingsError as error:
+            logger.error("what is left cannot be told: {}", error)
         self._ledger.close()
-        (self._config.state / LIVE_FILE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is of no use to anybody, and does no harm
+            (self._config.state / LIVE_FILE).unlink(missing_ok=True)
         logger.info("stopped")
+
+    def _say_left(self) -> None:
+        """Says what is not done, with --once by name."""
+        if waiting := self._ledger.waiting():
+            logger.info("{} jobs are left for later", waiting)
+        if not self._once:
+            return
+        left = self._intake.left
+        for state in (State.READY, State.RUNNING, State.PUBLISHING):
+            jobs = self._ledger.jobs_in(state)
+            left += [f"{files.printable(job.below)} ({state})" for job in jobs]
+        if left:
+            logger.warning("left: {}", in_short(left, "; "))
 
 
 def run_service(

@@ -60,6 +60,11 @@ class Telling:
             self._tell_idle(ledger)
         return left or self._runner.busy
 
+    @property
+    def busy(self) -> bool:
+        """Whether a hook runs, or is about to; each has a time of its own."""
+        return self._runner.busy
+
     def stop(self, ledger: Ledger, grace_s: float) -> None:
         """What is told now may end within `grace_s`; the rest is for the next start."""
         self._runner.stop(grace_s)

@@ -67,11 +67,13 @@ class Intake:
     """Sees, settles, pairs and claims. One thread's; the clock comes in with every round.
 
     on_picture: told the picture that is about to be looked at or copied, from several threads.
+    on_piece: likewise, with each piece that was copied.
     """
 
     def __init__(
         self, config: Config, ledger: Ledger, decoder: Decoder, *, settle_s: float,
         give_up_s: float, on_picture: Callable[[Path], object] = lambda _: None,
+        on_piece: Callable[[Path], object] = lambda _: None,
     ) -> None:  # fmt: skip
         self._config = config
         self._ledger = ledger
@@ -82,10 +84,33 @@ class Intake:
         self._settle_s = settle_s
         self._give_up_s = give_up_s
         self._on_picture = on_picture
+        self._on_piece = on_piece
         self._watched: dict[Path, settle.Watch] = {}
         self._doubts: dict[Path, Doubt] = {}
         self._reported: set[Path] = set()
         self._strays_returned = False
+        self._held_s: dict[str, float] = {}
+        self._looked_s = 0.0
+
+    @property
+    def patience_s(self) -> float:
+        """How long a picture may rightly lie here until it is claimed, by what was met so far."""
+        return self._settle_s + sum(self._held_s.values())
+
+    @property
+    def left(self) -> list[str]:
+        """What lies here unclaimed, each with why."""
+        return [
+            f"{files.printable(path)} (in the inbox: {self._why_left(watch)})"
+            for path, watch in list(self._watched.items())
+            if path.suffix.lower() != files.SIDECAR_SUFFIX
+        ]
+
+    def _why_left(self, watch: settle.Watch) -> str:
+        if watch.signature.size == 0:
+            return "it is empty"
+        settled = settle.is_settled(watch, self._looked_s, self._settle_s)
+        return "it could not be taken" if settled else "it is still being written"
 
     @property
     def pending(self) -> bool:
@@ -103,6 +128,7 @@ class Intake:
         stood in the way; nothing is lost then, and the next round goes on where this one stopped.
         """
         troubles: list[SurroundingsError] = []
+        self._looked_s = now_s
         try:
             self._check_mount()
             self._return_strays()
@@ -186,8 +212,10 @@ class Intake:
         watch = self._watched[path]
         if sidecar is not None:
             if not self._is_written(sidecar, now_s):
+                self._held_s["sidecar is written"] = self._give_up_s
                 return None
         elif self._waits_for_sidecar(path, shelf, now_s - watch.since_s):
+            self._held_s["sidecar comes"] = self._config.sidecar_wait_s
             return None
         doubt = self._doubts.get(path)
         if doubt and doubt.signature == watch.signature and now_s < doubt.again_s:
@@ -237,6 +265,7 @@ class Intake:
                         files.printable(path), fault)  # fmt: skip
         if now_s - doubt.since_s >= self._give_up_s:
             return True
+        self._held_s["rest comes"] = self._give_up_s
         backoff = min(LONGEST_BACKOFF_S, max(self._settle_s, 1.0) * 2**doubt.tries)
         again = min(now_s + backoff, doubt.since_s + self._give_up_s)
         self._doubts[path] = dataclasses.replace(doubt, tries=doubt.tries + 1, again_s=again)
@@ -341,7 +370,10 @@ class Intake:
                 one.expected is None
                 or (info.st_size, info.st_mtime_ns) == (one.expected.size, one.expected.mtime_ns)
             )
-            return claim.copy_hashing(source, self._spool.picture(one.id)) if same else None
+            if not same:
+                return None
+            copy = self._spool.picture(one.id)
+            return claim.copy_hashing(source, copy, lambda: self._on_piece(one.path))
         except OSError as error:
             return SurroundingsError(
                 f"{files.printable(one.path)} cannot be copied to {self._config.state}: "

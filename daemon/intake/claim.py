@@ -9,6 +9,7 @@ even without the ledger.
 import errno
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -130,11 +131,14 @@ def drop_claim(inbox: Path, picture_id: str) -> None:
                 raise
 
 
-def copy_hashing(source: Path, target: Path) -> tuple[str, int] | None:
+def copy_hashing(
+    source: Path, target: Path, on_piece: Callable[[], object] = lambda: None
+) -> tuple[str, int] | None:
     """A durable copy of a claimed file: its sha256 and size; None if it changed meanwhile.
 
     An old writer can still write into a renamed file; then the copy is thrown away. Only
     regular files are opened, and opening never waits or follows a link.
+    on_piece: called with each piece that was copied.
     """
     digest = hashlib.sha256()
     with files.open_ordinary(source, os.O_NOFOLLOW) as original:
@@ -144,6 +148,7 @@ def copy_hashing(source: Path, target: Path) -> tuple[str, int] | None:
             while chunk := original.read(1 << 20):
                 digest.update(chunk)
                 copy.write(chunk)
+                on_piece()
 
         files.write_whole(target, fill, replace=True)
         after = os.fstat(original.fileno())

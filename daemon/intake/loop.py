@@ -9,9 +9,10 @@ from pathlib import Path
 
 from daemon import files
 from daemon.config import Config
+from daemon.ending import ONCE_GIVE_UP_S, Furthest
 from daemon.errors import SurroundingsError
 from daemon.health import Health
-from daemon.intake.admit import Intake, QueueFullError
+from daemon.intake.admit import Intake
 from daemon.intake.decode import Decoder
 from daemon.intake.scan import is_network_mount
 from daemon.intake.watch import Watch
@@ -19,8 +20,6 @@ from daemon.ledger.store import Ledger
 
 BROKEN_WAIT_S = 5.0
 LEAST_GAP_S = 0.1
-ONCE_GIVE_UP_S = 30.0
-"""With --once nobody is still copying: a file that does not decode gets less time."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,10 @@ class Pace:
 
 
 def pace_of(config: Config, *, once: bool, mounts: str) -> Pace:
-    """The configured waiting times, or the usual ones for the inbox's file system."""
+    """The configured waiting times, or the usual ones for the inbox's file system.
+
+    With --once nobody is still copying: a file that does not decode gets less time.
+    """
     network = is_network_mount(config.inbox, mounts)
     settle_s = config.settle_s if config.settle_s is not None else (15.0 if network else 5.0)
     scan_s = config.scan_s if config.scan_s is not None else (5.0 if network else 60.0)
@@ -60,9 +62,10 @@ class IntakeLoop:
         self._stop = threading.Event()
         self._quiet = threading.Event()
         self._looked = threading.Event()
-        self._troubled_s = 0.0
+        self._intake: Intake | None = None
         self._began_s: float | None = None
         self._at = ""
+        self._furthest = Furthest()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
     def start(self) -> None:
@@ -96,6 +99,21 @@ class IntakeLoop:
         """Whether there was a first look, with whatever success."""
         return self._looked.is_set()
 
+    @property
+    def patience_s(self) -> float:
+        """How long what lies in the inbox may rightly wait before it is claimed."""
+        return self._intake.patience_s if self._intake and not self.quiet else 0.0
+
+    @property
+    def reached(self) -> int:
+        """How much was copied so far: what is slow and gets further is no standstill."""
+        return self._furthest.total
+
+    @property
+    def left(self) -> list[str]:
+        """What lies in the inbox unclaimed, as far as it could be looked at, each with why."""
+        return self._intake.left if self._intake else []
+
     def hangs_s(self) -> float:
         """Seconds that the look or the picture at hand has taken so far; 0 if there is none."""
         began_s = self._began_s
@@ -108,6 +126,11 @@ class IntakeLoop:
 
     def _begin(self, path: Path | None = None) -> None:
         self._at, self._began_s = files.printable(path) if path else "", time.monotonic()
+        self._furthest.begin(self._at)
+
+    def _note_piece(self, path: Path) -> None:
+        self._began_s = time.monotonic()
+        self._furthest.step(files.printable(path))
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -128,9 +151,10 @@ class IntakeLoop:
         opened.callback(decoder.close)
         watch = Watch(config.inbox, self._wake)
         opened.callback(watch.stop)
-        intake = Intake(
+        self._intake = intake = Intake(
             config, ledger, decoder,
-            settle_s=self._pace.settle_s, give_up_s=self._pace.give_up_s, on_picture=self._begin,
+            settle_s=self._pace.settle_s, give_up_s=self._pace.give_up_s,
+            on_picture=self._begin, on_piece=self._note_piece,
         )  # fmt: skip
         while not self._stop.is_set() and self._config is config:
             self._wake.clear()
@@ -149,9 +173,6 @@ class IntakeLoop:
             claimed = intake.round(began_s)
         except SurroundingsError as error:
             self._health.bad("inbox", error)
-            self._troubled_s += 0.0 if isinstance(error, QueueFullError) else BROKEN_WAIT_S
-            if self._troubled_s > self._pace.give_up_s:
-                self._quiet.set()  # what cannot be taken is left; only --once asks
             return BROKEN_WAIT_S
         except Exception as error:
             # The loop must outlive a bug: pictures would lie unseen with the service up.
@@ -159,7 +180,6 @@ class IntakeLoop:
             return BROKEN_WAIT_S
         self._on_scan(time.monotonic() - began_s)
         self._health.good("inbox")
-        self._troubled_s = 0.0
         if claimed or not intake.pending:
             self._changed.set()
         if intake.pending:

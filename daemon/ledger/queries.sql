@@ -182,6 +182,15 @@ SELECT EXISTS (SELECT 1 FROM job WHERE state = 'publishing')
     OR EXISTS (SELECT 1 FROM job WHERE state = 'ready' AND twin IS NOT NULL)
     OR EXISTS (SELECT 1 FROM job WHERE state = 'ready' AND cancel_requested = 1) AS owed;
 
+-- name: reached
+-- How far everything has come. A job that only goes back and forth between ready and running is
+-- where it was, and so is a claim that is begun again and again.
+SELECT (SELECT max(seq) FROM job) AS queued,
+       (SELECT count(*) FROM job WHERE state IN ('ready', 'running')) AS unpainted,
+       (SELECT count(*) FROM job WHERE state = 'publishing') AS unpublished,
+       (SELECT count(*) FROM picture WHERE state = 'claimed' AND state <> 'filed') AS unfiled,
+       (SELECT count(*) FROM job WHERE untold = 1) AS untold;
+
 -- name: waiting_work
 -- What waits, by queue and preset: how many jobs, and the work they are.
 SELECT priority, preset, count(*) AS count, sum(work) AS work FROM job WHERE state = 'ready'

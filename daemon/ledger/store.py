@@ -376,6 +376,10 @@ class Ledger:
         """Whether there is anything to publish, to answer, or to cancel that waits."""
         return bool(self._rows("owed")[0]["owed"])
 
+    def reached(self) -> tuple[int, ...]:
+        """How far everything has come, to be compared: it changes with every step of any job."""
+        return tuple(self._rows("reached")[0])
+
     def waiting_work(self) -> list[Backlog]:
         """What waits, by queue and preset."""
         return [Backlog(**row) for row in self._rows("waiting_work")]

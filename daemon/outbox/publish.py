@@ -32,10 +32,12 @@ def publish(
     job: Job,
     picture: ClaimedPicture,
     plan: Callable[[Mapping[str, str]], None],
+    on_piece: Callable[[], object] = lambda: None,
 ) -> dict[str, str]:
     """Publishes a job in `publishing`; returns its files, relative to the outbox.
 
     plan: called with those names before anything but the record is written; must keep them.
+    on_piece: called with each piece that is copied.
     Raises SurroundingsError if the outbox cannot be written; repeating it later is harmless.
     """
     try:
@@ -43,7 +45,7 @@ def publish(
         plan(outputs)
         publish_log(outbox / outputs["log"], spool.log(job.id))
         if job.verdict is State.DONE:
-            place(spool.result(job.id), outbox / outputs["result"])
+            place(spool.result(job.id), outbox / outputs["result"], on_piece)
         else:
             publish_bytes(outbox / outputs["reason"], reason_text(job).encode())
     except OSError as error:
@@ -134,10 +136,10 @@ def is_ours(record: Path, job_id: str) -> bool:
     return isinstance(found, dict) and found.get("id") == job_id
 
 
-def place(source: Path, target: Path) -> None:
+def place(source: Path, target: Path, on_piece: Callable[[], object]) -> None:
     """Copies a spool file to its name in the outbox; there already is fine, if it is the same."""
     try:
-        files.copy_whole(source, target)
+        files.copy_whole(source, target, on_piece=on_piece)
     except FileExistsError:
         if not is_same(target, source):
             raise
@@ -164,7 +166,12 @@ def reason_text(job: Job) -> str:
 
 
 def file_original(
-    outbox: Path, claimed: Path, spool_copy: Path, picture: ClaimedPicture, jobs: Sequence[Job]
+    outbox: Path,
+    claimed: Path,
+    spool_copy: Path,
+    picture: ClaimedPicture,
+    jobs: Sequence[Job],
+    on_piece: Callable[[], object] = lambda: None,
 ) -> None:
     """Moves a claimed picture and its sidecar to where its jobs' outcomes send it.
 
@@ -193,9 +200,10 @@ def file_original(
             if final.exists():
                 continue
             if number == len(targets) and source.exists():
-                files.move(source, final)
+                files.move(source, final, on_piece=on_piece)
             else:
-                files.copy_whole(source if source.exists() else spool_copy, final)
+                kept = source if source.exists() else spool_copy
+                files.copy_whole(kept, final, on_piece=on_piece)
         source.unlink(missing_ok=True)
         if sidecar is not None and files.is_ordinary(sidecar):
             sidecar.unlink()

@@ -1,9 +1,11 @@
 """`atelierd run --once`: takes what is in the inbox, finishes it, and exits."""
 
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from atelier import Studio, encoded, photograph
+from atelier import Studio, encoded, environment, photograph
 from PIL import Image
 
 ORIENTATION = 0x0112
@@ -138,3 +140,34 @@ def test_run_once_ends_with_0_when_all_is_well(
 ) -> None:
     answer = studio.run("run", "--once")
     assert answer.returncode == 0, answer.stderr
+
+
+IMPATIENT = """
+import sys, threading, time
+from daemon import service
+from daemon.cli import main
+service.ONCE_GIVE_UP_S = 1.0
+def grow(path):
+    with open(path, "ab") as file:
+        while True:
+            file.write(b"more")
+            file.flush()
+            time.sleep(0.02)
+threading.Thread(target=grow, args=[sys.argv[1]], daemon=True).start()
+sys.argv[1:] = ["--config", sys.argv[2], "run", "--once"]
+main()
+"""
+
+
+def test_run_once_ends_beside_what_never_ends_and_says_what_is_left(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    studio.drop("quick/grows.jpg", encoded(photograph()))
+    studio.drop("quick/empty.jpg", b"")
+    answer = subprocess.run(
+        [sys.executable, "-c", IMPATIENT, studio.inbox / "quick/grows.jpg", studio.config_file],
+        capture_output=True, text=True, timeout=60, env=environment(), check=False,
+    )  # fmt: skip
+    assert answer.returncode == 1, answer.stderr
+    assert "it ends, since nothing has got further for" in answer.stderr
+    assert "quick/empty.jpg (in the inbox: it is empty)" in answer.stderr
+    assert "quick/grows.jpg (in the inbox: it is still being written)" in answer.stderr

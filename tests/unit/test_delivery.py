@@ -107,10 +107,10 @@ def test_bug_about_one_job_holds_up_no_other(bench: Bench, monkeypatch: pytest.M
     bench.fail_one(2, "second.jpg")
     publish = delivery.publish
 
-    def stumbling(outbox: Path, spool: Spool, job: Job, *rest: Any) -> dict[str, str]:
+    def stumbling(outbox: Path, spool: Spool, job: Job, *rest: Any, **more: Any) -> dict[str, str]:
         if job.below.name == "first.jpg":
             raise ValueError("a bug")
-        return publish(outbox, spool, job, *rest)
+        return publish(outbox, spool, job, *rest, **more)
 
     monkeypatch.setattr("daemon.delivery.publish", stumbling)
     bench.delivery._round()

@@ -2,13 +2,17 @@
 
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from daemon.config import Config
+from daemon.ending import ONCE_GIVE_UP_S, Standstill
 from daemon.errors import SurroundingsError
+from daemon.job import Draft
+from daemon.ledger.store import Ledger
 from daemon.service import HANGING_S, Service
 
 
@@ -103,3 +107,112 @@ def test_share_that_does_not_answer_is_told(service: Service, hanging: str, part
     assert list(service._health.troubles) == [part]
     assert "does its disk or share answer?" in service._health.troubles[part]
     assert service._health.troubles[part].startswith("a.jpg takes over 2 min")
+
+
+class Rooms:
+    """Runs, delivery, intake and hooks as a standstill sees them."""
+
+    def __init__(self) -> None:
+        self.running = self.reached = 0
+        self.busy = False
+        self.patience_s, self.at, self.hanging_s = 0.0, "", 0.0
+
+    def __len__(self) -> int:
+        return self.running
+
+    def hangs_s(self) -> float:
+        return self.hanging_s
+
+
+@pytest.fixture
+def waiting(service: Service, config: Config) -> Iterator[tuple[Service, Rooms, list[float]]]:
+    """A service with --once whose rooms do nothing; with them, and what its clock shows."""
+    rooms, clock = Rooms(), [0.0]
+    service._ledger = Ledger(config.ledger_path)
+    service._runs = service._delivery = service._intake = service._telling = rooms  # type: ignore[assignment]
+    service._standstill = Standstill(lambda: clock[0])
+    service._is_stuck()
+    yield service, rooms, clock
+    service._ledger.close()
+
+
+def test_once_gives_up_when_nothing_gets_further_and_says_why(waiting) -> None:
+    service, _, clock = waiting
+    service._health.bad("outbox", SurroundingsError("a.jpg: Read-only file system"))
+    clock[0] = ONCE_GIVE_UP_S
+    assert not service._is_stuck()
+    clock[0] += 1
+    assert service._is_stuck()
+    assert "outbox: a.jpg: Read-only file system" in service._health.essential["once"]
+
+
+def test_once_names_the_picture_that_hangs_when_it_gives_up(waiting) -> None:
+    service, rooms, clock = waiting
+    rooms.at, rooms.hanging_s = "a.jpg", 40.0
+    clock[0] = ONCE_GIVE_UP_S + 1
+    assert service._is_stuck()
+    assert "outbox: a.jpg takes 40 s" in service._health.essential["once"]
+
+
+def test_once_waits_for_what_runs_and_for_what_may_rightly_wait(waiting) -> None:
+    service, rooms, clock = waiting
+    rooms.running = 1
+    clock[0] = 10 * ONCE_GIVE_UP_S
+    assert not service._is_stuck()
+    rooms.running, rooms.patience_s = 0, 60.0
+    clock[0] += ONCE_GIVE_UP_S + 1
+    assert not service._is_stuck()
+    clock[0] += 60.0
+    assert service._is_stuck()
+
+
+@pytest.mark.parametrize("further", ["copied", "queued", "hook"])
+def test_once_goes_on_while_anything_gets_further(waiting, further: str) -> None:
+    service, rooms, clock = waiting
+    for number in range(4):
+        clock[0] += 0.9 * ONCE_GIVE_UP_S
+        if further == "copied":
+            rooms.reached += 1
+        elif further == "hook":
+            rooms.busy = True
+        else:
+            service._ledger.add_picture(f"p{number}", Path("a.jpg"), None)
+            draft = Draft(f"j{number}", "wave", Path("a.jpg"), {}, ())
+            service._ledger.admit(
+                f"p{number}", sha256="", size=1, width_px=1, height_px=1, drafts=[draft]
+            )
+        assert not service._is_stuck()
+
+
+@pytest.mark.parametrize("fruitless", ["claims begun again", "starts"])
+def test_once_gives_up_on_what_only_goes_back_and_forth(waiting, fruitless: str) -> None:
+    service, _, clock = waiting
+    service._ledger.add_picture("p", Path("a.jpg"), None)
+    if fruitless == "starts":
+        draft = Draft("j", "wave", Path("a.jpg"), {}, ())
+        service._ledger.admit("p", sha256="", size=1, width_px=1, height_px=1, drafts=[draft])
+        there = partial(service._ledger.claim_job, "me")
+        back = partial(service._ledger.release_job, "j", "me")
+    else:
+        service._ledger.forget_picture("p")
+        there = partial(service._ledger.add_picture, "p", Path("a.jpg"), None)
+        back = partial(service._ledger.forget_picture, "p")
+    assert not service._is_stuck()
+    for _ in range(7):
+        there()
+        service._is_stuck()
+        back()
+        clock[0] += 5.0
+        stuck = service._is_stuck()
+    assert stuck
+
+
+def test_once_gives_up_while_the_ledger_is_away(waiting, monkeypatch) -> None:
+    service, _, clock = waiting
+
+    def away() -> None:
+        raise SurroundingsError("the ledger cannot be used")
+
+    monkeypatch.setattr(service._ledger, "reached", away)
+    clock[0] = ONCE_GIVE_UP_S + 1
+    assert service._is_stuck()

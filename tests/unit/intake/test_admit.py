@@ -156,6 +156,27 @@ def test_empty_file_is_not_waited_for(config: Config, intake: Intake) -> None:
     assert not intake.pending
 
 
+def test_what_is_left_in_the_inbox_is_named_with_why(config: Config, intake: Intake, drop) -> None:
+    (config.inbox / "empty.jpg").touch()
+    (config.inbox / "note.yaml").write_text("steps: 3\n")
+    drop("growing.jpg")
+    intake.round(0.0)
+    assert sorted(intake.left) == [
+        "empty.jpg (in the inbox: it is empty)",
+        "growing.jpg (in the inbox: it is still being written)",
+    ]
+
+
+def test_picture_that_waits_for_its_sidecar_is_waited_for_so_much_longer(
+    config: Config, intake: Intake, drop
+) -> None:
+    drop("photo.jpg")
+    intake.round(0.0)
+    assert intake.patience_s == SETTLE_S
+    intake.round(SETTLE_S)
+    assert intake.patience_s == SETTLE_S + config.sidecar_wait_s
+
+
 def test_sidecar_is_claimed_with_its_picture(
     config: Config, ledger: Ledger, intake: Intake, drop
 ) -> None:
