@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
 from daemon import yamlfile
+from daemon.bounded import resolved
 from daemon.engine.formats import MAX_PIXELS
 from daemon.errors import ConfigError, Fault
 from daemon.hooks_config import Hooks
@@ -313,7 +314,7 @@ def check_apart(config: Config, document: yamlfile.Document) -> None:
     Nor may the program lie in one of them, where droppings or clean-ups could change it.
     """
     folders = {
-        name: getattr(config, name).resolve() for name in ("inbox", "outbox", "presets", "state")
+        name: resolved(getattr(config, name)) for name in ("inbox", "outbox", "presets", "state")
     }
     check_log(config, folders, document)
     code = Path(__file__).resolve().parent

@@ -1,19 +1,16 @@
 """Inbox and outbox, made ready without ever waiting for a share that does not answer."""
 
-import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from loguru import logger
 
 from daemon import presets
+from daemon.bounded import ANSWER_S, NoAnswerError, within
 from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.intake.admit import make_folders
 from daemon.mounts import Mounts
-
-ANSWER_S = 10.0
-"""How long the start may wait for a folder; its own thread goes on with it."""
 
 
 def prepare_folders(config: Config) -> None:
@@ -28,22 +25,11 @@ def prepare_folders(config: Config) -> None:
 
 
 def in_time(folder: Path, work: Callable[[], None]) -> None:
-    """Does what may hang in a thread of its own; what it raises is raised here."""
-    raised: list[Exception] = []
-
-    def run() -> None:
-        try:
-            work()
-        except Exception as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run, name=f"prepare {folder}", daemon=True)
-    thread.start()
-    thread.join(ANSWER_S)
-    if thread.is_alive():
+    """Does what may hang; says so if it does."""
+    try:
+        within(ANSWER_S, work)
+    except NoAnswerError:
         logger.error("{} does not answer; what needs it waits", folder)
-    for error in raised:
-        raise error
 
 
 def shelved(config: Config) -> list[str]:

@@ -34,6 +34,7 @@ class Neighbours:
         self._clock = clock
         self._crowded_s: dict[str, float] = {}
         self._unknown: set[str] = set()
+        self._stumbled: set[str] = set()
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -80,6 +81,8 @@ class Neighbours:
         while not self._stop.is_set():
             try:
                 self.look()
-            except Exception:
-                logger.exception("looking for others on the GPUs stumbled; it goes on")
+            except Exception as error:
+                if repr(error) not in self._stumbled:  # it would be said every five seconds
+                    self._stumbled.add(repr(error))
+                    logger.exception("looking for others on the GPUs stumbled; it goes on")
             self._stop.wait(LOOK_S)
