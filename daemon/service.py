@@ -22,7 +22,6 @@ from daemon.config import Config
 from daemon.delivery import Delivery
 from daemon.ending import ONCE_GIVE_UP_S, Standstill
 from daemon.errors import AtelierError, ExitCode, SurroundingsError, in_short
-from daemon.folders import prepare_folders
 from daemon.health import Health
 from daemon.intake.loop import IntakeLoop, pace_of
 from daemon.job import QUEUES, State
@@ -33,6 +32,7 @@ from daemon.metrics import Metrics
 from daemon.neighbours import Neighbours
 from daemon.pause import paused_since
 from daemon.permit import Permit, permit
+from daemon.preparation import prepare_folders
 from daemon.runs import Runs
 from daemon.spool import Spool
 from daemon.status.live import LIVE_FILE, Live, write_live

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import folders
+from daemon import preparation
 from daemon.config import Config
 from daemon.errors import SurroundingsError
 
@@ -14,7 +14,7 @@ def test_inbox_and_outbox_are_made_with_the_presets_to_drop_into(config: Config)
     config.inbox.rmdir()
     config.outbox.rmdir()
     (config.presets / "wave.yaml").write_text("wrong")
-    folders.prepare_folders(config)
+    preparation.prepare_folders(config)
     assert config.outbox.is_dir() and list(config.inbox.iterdir()) == []
 
 
@@ -22,7 +22,7 @@ def test_folder_that_cannot_be_made_is_an_error_at_the_start(config: Config) -> 
     config.outbox.rmdir()
     config.outbox.write_text("no folder")
     with pytest.raises(SurroundingsError, match=r"outbox cannot be made: .*change config.yaml"):
-        folders.prepare_folders(config)
+        preparation.prepare_folders(config)
 
 
 def test_folder_that_does_not_answer_holds_nothing_up(
@@ -36,9 +36,9 @@ def test_folder_that_does_not_answer_holds_nothing_up(
             answer.wait(60.0)
         folder.mkdir(exist_ok=True)
 
-    monkeypatch.setattr(folders, "make_folders", hang)
-    monkeypatch.setattr(folders, "ANSWER_S", 0.05)
+    monkeypatch.setattr(preparation, "make_folders", hang)
+    monkeypatch.setattr(preparation, "ANSWER_S", 0.05)
     config.inbox.rmdir()
-    folders.prepare_folders(config)
+    preparation.prepare_folders(config)
     assert asked.is_set() and config.inbox.is_dir()
     answer.set()
