@@ -120,9 +120,9 @@ def check_whole(config: Config, job: Job, picture: ClaimedPicture) -> None:
 
 def sidecar_again(picture: ClaimedPicture) -> Path:
     """The name a sidecar comes again under: the one that no other picture shares, if it fits."""
-    own = f"{picture.path.name}.yaml"
+    own = picture.path.name + files.SIDECAR_SUFFIX
     if picture.sidecar is None or len(os.fsencode(own)) <= files.NAME_MAX_BYTES:
-        return picture.path.with_name(own)
+        return files.sidecar_of(picture.path)
     return picture.sidecar
 
 

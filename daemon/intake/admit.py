@@ -6,17 +6,17 @@ import os
 import stat
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
 
-from daemon import files, presets
+from daemon import files, names, presets
 from daemon.config import Config
 from daemon.errors import SeveralError, SurroundingsError
-from daemon.intake import claim, pair, scan, settle
+from daemon.intake import claim, pair, scan, settle, sidecars
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.drafts import Drafting
 from daemon.intake.scan import Scan, Sighting, Signature
@@ -50,6 +50,7 @@ class Claim:
     """A picture on its way from the inbox to the ledger.
 
     expected: what it was like when it was looked at; None if that is not known any more.
+    warnings: of sidecars that lie beside it and were not obeyed.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Claim:
     sidecar: Path | None
     verdict: Verdict
     expected: Signature | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -88,6 +90,9 @@ class Intake:
         self._watched: dict[Path, settle.Watch] = {}
         self._doubts: dict[Path, Doubt] = {}
         self._reported: set[Path] = set()
+        self._pairs = sidecars.match((), ())
+        self._alone: dict[Path, settle.Watch] = {}
+        self._seen_s = 0.0
         self._strays_returned = False
         self._held_s: dict[str, float] = {}
         self._looked_s = 0.0
@@ -103,7 +108,7 @@ class Intake:
         return [
             f"{files.printable(path)} (in the inbox: {self._why_left(watch)})"
             for path, watch in list(self._watched.items())
-            if path.suffix.lower() != files.SIDECAR_SUFFIX
+            if not names.is_yaml(path.name)
         ]
 
     def _why_left(self, watch: settle.Watch) -> str:
@@ -118,7 +123,7 @@ class Intake:
         return any(
             watch.signature.size > 0
             for path, watch in self._watched.items()
-            if path.suffix.lower() != files.SIDECAR_SUFFIX
+            if not names.is_yaml(path.name)
         )
 
     def round(self, now_s: float) -> int:
@@ -133,11 +138,12 @@ class Intake:
             self._check_mount()
             self._return_strays()
             seen = scan.scan(self._config.inbox)
-            sidecar_of, orphans = pair.match(
+            self._pairs = sidecars.match(
                 [sighting.path for sighting in seen.pictures],
                 {sighting.path for sighting in seen.sidecars},
+                self._stale_sidecars(seen),
             )
-            wanted = Counter(sidecar_of.values())
+            wanted = Counter(self._pairs.sidecar_of.values())
             claimed = self._resume_claims(wanted, troubles)
         except OSError as error:
             self._strays_returned = False  # what comes back may hold some
@@ -148,21 +154,24 @@ class Intake:
         self._doubts = {
             path: doubt for path, doubt in self._doubts.items() if path in self._watched
         }
-        self._report(seen, orphans, now_s)
+        alone = [one for one in seen.sidecars if one.path in self._pairs.alone]
+        self._alone = settle.observe(self._alone, alone, now_s)
+        self._seen_s = now_s
+        self._report(seen)
         settled = [
             sighting
             for sighting in seen.pictures
             if settle.is_settled(self._watched[sighting.path], now_s, self._settle_s)
         ]
         if settled:
-            claimed += self._claim_settled(settled, sidecar_of, wanted, now_s, troubles)
+            claimed += self._claim_settled(settled, wanted, now_s, troubles)
         if troubles:
             raise SeveralError(troubles)
         return claimed
 
     def _claim_settled(
-        self, settled: Sequence[Sighting], sidecar_of: Mapping[Path, Path | None],
-        wanted: Counter[Path | None], now_s: float, troubles: list[SurroundingsError],
+        self, settled: Sequence[Sighting], wanted: Counter[Path | None], now_s: float,
+        troubles: list[SurroundingsError],
     ) -> int:  # fmt: skip
         """Claims what is ready, in batches, while more jobs may wait; returns how many.
 
@@ -182,7 +191,7 @@ class Intake:
                 )
                 break
             try:
-                ready = self._consider(sighting.path, sidecar_of[sighting.path], shelf, now_s)
+                ready = self._consider(sighting.path, shelf, now_s)
             except SurroundingsError as error:  # one picture must not hold up the others
                 troubles.append(error)
                 continue
@@ -204,12 +213,10 @@ class Intake:
         waiting = self.pending and not looks
         return max(0.05, min(looks)) if looks else (1.0 if waiting else None)
 
-    def _consider(
-        self, path: Path, sidecar: Path | None, shelf: presets.Shelf, now_s: float
-    ) -> Claim | None:
+    def _consider(self, path: Path, shelf: presets.Shelf, now_s: float) -> Claim | None:
         """A settled picture that is to be claimed: its sidecar and its content are ready too."""
         self._on_picture(path)
-        watch = self._watched[path]
+        watch, sidecar = self._watched[path], self._pairs.sidecar_of[path]
         if sidecar is not None:
             if not self._is_written(sidecar, now_s):
                 self._held_s["sidecar is written"] = self._give_up_s
@@ -229,7 +236,8 @@ class Intake:
         if verdict.unfinished and not self._give_up(path, watch.signature, verdict.fault, now_s):
             return None
         picture_id = self._mark + uuid.uuid4().hex[len(self._mark) :]
-        return Claim(picture_id, path, sidecar, verdict, watch.signature)
+        told = self._pairs.warnings.get(path, ())
+        return Claim(picture_id, path, sidecar, verdict, watch.signature, told)
 
     def _is_written(self, sidecar: Path, now_s: float) -> bool:
         """Whether a sidecar has settled; one that stays empty has as long as a cut picture."""
@@ -392,7 +400,10 @@ class Intake:
         folder = claim.claimed_folder(self._config.inbox, one.id)
         note = self._read_sidecar(folder, one.sidecar)
         drafting = Drafting(self._config, self._spool, shelf)
-        drafts = drafting.drafts(one.path, one.sidecar, note, one.verdict, sha256)
+        drafts = [
+            dataclasses.replace(draft, warnings=(*one.warnings, *draft.warnings))
+            for draft in drafting.drafts(one.path, one.sidecar, note, one.verdict, sha256)
+        ]
         self._ledger.admit(
             one.id, sha256=sha256, size=size, width_px=one.verdict.width_px,
             height_px=one.verdict.height_px, drafts=drafts,
@@ -470,7 +481,22 @@ class Intake:
         verdict = self._decoder.decode(self._folder(picture) / picture.path, name)
         return Claim(picture.id, picture.path, picture.sidecar, verdict, None)
 
-    def _report(self, seen: Scan, orphans: Sequence[Path], now_s: float) -> None:
+    def _stale_sidecars(self, seen: Scan) -> set[Path]:
+        """Sidecars that lay alone for long when they were last looked at, and are still the same.
+
+        A picture that comes now under a camera's recurring name is not the one they were for.
+        What was before the start is not known, and counts as new.
+        """
+        longest_s = max(self._config.sidecar_wait_s, self._settle_s)
+        return {
+            one.path
+            for one in seen.sidecars
+            if (watch := self._alone.get(one.path)) is not None
+            and watch.signature == one.signature
+            and self._seen_s - watch.since_s >= longest_s
+        }
+
+    def _report(self, seen: Scan) -> None:
         """Says once what is left lying, and why."""
         for path in seen.strange:
             self._once(path, "is a link, pipe or device and is never opened; put a copy there")
@@ -478,13 +504,13 @@ class Intake:
             self._once(path, "is no picture atelierd paints; it stays where it is")
         for path in seen.closed:
             self._once(path, "cannot be looked into; give the service the right to (chmod g+rx)")
-        waited = {
-            path
-            for path in orphans
-            if now_s - self._watched[path].since_s >= self._config.sidecar_wait_s
-        }
+        waited = self._stale_sidecars(seen)
         for path in waited:
-            self._once(path, "is a sidecar without its picture; it stays where it is")
+            self._once(
+                path,
+                "is a sidecar without its picture; it stays where it is, and is not obeyed for one "
+                "that comes now: save it anew then, or remove it",
+            )
         gone = self._reported - {*seen.strange, *seen.foreign, *seen.closed, *waited}
         self._reported -= gone
 

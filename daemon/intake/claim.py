@@ -16,7 +16,9 @@ from typing import BinaryIO
 from daemon import files
 from daemon.errors import SurroundingsError
 from daemon.intake.scan import CLAIMED_FOLDER, signature_of
+from daemon.intake.sidecars import is_exact
 from daemon.job import ClaimedPicture
+from daemon.names import is_yaml
 
 
 def claimed_folder(inbox: Path, picture_id: str) -> Path:
@@ -62,7 +64,8 @@ def give_back(inbox: Path, picture_id: str, path: Path, sidecar: Path | None = N
     target.parent.mkdir(parents=True, exist_ok=True)
     if sidecar is not None and said is not None:
         dropped = inbox / sidecar
-        stays = target == inbox / path and not os.path.lexists(dropped)
+        exact = is_exact(sidecar, path)  # else another could come before it there
+        stays = exact and target == inbox / path and not os.path.lexists(dropped)
         files.give_name(said, dropped if stays else files.sidecar_of(target))
     files.give_name(folder / path, target)
     drop_claim(inbox, picture_id)
@@ -103,7 +106,7 @@ def give_back_all(inbox: Path, picture_id: str) -> None:
         for current, _, names in os.walk(folder)
         for name in names
     ]
-    sidecar = next((path for path in found if path.suffix.lower() == files.SIDECAR_SUFFIX), None)
+    sidecar = next((path for path in found if is_yaml(path.name)), None)
     for path in sorted(found, key=lambda path: path == sidecar):  # alone only if it is alone
         give_back(inbox, picture_id, path, None if path == sidecar else sidecar)
     drop_claim(inbox, picture_id)

@@ -1,7 +1,6 @@
 """Which presets a picture is painted with. Pure.
 
-First match wins: `photo.jpg.yaml`, then `photo.yaml` beside it; the folder below the inbox;
-the default preset.
+First match wins: its sidecar (`sidecars.py`); the folder below the inbox; the default preset.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,10 +9,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from daemon import files, yamlfile
+from daemon import yamlfile
 from daemon.engine.recipe import Recipe
 from daemon.errors import BadInputError, PresetError
 from daemon.job import BULK, ORDINARY
+from daemon.names import folded, nearest
 from daemon.presets import Preset, Shelf, override
 
 
@@ -39,26 +39,16 @@ class Choice:
     fault: str = ""
 
 
-def sidecar_of(picture: Path, sidecars: Collection[Path]) -> Path | None:
-    """The sidecar that belongs to a picture, if it is there."""
-    for stem in (picture.name, picture.stem):
-        candidate = picture.with_name(stem + files.SIDECAR_SUFFIX)
-        if candidate in sidecars:
-            return candidate
-    return None
-
-
 def queue_of(picture: Path, bulk_folder: str) -> tuple[int, Path]:
     """The priority of a picture, and its path without the bulk folder it may lie in."""
-    if len(picture.parts) > 1 and picture.parts[0] == bulk_folder:
+    if len(picture.parts) > 1 and folded(picture.parts[0]) == folded(bulk_folder):
         return BULK, Path(*picture.parts[1:])
     return ORDINARY, picture
 
 
 def folder_preset(picture: Path, names: Collection[str]) -> str | None:
-    """The preset that the picture's top folder names."""
-    top = picture.parts[0] if len(picture.parts) > 1 else None
-    return top if top in names else None
+    """The preset that the picture's top folder names, or is like if only one is."""
+    return nearest(picture.parts[0], names) if len(picture.parts) > 1 else None
 
 
 def below_preset(picture: Path, names: Collection[str]) -> Path:
@@ -66,14 +56,6 @@ def below_preset(picture: Path, names: Collection[str]) -> Path:
     if folder_preset(picture, names) is not None:
         return Path(*picture.parts[1:])
     return picture
-
-
-def match(
-    pictures: Collection[Path], sidecars: Collection[Path]
-) -> tuple[dict[Path, Path | None], list[Path]]:
-    """Every picture's sidecar, None if it has none; and the sidecars without a picture, sorted."""
-    found = {picture: sidecar_of(picture, sidecars) for picture in pictures}
-    return found, sorted(set(sidecars) - set(found.values()))
 
 
 def choose(

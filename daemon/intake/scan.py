@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import files
 from daemon.engine.formats import FORMAT_OF_SUFFIX
+from daemon.names import is_yaml
 
 CLAIMED_FOLDER = ".claimed"
 IGNORED = (
@@ -84,7 +84,7 @@ def scan(inbox: Path) -> Scan:
             strange.append(path)
         elif suffix in FORMAT_OF_SUFFIX:
             pictures.append(Sighting(path, signature_of(info)))
-        elif suffix == files.SIDECAR_SUFFIX:
+        elif is_yaml(path.name):
             sidecars.append(Sighting(path, signature_of(info)))
         else:
             foreign.append(path)

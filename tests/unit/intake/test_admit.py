@@ -496,3 +496,62 @@ def test_what_was_filed_while_the_inbox_was_unmounted_is_cleared_when_it_is_back
     intake.round(20.0)
     assert list((config.inbox / CLAIMED_FOLDER).iterdir()) == []
     assert not (config.inbox / "wave/photo.jpg").exists()
+
+
+def test_sidecar_that_is_nearly_called_right_is_obeyed_and_claimed(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop("wave/C.JPG")
+    (config.inbox / "wave/c.yml").write_text("steps: 7\n")
+    intake.round(0.0)
+    assert intake.round(SETTLE_S) == 1
+    (job,) = queued(ledger)
+    assert (job.recipe["steps"], job.warnings) == (7, ())
+    assert not (config.inbox / "wave/c.yml").exists()
+
+
+def test_sidecar_left_over_is_not_the_next_pictures_of_its_name(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    left = config.inbox / "wave/IMG_0001.yaml"
+    left.parent.mkdir()
+    left.write_text("steps: 7\n")
+    for now_s in (0.0, 20.0):  # alone for as long as a picture waits for its sidecar
+        intake.round(now_s)
+    drop("wave/IMG_0001.jpg")
+    for now_s in (30.0, 30.0 + SETTLE_S):
+        intake.round(now_s)
+    (job,) = queued(ledger)
+    assert job.recipe["steps"] != 7
+    assert "IMG_0001.yaml was not obeyed" in job.warnings[0]
+    assert left.exists() and not intake.pending
+
+
+def test_sidecar_dropped_first_is_obeyed_if_its_picture_comes_in_time(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    first = config.inbox / "wave/photo.yaml"
+    first.parent.mkdir()
+    first.write_text("steps: 7\n")
+    intake.round(0.0)
+    intake.round(19.0)
+    drop("wave/photo.jpg")
+    for now_s in (60.0, 60.0 + SETTLE_S):  # nobody looked meanwhile: it was not seen alone
+        intake.round(now_s)
+    assert [job.recipe["steps"] for job in queued(ledger)] == [7]
+
+
+def test_sidecar_that_is_saved_anew_counts_again(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    left = config.inbox / "wave/photo.yaml"
+    left.parent.mkdir()
+    left.write_text("steps: 7\n")
+    for now_s in (0.0, 20.0):
+        intake.round(now_s)
+    drop("wave/photo.jpg")
+    intake.round(30.0)
+    left.write_text("steps: 17\n")
+    for now_s in (31.0, 31.0 + SETTLE_S):
+        intake.round(now_s)
+    assert [job.recipe["steps"] for job in queued(ledger)] == [17]

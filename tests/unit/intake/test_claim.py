@@ -16,7 +16,8 @@ from daemon.intake.claim import (
     give_back_all,
     take,
 )
-from daemon.intake.pair import sidecar_of
+from daemon.intake.sidecars import match
+from daemon.names import is_yaml
 
 PHOTO = Path("starry/2024/photo.jpg")
 
@@ -92,7 +93,7 @@ def test_giving_back_that_was_cut_off_leaves_one_file(inbox: Path) -> None:
     assert not claimed_folder(inbox, "p1").exists()
 
 
-@pytest.mark.parametrize("said", ["photo.yaml", "photo.jpg.yaml"])
+@pytest.mark.parametrize("said", ["photo.yaml", "photo.jpg.yaml", "photo.yml", "Photo.JPG.yaml"])
 @pytest.mark.parametrize(
     "newer",
     [
@@ -113,7 +114,7 @@ def test_picture_given_back_beside_a_newer_one_keeps_its_sidecar(
     give_back_all(inbox, "p1")
     lying = list(folder.iterdir())
     (back,) = [path for path in lying if path.read_bytes() == b"pixels"]
-    sidecar = sidecar_of(back, [path for path in lying if path.suffix == ".yaml"])
+    sidecar = match([back], [path for path in lying if is_yaml(path.name)]).sidecar_of[back]
     assert sidecar is not None and sidecar.read_bytes() == b"its own"
     assert [(folder / name).read_bytes() for name in newer] == [b"new"] * len(newer)
     assert not claimed_folder(inbox, "p1").exists()

@@ -11,9 +11,7 @@ from daemon.intake.pair import (
     below_preset,
     choose,
     folder_preset,
-    match,
     queue_of,
-    sidecar_of,
 )
 from daemon.job import BULK, ORDINARY
 from daemon.presets import Preset, Shelf
@@ -44,32 +42,20 @@ def names(choices: list[Choice]) -> list[str]:
     return [choice.preset for choice in choices]
 
 
-@pytest.mark.parametrize(
-    ("there", "found"),
-    [
-        (["a/photo.jpg.yaml", "a/photo.yaml"], "a/photo.jpg.yaml"),
-        (["a/photo.yaml"], "a/photo.yaml"),
-        (["a/photo.yml"], None),
-        (["photo.yaml", "b/photo.yaml", "a/photo.png.yaml"], None),
-        ([], None),
-    ],
-)
-def test_sidecar_is_the_nearest_by_name(there: list[str], found: str | None) -> None:
-    sidecar = sidecar_of(Path("a/photo.jpg"), [Path(one) for one in there])
-    assert sidecar == (Path(found) if found else None)
-
-
-def test_sidecar_of_two_pictures_belongs_to_both_and_is_no_orphan() -> None:
-    sidecars = [Path("photo.yaml"), Path("alone.yaml")]
-    _, orphans = match([Path("photo.jpg"), Path("photo.png")], sidecars)
-    assert orphans == [Path("alone.yaml")]
-
-
 def test_top_folder_names_the_preset() -> None:
     assert folder_preset(PHOTO, SHELF.names) == "starry"
     assert folder_preset(Path("starry/photo.jpg"), SHELF.names) == "starry"
     assert folder_preset(Path("holiday/starry/photo.jpg"), SHELF.names) is None
     assert folder_preset(Path("starry"), SHELF.names) is None  # a picture of that name
+
+
+@pytest.mark.parametrize("folder", ["Starry", "STARRY", "starry ", " starry"])
+def test_folder_that_is_nearly_called_like_one_preset_is_its_folder(folder: str) -> None:
+    picture = Path(folder, "2024/photo.jpg")
+    assert folder_preset(picture, SHELF.names) == "starry"
+    assert below_preset(picture, SHELF.names) == Path("2024/photo.jpg")
+    assert folder_preset(picture, ["starry", "wave"]) == "starry"
+    assert folder_preset(Path("sTARRY/a.jpg"), ["starry", "Starry"]) is None
 
 
 def test_sub_folders_below_the_preset_are_kept() -> None:
@@ -149,3 +135,4 @@ def test_bulk_folder_is_a_queue_and_no_part_of_the_path() -> None:
     for path in (PHOTO, Path("bulk"), Path("starry/bulk/photo.jpg"), Path("photo.jpg")):
         assert queue_of(path, "bulk") == (ORDINARY, path)
     assert queue_of(Path("nights/photo.jpg"), "nights")[0] == BULK
+    assert queue_of(Path("Bulk/photo.jpg"), "bulk") == (BULK, Path("photo.jpg"))
