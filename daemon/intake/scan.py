@@ -1,6 +1,5 @@
 """The truth about what lies in the inbox. Events only say when to look again."""
 
-import fnmatch
 import os
 import re
 import stat
@@ -9,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.formats import FORMAT_OF_SUFFIX
+from daemon.ignored import is_ignored
 from daemon.names import is_yaml
 
 CLAIMED_FOLDER = ".claimed"
-IGNORED = (
-    ".*", "~$*", "*.part", "*.tmp", "*.crdownload", "*.filepart", "~syncthing~*",
-    "@eaDir", "Thumbs.db", "desktop.ini", "__MACOSX",
-)  # fmt: skip
 NETWORK_TYPES = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs")
 
 
@@ -55,11 +51,6 @@ class Scan:
 def signature_of(info: os.stat_result) -> Signature:
     """The signature of a file as it is now."""
     return Signature(info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
-
-
-def is_ignored(name: str) -> bool:
-    """Whether a name is a half-written file's or some program's own."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in IGNORED)
 
 
 def scan(inbox: Path) -> Scan:

@@ -10,7 +10,8 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from daemon.intake.scan import CLAIMED_FOLDER, is_ignored
+from daemon.ignored import is_ignored
+from daemon.intake.scan import CLAIMED_FOLDER
 
 MOST_WATCHED = 48
 """Each folder takes one of the system's inotify instances, often 128 a user; scans see the rest."""

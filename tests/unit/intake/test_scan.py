@@ -65,6 +65,43 @@ def test_half_written_and_foreign_programs_files_are_not_seen(
     assert scan(tmp_path) == Scan((), (), (), ())
 
 
+@pytest.mark.parametrize(
+    "folder",
+    ["#recycle", "@Recycle", "$RECYCLE.BIN/S-1-5-21", "$Recycle.Bin", "recycler",
+     "System Volume Information", "SYSTEM VOLUME INFORMATION", "#snapshot", "@tmp", "lost+found",
+     "@Recently-Snapshot", "~snapshot", "Network Trash Folder", "Temporary Items", "FOUND.000",
+     ".Trash-1000", ".Trashes/501", ".snapshot/hourly", ".@__thumb", ".AppleDouble", ".stversions",
+     ".sync/Archive", ".dropbox.cache", ".zfs/snapshot", ".recycle"],
+)  # fmt: skip
+def test_what_people_deleted_or_replaced_is_not_seen_at_any_depth(
+    put, tmp_path: Path, folder: str
+) -> None:
+    put(f"{folder}/photo.jpg", f"starry/{folder}/2024/photo.jpg")
+    assert scan(tmp_path) == Scan((), (), (), ())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["photo.jpg.!ut", "photo.jpg.!qB", "photo.jpg.download", "photo.jpg.aria2", "photo.jpg~",
+     "photo.jpg.opdownload", ".unison.photo.jpg.1a.unison.tmp", ".goutputstream-A1B2C3",
+     ".nfs000000000012", "photo.jpg.1a2b.partial", "~tmp1.jpg", ".photo.jpg.Xy12Z3",
+     ".fuse_hidden0000a", "PHOTO.JPG.PART", "photo.jpg.!sync", "._photo.jpg"],
+)  # fmt: skip
+def test_half_written_file_of_any_program_is_neither_seen_nor_told_of(
+    put, tmp_path: Path, name: str
+) -> None:
+    put(name)
+    assert scan(tmp_path) == Scan((), (), (), ())
+
+
+@pytest.mark.parametrize("name", ["recycled art/photo.jpg", "tmp/a.jpg", "a~b.jpg", "@home/a.jpg"])
+def test_names_that_only_look_like_a_programs_own_are_a_persons(
+    put, tmp_path: Path, name: str
+) -> None:
+    put(name)
+    assert paths(scan(tmp_path))["pictures"] == [name]
+
+
 def test_links_and_pipes_are_strange_and_never_opened(put, tmp_path: Path) -> None:
     put("real/photo.jpg")
     (tmp_path / "link.jpg").symlink_to("real/photo.jpg")
