@@ -225,11 +225,12 @@ def status(config: Path | None, *, as_json: bool, watch: bool) -> int:
 
 def presets(config: Path | None, *, as_json: bool) -> int:
     """List the presets, and what is wrong with those that are wrong."""
-    from daemon.presets import load_presets
+    from daemon.presets import shelf_in_use
     from daemon.status.show import print_presets, shelf_report
 
     settings, _ = configured(config)
-    shelf = load_presets(settings.presets, settings.schedule.bulk_folder)
+    bulk_folder = settings.schedule.bulk_folder
+    shelf = shelf_in_use(settings.presets, bulk_folder, settings.state)
     if as_json:
         print(json.dumps(shelf_report(shelf), indent=2))
     else:

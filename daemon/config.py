@@ -1,5 +1,6 @@
 """config.yaml as a checked, frozen object."""
 
+import contextlib
 import os
 import re
 import stat
@@ -355,7 +356,7 @@ def check_guarded(config: Config, config_file: Path) -> None:
     and the folders they lie in (where a sticky bit keeps others from replacing them).
     """
     obeyed = [config_file, config_file.parent, config.presets]
-    if config.presets.is_dir():
+    with contextlib.suppress(OSError):  # away or closed: nothing there is obeyed meanwhile
         obeyed += sorted(config.presets.iterdir())
     secrets = [hook.secret_file for _, hook in config.hooks.all() if hook.secret_file]
     for path in (*secrets, *(hook.program for _, hook in config.hooks.all() if hook.program)):

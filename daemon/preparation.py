@@ -10,6 +10,7 @@ from daemon.bounded import ANSWER_S, NoAnswerError, within
 from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.intake.admit import make_folders
+from daemon.lastgood import read_last_good
 from daemon.mounts import Mounts
 
 
@@ -33,13 +34,21 @@ def in_time(folder: Path, work: Callable[[], None]) -> None:
 
 
 def shelved(config: Config) -> list[str]:
-    """The names of the presets, for both queues; what is wrong with others is logged."""
+    """The names of the presets, for both queues; what is wrong with others is logged.
+
+    While their folder is away, of those that are known to have been good.
+    """
     bulk = config.schedule.bulk_folder
-    shelf = presets.load_presets(config.presets, bulk)
-    for name, faults in shelf.faulty.items():
-        for fault in faults:
-            logger.error("preset {} cannot be used: {}", name, fault)
-    return [*shelf.good, *(f"{bulk}/{name}" for name in shelf.good)]
+    try:
+        shelf = presets.shelf_in_use(config.presets, bulk, config.state)
+        names = shelf.usable
+        for name, faults in shelf.faulty.items():
+            for fault in faults:
+                logger.error("preset {} cannot be used: {}", name, fault)
+    except SurroundingsError as error:  # pictures wait, the rest goes on
+        logger.error("{}", error)
+        names = sorted(read_last_good(config.state, config.presets))
+    return [*names, *(f"{bulk}/{name}" for name in names)]
 
 
 def make_ready(config: Config, folder: Path, inside: Collection[str]) -> None:

@@ -86,7 +86,7 @@ def make_payload(
         "recipe": recipe.model_dump(),
         "styles": [
             {
-                "name": style.path.name,
+                "name": style.name,
                 "path": str(style.path),
                 "sha256": files.sha256_of(style.path),
                 "weight": style.weight,

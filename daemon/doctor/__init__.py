@@ -10,8 +10,8 @@ from daemon.doctor.queues import examine_queues
 from daemon.doctor.service import check_service
 from daemon.engine.errors import WeightsError
 from daemon.engine.weights import checked_sha256, locate
-from daemon.errors import ConfigError
-from daemon.presets import load_presets
+from daemon.errors import ConfigError, SurroundingsError
+from daemon.presets import shelf_in_use
 from daemon.status.report import Finding
 
 
@@ -41,15 +41,19 @@ def check_rights(config: Config, config_path: Path) -> list[Finding]:
 
 def check_presets(config: Config) -> list[Finding]:
     """One finding for the good ones, one for each fault."""
-    shelf = load_presets(config.presets, config.schedule.bulk_folder)
+    try:
+        shelf = shelf_in_use(config.presets, config.schedule.bulk_folder, config.state)
+    except SurroundingsError as error:
+        return [Finding("presets", False, str(error))]
     faults = [
         Finding("presets", False, str(fault))
         for faults in shelf.faulty.values()
         for fault in faults
     ]
+    faults += [Finding("presets", False, one.warning) for one in shelf.last_good.values()]
     names = ", ".join(sorted(shelf.good))
     summary = Finding("presets", bool(names), names or f"no usable preset in {config.presets}")
-    if config.default_preset is not None and config.default_preset not in shelf.good:
+    if config.default_preset is not None and shelf.known(config.default_preset) not in shelf.usable:
         faults.append(
             Finding(
                 "presets", False, f"default_preset {config.default_preset!r} is not one of them"

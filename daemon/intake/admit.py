@@ -13,16 +13,18 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon import files, names, presets
+from daemon import files, names
 from daemon.config import Config
 from daemon.errors import SeveralError, SurroundingsError
 from daemon.intake import claim, pair, scan, settle, sidecars
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.drafts import Drafting
 from daemon.intake.scan import Scan, Sighting, Signature
+from daemon.intake.shelf import PresetWatch
 from daemon.job import ClaimedPicture, Draft, PictureState
-from daemon.ledger.store import Ledger
+from daemon.ledger.store import Ledger, utc_now
 from daemon.mounts import Mounts
+from daemon.presets import Shelf
 from daemon.spool import Spool
 
 LONGEST_BACKOFF_S = 60.0
@@ -91,6 +93,7 @@ class Intake:
         self._doubts: dict[Path, Doubt] = {}
         self._reported: set[Path] = set()
         self._pairs = sidecars.match((), ())
+        self._presets = PresetWatch(config, self._judge_style, settle_s=settle_s, now=utc_now)
         self._alone: dict[Path, settle.Watch] = {}
         self._seen_s = 0.0
         self._strays_returned = False
@@ -144,7 +147,8 @@ class Intake:
                 self._stale_sidecars(seen),
             )
             wanted = Counter(self._pairs.sidecar_of.values())
-            claimed = self._resume_claims(wanted, troubles)
+            shelf = self._look_at_presets(now_s)
+            claimed = self._resume_claims(wanted, shelf, troubles)
         except OSError as error:
             self._strays_returned = False  # what comes back may hold some
             raise SurroundingsError(
@@ -163,22 +167,23 @@ class Intake:
             for sighting in seen.pictures
             if settle.is_settled(self._watched[sighting.path], now_s, self._settle_s)
         ]
-        if settled:
-            claimed += self._claim_settled(settled, wanted, now_s, troubles)
+        if settled and isinstance(shelf, Shelf):
+            claimed += self._claim_settled(settled, wanted, shelf, now_s, troubles)
+        elif settled and isinstance(shelf, SurroundingsError):
+            troubles.append(shelf)
         if troubles:
             raise SeveralError(troubles)
         return claimed
 
     def _claim_settled(
-        self, settled: Sequence[Sighting], wanted: Counter[Path | None], now_s: float,
-        troubles: list[SurroundingsError],
+        self, settled: Sequence[Sighting], wanted: Counter[Path | None], shelf: Shelf,
+        now_s: float, troubles: list[SurroundingsError],
     ) -> int:  # fmt: skip
         """Claims what is ready, in batches, while more jobs may wait; returns how many.
 
         wanted: how many pictures still wait for each sidecar.
         """
         claimed = 0
-        shelf = self._shelf()
         room = self._config.limits.waiting - self._ledger.waiting()
         batch: list[Claim] = []
         for sighting in settled:
@@ -202,18 +207,23 @@ class Intake:
                 batch = []
         return claimed + (self._claim(batch, wanted, shelf, troubles) if batch else 0)
 
-    def _shelf(self) -> presets.Shelf:
-        return presets.load_presets(self._config.presets, self._config.schedule.bulk_folder)
+    def _look_at_presets(self, now_s: float) -> Shelf | SurroundingsError:
+        """The presets, or why they are away; that is no trouble until a picture needs them."""
+        try:
+            return self._presets.look(now_s)
+        except SurroundingsError as error:
+            return error
 
     def next_look_s(self, now_s: float) -> float | None:
         """Seconds until something in the inbox may be ready, or None."""
         looks = [doubt.again_s - now_s for doubt in self._doubts.values()]
         settling = settle.next_look_s(self._watched, now_s, self._settle_s)
-        looks += [settling] if settling is not None else []
+        writing = self._presets.next_look_s(now_s)
+        looks += [look for look in (settling, writing) if look is not None]
         waiting = self.pending and not looks
         return max(0.05, min(looks)) if looks else (1.0 if waiting else None)
 
-    def _consider(self, path: Path, shelf: presets.Shelf, now_s: float) -> Claim | None:
+    def _consider(self, path: Path, shelf: Shelf, now_s: float) -> Claim | None:
         """A settled picture that is to be claimed: its sidecar and its content are ready too."""
         self._on_picture(path)
         watch, sidecar = self._watched[path], self._pairs.sidecar_of[path]
@@ -223,6 +233,8 @@ class Intake:
                 return None
         elif self._waits_for_sidecar(path, shelf, now_s - watch.since_s):
             self._held_s["sidecar comes"] = self._config.sidecar_wait_s
+            return None
+        if self._waits_for_presets(self._config.inbox, path, sidecar, shelf):
             return None
         doubt = self._doubts.get(path)
         if doubt and doubt.signature == watch.signature and now_s < doubt.again_s:
@@ -246,7 +258,7 @@ class Intake:
         settled = settle.is_settled(watch, now_s, self._settle_s)
         return settled or now_s - watch.since_s >= longest_s
 
-    def _waits_for_sidecar(self, path: Path, shelf: presets.Shelf, settled_s: float) -> bool:
+    def _waits_for_sidecar(self, path: Path, shelf: Shelf, settled_s: float) -> bool:
         """Only where the folder names no preset: elsewhere a sidecar is the exception, and
         waiting for it would slow every picture down.
         """
@@ -254,6 +266,22 @@ class Intake:
         if pair.folder_preset(inner, shelf.names) is not None:
             return False
         return settled_s < self._config.sidecar_wait_s
+
+    def _waits_for_presets(
+        self, folder: Path, path: Path, sidecar: Path | None, shelf: Shelf
+    ) -> bool:
+        """Whether presets of a picture are just being written; folder: what both lie below.
+
+        Raises SurroundingsError where one is gone: it may be about to come back.
+        """
+        if not shelf.waiting:
+            return False
+        _, inner = pair.queue_of(path, self._config.schedule.bulk_folder)
+        note = self._read_sidecar(folder, sidecar)
+        awaited = pair.awaited(inner, note, shelf, self._config.default_preset)
+        if told := [shelf.waiting[name] for name in awaited if shelf.waiting[name]]:
+            raise SurroundingsError(told[0])
+        return bool(awaited)
 
     def _judge(self, path: Path, signature: Signature) -> Verdict:
         """Whether a picture can be decoded; size limits first."""
@@ -263,6 +291,11 @@ class Intake:
             return Verdict(fault=f"{name} has {signature.size} bytes; the limit is {limit} "
                                  "(limits: picture_bytes)")  # fmt: skip
         return self._decoder.decode(self._config.inbox / path, name)
+
+    def _judge_style(self, path: Path, name: str) -> str:
+        """What is wrong with a style image; empty if nothing is."""
+        self._on_picture()
+        return self._decoder.decode(path, name).fault
 
     def _give_up(self, path: Path, signature: Signature, fault: str, now_s: float) -> bool:
         """Whether a file that does not decode has had its time; else when to look again."""
@@ -280,7 +313,7 @@ class Intake:
         return False
 
     def _claim(
-        self, batch: Sequence[Claim], wanted: Counter[Path | None], shelf: presets.Shelf,
+        self, batch: Sequence[Claim], wanted: Counter[Path | None], shelf: Shelf,
         troubles: list[SurroundingsError],
     ) -> int:  # fmt: skip
         """Claims pictures; returns how many, without those that changed or vanished on the way.
@@ -326,7 +359,7 @@ class Intake:
         wanted[sidecar] -= 1
 
     def _copy_and_admit(
-        self, taken: Sequence[Claim], shelf: presets.Shelf, troubles: list[SurroundingsError]
+        self, taken: Sequence[Claim], shelf: Shelf, troubles: list[SurroundingsError]
     ) -> list[Claim]:
         """The second half of a claim, which a restart repeats: those that have become jobs."""
         with ThreadPoolExecutor(COPIERS) as copiers:
@@ -395,7 +428,7 @@ class Intake:
         claim.give_back(self._config.inbox, one.id, one.path, one.sidecar)
         self._ledger.forget_picture(one.id)
 
-    def _admit(self, one: Claim, sha256: str, size: int, shelf: presets.Shelf) -> Sequence[Draft]:
+    def _admit(self, one: Claim, sha256: str, size: int, shelf: Shelf) -> Sequence[Draft]:
         """The jobs of a picture whose copy is whole."""
         folder = claim.claimed_folder(self._config.inbox, one.id)
         note = self._read_sidecar(folder, one.sidecar)
@@ -443,8 +476,9 @@ class Intake:
         self._strays_returned = True
 
     def _resume_claims(
-        self, wanted: Counter[Path | None], troubles: list[SurroundingsError]
-    ) -> int:
+        self, wanted: Counter[Path | None], shelf: Shelf | SurroundingsError,
+        troubles: list[SurroundingsError],
+    ) -> int:  # fmt: skip
         """Ends the claims that a crash or a full disk left half done; returns how many.
 
         wanted: how many pictures in the inbox still wait for each sidecar.
@@ -457,14 +491,19 @@ class Intake:
                 self._ledger.forget_picture(picture.id)  # never renamed: the scan will find it
                 claim.drop_claim(self._config.inbox, picture.id)
         wanted.update(picture.sidecar for picture in halves if self._misses_sidecar(picture))
+        if isinstance(shelf, SurroundingsError):
+            troubles += [shelf] if halves else []
+            return 0
         waiting: list[Claim] = []
         for picture in halves:
             try:
-                waiting.append(self._resume(picture, wanted))
+                one = self._resume(picture, wanted)
+                folder = self._folder(picture)
+                if not self._waits_for_presets(folder, one.path, one.sidecar, shelf):
+                    waiting.append(one)
             except SurroundingsError as error:  # one bad claim must not hold up the others
                 troubles.append(error)
-        shelf = self._shelf() if waiting else None
-        return len(self._copy_and_admit(waiting, shelf, troubles)) if shelf else 0
+        return len(self._copy_and_admit(waiting, shelf, troubles))
 
     def _folder(self, picture: ClaimedPicture) -> Path:
         return claim.claimed_folder(self._config.inbox, picture.id)

@@ -17,7 +17,7 @@ from daemon.engine.schedule import plan_passes
 from daemon.intake import pair
 from daemon.intake.decode import Verdict
 from daemon.job import Draft, StyleRef
-from daemon.presets import Shelf
+from daemon.presets import Shelf, StyleSource
 from daemon.spool import Spool
 
 
@@ -54,18 +54,25 @@ class Drafting:
         if choice.recipe is None or choice.source is None:
             return failed_draft(choice.preset, below, choice.fault)
         styles = tuple(
-            StyleRef(source.path.name, self.spool.keep_style(source.path), source.weight)
+            StyleRef(source.name, self._kept(source), source.weight)
             for source in choice.source.styles
         )
         recipe: Mapping[str, object] = choice.recipe.model_dump()
         draft = Draft(
             uuid.uuid4().hex, choice.preset, below, recipe, styles,
             priority=priority, work=planned_work(choice.recipe, *size),
+            warnings=(choice.source.warning,) if choice.source.warning else (),
         )  # fmt: skip
         if not self.config.dedupe:
             return draft
         way = (self.config.weights, self.config.precision)
         return dataclasses.replace(draft, fingerprint=fingerprint(draft, sha256, way))
+
+    def _kept(self, source: StyleSource) -> str:
+        """The hash of a style image whose bytes lie in the spool."""
+        if source.sha256 is not None and self.spool.style(source.sha256).exists():
+            return source.sha256
+        return self.spool.keep_style(source.path)
 
 
 def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:

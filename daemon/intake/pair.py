@@ -68,20 +68,38 @@ def choose(
         names, overrides = read_sidecar(sidecar, sidecar_name)
     except PresetError as error:
         return [Choice(label, None, None, f"The sidecar is wrong. {error}")]
-    names = names or [name for name in (folder or default,) if name]
+    names = wanted(names, folder, shelf, default)
     if not names:
-        known = ", ".join(sorted(shelf.good)) or "none"
+        known = ", ".join(shelf.usable) or "none"
         fault = (
             "Nothing says how to paint this: it lies in no preset's folder, has no sidecar, and "
             f"no default_preset is configured. Drop it into one of these folders: {known}."
         )
         return [Choice(label, None, None, fault)]
-    return [resolve(name, overrides, shelf, label) for name in dict.fromkeys(names)]
+    return [resolve(name, overrides, shelf, label) for name in names]
+
+
+def wanted(
+    named: Sequence[str], folder: str | None, shelf: Shelf, default: str | None
+) -> list[str]:
+    """The presets that a picture is for, each once; named: what its sidecar says."""
+    names = named or [name for name in (folder or default,) if name]
+    return list(dict.fromkeys(shelf.known(name) or name for name in names))
+
+
+def awaited(picture: Path, sidecar: bytes | None, shelf: Shelf, default: str | None) -> list[str]:
+    """Which of a picture's presets are away or being written, so that it has to wait."""
+    try:
+        named, _ = read_sidecar(sidecar, "")
+    except PresetError:
+        named = []
+    names = wanted(named, folder_preset(picture, shelf.names), shelf, default)
+    return [name for name in names if name in shelf.waiting]
 
 
 def resolve(name: str, overrides: yamlfile.Document, shelf: Shelf, label: str) -> Choice:
     """One preset by name with the sidecar's settings over it."""
-    known = name if name in shelf.names else label
+    known = shelf.known(name) or label
     try:
         preset = shelf.get(name)
         fresh = yamlfile.Document(overrides.file, overrides.data, overrides.lines)

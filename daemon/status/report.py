@@ -8,6 +8,7 @@ from daemon import files
 from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.job import Job, State
+from daemon.lastgood import faulty_presets
 from daemon.ledger.store import Ledger
 from daemon.lock import is_held
 from daemon.pause import paused_since
@@ -39,7 +40,7 @@ def gather(config: Config) -> dict[str, Any]:
             "started_at": live["started_at"] if live else None,
             "devices": live["devices"] if live else [],
         },
-        "health": dict(live["health"]) if live else {},
+        "health": dict(live["health"]) | preset_troubles(config) if live else {},
         "paused_since": paused_since(config.state),
         "left_to_others": live.get("left", []) if live else [],
         "jobs": {str(state): 0 for state in State},
@@ -62,6 +63,14 @@ def gather(config: Config) -> dict[str, Any]:
     except SurroundingsError as error:
         report["health"]["ledger"] = str(error)
     return report
+
+
+def preset_troubles(config: Config) -> dict[str, str]:
+    """The faulty presets in whose place the service uses their last good versions."""
+    return {
+        f"preset {name}": what
+        for name, what in faulty_presets(config.state, config.presets).items()
+    }
 
 
 def queues(config: Config, ledger: Ledger, report: dict[str, Any]) -> dict[str, Any]:

@@ -141,6 +141,9 @@ def shelf_report(shelf: "Shelf") -> dict[str, Any]:
         "faulty": {
             name: [str(fault) for fault in faults] for name, faults in sorted(shelf.faulty.items())
         },
+        "last_good_used": {
+            name: preset.warning for name, preset in sorted(shelf.last_good.items())
+        },
     }
 
 
@@ -157,9 +160,11 @@ def print_presets(shelf: "Shelf") -> None:
     console = make_console()
     console.print(table)
     for name, faults in sorted(shelf.faulty.items()):
-        console.print(f"[bold red]{name}[/bold red] cannot be used:")
+        console.print(f"[bold red]{escape(name)}[/bold red] cannot be used:")
         for fault in faults:
             console.print(f"  {escape(str(fault))}")
+        if name in shelf.last_good:
+            console.print(f"  {escape(shelf.last_good[name].warning)}")
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

@@ -1,7 +1,9 @@
 """config.yaml: defaults, paths, and every mistake reported at once."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -214,6 +216,15 @@ def test_configuration_that_only_its_owner_may_change_is_obeyed(guarded: Path) -
     guarded.parent.chmod(0o1777)  # like /tmp: others can add files there, not replace these
     check_guarded(load_config(guarded), guarded)
     check_guarded(load_config(guarded).model_copy(update={"presets": Path("/gone")}), guarded)
+
+
+def test_presets_folder_that_is_closed_keeps_nothing_from_starting(
+    guarded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may read everything, so the answer of the system is given here in its place.
+    refused = PermissionError(errno.EACCES, "Permission denied")
+    monkeypatch.setattr(Path, "iterdir", Mock(side_effect=refused))
+    check_guarded(load_config(guarded), guarded)
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "presets", "presets/wave.yaml", "."])

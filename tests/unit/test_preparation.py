@@ -8,6 +8,7 @@ import pytest
 from daemon import preparation
 from daemon.config import Config
 from daemon.errors import SurroundingsError
+from daemon.lastgood import LastGood, write_last_good
 
 
 def test_inbox_and_outbox_are_made_with_the_presets_to_drop_into(config: Config) -> None:
@@ -42,3 +43,10 @@ def test_folder_that_does_not_answer_holds_nothing_up(
     preparation.prepare_folders(config)
     assert asked.is_set() and config.inbox.is_dir()
     answer.set()
+
+
+def test_service_starts_while_the_presets_folder_is_away(config: Config) -> None:
+    write_last_good(config.state, config.presets, {"wave": LastGood("wave.png", {}, ())})
+    config.presets.rmdir()
+    folders.prepare_folders(config)
+    assert {path.name for path in config.inbox.iterdir()} == {"bulk", "wave"}

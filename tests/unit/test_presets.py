@@ -1,15 +1,18 @@
 """Presets: what a folder of YAML files and pictures comes to."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
 
+from daemon import files
 from daemon.engine.recipe import Recipe
-from daemon.errors import PresetError
-from daemon.presets import Shelf, load_presets, override
+from daemon.errors import PresetError, SurroundingsError
+from daemon.presets import Shelf, ShelfReader, load_presets, override, read_preset
 from daemon.yamlfile import parse
 
 GOOD = "styles: [{image: wave.png}]\n"
@@ -150,8 +153,24 @@ def test_hidden_and_foreign_files_are_no_presets(load, folder: Path) -> None:
     assert load(it=GOOD).names == ["it"]
 
 
-def test_missing_folder_is_an_empty_shelf(tmp_path: Path) -> None:
-    assert load_presets(tmp_path / "gone").names == []
+def test_folder_that_is_away_is_no_empty_shelf(tmp_path: Path) -> None:
+    with pytest.raises(SurroundingsError, match=r"presets folder .*gone is unavailable: No such"):
+        load_presets(tmp_path / "gone")
+    (tmp_path / "file").touch()
+    with pytest.raises(SurroundingsError, match="Not a directory"):
+        load_presets(tmp_path / "file")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_folder_that_cannot_be_read_is_no_empty_shelf(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(SurroundingsError, match=os.strerror(number)):
+        load_presets(folder)
 
 
 def test_unknown_preset_is_answered_with_the_known_ones(load) -> None:
@@ -202,3 +221,104 @@ def test_pipe_among_the_presets_is_a_fault_and_holds_nothing_up(tmp_path: Path, 
     shelf = load_presets(tmp_path)
     assert list(shelf.good) == ["wave"]
     assert "not an ordinary file" in str(shelf.faulty["pipe"][0])
+
+
+@pytest.mark.parametrize("name", ["it.yml", "it.YAML", "it.Yml", "it.yaml.txt", "it.yaml "])
+def test_preset_whose_suffix_is_nearly_right_is_read(load, folder: Path, name: str) -> None:
+    (folder / name).write_text(GOOD)
+    assert load().good["it"].file == folder / name
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names"),
+    [
+        ("it.yaml", "it.yml", ["it"]),
+        ("it.yaml", "It.yaml", ["It", "it"]),
+        ("it.yml", "IT.YAML", ["IT", "it"]),
+    ],
+)
+def test_two_files_of_one_preset_are_a_fault_that_names_both(
+    load, folder: Path, first: str, second: str, names: list[str]
+) -> None:
+    for name in (first, second):
+        (folder / name).write_text(GOOD)
+    shelf = load(other=GOOD)
+    assert sorted(shelf.faulty) == names and set(shelf.good) == {"other"}
+    for name in names:
+        (fault,) = shelf.faulty[name]
+        assert first in fault.message and second in fault.message
+
+
+@pytest.mark.parametrize("second", ["starry.png", "Starry.jpg", "starry.PNG"])
+def test_two_style_images_of_one_stem_are_a_fault_that_names_both(
+    folder: Path, second: str
+) -> None:
+    for name in ("starry.jpg", second):
+        Image.new("RGB", (32, 32)).save(folder / name)
+    shelf = load_presets(folder)
+    (fault,) = shelf.faulty["starry"]
+    assert "starry.jpg" in fault.message and second in fault.message
+    assert set(shelf.good) == {"wave"}
+
+
+def test_yaml_that_names_another_image_than_that_of_its_stem_is_right(load, folder: Path) -> None:
+    Image.new("RGB", (32, 32)).save(folder / "it.jpg")
+    shelf = load(it=GOOD)
+    assert shelf.names == ["it"] and shelf.good["it"].styles[0].name == "wave.png"
+
+
+@pytest.mark.parametrize("name", ["foo.part", "foo.tmp", "__MACOSX", "Recycler"])
+def test_name_of_a_folder_that_is_never_looked_into_is_refused(load, name: str) -> None:
+    assert "nothing is taken from a folder of that name" in fault_of(load(**{name: GOOD}), name)
+
+
+@pytest.mark.parametrize("name", ["Starry", "STARRY", " starry "])
+def test_preset_is_found_by_a_name_that_is_nearly_its_own(load, name: str) -> None:
+    shelf = load(starry=GOOD)
+    assert shelf.get(name) is shelf.good["starry"]
+
+
+def test_only_what_has_changed_of_a_folder_is_read_again(
+    folder: Path, load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def note(path: Path, bulk_folder: str) -> object:
+        read.append(path.name)
+        return read_preset(path, bulk_folder)
+
+    load(one=GOOD, two=GOOD)
+    monkeypatch.setattr("daemon.presets.read_preset", note)
+    reader = ShelfReader(folder)
+    for _ in range(3):
+        shelf = reader.read()
+    assert sorted(read) == ["one.yaml", "two.yaml"] and sorted(shelf.good) == ["one", "two"]
+    (folder / "one.yaml").write_text(f"{GOOD}steps: 7\n")
+    assert reader.read().good["one"].recipe.steps == 7
+    assert sorted(read) == ["one.yaml", "one.yaml", "two.yaml"]
+    Image.new("RGB", (48, 48)).save(folder / "wave.png")
+    reader.read()
+    assert sorted(read)[2:] == ["one.yaml", "two.yaml", "two.yaml"]
+
+
+def test_preset_that_could_not_be_read_is_tried_again(
+    folder: Path, load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(it=GOOD)
+    reader = ShelfReader(folder)
+    with monkeypatch.context() as stale:
+        refused = OSError(errno.ESTALE, "Stale file handle")
+        stale.setattr(files, "open_ordinary", Mock(side_effect=refused))
+        assert "Stale file handle" in str(reader.read().faulty["it"][0])
+    assert "it" in reader.read().good
+
+
+def test_style_image_that_leads_into_the_folder_again_is_seen(folder: Path, load) -> None:
+    link = folder / "link.png"
+    link.symlink_to("/etc/hostname")
+    reader = ShelfReader(folder)
+    load(it="styles: [{image: link.png}]")
+    assert "it" in reader.read().faulty
+    link.unlink()
+    link.symlink_to(folder / "wave.png")
+    assert "it" in reader.read().good

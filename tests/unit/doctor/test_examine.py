@@ -7,6 +7,7 @@ import pytest
 from daemon.config import Config
 from daemon.doctor import examine
 from daemon.hooks_config import Hooks
+from daemon.lastgood import LastGood, write_last_good
 from daemon.status.report import Finding
 
 
@@ -29,6 +30,24 @@ def test_folder_that_cannot_be_written_is_named(config: Config, name: str) -> No
 def test_broken_preset_is_told_with_its_line(config: Config) -> None:
     (config.presets / "it.yaml").write_text("styles: [{image: gone.png}]\n")
     assert "it.yaml:1: styles[0].image" in wrong(config)["presets"]
+
+
+def test_presets_folder_that_is_away_is_told(config: Config) -> None:
+    config.presets.rename(config.presets.with_name("away"))
+    assert f"presets folder {config.presets} is unavailable" in wrong(config)["presets"]
+    config.presets.mkdir()
+    write_last_good(config.state, config.presets, {"wave": LastGood("wave.png", {}, ())})
+    assert "is empty, and held wave" in wrong(config)["presets"]
+
+
+def test_faulty_preset_is_told_with_what_is_used_in_its_place(config: Config) -> None:
+    (config.presets / "it.yaml").write_text("styles: []\n")
+    since = "2026-01-01T00:00:00+00:00"
+    kept = LastGood("it.yaml", {}, (), since, "it.yaml:1: is wrong")
+    write_last_good(config.state, config.presets, {"it": kept})
+    details = [one.detail for one in examine(config, Path("config.yaml")) if not one.ok]
+    assert any("it.yaml:1: styles" in detail for detail in details)
+    assert any(f"preset it is faulty since {since}" in detail for detail in details)
 
 
 def test_hook_whose_program_is_not_there_is_told(config: Config) -> None:

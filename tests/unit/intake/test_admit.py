@@ -122,9 +122,9 @@ def test_cut_picture_is_tried_less_and_less_often_and_then_fails(
     path.write_bytes(path.read_bytes()[:-100])
     tried = []
     for now_s in range(80):
-        before = len(decoder.asked)
+        before = decoder.asked.count("photo.jpg")
         intake.round(float(now_s))
-        tried += [now_s] * (len(decoder.asked) - before)
+        tried += [now_s] * (decoder.asked.count("photo.jpg") - before)
     assert tried == [5, 10, 20, 40, 65]  # waits of 5, 10, 20, 40 s, and 60 s after the first
     (job,) = failed(ledger)
     assert "decoded to the end" in job.reason and job.preset == "wave"
@@ -147,7 +147,7 @@ def test_file_over_the_limit_fails_without_being_decoded(
     intake = Intake(strict, ledger, decoder, settle_s=0.0, give_up_s=0.0)  # type: ignore[arg-type]
     drop()
     assert intake.round(0.0) == 1
-    assert "the limit is 10" in failed(ledger)[0].reason and decoder.asked == []
+    assert "the limit is 10" in failed(ledger)[0].reason and "photo.jpg" not in decoder.asked
 
 
 def test_empty_file_is_not_waited_for(config: Config, intake: Intake) -> None:
@@ -457,7 +457,7 @@ def test_each_picture_that_is_looked_at_and_copied_is_a_sign_of_life(
     drop("wave/a.jpg")
     drop("wave/b.jpg")
     assert intake.round(0.0) == 2
-    assert len(signs) == 4
+    assert len(signs) == 5  # and the style image
 
 
 def test_shared_sidecar_stays_for_the_picture_that_could_not_take_its_copy(
@@ -555,3 +555,113 @@ def test_sidecar_that_is_saved_anew_counts_again(
     for now_s in (31.0, 31.0 + SETTLE_S):
         intake.round(now_s)
     assert [job.recipe["steps"] for job in queued(ledger)] == [17]
+
+
+def rounds(intake: Intake, *times_s: float) -> list[str]:
+    """Looks at these times; returns what was told of the surroundings."""
+    told = []
+    for now_s in times_s:
+        try:
+            intake.round(now_s)
+        except SurroundingsError as error:
+            told.append(str(error))
+    return told
+
+
+def test_pictures_wait_while_the_presets_folder_is_away_and_then_go_on(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    intake.round(0.0)
+    away = config.presets.rename(config.presets.with_name("away"))
+    drop("wave/a.jpg")
+    drop("b.jpg")
+    told = rounds(intake, 1.0, 30.0, 600.0)
+    assert len(told) == 2 and all(f"presets folder {config.presets}" in text for text in told)
+    assert intake.pending and queued(ledger) == failed(ledger) == []
+    away.rename(config.presets)
+    assert rounds(intake, 601.0) == []
+    assert [job.preset for job in queued(ledger)] == ["wave"]
+
+
+def test_presets_that_are_away_are_no_trouble_while_nothing_needs_them(
+    config: Config, intake: Intake
+) -> None:
+    config.presets.rename(config.presets.with_name("away"))
+    (config.inbox / "note.txt").touch()
+    assert rounds(intake, 0.0, 10.0) == []
+
+
+def test_claim_that_a_crash_cut_off_waits_for_presets_that_are_away(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    path = drop()
+    ledger.add_picture("p1", Path("wave/photo.jpg"), None)
+    claimed = config.inbox / ".claimed" / "p1" / "wave" / "photo.jpg"
+    claimed.parent.mkdir(parents=True)
+    path.rename(claimed)
+    away = config.presets.rename(config.presets.with_name("away"))
+    assert len(rounds(intake, 0.0)) == 1 and claimed.exists()
+    away.rename(config.presets)
+    assert rounds(intake, 1.0) == []
+    assert [job.picture_id for job in queued(ledger)] == ["p1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sidecar"), [("wave/a.jpg", None), ("a.jpg", "preset: Wave\n"), ("a.jpg", None)]
+)
+def test_picture_of_a_preset_that_vanished_waits_for_it_and_holds_no_other_up(
+    config: Config, ledger: Ledger, decoder: Decoder, drop, name: str, sidecar: str | None
+) -> None:
+    """By its folder, its sidecar, or as the default preset: never painted with another."""
+    Image.new("RGB", (32, 32), "red").save(config.presets / "other.png")
+    default = None if sidecar else "other" if name != "a.jpg" else "wave"
+    config = config.model_copy(update={"default_preset": default, "sidecar_wait_s": 0.0})
+    intake = Intake(config, ledger, decoder, settle_s=SETTLE_S, give_up_s=GIVE_UP_S)  # type: ignore[arg-type]
+    intake.round(0.0)
+    image = config.presets / "wave.png"
+    content = image.read_bytes()
+    image.unlink()
+    drop(name)
+    drop("other/b.jpg")
+    if sidecar:
+        (config.inbox / name).with_suffix(".yaml").write_text(sidecar)
+    told = rounds(intake, 1.0, 10.0)
+    assert len(told) == 1 and "wave.png is not in" in told[0]
+    assert [job.preset for job in queued(ledger)] == ["other"] and failed(ledger) == []
+    image.write_bytes(content)
+    assert rounds(intake, 20.0, 20.0 + SETTLE_S) == []
+    assert [job.preset for job in queued(ledger)] == ["other", "wave"]
+
+
+def test_picture_of_a_preset_that_stays_away_fails_after_a_minute(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    Image.new("RGB", (32, 32), "red").save(config.presets / "other.png")
+    intake.round(0.0)
+    (config.presets / "wave.png").unlink()
+    drop("wave/a.jpg")
+    assert len(rounds(intake, 1.0, 30.0, 61.0, 70.0)) == 1
+    assert "Drop it into one of these folders: other." in failed(ledger)[0].reason
+
+
+def test_job_made_from_a_last_good_version_says_so_and_carries_its_styles(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    intake.round(0.0)
+    image = config.presets / "wave.png"
+    content = image.read_bytes()
+    image.write_bytes(content[:40])
+    drop()
+    assert rounds(intake, 1.0, 10.0) == []
+    (job,) = queued(ledger)
+    assert job.preset == "wave" and "its last good version is used" in job.warnings[0]
+    assert Spool(config.state).style(job.styles[0].sha256).read_bytes() == content
+
+
+def test_sidecar_may_write_a_presets_name_nearly_right(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop("photo.jpg")
+    (config.inbox / "photo.yaml").write_text("presets: [Wave, WAVE]\n")
+    assert rounds(intake, 0.0, SETTLE_S) == []
+    assert [job.preset for job in queued(ledger)] == ["wave"]

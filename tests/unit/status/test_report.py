@@ -7,6 +7,7 @@ import pytest
 from daemon import lock
 from daemon.config import Config
 from daemon.job import Draft, State
+from daemon.lastgood import LastGood, write_last_good
 from daemon.ledger.store import Ledger
 from daemon.status.live import Live, write_live
 from daemon.status.report import gather, in_words
@@ -49,6 +50,22 @@ def test_report_tells_what_ended_last(config: Config) -> None:
     (row,) = report["recent"]
     assert (row["id"], row["state"], row["reason"]) == ("j1", "failed", "Broken.")
     assert row["output"] == "failed/starry/photo.jpg.reason.txt"
+
+
+def test_faulty_preset_is_told_while_a_service_uses_its_last_good_version(config: Config) -> None:
+    since = "2026-01-01T00:00:00+00:00"
+    kept = {
+        "it": LastGood("it.yaml", {}, (), since, "it.yaml:1: is wrong"),
+        "fine": LastGood("fine.yaml", {}, ()),
+    }
+    write_last_good(config.state, config.presets, kept)
+    write_live(config.state, Live(42, "then"))
+    assert gather(config)["health"] == {}
+    held = lock.hold(config.state)
+    told = gather(config)["health"]
+    held.release()
+    assert list(told) == ["preset it"]
+    assert since in told["preset it"] and "last good version is used" in told["preset it"]
 
 
 def test_live_file_counts_only_while_a_service_holds_the_state_folder(config: Config) -> None:
