@@ -7,7 +7,6 @@ A name that is written exactly always comes before one that is only like it.
 import re
 import unicodedata
 from collections.abc import Iterable
-from pathlib import PurePath
 
 from daemon.engine.formats import FORMAT_OF_SUFFIX
 
@@ -17,6 +16,8 @@ YAML_NAME = re.compile(r"(.+?)(\.ya?ml(\.txt)?\s*)+", re.IGNORECASE | re.DOTALL)
 
 def folded(name: str) -> str:
     """The same for names that differ in case, Unicode form, or spaces around them."""
+    if name.isascii():  # most are, and an inbox may hold ten thousand
+        return name.lower().strip()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
 
 
@@ -33,8 +34,10 @@ def is_yaml(name: str) -> bool:
 
 def picture_stem(name: str) -> str:
     """A name without all that makes it a picture's: `photo` of `photo.jpg`, `photo.png.jpg`."""
-    while PurePath(name).suffix.lower() in FORMAT_OF_SUFFIX:
-        name = PurePath(name).stem
+    stem, dot, suffix = name.rpartition(".")
+    while stem and (dot + suffix).lower() in FORMAT_OF_SUFFIX:
+        name = stem
+        stem, dot, suffix = name.rpartition(".")
     return name
 
 

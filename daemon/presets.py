@@ -244,6 +244,7 @@ def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | No
 def list_folder(folder: Path) -> list[Path]:
     """What lies in the presets folder, sorted; raises SurroundingsError if it cannot be read."""
     try:
+        (folder / "..").stat()  # a folder may be listed without the right to enter it
         return sorted(folder.iterdir())
     except OSError as error:
         raise SurroundingsError(

@@ -51,7 +51,7 @@ def check_presets(config: Config) -> list[Finding]:
         for fault in faults
     ]
     faults += [Finding("presets", False, one.warning) for one in shelf.last_good.values()]
-    names = ", ".join(sorted(shelf.good))
+    names = ", ".join(shelf.usable)
     summary = Finding("presets", bool(names), names or f"no usable preset in {config.presets}")
     if config.default_preset is not None and shelf.known(config.default_preset) not in shelf.usable:
         faults.append(

@@ -20,7 +20,7 @@ from daemon.intake import claim, pair, scan, settle, sidecars
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.drafts import Drafting
 from daemon.intake.scan import Scan, Sighting, Signature
-from daemon.intake.shelf import PresetWatch
+from daemon.intake.shelf import PATIENCE_S, PresetWatch
 from daemon.job import ClaimedPicture, Draft, PictureState
 from daemon.ledger.store import Ledger, utc_now
 from daemon.mounts import Mounts
@@ -72,6 +72,7 @@ class Intake:
 
     on_picture: told the picture that is about to be looked at or copied, from several threads.
     on_piece: likewise, with each piece that was copied.
+    awaits_presets: whether some were away or being written at the last look.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Intake:
         self._strays_returned = False
         self._held_s: dict[str, float] = {}
         self._looked_s = 0.0
+        self.awaits_presets = False
 
     @property
     def patience_s(self) -> float:
@@ -209,10 +211,14 @@ class Intake:
 
     def _look_at_presets(self, now_s: float) -> Shelf | SurroundingsError:
         """The presets, or why they are away; that is no trouble until a picture needs them."""
+        self._on_picture(self._config.presets)
+        self.awaits_presets = True
         try:
-            return self._presets.look(now_s)
+            found = self._presets.look(now_s)
         except SurroundingsError as error:
             return error
+        self.awaits_presets = bool(found.waiting)
+        return found
 
     def next_look_s(self, now_s: float) -> float | None:
         """Seconds until something in the inbox may be ready, or None."""
@@ -279,6 +285,7 @@ class Intake:
         _, inner = pair.queue_of(path, self._config.schedule.bulk_folder)
         note = self._read_sidecar(folder, sidecar)
         awaited = pair.awaited(inner, note, shelf, self._config.default_preset)
+        self._held_s |= {"preset is back": PATIENCE_S} if awaited else {}
         if told := [shelf.waiting[name] for name in awaited if shelf.waiting[name]]:
             raise SurroundingsError(told[0])
         return bool(awaited)
@@ -294,7 +301,6 @@ class Intake:
 
     def _judge_style(self, path: Path, name: str) -> str:
         """What is wrong with a style image; empty if nothing is."""
-        self._on_picture()
         return self._decoder.decode(path, name).fault
 
     def _give_up(self, path: Path, signature: Signature, fault: str, now_s: float) -> bool:

@@ -19,6 +19,9 @@ from daemon.intake.watch import Watch
 from daemon.ledger.store import Ledger
 
 BROKEN_WAIT_S = 5.0
+PRESETS_WAIT_S = 2.0
+"""Presets are away for moments: while a folder is replaced, or an editor saves."""
+
 LEAST_GAP_S = 0.1
 
 
@@ -173,7 +176,7 @@ class IntakeLoop:
             claimed = intake.round(began_s)
         except SurroundingsError as error:
             self._health.bad("inbox", error)
-            return BROKEN_WAIT_S
+            return PRESETS_WAIT_S if intake.awaits_presets else BROKEN_WAIT_S
         except Exception as error:
             # The loop must outlive a bug: pictures would lie unseen with the service up.
             self._health.bad("inbox", error)

@@ -15,6 +15,8 @@ from daemon import files
 from daemon.engine.formats import suffix_format
 from daemon.names import folded, picture_stem, yaml_stem
 
+LONGEST_CHARACTER_BYTES = 4
+
 
 class Likeness(IntEnum):
     """How well a sidecar's name fits a picture's, the best first."""
@@ -57,8 +59,11 @@ def match(
 
     stale: sidecars that lay there alone for so long that a picture which comes now is another's.
     """
-    keyed = by_key(sidecars)
-    likely = {picture: candidates(picture, keyed) for picture in pictures}
+    keyed, folders = by_key(sidecars), {sidecar.parent for sidecar in sidecars}
+    likely = {
+        picture: candidates(picture, keyed) if picture.parent in folders else {}
+        for picture in pictures
+    }
     best: dict[Path, int] = {}
     for found in likely.values():
         for sidecar, likeness in found.items():
@@ -109,12 +114,13 @@ def common(name: str) -> str:
 
 def candidates(picture: Path, keyed: Mapping[tuple[Path, str], Sequence[Path]]) -> Candidates:
     """The sidecars that could be a picture's."""
-    if not keyed:
-        return {}
-    cut = files.sidecar_of(picture).name.removesuffix(files.SIDECAR_SUFFIX)
+    name, keys = picture.name, [common(picture.name)]
+    if len(name) + len(files.SIDECAR_SUFFIX) > files.NAME_MAX_BYTES // LONGEST_CHARACTER_BYTES:
+        cut = files.sidecar_of(picture).name.removesuffix(files.SIDECAR_SUFFIX)
+        keys = [*keys, *({common(cut)} - {*keys})]
     found = {
-        sidecar: compare(picture.name, sidecar.name)
-        for key in {common(picture.name), common(cut)}
+        sidecar: compare(name, sidecar.name)
+        for key in keys
         for sidecar in keyed.get((picture.parent, key), ())
     }
     return {sidecar: likeness for sidecar, likeness in found.items() if likeness is not None}
@@ -123,10 +129,12 @@ def candidates(picture: Path, keyed: Mapping[tuple[Path, str], Sequence[Path]]) 
 def compare(picture: str, sidecar: str) -> Likeness | None:
     """How well a sidecar's name fits a picture's; None if it is another's."""
     plain = Path(picture).stem
-    if sidecar == files.sidecar_of(Path(picture)).name:
+    if sidecar == picture + files.SIDECAR_SUFFIX:
         return Likeness.OWN
     if sidecar == plain + files.SIDECAR_SUFFIX:
         return Likeness.PLAIN
+    if sidecar == files.sidecar_of(Path(picture)).name:  # cut to fit
+        return Likeness.OWN
     stem = yaml_stem(sidecar) or ""
     if stem == picture:
         return Likeness.OWN_BUT_SUFFIX

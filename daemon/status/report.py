@@ -68,7 +68,7 @@ def gather(config: Config) -> dict[str, Any]:
 def preset_troubles(config: Config) -> dict[str, str]:
     """The faulty presets in whose place the service uses their last good versions."""
     return {
-        f"preset {name}": what
+        f"preset {name}": what.removeprefix(f"preset {name} ")
         for name, what in faulty_presets(config.state, config.presets).items()
     }
 
