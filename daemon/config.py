@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
 from daemon import yamlfile
-from daemon.bounded import resolved
+from daemon.bounded import ANSWER_S, NoAnswerError, resolved, within
 from daemon.engine.formats import MAX_PIXELS
 from daemon.errors import ConfigError, Fault
 from daemon.hooks_config import Hooks
@@ -355,21 +355,34 @@ def check_guarded(config: Config, config_file: Path) -> None:
     That is config.yaml, the presets and their style images, the programs and secrets of hooks,
     and the folders they lie in (where a sticky bit keeps others from replacing them).
     """
-    obeyed = [config_file, config_file.parent, config.presets]
-    with contextlib.suppress(OSError):  # away or closed: nothing there is obeyed meanwhile
-        obeyed += sorted(config.presets.iterdir())
+    obeyed = [config_file, config_file.parent]
     secrets = [hook.secret_file for _, hook in config.hooks.all() if hook.secret_file]
     for path in (*secrets, *(hook.program for _, hook in config.hooks.all() if hook.program)):
         obeyed += [path, path.parent, path.resolve().parent]
     faults = [
         Fault(str(path), 1, "", "everybody may write here; take that right away (chmod o-w)")
-        for path in dict.fromkeys(obeyed)
-        if is_open_to_all(path)
+        for path in (*filter(is_open_to_all, dict.fromkeys(obeyed)), *open_presets(config.presets))
     ]
     told = {path: secret_fault(path) for path in secrets}
     faults += [Fault(str(path), 1, "", fault) for path, fault in told.items() if fault]
     if faults:
         raise ConfigError(faults)
+
+
+def open_presets(folder: Path) -> list[Path]:
+    """What anybody may change of the presets folder and what lies in it.
+
+    While it is away, closed or does not answer, nothing there is obeyed.
+    """
+    found: list[Path] = []
+
+    def look() -> None:
+        found.extend(filter(is_open_to_all, [folder]))
+        found.extend(filter(is_open_to_all, sorted(folder.iterdir())))
+
+    with contextlib.suppress(OSError, NoAnswerError):
+        within(ANSWER_S, look)
+    return list(found)
 
 
 def secret_fault(path: Path) -> str:

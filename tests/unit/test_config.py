@@ -1,6 +1,7 @@
 """config.yaml: defaults, paths, and every mistake reported at once."""
 
 import errno
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
@@ -225,6 +226,16 @@ def test_presets_folder_that_is_closed_keeps_nothing_from_starting(
     refused = PermissionError(errno.EACCES, "Permission denied")
     monkeypatch.setattr(Path, "iterdir", Mock(side_effect=refused))
     check_guarded(load_config(guarded), guarded)
+
+
+def test_presets_folder_that_does_not_answer_keeps_nothing_from_starting(
+    guarded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = threading.Event()
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter([Path("late")][: answer.wait(60.0)]))
+    monkeypatch.setattr("daemon.config.ANSWER_S", 0.05)
+    check_guarded(load_config(guarded), guarded)
+    answer.set()
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "presets", "presets/wave.yaml", "."])

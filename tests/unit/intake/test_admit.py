@@ -457,7 +457,7 @@ def test_each_picture_that_is_looked_at_and_copied_is_a_sign_of_life(
     drop("wave/a.jpg")
     drop("wave/b.jpg")
     assert intake.round(0.0) == 2
-    assert len(signs) == 5  # and the style image
+    assert len(signs) == 5  # and the presets folder
 
 
 def test_shared_sidecar_stays_for_the_picture_that_could_not_take_its_copy(
