@@ -48,5 +48,5 @@ def test_folder_that_does_not_answer_holds_nothing_up(
 def test_service_starts_while_the_presets_folder_is_away(config: Config) -> None:
     write_last_good(config.state, config.presets, {"wave": LastGood("wave.png", {}, ())})
     config.presets.rmdir()
-    folders.prepare_folders(config)
+    preparation.prepare_folders(config)
     assert {path.name for path in config.inbox.iterdir()} == {"bulk", "wave"}
