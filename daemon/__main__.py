@@ -1,5 +1,9 @@
 """`python -m daemon` is the same as `atelierd`."""
 
-from daemon.cli import main
+from daemon.start import seal_path
+
+seal_path()
+
+from daemon.cli import main  # noqa: E402  # not before it is known where code is looked for
 
 main()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon import __version__
 from daemon.errors import AlreadyRunningError, AtelierError, ConfigError, ExitCode
+from daemon.start import prepare_process
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -31,6 +32,7 @@ class UsageError(Exception):
 
 def main() -> None:
     """The command `atelierd`."""
+    prepare_process()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes long
     sys.exit(answer(sys.argv[1:]))
 

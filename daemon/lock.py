@@ -32,7 +32,7 @@ def hold(state: Path) -> StateLock:
     """Takes the lock; raises AlreadyRunningError naming who holds it."""
     try:
         files.make_folder(state)
-        file = (state / LOCK_FILE).open("a+")
+        file = (state / LOCK_FILE).open("a+", encoding="utf-8")
     except OSError as error:
         raise SurroundingsError(
             f"the state folder {state} cannot be used: {error.strerror}"
@@ -77,7 +77,7 @@ def lock_patiently(file: IO[str]) -> None:
 def is_held(state: Path) -> bool:
     """Whether a service holds the state folder now."""
     try:
-        with (state / LOCK_FILE).open("r") as file:
+        with (state / LOCK_FILE).open("r", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -38,7 +38,7 @@ def resume(state: Path) -> bool:
 def paused_since(state: Path) -> str | None:
     """When painting was paused, None if it was not; what cannot be read is a pause all the same."""
     try:
-        return (state / PAUSE_FILE).read_text(errors="replace").strip() or "unknown"
+        return (state / PAUSE_FILE).read_text("utf-8", "replace").strip() or "unknown"
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:

@@ -1,7 +1,7 @@
 """A child process that speaks JSON lines on its standard input and output.
 
-Started fresh (`sys.executable -m MODULE`), never forked. Its standard error is kept, so that
-its last words can be told when it dies.
+A fresh Python, never forked, that runs one of our modules and finds no code but what is installed.
+Its standard error is kept, so that its last words can be told when it dies.
 """
 
 import contextlib
@@ -18,8 +18,37 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from daemon import start
+
 Message = dict[str, Any]
 LAST_WORDS = 20
+FOLDER = "/"
+"""Where children stand: it is always there, and nobody drops anything into it."""
+
+DEVELOPERS = frozenset({"PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONSTARTUP", "PYTHONIOENCODING"})
+"""What changes how a Python of ours ends or speaks, and was meant for somebody else's."""
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module in a fresh Python, wherever it stands.
+
+    To be started in FOLDER, with `python_environment`: no code is found where one stands.
+    """
+    # -P: neither the working directory nor that of the file comes first in the search path.
+    return [sys.executable, "-P", start.__file__, module, *arguments]
+
+
+def python_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment of a Python of ours.
+
+    Of PYTHONPATH only what is absolute: the rest, an empty entry too, means the folder where one
+    stands.
+    """
+    kept = {name: value for name, value in environment.items() if name not in DEVELOPERS}
+    entries = kept.pop("PYTHONPATH", "").split(os.pathsep)
+    if path := os.pathsep.join(entry for entry in entries if Path(entry).is_absolute()):
+        kept["PYTHONPATH"] = path
+    return kept | {"PYTHONUTF8": "1"}
 
 
 class Child:
@@ -36,14 +65,15 @@ class Child:
         # A session of its own: Ctrl-C in a terminal reaches the service alone, which then
         # ends its children in order.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            python(module, *arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             errors="backslashreplace",  # what C libraries complain of need not be text
             start_new_session=True,
-            env={**os.environ, **(environment or {})},
+            cwd=FOLDER,
+            env=python_environment({**os.environ, **(environment or {})}),
         )
         self._lock = threading.Lock()
         self._words: deque[str] = deque(maxlen=LAST_WORDS)
@@ -91,8 +121,9 @@ class Child:
         None when the child has ended, by itself or so.
         """
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], timeout_s)
-        if not ready:
+        poll = select.poll()  # select() fails for handles above 1023
+        poll.register(self._process.stdout, select.POLLIN)
+        if not poll.poll(timeout_s * 1000):
             self.kill()
             return None
         return self.receive()
@@ -138,7 +169,7 @@ def oom_kills() -> int:
     Of the whole machine: a limit of a container or a systemd unit counts too.
     """
     try:
-        found = re.search(r"^oom_kill (\d+)", Path("/proc/vmstat").read_text(), re.MULTILINE)
+        found = re.search(r"^oom_kill (\d+)", Path("/proc/vmstat").read_text("utf-8"), re.MULTILINE)
     except OSError:
         return 0
     return int(found.group(1)) if found else 0
@@ -146,7 +177,7 @@ def oom_kills() -> int:
 
 def claim_stdout() -> TextIO:
     """In a child: the stream for messages; whatever else prints goes to standard error."""
-    messages = os.fdopen(os.dup(1), "w")
+    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return messages
 

@@ -223,7 +223,7 @@ class Service:
 
     def _pace(self) -> Any:
         try:
-            mounts = Path("/proc/self/mountinfo").read_text()
+            mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
         except OSError:  # no /proc, or a closed one: what is mounted is not known
             mounts = ""
         return pace_of(self._config, once=self._once, mounts=mounts)

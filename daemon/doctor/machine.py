@@ -42,7 +42,7 @@ def check_machine(config: Config, config_path: Path) -> Iterator[Finding]:
 def read_text(path: str) -> str:
     """A file of the kernel; empty where there is none."""
     try:
-        return Path(path).read_text()
+        return Path(path).read_text("utf-8", "replace")
     except OSError:
         return ""
 

@@ -28,7 +28,7 @@ def check_service(config: Config, config_path: Path) -> Iterator[Finding]:
     yield check_user(config.state, os.geteuid())
     yield check_ledger(config)
     yield check_holder(config, datetime.now(UTC))
-    yield from check_units(config, config_path, SYSTEM_UNITS, user_units(os.environ))
+    yield from check_units(config, config_path, SYSTEM_UNITS, own_units(os.environ))
     yield check_log(config, os.environ, JOURNAL)
 
 
@@ -73,7 +73,7 @@ def check_holder(config: Config, now: datetime) -> Finding:
     if not is_held(config.state):
         return Finding("holder", True, "no service is running")
     try:
-        said = json.loads((config.state / LOCK_FILE).read_text())
+        said = json.loads((config.state / LOCK_FILE).read_text("utf-8"))
         holder = f"pid {said['pid']} on {said['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         holder = "a service that has not said who it is"
@@ -88,12 +88,22 @@ def check_holder(config: Config, now: datetime) -> Finding:
     return Finding("holder", True, f"{holder} is running")
 
 
-def check_units(config: Config, config_path: Path, system: Path, user: Path) -> Iterator[Finding]:
+def own_units(environment: Mapping[str, str]) -> Path | None:
+    """Where this user's own units lie; None where it is not known where he lives."""
+    try:
+        return user_units(environment)
+    except SurroundingsError:
+        return None
+
+
+def check_units(
+    config: Config, config_path: Path, system: Path, user: Path | None
+) -> Iterator[Finding]:
     """The units of this configuration that are installed, against what would be written now."""
     found = False
     for scope, folder in ((Scope.SYSTEM, system), (Scope.USER, user)):
         for nightly, name in ((False, SERVICE), (True, NIGHTLY)):
-            if (folder / name).exists():
+            if folder is not None and (folder / name).exists():
                 found = True
                 order = Order(scope, nightly, config, config_path, running_program())
                 yield check_unit(order, folder / name)
@@ -104,7 +114,7 @@ def check_units(config: Config, config_path: Path, system: Path, user: Path) -> 
 def check_unit(order: Order, unit: Path) -> Finding:
     """One installed unit, with the other files of the same name that belong to it."""
     try:
-        installed = unit.read_text()
+        installed = unit.read_text("utf-8")
         if quoted(order.config_file) not in installed:
             return Finding("unit", True, f"{unit} is for another configuration")
         wanted = service_files(order)
@@ -123,7 +133,7 @@ def check_unit(order: Order, unit: Path) -> Finding:
 
 def same(path: Path, content: str) -> bool:
     """Whether a file has just this content."""
-    return path.exists() and path.read_text() == content
+    return path.exists() and path.read_text("utf-8") == content
 
 
 def check_log(config: Config, environment: Mapping[str, str], journal: Path) -> Finding:

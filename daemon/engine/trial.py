@@ -74,7 +74,7 @@ def machine_key() -> str:
 def processor_name() -> str:
     """The processor as the system calls it."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
             if line.startswith("model name"):
                 return f"{line.partition(':')[2].strip()} {platform.machine()}"
     except OSError:
@@ -90,7 +90,7 @@ def timings_file(folder: Path) -> Path:
 def measured_before(folder: Path) -> dict[str, float] | None:
     """The seconds of an earlier trial on this machine, if there was one."""
     try:
-        found: dict[str, dict[str, float]] = json.loads(timings_file(folder).read_text())
+        found: dict[str, dict[str, float]] = json.loads(timings_file(folder).read_text("utf-8"))
         seconds = found[machine_key()]
         return seconds if seconds.keys() == WAYS.keys() else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -107,7 +107,7 @@ def measure(folder: Path) -> dict[str, float]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = target.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps({machine_key(): seconds}, indent=2))
+        temporary.write_text(json.dumps({machine_key(): seconds}, indent=2), "utf-8")
         temporary.replace(target)
     except OSError:
         pass  # no harm but another trial next time

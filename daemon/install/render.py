@@ -12,6 +12,7 @@ from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.files import printable
 from daemon.install.unitfile import quoted, with_values, without
+from daemon.process import python
 
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 """What ProtectHome= hides."""
@@ -77,9 +78,9 @@ class File:
 def running_program() -> Program:
     """The installation this process belongs to."""
     command = Path(sys.prefix, "bin", "atelierd")
-    words = (command,) if command.exists() else (Path(sys.executable), "-m", "daemon")
+    words = (command,) if command.exists() else tuple(python("daemon"))
     here = Path(__file__).parents[2]
-    paths = {Path(entry) for entry in sys.path if entry} - {Path.cwd()}  # put there by `-m`
+    paths = {Path(entry) for entry in sys.path if entry}
     read = paths | {here, Path(sys.prefix), Path(sys.base_prefix)}
     read |= {folder.resolve() for folder in read}
     return Program(words, outermost(folder for folder in read if folder.is_dir()))
@@ -166,9 +167,10 @@ def command_line(order: Order, text: str) -> str:
     """The template's command with this installation's paths; `:` keeps `$` as it is."""
     _, _, arguments = text.partition("\nExecStart=")[2].partition("config.yaml ")
     first, *rest = order.program.command
-    start = [quoted(Path(first), ":"), *map(str, rest)]
+    words = [quoted(Path(word)) for word in rest]
+    start = [quoted(Path(first), ":"), *words]
     if re.search(r"[\"'\\]", str(first)):  # systemd refuses to start what is called so
-        start = [":/bin/sh", "-c", """'exec "$@"'""", "sh", quoted(Path(first)), *map(str, rest)]
+        start = [":/bin/sh", "-c", """'exec "$@"'""", "sh", quoted(Path(first)), *words]
     return " ".join([*start, "--config", quoted(order.config_file), arguments.splitlines()[0]])
 
 

@@ -35,9 +35,14 @@ def service_files(order: Order, environment: Mapping[str, str] = os.environ) -> 
 
 
 def user_units(environment: Mapping[str, str]) -> Path:
-    """Where a user's own units lie."""
-    base = environment.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base, "systemd", "user")
+    """Where a user's own units lie. Raises SurroundingsError if it is not known where he lives."""
+    base = Path(environment.get("XDG_CONFIG_HOME", ""))
+    if not base.is_absolute():  # as its specification has it
+        try:
+            base = Path.home() / ".config"
+        except RuntimeError as error:
+            raise SurroundingsError("your home folder is not known: set HOME") from error
+    return base / "systemd" / "user"
 
 
 def write_files(order: Order, wanted: Sequence[File]) -> list[Written]:

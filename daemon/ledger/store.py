@@ -33,7 +33,7 @@ def utc_now() -> str:
 
 def sql_file(name: str) -> str:
     """The text of an SQL file of this room."""
-    return (importlib.resources.files("daemon.ledger") / name).read_text()
+    return (importlib.resources.files("daemon.ledger") / name).read_text("utf-8")
 
 
 def scripts_since(version: int) -> list[str]:

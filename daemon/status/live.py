@@ -55,7 +55,7 @@ def write_live(state: Path, live: Live) -> None:
     target = state / LIVE_FILE
     temporary = files.temporary_beside(target)
     try:
-        temporary.write_text(json.dumps(asdict(live)))
+        temporary.write_text(json.dumps(asdict(live)), "utf-8")
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -64,7 +64,7 @@ def write_live(state: Path, live: Live) -> None:
 def read_live(state: Path) -> dict[str, Any] | None:
     """What the service wrote last, or None."""
     try:
-        found: dict[str, Any] = json.loads((state / LIVE_FILE).read_text())
+        found: dict[str, Any] = json.loads((state / LIVE_FILE).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     return found

@@ -2,18 +2,15 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from daemon.errors import ConfigError, Fault
+from daemon.process import FOLDER, python, python_environment
 
 DRIVER_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """What an NVIDIA, AMD or WSL driver leaves; without any of them asking torch is no use."""
 
-PROBE = (
-    "import json, torch;print(json.dumps([f'cuda:{i}' for i in range(torch.cuda.device_count())]))"
-)
 PROBE_TIMEOUT_S = 120.0
 
 
@@ -23,15 +20,17 @@ def cuda_devices() -> list[str]:
         return []
     try:
         answer = subprocess.run(
-            [sys.executable, "-c", PROBE],
+            python("daemon.worker.probe"),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
             timeout=PROBE_TIMEOUT_S,
             check=True,
+            cwd=FOLDER,
+            env=python_environment(),
         )
-    except (subprocess.SubprocessError, OSError):
+        found: list[str] = json.loads(answer.stdout.splitlines()[-1])
+    except (subprocess.SubprocessError, OSError, ValueError, IndexError):
         return []
-    found: list[str] = json.loads(answer.stdout.splitlines()[-1])
     return found
 
 

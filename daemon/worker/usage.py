@@ -43,7 +43,7 @@ def cuda_memory(device: str, own_pids: Collection[int]) -> DeviceMemory | None:
 def host_memory(device: str, own_pids: Collection[int]) -> DeviceMemory | None:
     """The machine's memory, of which the workers hold what is resident; None where it is hidden."""
     try:
-        text = Path("/proc/meminfo").read_text()
+        text = Path("/proc/meminfo").read_text("utf-8")
     except OSError:
         return None
     kilobytes = dict(re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE))
@@ -55,7 +55,7 @@ def host_memory(device: str, own_pids: Collection[int]) -> DeviceMemory | None:
 def resident_bytes(pid: int) -> int:
     """The memory a process has now; 0 when it is gone."""
     try:
-        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+        pages = Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1]
     except (OSError, IndexError):  # empty while a process ends
         return 0
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
