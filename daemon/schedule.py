@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from pathlib import Path
-from zoneinfo import ZoneInfo
+
+from daemon.zone import machine_zone, named_zone
 
 WINDOW = re.compile(r"(?:([a-z,\- ]+?)\s+)?(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)", re.IGNORECASE)
 CLOCK = re.compile(r"(\d{1,2}):(\d\d)")
@@ -15,7 +15,6 @@ DAY_MIN = 24 * 60
 AHEAD_DAYS = 8
 """Windows repeat every week: who looks so far ahead sees the next of each."""
 
-LOCALTIME = Path("/etc/localtime")
 Stretch = tuple[datetime, datetime]
 
 
@@ -165,15 +164,9 @@ def make_hours(windows: Sequence[str], zone: str | None) -> Hours:
 
 
 def find_zone(name: str | None, environment: Mapping[str, str] = os.environ) -> tzinfo:
-    """A time zone by its name, or the machine's; raises ValueError."""
-    wanted = name or environment.get("TZ", "").removeprefix(":")
-    if wanted:
-        try:
-            return ZoneInfo(wanted)
-        except (ValueError, OSError, KeyError) as error:  # a zone not found is a KeyError
-            raise ValueError(f"is no time zone such as Europe/Berlin: {wanted!r}") from error
-    try:
-        with LOCALTIME.open("rb") as file:
-            return ZoneInfo.from_file(file)
-    except (OSError, ValueError):  # many a container has none, and means this
-        return UTC
+    """A time zone by its name, or without one the machine's; raises ValueError for a wrong name."""
+    if name is None:
+        return machine_zone(environment)
+    if (zone := named_zone(name)) is None:
+        raise ValueError(f"is no time zone such as Europe/Berlin: {name!r}")
+    return zone

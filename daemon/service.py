@@ -41,6 +41,7 @@ from daemon.systemd import Manager
 from daemon.telling import Telling
 from daemon.worker import retry
 from daemon.worker.usage import device_memory, used_by_others
+from daemon.zone import UNKNOWN_ZONE, unknown_zone
 
 TICK_S = 0.5
 LIVE_S = 0.5
@@ -112,6 +113,8 @@ class Service:
         self._open_endpoint()
         self._began_s = time.monotonic()
         self._standstill = Standstill()
+        if (zone := unknown_zone()) and self._config.schedule.time_zone is None:
+            logger.warning(UNKNOWN_ZONE.format(files.printable(zone)))
         logger.info("watching {} on {}", self._config.inbox, ", ".join(self._devices))
         while not self._stop_asked:
             self._wake.clear()

@@ -5,7 +5,6 @@ import re
 import resource
 import tempfile
 import time
-import zoneinfo
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +12,11 @@ from pathlib import Path
 from daemon import files
 from daemon.config import Config
 from daemon.errors import ConfigError
+from daemon.files import printable
 from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.status.report import Finding
 from daemon.worker.devices import DRIVER_FILES, resolve_devices
+from daemon.zone import UNKNOWN_ZONE, unknown_zone
 
 NETWORK_BYTES = 1_600_000_000
 """What a worker needs to do anything: 1.0 GB with its network, and the rest for small tiles."""
@@ -60,16 +61,10 @@ def check_clock(now_s: float, installed_s: float) -> Finding:
 
 def check_zone(environment: Mapping[str, str]) -> Finding:
     """The time zone: one that is not known counts as UTC in silence."""
-    name = environment.get("TZ", "").removeprefix(":")
     local = Path("/etc/localtime")
-    if name and not name.startswith("/"):
-        try:
-            zoneinfo.ZoneInfo(name)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            return Finding(
-                "time zone", False, f"TZ={name} is not known and means UTC; name one of tzdata's"
-            )
-    elif local.is_symlink() and not local.exists():
+    if name := unknown_zone(environment):
+        return Finding("time zone", False, UNKNOWN_ZONE.format(printable(name)))
+    if "TZ" not in environment and local.is_symlink() and not local.exists():
         return Finding(
             "time zone", False,
             f"{local} leads to {local.readlink()}, which is not there: timedatectl set-timezone",

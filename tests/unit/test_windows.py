@@ -1,16 +1,22 @@
 """Windows of the week: across midnight, by days, and on the two days whose clock jumps."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import tzdata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon import schedule
 from daemon.schedule import Hours, find_zone, instant, make_hours, next_time, parse_window
+from daemon.zone import MachineZone, unknown_zone
 
+ZONE_FILES = Path(tzdata.__file__).with_name("zoneinfo")
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = (
     "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago",
@@ -196,23 +202,87 @@ def test_every_night_comes_once_and_lasts_as_long_as_the_clock_says(
     assert all(abs(length - usual) <= timedelta(hours=1) for length in lengths)
 
 
-def test_zone_is_the_named_one_or_the_environments_or_the_machines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_zone_is_the_named_one_or_the_environments_or_the_machines() -> None:
     assert find_zone("Asia/Kolkata", {"TZ": "Europe/Berlin"}) == ZoneInfo("Asia/Kolkata")
     assert find_zone(None, {"TZ": ":Europe/Berlin"}) == BERLIN
-    monkeypatch.setattr(schedule, "LOCALTIME", tmp_path / "none")
-    assert find_zone(None, {}) is UTC
+    for own in ({}, {"TZ": ""}, {"TZ": ":/etc/localtime"}, {"TZ": "Nowhere/City"}):
+        assert isinstance(find_zone(None, own), MachineZone)
     for wrong in ("Europe/Nowhere", "../etc/passwd", "/etc/localtime", "a\0b"):
         with pytest.raises(ValueError, match="no time zone such as"):
             find_zone(wrong, {})
 
 
-def test_hours_of_the_machines_own_zone_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    import tzdata
+@contextmanager
+def machine_in(zone: str) -> Iterator[None]:
+    """Meanwhile C programs live in that zone: a name of tzdata's, a file's, or a POSIX rule."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZDIR", str(ZONE_FILES))  # there is not one on every machine
+        patch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            yield
+        finally:
+            patch.undo()
+            time.tzset()
 
-    local = Path(tzdata.__file__).parent / "zoneinfo" / "America" / "New_York"
-    monkeypatch.setattr(schedule, "LOCALTIME", local)
-    hours = Hours((parse_window("22:00-06:00"),), find_zone(None, {}))
-    assert hours.is_open(at("2026-07-01T23:00", "America/New_York"))
-    assert not hours.is_open(at("2026-07-01T21:59", "America/New_York"))
+
+@settings(max_examples=300)
+@given(zone=zones, now=moments)
+def test_machines_clock_shows_what_its_zone_says(zone: str, now: datetime) -> None:
+    named = now.astimezone(ZoneInfo(zone))
+    with machine_in(f":{zone}"):
+        shown = now.astimezone(MachineZone())
+        assert shown.replace(tzinfo=None) == named.replace(tzinfo=None)
+        assert (shown.fold, shown.utcoffset()) == (named.fold, named.utcoffset())
+        assert shown.astimezone(UTC) == now
+
+
+@settings(max_examples=100)
+@given(zone=zones, begin=clocks, end=clocks, now=moments)
+def test_windows_of_the_machines_clock_are_those_of_its_zone(
+    zone: str, begin: int, end: int, now: datetime
+) -> None:
+    if begin == end:
+        return
+    windows = [f"{clock(begin)}-{clock(end)}"]
+    named = make_hours(windows, zone)
+    with machine_in(zone):
+        own = Hours(named.windows, MachineZone())
+        assert own.is_open(now) is named.is_open(now)
+        assert own.next_change(now) == named.next_change(now)
+
+
+@pytest.mark.parametrize(
+    ("variable", "zone"),
+    [
+        (f":{ZONE_FILES}/America/New_York", "America/New_York"),
+        (f"{ZONE_FILES}/America/New_York", "America/New_York"),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", "Europe/Berlin"),
+        ("<+03>-3", "Europe/Istanbul"),
+        ("", "UTC"),
+        ("Nowhere/City", "UTC"),
+        (":/nowhere", "UTC"),
+        ("Pariss", "UTC"),
+    ],
+)
+def test_whatever_c_programs_understand_is_the_zone_of_the_windows(
+    variable: str, zone: str
+) -> None:
+    with machine_in(variable):
+        hours = make_hours(["22:00-06:00"], None)
+        for day in ("2026-01-15", "2026-07-15"):
+            assert hours.is_open(at(f"{day}T22:00", zone))
+            assert not hours.is_open(at(f"{day}T21:59", zone))
+
+
+@pytest.mark.parametrize(
+    ("variable", "unknown"),
+    [
+        (None, None), ("", None), ("Europe/Berlin", None), (":Europe/Berlin", None),
+        (f":{ZONE_FILES}/UTC", None), ("CET-1CEST,M3.5.0,M10.5.0/3", None), ("<+03>-3", None),
+        ("EST5EDT", None), ("UTC0", None), ("Nowhere/City", "Nowhere/City"), ("Pariss", "Pariss"),
+        (":/nowhere", "/nowhere"), (f"{__file__}", __file__), ("a\0b", "a\0b"),
+    ],
+)  # fmt: skip
+def test_zone_that_nobody_knows_is_told(variable: str | None, unknown: str | None) -> None:
+    assert unknown_zone({} if variable is None else {"TZ": variable}) == unknown

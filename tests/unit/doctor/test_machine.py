@@ -22,6 +22,7 @@ def test_time_zone_that_is_not_known_is_told() -> None:
     assert not machine.check_zone({"TZ": ":../../etc/passwd"}).ok
     assert machine.check_zone({"TZ": "Europe/Berlin"}).ok
     assert machine.check_zone({"TZ": ":Europe/Berlin"}).ok
+    assert machine.check_zone({"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}).ok
 
 
 def test_memory_too_small_for_a_worker_is_told(config: Config) -> None:
