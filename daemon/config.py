@@ -205,7 +205,7 @@ class Config(BaseModel):
         description="seconds a picture outside every preset's folder waits for its sidecar",
     )
     scan_s: Annotated[float, Field(gt=0, le=3600)] | None = Field(
-        default=None, description="seconds between scans at most: 60, on network mounts 5"
+        default=None, description="seconds between scans at most: 60; 5 where nothing tells of changes"
     )
     devices: Annotated[str | list[str], AfterValidator(check_devices)] = Field(
         default="auto", description="auto, cpu, cuda, or a list such as [cuda:0, cuda:1]"

@@ -1,5 +1,7 @@
 """The machine: clock, memory, limits of the kernel, temporary room, graphics cards."""
 
+import ctypes
+import errno
 import os
 import re
 import resource
@@ -23,6 +25,7 @@ NETWORK_BYTES = 1_600_000_000
 
 TEMPORARY_BYTES = 100_000_000
 LEAST_FILES = 256
+IN_CREATE = 0x100
 USED_ELSEWHERE = 0.5
 """Of the watches a user may have, how many are left to other programs. A guess."""
 
@@ -35,6 +38,7 @@ def check_machine(config: Config, config_path: Path) -> Iterator[Finding]:
     yield check_zone(os.environ)
     yield check_memory(config, read_text("/proc/meminfo"))
     yield check_watches(config.inbox, read_text("/proc/sys/fs/inotify/max_user_watches"))
+    yield check_watching(config.inbox)
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     yield check_temporary(Path(tempfile.gettempdir()))
     yield from check_devices(config, config_path)
@@ -106,6 +110,45 @@ def check_watches(inbox: Path, limit: str) -> Finding:
             f"{more}, and keep that in /etc/sysctl.d",
         )  # fmt: skip
     return Finding("watches", True, told)
+
+
+def check_watching(inbox: Path) -> Finding:
+    """Whether the kernel lets this user watch the inbox, by trying."""
+    return Finding("watching", *judge_watching(*try_to_watch(inbox)))
+
+
+def try_to_watch(folder: Path) -> tuple[str, int]:
+    """The step that failed and its error number, which is 0 if none did."""
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        handle = library.inotify_init1(os.O_CLOEXEC)
+        if handle < 0:
+            return "instance", ctypes.get_errno()
+        try:
+            watch = library.inotify_add_watch(handle, os.fsencode(folder), IN_CREATE)
+            return "watch", ctypes.get_errno() if watch < 0 else 0
+        finally:
+            os.close(handle)
+    except (AttributeError, OSError):  # another system, or a C library without it
+        return "instance", errno.ENOSYS
+
+
+def judge_watching(step: str, error: int) -> tuple[bool, str]:
+    """What the outcome of a try means: scans find pictures all the same."""
+    if error == 0:
+        return True, "changes in the inbox are noticed at once"
+    scans = f"{os.strerror(error)}: pictures are found by looking there every few seconds only"
+    if (step, error) == ("instance", errno.EMFILE):
+        return False, (
+            f"{scans}. Other programs of this user hold all his inotify instances: sysctl "
+            "fs.inotify.max_user_instances=1024, and keep that in /etc/sysctl.d"
+        )
+    if (step, error) == ("watch", errno.ENOSPC):
+        return False, (
+            f"{scans}. Other programs hold all watches: sysctl fs.inotify.max_user_watches=524288, "
+            "and keep that in /etc/sysctl.d"
+        )
+    return True, scans
 
 
 def check_open_files(limit: int) -> Finding:

@@ -23,6 +23,8 @@ PRESETS_WAIT_S = 2.0
 """Presets are away for moments: while a folder is replaced, or an editor saves."""
 
 LEAST_GAP_S = 0.1
+NETWORK_SCAN_S = 5.0
+"""Between looks where nothing tells of changes: on shares, and where watching is impossible."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def pace_of(config: Config, *, once: bool, mounts: str) -> Pace:
     """
     network = is_network_mount(config.inbox, mounts)
     settle_s = config.settle_s if config.settle_s is not None else (15.0 if network else 5.0)
-    scan_s = config.scan_s if config.scan_s is not None else (5.0 if network else 60.0)
+    scan_s = config.scan_s if config.scan_s is not None else (NETWORK_SCAN_S if network else 60.0)
     give_up_s = config.settle_give_up_s
     return Pace(settle_s, scan_s, min(give_up_s, ONCE_GIVE_UP_S) if once else give_up_s)
 
@@ -164,6 +166,8 @@ class IntakeLoop:
             self._begin()
             watch.ensure()
             wait_s = self._round(intake)
+            if watch.blind and config.scan_s is None:
+                wait_s = min(wait_s, NETWORK_SCAN_S)
             self._began_s = None
             self._looked.set()
             self._wake.wait(wait_s)

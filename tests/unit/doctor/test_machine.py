@@ -1,5 +1,6 @@
 """Clock, memory, limits and graphics cards."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,29 @@ def test_more_folders_than_can_be_watched_are_told(tmp_path: Path) -> None:
     assert not found.ok
     assert "fs.inotify.max_user_watches=524288" in found.detail
     assert machine.check_watches(tmp_path, "").ok
+
+
+def test_inbox_is_really_watched_for_a_moment(tmp_path: Path) -> None:
+    assert machine.try_to_watch(tmp_path) == ("watch", 0)
+    assert machine.try_to_watch(tmp_path / "away") == ("watch", errno.ENOENT)
+    assert machine.check_watching(tmp_path).ok
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "ok", "told"),
+    [
+        ("instance", errno.EMFILE, False, "sysctl fs.inotify.max_user_instances=1024"),
+        ("watch", errno.ENOSPC, False, "sysctl fs.inotify.max_user_watches=524288"),
+        ("instance", errno.ENOSYS, True, "found by looking"),
+        ("watch", 0, True, "at once"),
+    ],
+)
+def test_inbox_that_cannot_be_watched_is_told_with_the_remedy(
+    step: str, error: int, ok: bool, told: str
+) -> None:
+    found, text = machine.judge_watching(step, error)
+    assert found is ok
+    assert told in text
 
 
 def test_few_open_files_are_told() -> None:
