@@ -205,7 +205,8 @@ class Config(BaseModel):
         description="seconds a picture outside every preset's folder waits for its sidecar",
     )
     scan_s: Annotated[float, Field(gt=0, le=3600)] | None = Field(
-        default=None, description="seconds between scans at most: 60; 5 where nothing tells of changes"
+        default=None,
+        description="seconds between scans at most: 60; 5 where nothing tells of changes",
     )
     devices: Annotated[str | list[str], AfterValidator(check_devices)] = Field(
         default="auto", description="auto, cpu, cuda, or a list such as [cuda:0, cuda:1]"
@@ -220,6 +221,10 @@ class Config(BaseModel):
     memory: Literal["auto"] | ByteSize = Field(
         default="auto",
         description="what a worker may take: auto is four fifths of what is free, or 4GiB and such",
+    )
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field(
+        default="auto",
+        description="threads a worker computes with: auto is what quota and affinity leave to each",
     )
     checkpoint_every: Seconds = Field(
         default=60.0, description="seconds between checkpoints of a running job"
@@ -256,6 +261,11 @@ class Config(BaseModel):
             "--checkpoint-s", str(self.checkpoint_every),
             *(["--memory-bytes", str(int(self.memory))] if self.memory != "auto" else []),
         ]  # fmt: skip
+
+    @property
+    def worker_threads(self) -> int | None:
+        """How many threads each worker computes with; None: as many as it is granted."""
+        return None if self.threads == "auto" else self.threads
 
     @property
     def engine_folder(self) -> Path:

@@ -51,6 +51,12 @@ def python_environment(environment: Mapping[str, str] = os.environ) -> dict[str,
     return kept | {"PYTHONUTF8": "1"}
 
 
+def limited_to(threads: int) -> dict[str, str]:
+    """What tells the libraries of a child how many threads to compute with."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return {name: str(threads) for name in names}
+
+
 class Child:
     """A running child. `send` may be called from any thread, `messages` from one."""
 

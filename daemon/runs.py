@@ -85,7 +85,11 @@ class Runs:
         self._furthest = Furthest()
         self._broken: dict[str, SurroundingsError] = {}  # by device
         self._warm_again_s = 0.0
-        self._pool = Pool(devices, config.worker_arguments, self._hear)
+        self._pool = self._make_pool(config, devices)
+
+    def _make_pool(self, config: Config, devices: list[str]) -> Pool:
+        arguments, threads = config.worker_arguments, config.worker_threads
+        return Pool(devices, arguments, self._hear, threads=threads)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -158,11 +162,11 @@ class Runs:
     def change(self, config: Config, devices: list[str]) -> None:
         """Goes on with other settings; where they are the workers', with other workers."""
         former = [slot.device for slot in self._pool.slots()]
-        if (former, self._config.worker_arguments) != (devices, config.worker_arguments):
+        if (former, workers_of(self._config)) != (devices, workers_of(config)):
             self.stop_all("the settings of the workers change", CHANGE_S)
             self.drain(CHANGE_S + 1.0)
             self.close()
-            self._pool = Pool(devices, config.worker_arguments, self._hear)
+            self._pool = self._make_pool(config, devices)
             self._broken.clear()
         self._config = config
 
@@ -433,3 +437,8 @@ class Runs:
     def _fail(self, job: Job, reason: str) -> None:
         logger.bind(job=job.id, action="fail").error("failed: {}", reason)
         self._ledger.finish_job(job.id, self._owner, State.FAILED, outcome={}, reason=reason)
+
+
+def workers_of(config: Config) -> tuple[list[str], int | None]:
+    """The settings that workers are started with: others take other workers."""
+    return config.worker_arguments, config.worker_threads

@@ -44,7 +44,12 @@ def paint_one(
     preset = load_presets(config.presets, config.schedule.bulk_folder).get(preset_name)
     recipe = override(preset.recipe, settings_document(settings))
     run_id = uuid.uuid4().hex
-    pool = Pool([device], config.worker_arguments, lambda _, event: on_event(event, on_progress))
+    pool = Pool(
+        [device],
+        config.worker_arguments,
+        lambda _, event: on_event(event, on_progress),
+        threads=config.worker_threads,
+    )
     with tempfile.TemporaryDirectory(prefix="atelierd-") as folder:
         result = Path(folder) / "result"
         payload = make_payload(config, picture, preset, recipe, result, proof=proof)

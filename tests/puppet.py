@@ -2,7 +2,7 @@
 
 import queue
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from daemon.process import Message
 
@@ -10,7 +10,15 @@ from daemon.process import Message
 class Puppet:
     """In the place of `process.Child`: lives until it is killed or closed."""
 
-    def __init__(self, module: str, arguments: Sequence[str], **_: object) -> None:
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        **_: object,
+    ) -> None:
+        self.arguments, self.environment = list(arguments), dict(environment or {})
         self.pid = 1
         self.alive = True
         self.heard: list[Message] = []

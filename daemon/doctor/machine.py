@@ -7,12 +7,13 @@ import re
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from daemon import files
 from daemon.config import Config
+from daemon.engine.cgroups import MemoryGroup, memory_groups, processors, threads_of_each
 from daemon.errors import ConfigError
 from daemon.files import printable
 from daemon.intake.scan import CLAIMED_FOLDER
@@ -36,7 +37,8 @@ def check_machine(config: Config, config_path: Path) -> Iterator[Finding]:
     """Everything about the machine."""
     yield check_clock(time.time(), Path(__file__).stat().st_mtime)
     yield check_zone(os.environ)
-    yield check_memory(config, read_text("/proc/meminfo"))
+    yield check_processors(config.worker_threads, os.environ)
+    yield check_memory(config, read_text("/proc/meminfo"), memory_groups())
     yield check_watches(config.inbox, read_text("/proc/sys/fs/inotify/max_user_watches"))
     yield check_watching(config.inbox)
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -76,12 +78,34 @@ def check_zone(environment: Mapping[str, str]) -> Finding:
     return Finding("time zone", True, f"{time.strftime('%Z')} ({time.strftime('%z')})")
 
 
-def check_memory(config: Config, meminfo: str) -> Finding:
-    """Whether a worker finds what it needs."""
+def check_processors(threads: int | None, environment: Mapping[str, str]) -> Finding:
+    """How many threads the workers compute with, and why; more than are granted only wait."""
+    granted, there = processors(), os.cpu_count() or 1
+    told = f"{granted} of {there} may be used here (affinity, quota of a container or unit)"
+    wanted = threads or threads_of_each(1, environment)
+    if wanted > granted:
+        source = "`threads`" if threads else "OMP_NUM_THREADS"
+        return Finding(
+            "processors", False,
+            f"{told}, but {source} asks for {wanted} threads, which wait for one another; "
+            f"use {granted} at most, or auto",
+        )  # fmt: skip
+    return Finding("processors", True, f"{told}, {wanted} threads, shared by the workers")
+
+
+def check_memory(config: Config, meminfo: str, groups: Sequence[MemoryGroup] = ()) -> Finding:
+    """Whether a worker finds what it needs. groups: those that limit this process."""
     total, free, swap = (kilobytes(meminfo, n) for n in ("MemTotal", "MemAvailable", "SwapTotal"))
-    if not total:
+    if not total and not groups:
         return Finding("memory", True, "the kernel does not tell")
     told = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free, {swap / 1e9:.1f} GB of swap"
+    tight = min(groups, key=lambda group: group.limit_bytes, default=None)
+    if tight is not None and not 0 < total <= tight.limit_bytes:
+        total, swap = tight.limit_bytes, 0
+        told = (
+            f"{tight.left_bytes / 1e9:.1f} of {total / 1e9:.1f} GB left to this container or unit "
+            f"({tight.folder})"
+        )
     if total + swap < NETWORK_BYTES:
         return Finding("memory", False, f"{told}; a worker needs {NETWORK_BYTES / 1e9:.1f} GB")
     on_host = config.devices != "cuda"

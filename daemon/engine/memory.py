@@ -3,14 +3,15 @@
 import contextlib
 import ctypes
 import errno
+import os
 import re
+import resource
 import shutil
 from pathlib import Path
 
 import torch
 
-CGROUPS = Path("/sys/fs/cgroup")
-UNLIMITED = 1 << 60
+from daemon.engine import cgroups
 
 REFUSALS = (
     "can't allocate memory",
@@ -33,7 +34,7 @@ def reset_peak(device: torch.device) -> None:
     else:
         # Linux: "5" resets the peak resident size (proc(5)); elsewhere the peak is the process's.
         with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
+            Path("/proc/self/clear_refs").write_text("5", "utf-8")
 
 
 def give_back() -> None:
@@ -46,7 +47,7 @@ def held_bytes(device: torch.device) -> int:
     """What is taken now: device memory on CUDA, else resident memory of the process."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
-    return proc_kilobytes("/proc/self/status", "VmRSS") * 1024
+    return proc_kilobytes("/proc/self/status", "VmRSS") * 1024 or most_held_bytes()
 
 
 def budget_bytes(device: torch.device, allowed: int | None) -> int:
@@ -65,42 +66,33 @@ def aside_bytes(device: torch.device, folder: Path) -> int:
     """What may lie aside: in `folder`, or for CUDA in host memory.
 
     Of the disk a quarter of what is free: two checkpoints of the same vectors, the one before and
-    the one being written, must find room too, and the rest of the service.
+    the one being written, must find room too, and the rest of the service. None of a disk that does
+    not tell: tiles can be small instead.
     """
     if device.type == "cuda":
         return int(free_host_bytes() * SHARE_OF_FREE)
-    folder.mkdir(parents=True, exist_ok=True)
-    return shutil.disk_usage(folder).free // 4
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(folder).free // 4
+    except OSError:
+        return 0
 
 
 def free_host_bytes() -> int:
-    """What the machine and the process's control group still have."""
-    return min(proc_kilobytes("/proc/meminfo", "MemAvailable") * 1024, left_in_cgroup())
+    """What the machine and the process's control groups still have."""
+    free = proc_kilobytes("/proc/meminfo", "MemAvailable") * 1024 or untold_free_bytes()
+    return min([free, *(group.left_bytes for group in cgroups.memory_groups())])
 
 
-def left_in_cgroup() -> int:
-    """What the control group of the process (a container, a systemd unit) may still take."""
-    least = UNLIMITED
-    try:
-        unit = Path("/proc/self/cgroup").read_text().strip().rpartition("::/")[2]
-    except OSError:
-        return least
-    folder = CGROUPS / unit
-    while folder.is_relative_to(CGROUPS):
-        with contextlib.suppress(OSError, ValueError):
-            limit = int((folder / "memory.max").read_text())  # "max" where there is none
-            taken = int((folder / "memory.current").read_text())
-            # Files read or written count too, but give way.
-            cached = re.search(r"^inactive_file (\d+)", (folder / "memory.stat").read_text(), re.M)
-            least = min(least, limit - taken + (int(cached.group(1)) if cached else 0))
-        folder = folder.parent
-    return max(least, 0)
+def untold_free_bytes() -> int:
+    """What is probably free where the kernel does not tell (no /proc): half of all there is."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def proc_kilobytes(path: str, name: str) -> int:
     """A value of a file such as /proc/meminfo; 0 where there is none."""
     try:
-        found = re.search(rf"{name}:\s+(\d+) kB", Path(path).read_text())
+        found = re.search(rf"{name}:\s+(\d+) kB", Path(path).read_text("utf-8"))
     except OSError:
         return 0
     return int(found.group(1)) if found else 0
@@ -120,9 +112,9 @@ def peak_bytes(device: torch.device) -> int:
     """Peak since `reset_peak`: device memory on CUDA, else resident memory of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    peak = proc_kilobytes("/proc/self/status", "VmHWM") * 1024
-    if not peak:
-        import resource
+    return proc_kilobytes("/proc/self/status", "VmHWM") * 1024 or most_held_bytes()
 
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return peak
+
+def most_held_bytes() -> int:
+    """The most the process has ever held, which is known without /proc too."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

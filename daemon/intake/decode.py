@@ -16,7 +16,7 @@ from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictu
 from daemon.engine.picture import read_picture
 from daemon.errors import SurroundingsError
 from daemon.files import NotOrdinaryError, open_ordinary
-from daemon.process import Child, Message, claim_stdout, say
+from daemon.process import Child, Message, claim_stdout, limited_to, say
 
 MEMORY_BYTES = 6 << 30
 MOST_TRIES = 2
@@ -69,7 +69,12 @@ class Decoder:
     def _living_child(self) -> Child:
         if self._child is None or not self._child.alive:
             self.close()
-            self._child = Child("daemon.intake.decode", [], on_stderr=lambda _: None)
+            self._child = Child(
+                "daemon.intake.decode",
+                [],
+                on_stderr=lambda _: None,
+                environment=limited_to(1),  # libraries would keep a thread for each core ready
+            )
             self._child.send({})
             self._child.receive()  # it is up: the time it took is not the picture's
         return self._child

@@ -398,7 +398,11 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--memory-bytes", type=int)
     parser.add_argument("--checkpoint-s", type=float, default=60.0)
+    parser.add_argument("--threads", type=int)
     options = parser.parse_args()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+        torch.set_num_interop_threads(options.threads)
     out = claim_stdout()
     worker = Worker(
         options.device,

@@ -15,7 +15,8 @@ from typing import Any
 
 from loguru import logger
 
-from daemon.process import Child, Message, oom_kills
+from daemon.engine.cgroups import threads_of_each
+from daemon.process import Child, Message, limited_to, oom_kills
 from daemon.worker.retry import PassPlan
 
 Payload = Mapping[str, Any]
@@ -72,8 +73,16 @@ class Run:
 class Slot:
     """One device and its child, which may not have been started yet."""
 
-    def __init__(self, device: str, arguments: Sequence[str], on_event: Event) -> None:
+    def __init__(
+        self,
+        device: str,
+        arguments: Sequence[str],
+        on_event: Event,
+        *,
+        threads: Callable[[], int] = lambda: threads_of_each(1),
+    ) -> None:
         self.device = device
+        self._threads = threads
         self._arguments = ["--device", device, *arguments]
         self._on_event = on_event
         self._child: Child | None = None
@@ -140,11 +149,12 @@ class Slot:
             self._child.close(grace_s)
 
     def _start(self) -> Child:
+        threads = self._threads()
         child = Child(
             "daemon.worker.child",
-            self._arguments,
+            [*self._arguments, "--threads", str(threads)],
             on_stderr=lambda line: logger.debug("{}: {}", self.device, line),
-            environment=KEEP_MEMORY,
+            environment=KEEP_MEMORY | limited_to(threads),
         )
         threading.Thread(
             target=self._listen, args=(child,), name=f"worker {self.device}", daemon=True
@@ -200,10 +210,23 @@ class Slot:
 
 
 class Pool:
-    """The devices. `on_event(run_id, message)` is called from the children's threads."""
+    """The devices. `on_event(run_id, message)` is called from the children's threads.
 
-    def __init__(self, devices: Sequence[str], arguments: Sequence[str], on_event: Event) -> None:
-        self._slots = [Slot(device, arguments, on_event) for device in devices]
+    threads: what each child computes with; None: its share of what this process is granted then.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[str],
+        arguments: Sequence[str],
+        on_event: Event,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        def granted() -> int:
+            return threads or threads_of_each(len(devices))
+
+        self._slots = [Slot(device, arguments, on_event, threads=granted) for device in devices]
 
     def slots(self) -> list[Slot]:
         """Every device's slot."""

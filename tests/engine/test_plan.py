@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from daemon.engine import memory
+from daemon.engine.cgroups import MemoryGroup
 from daemon.engine.plan import Plan, make_plan, predict, usual_history
 from daemon.engine.recipe import Recipe
 
@@ -147,7 +148,8 @@ def test_budget_is_four_fifths_of_what_is_free_unless_given(
 ) -> None:
     cpu = torch.device("cpu")
     assert memory.budget_bytes(cpu, 3 << 30) == 3 << 30
-    monkeypatch.setattr(memory, "left_in_cgroup", lambda: 10 * GB)
+    group = MemoryGroup(Path("/"), 12 * GB, 10 * GB)
+    monkeypatch.setattr(memory.cgroups, "memory_groups", lambda: [group])
     monkeypatch.setattr(memory, "held_bytes", lambda device: GB)
     real = memory.proc_kilobytes
     monkeypatch.setattr(
@@ -156,15 +158,17 @@ def test_budget_is_four_fifths_of_what_is_free_unless_given(
     assert memory.budget_bytes(cpu, None) == pytest.approx(9 * GB, rel=0.01)
 
 
-def test_limit_of_a_control_group_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    unit = Path("/proc/self/cgroup").read_text().strip().rpartition("::/")[2]
-    folder = tmp_path / unit
-    folder.mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
-    assert memory.left_in_cgroup() == memory.UNLIMITED
-    (folder / "memory.max").write_text("max\n")
-    (folder / "memory.current").write_text("105\n")
-    (folder / "memory.stat").write_text("anon 1\ninactive_file 100\nactive_file 3\n")
-    assert memory.left_in_cgroup() == memory.UNLIMITED
-    (folder / "memory.max").write_text("1005\n")
-    assert memory.left_in_cgroup() == 1000
+def test_memory_that_the_kernel_does_not_tell_of_is_not_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without /proc: half of what the machine has is taken to be free."""
+    monkeypatch.setattr(memory, "proc_kilobytes", lambda path, name: 0)
+    monkeypatch.setattr(memory.cgroups, "PROC", tmp_path)
+    cpu = torch.device("cpu")
+    assert memory.free_host_bytes() > 0
+    assert memory.held_bytes(cpu) > 0 and memory.peak_bytes(cpu) > 0
+
+
+def test_nothing_lies_aside_on_a_disk_that_does_not_tell_what_is_free(tmp_path: Path) -> None:
+    (tmp_path / "engine").write_text("no folder")
+    assert memory.aside_bytes(torch.device("cpu"), tmp_path / "engine") == 0

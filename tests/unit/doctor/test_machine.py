@@ -7,6 +7,7 @@ import pytest
 
 from daemon.config import Config
 from daemon.doctor import machine
+from daemon.engine.cgroups import MemoryGroup
 
 MEMINFO = "MemTotal: {} kB\nMemAvailable: 1000000 kB\nSwapTotal: {} kB\n"
 CTL, UVM = "/dev/nvidiactl", "/dev/nvidia-uvm"
@@ -30,6 +31,26 @@ def test_memory_too_small_for_a_worker_is_told(config: Config) -> None:
     assert not machine.check_memory(config, MEMINFO.format(1_000_000, 0)).ok
     assert machine.check_memory(config, MEMINFO.format(1_000_000, 1_000_000)).ok
     assert machine.check_memory(config, "").ok
+
+
+def test_memory_of_a_container_is_told_instead_of_the_hosts(config: Config) -> None:
+    host = MEMINFO.format(64 << 20, 0)
+    small = MemoryGroup(Path("/sys/fs/cgroup/box"), 1 << 30, 1 << 29)
+    found = machine.check_memory(config, host, [small])
+    assert not found.ok and "0.5 of 1.1 GB left to this container" in found.detail
+    assert not machine.check_memory(config, "", [small]).ok
+    large = MemoryGroup(Path("/"), 1 << 40, 1 << 40)
+    assert "of 68.7 GB free" in machine.check_memory(config, host, [large]).detail
+
+
+def test_threads_that_would_wait_for_one_another_are_told() -> None:
+    assert machine.check_processors(None, {}).ok
+    assert machine.check_processors(1, {}).ok
+    assert "`threads` asks for 1024" in machine.check_processors(1024, {}).detail
+    assert (
+        "OMP_NUM_THREADS asks for 999"
+        in machine.check_processors(None, {"OMP_NUM_THREADS": "999"}).detail
+    )
 
 
 def test_memory_granted_but_not_there_is_told(config: Config) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+import pytest
 from puppet import Puppet
 
-from daemon.worker.pool import Slot
+from daemon.worker.pool import Pool, Slot
 
 
 def test_run_that_stopped_in_time_and_goes_on_in_the_same_worker_is_not_ended(
@@ -29,3 +30,17 @@ def test_run_that_does_not_stop_in_time_is_ended_with_its_worker(
     timers[0]()
     assert not children[0].alive
     assert "was ended" in str(future.exception(timeout=5.0))
+
+
+def test_worker_and_its_libraries_are_told_how_many_threads_they_have(
+    children: list[Puppet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("daemon.engine.cgroups.processors", lambda: 7)
+    devices = ["cpu", "cuda:0"]
+    for threads in (None, 5):
+        for slot in Pool(devices, [], lambda run, message: None, threads=threads).slots():
+            slot.warm()
+    given = [child.environment["OMP_NUM_THREADS"] for child in children]
+    assert given == ["3", "3", "5", "5"]
+    assert all(child.environment["MKL_NUM_THREADS"] in child.arguments for child in children)
