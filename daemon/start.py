@@ -21,7 +21,6 @@ OPEN_FILES = 1024
 def prepare_process() -> None:
     """Makes good what a command may inherit from whoever starts it, before it does anything."""
     speak_utf8()
-    open_streams()
     # Where it is ignored, nobody could be told how a child ended; a blocked SIGTERM stops nothing.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
@@ -36,28 +35,10 @@ def prepare_process() -> None:
 def speak_utf8() -> None:
     """Begins anew in UTF-8 where a locale says otherwise: names in config.yaml could not be opened.
 
-    Nothing that is printed raises either, whatever the terminal can show.
+    The process stays the same one to whoever started it.
     """
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def open_streams() -> None:
-    """Opens whatever of the standard streams is closed: the ledger would be opened as one of them.
-
-    What is printed then would be written into it.
-    """
-    for handle in (0, 1, 2):
-        try:
-            os.fstat(handle)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
-    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def seal_path() -> None:
