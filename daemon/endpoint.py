@@ -55,35 +55,43 @@ class Endpoint:
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Begins to listen; that no thread can be had is a trouble of `metrics` too."""
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._health.bad("metrics", SurroundingsError(f"cannot be served: {error}"))
 
     def close(self) -> None:
         """Gives the address back."""
         self._closing.set()
-        self._thread.join(2 * LISTEN_S)
+        if self._thread.ident is not None:
+            self._thread.join(2 * LISTEN_S)
 
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                server = listen(self._host, self._port, self._registry)
-            except OSError as error:
+                self._serve()
+            except Exception as error:  # of a library, too: a name that is none is a ValueError
+                why = getattr(error, "strerror", None) or error
                 self._health.bad(
                     "metrics",
                     SurroundingsError(
-                        f"nothing can listen at {self._host} port {self._port}: "
-                        f"{error.strerror or error}; free it, or change `metrics` in config.yaml"
+                        f"nothing can listen at {self._host} port {self._port}: {why}; "
+                        "free it, or change `metrics` in config.yaml"
                     ),
                 )
                 self._closing.wait(RETRY_S)
-                continue
+
+    def _serve(self) -> None:
+        """Answers until it is to close."""
+        with listen(self._host, self._port, self._registry) as server:
             self._health.good("metrics")
-            with server:
-                while not self._closing.is_set():
-                    server.handle_request()
+            while not self._closing.is_set():
+                server.handle_request()
 
 
 def listen(host: str, port: int, registry: CollectorRegistry) -> WSGIServer:
-    """A server that listens; raises OSError if it cannot."""
+    """A server that listens; raises OSError if it cannot, ValueError for a host that is none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     # `localhost` is both; monitors are mostly told 127.0.0.1
     family, _, _, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)

@@ -39,8 +39,12 @@ class Neighbours:
 
     def start(self) -> None:
         """Looks from now on."""
-        if self._devices:
+        if not self._devices:
+            return
+        try:
             threading.Thread(target=self._run, name="neighbours", daemon=True).start()
+        except RuntimeError as error:
+            logger.error("nobody looks who uses the GPUs (yield_gpu_when): {}", error)
 
     def stop(self) -> None:
         self._stop.set()
@@ -79,10 +83,14 @@ class Neighbours:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                self.look()
-            except Exception as error:
-                if repr(error) not in self._stumbled:  # it would be said every five seconds
-                    self._stumbled.add(repr(error))
-                    logger.exception("looking for others on the GPUs stumbled; it goes on")
+            self.look_safely()
             self._stop.wait(LOOK_S)
+
+    def look_safely(self) -> None:
+        """One look; whatever a driver's library raises is said once, and no device is left."""
+        try:
+            self.look()
+        except Exception as error:
+            if repr(error) not in self._stumbled:  # it would be said every five seconds
+                self._stumbled.add(repr(error))
+                logger.exception("looking for others on the GPUs stumbled; it goes on")

@@ -65,4 +65,7 @@ def make_ready(config: Config, folder: Path, inside: Collection[str]) -> None:
         raise SurroundingsError(
             f"{error.filename} cannot be made: {error.strerror}; make it, or change config.yaml"
         ) from error
-    mounts.remember(folder)
+    try:
+        mounts.remember(folder)
+    except SurroundingsError as error:  # a guard, without which all else works
+        logger.error("{}", error)

@@ -5,6 +5,7 @@ Its standard error is kept, so that its last words can be told when it dies.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -86,7 +87,7 @@ class Child:
         self._listener = threading.Thread(
             target=self._listen, args=(on_stderr,), name=f"{module} stderr", daemon=True
         )
-        self._listener.start()
+        start_thread(self._listener, self._process)
 
     @property
     def pid(self) -> int:
@@ -101,6 +102,13 @@ class Child:
         """The signal that ended the child: ours, or the kernel's when memory ran out."""
         code = self._process.wait()
         return signal.Signals(-code) if code < 0 else None
+
+    def listen(self, target: Callable[[], object], name: str) -> None:
+        """Lets a thread listen for what the child says; raises OSError if there is none to be had,
+        the child ended.
+        """
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        start_thread(thread, self._process)
 
     def send(self, message: Message) -> None:
         """Sends one message; a child that is gone is found out by reading, not here."""
@@ -167,6 +175,20 @@ class Child:
             for line in self._process.stderr:
                 self._words.append(line.rstrip())
                 on_stderr(line.rstrip())
+
+
+def start_thread(thread: threading.Thread, process: "subprocess.Popen[str]") -> None:
+    """Starts the thread that listens to a child; one that nobody can listen to is ended.
+
+    Raises OSError, as for a process that cannot be started.
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        process.kill()
+        with process:  # closes what leads there
+            pass
+        raise OSError(errno.EAGAIN, "no thread can be started") from error
 
 
 def oom_kills() -> int:

@@ -236,7 +236,7 @@ class Service:
             self._config, self._pace(), self._health, self._wake,
             on_scan=self._metrics.observe_scan,
         )  # fmt: skip
-        intake.start()
+        begin(intake)
         return intake
 
     def _start_delivery(self) -> Delivery:
@@ -244,7 +244,7 @@ class Service:
             self._config, self._spool, self._health, self._metrics, self._telling.note_end,
             self._wake.set,
         )  # fmt: skip
-        delivery.start()
+        begin(delivery)
         return delivery
 
     def _watch_neighbours(self) -> Neighbours:
@@ -348,7 +348,11 @@ class Service:
         self._live.running = self._runs.shown()
         self._live.health = dict(self._health.troubles)
         self._live.written_at = utc_now()
-        self._on_change(self._live)
+        try:
+            self._on_change(self._live)
+        except Exception as error:  # a terminal that is gone: nobody looks, the painting goes on
+            logger.warning("progress is shown no more: {!r}", error)
+            self._on_change = lambda live: None
         now_s = time.monotonic()
         if now_s - self._live_written_s >= LIVE_S:
             self._live_written_s = now_s
@@ -422,6 +426,17 @@ class Service:
             left += [f"{files.printable(job.below)} ({state})" for job in jobs]
         if left:
             logger.warning("left: {}", in_short(left, "; "))
+
+
+def begin(room: IntakeLoop | Delivery) -> None:
+    """Starts the thread of a room without which there is no service; raises SurroundingsError."""
+    try:
+        room.start()
+    except RuntimeError as error:
+        raise SurroundingsError(
+            f"no thread can be started ({error}): let this user have more (ulimit -u, TasksMax= "
+            "of the unit, pids of the container)"
+        ) from error
 
 
 def run_service(

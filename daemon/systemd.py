@@ -63,9 +63,11 @@ class Manager:
     def _tell(self, *lines: str) -> None:
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-            out.setblocking(False)  # a manager that does not read must not hold up the service
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+                out.setblocking(False)  # a manager that does not read must not hold up the service
                 out.sendto("\n".join(lines).encode(), self._address)
-            except OSError:  # it is gone, or its queue is full: the next word may reach it
-                self._pinged_s, self._status = -float("inf"), ""
+        # It is gone, its queue is full, no more files may be open: the next word may reach it.
+        # ValueError: an address that is none.
+        except (OSError, ValueError):
+            self._pinged_s, self._status = -float("inf"), ""

@@ -2,7 +2,8 @@
 
 import queue
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from daemon.process import Message
 
@@ -28,6 +29,9 @@ class Puppet:
     def say(self, **message: object) -> None:
         """Says something, which the pool's thread hears."""
         self._said.put(message)
+
+    def listen(self, target: Callable[[], object], name: str) -> None:
+        threading.Thread(target=target, name=name, daemon=True).start()
 
     def send(self, message: Message) -> None:
         self.heard.append(message)

@@ -50,15 +50,16 @@ class GramStore:
         """What an earlier process kept; a damaged file counts as none."""
         try:
             found: Grams = load_file(self._path(name))
-            os.utime(self._path(name))  # the least recently used are dropped first
-        except (OSError, SafetensorError):
+        except (OSError, SafetensorError, ValueError):
             return None
-        return found
+        with contextlib.suppress(OSError):
+            os.utime(self._path(name))  # the least recently used are dropped first
+        return found if is_sound(found) else None
 
     def _write(self, name: str, grams: Grams) -> None:
         """Keeps them for the next process; a full disk costs no more than that."""
         temporary = self._path(f"{name}.{os.getpid()}.tmp")
-        with contextlib.suppress(OSError, SafetensorError):
+        with contextlib.suppress(OSError, SafetensorError, ValueError):
             self._folder.mkdir(parents=True, exist_ok=True)
             save_file({layer: gram.cpu().contiguous() for layer, gram in grams.items()}, temporary)
             temporary.replace(self._path(name))
@@ -74,3 +75,11 @@ class GramStore:
             total += file.stat().st_size
             if total > KEPT_ON_DISK_BYTES:
                 file.unlink(missing_ok=True)
+
+
+def is_sound(grams: Grams) -> bool:
+    """Whether what was read can be a set of Gram matrices."""
+    return bool(grams) and all(
+        gram.dim() == 2 and gram.shape[0] == gram.shape[1] and bool(gram.isfinite().all())
+        for gram in grams.values()
+    )

@@ -6,6 +6,7 @@ because the same machine must paint the same bytes tomorrow.
 """
 
 import json
+import math
 import os
 import platform
 import time
@@ -91,8 +92,9 @@ def measured_before(folder: Path) -> dict[str, float] | None:
     """The seconds of an earlier trial on this machine, if there was one."""
     try:
         found: dict[str, dict[str, float]] = json.loads(timings_file(folder).read_text("utf-8"))
-        seconds = found[machine_key()]
-        return seconds if seconds.keys() == WAYS.keys() else None
+        seconds = {name: float(value) for name, value in found[machine_key()].items()}
+        sound = all(0 < value < math.inf for value in seconds.values())
+        return seconds if sound and seconds.keys() == WAYS.keys() else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -59,7 +59,11 @@ class HookRunner:
         self._thread = threading.Thread(target=self._run, name="hooks", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Begins; where no thread can be had now, `offer` tries again."""
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            logger.bind(action="hook").error("nobody can be told of jobs now: {}", error)
 
     def obey(self, hooks: Hooks) -> None:
         """Tells these from the next delivery on."""
@@ -89,6 +93,9 @@ class HookRunner:
             return True
         if len(self._in_flight) >= MOST_IN_FLIGHT or self._stopping.is_set():
             return False
+        if self._thread.ident is None:
+            self.start()
+            return False
         body = json.dumps(record).encode()
         self._in_flight[delivery_id] = Delivery(event, delivery_id, body, environment)
         self._waiting.put(self._in_flight[delivery_id])
@@ -112,6 +119,11 @@ class HookRunner:
         """
         self._stopping.set()
         self._waiting.put(None)
+        self._cut_short(grace_s)
+
+    def _cut_short(self, grace_s: float) -> None:
+        if self._thread.ident is None:  # it never began
+            return
         self._thread.join(grace_s)
         self._cut.set()
         self._thread.join(CUT_S)
@@ -154,6 +166,16 @@ class HookRunner:
         return attempt
 
     def _try(self, hook: Hook, delivery: Delivery) -> Attempt:
+        """One try; whatever is raised on the way is this hook's failure, and no other's."""
+        try:
+            return self._attempt(hook, delivery)
+        except CutShortError:
+            raise
+        except Exception as error:
+            logger.bind(action="hook").opt(exception=True).debug("hook {} stumbled", hook.name)
+            return Attempt(f"could not be tried: {error!r}")
+
+    def _attempt(self, hook: Hook, delivery: Delivery) -> Attempt:
         """One try, its output logged."""
         if hook.command is not None:
             attempt = run_command(

@@ -69,15 +69,21 @@ class Decoder:
     def _living_child(self) -> Child:
         if self._child is None or not self._child.alive:
             self.close()
-            self._child = Child(
-                "daemon.intake.decode",
-                [],
-                on_stderr=lambda _: None,
-                environment=limited_to(1),  # libraries would keep a thread for each core ready
-            )
+            self._child = self._start()
             self._child.send({})
             self._child.receive()  # it is up: the time it took is not the picture's
         return self._child
+
+    def _start(self) -> Child:
+        try:
+            # Libraries would keep a thread ready for each core.
+            return Child(
+                "daemon.intake.decode", [], on_stderr=lambda _: None, environment=limited_to(1)
+            )
+        except OSError as error:
+            raise SurroundingsError(
+                f"the decoder of pictures cannot be started: {error.strerror}; see atelierd doctor"
+            ) from error
 
     def close(self) -> None:
         """Ends the child."""

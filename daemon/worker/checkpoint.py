@@ -4,6 +4,7 @@ One safetensors file for each job, in the job's folder and gone with it: the ten
 as JSON in its header. Written whole or not at all.
 """
 
+import contextlib
 import json
 import struct
 from collections.abc import Collection, Iterator, Mapping
@@ -86,7 +87,8 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     Sweeps away what a child left that was ended while it wrote one.
     """
     for left in path.parent.glob(f"{files.TEMPORARY_PREFIX}*{files.TEMPORARY_SUFFIX}"):
-        left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # no harm but lost room
+            left.unlink(missing_ok=True)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()[FACTS])

@@ -87,7 +87,7 @@ def ask(device: str, environment: Mapping[str, str], look: Callable[[Handle], To
         start()
         handle = handle_of(device, environment)
         return look(handle) if handle is not None else None
-    except pynvml.NVMLError:
+    except Exception:  # NVMLError as a rule; a library that does not fit its driver, whatever
         start.cache_clear()  # a driver that was loaded anew wants to be greeted anew
         return None
 

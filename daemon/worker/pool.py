@@ -141,7 +141,10 @@ class Slot:
 
         timer = threading.Timer(grace_s, end)
         timer.daemon = True
-        timer.start()
+        try:
+            timer.start()
+        except RuntimeError:  # no thread is to be had: nobody could end it later
+            end()
 
     def close(self, grace_s: float) -> None:
         """Ends the child."""
@@ -156,9 +159,7 @@ class Slot:
             on_stderr=lambda line: logger.debug("{}: {}", self.device, line),
             environment=KEEP_MEMORY | limited_to(threads),
         )
-        threading.Thread(
-            target=self._listen, args=(child,), name=f"worker {self.device}", daemon=True
-        ).start()
+        child.listen(lambda: self._listen(child), name=f"worker {self.device}")
         return child
 
     def _listen(self, child: Child) -> None:

@@ -22,7 +22,7 @@ PARTS_OF_TIME = 100
 class Previewer:
     """Keeps the file at `path` up to a running painting, every five seconds or more.
 
-    warn: told once if the file cannot be written, which harms nobody else.
+    warn: told once if it cannot be drawn or written, which harms nobody else.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Previewer:
         """Writes `picture`, (1, 3, H, W), if it is time, and tells whether it did."""
         try:
             return self._share.offer(lambda: write_preview(self._path, picture))
-        except OSError as error:
+        except Exception as error:  # of drawing, too: the painting itself is well
             if not self._warned:
-                self._warn(f"no preview: {error.strerror}: {self._path}")
+                self._warn(f"no preview: {getattr(error, 'strerror', None) or error}: {self._path}")
             self._warned = True
             return False
 

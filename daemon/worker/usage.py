@@ -44,11 +44,11 @@ def host_memory(device: str, own_pids: Collection[int]) -> DeviceMemory | None:
     """The machine's memory, of which the workers hold what is resident; None where it is hidden."""
     try:
         text = Path("/proc/meminfo").read_text("utf-8")
-    except OSError:
+        kilobytes = dict(re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE))
+        total = int(kilobytes["MemTotal"]) * 1024
+        used = total - int(kilobytes["MemAvailable"]) * 1024
+    except (OSError, KeyError):
         return None
-    kilobytes = dict(re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE))
-    total = int(kilobytes["MemTotal"]) * 1024
-    used = total - int(kilobytes["MemAvailable"]) * 1024
     return DeviceMemory(device, used, sum(map(resident_bytes, own_pids)), total)
 
 

@@ -74,3 +74,25 @@ def test_folder_is_held_to_its_size_and_the_memory_too(
     assert compute.calls == 6
     store.get({"style": 0}, compute)
     assert compute.calls == 7
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [{"relu1_1": torch.full((8, 8), torch.nan)}, {"relu1_1": torch.rand(8)}, {"relu1_1":
+     torch.rand(8, 4)}],
+)  # fmt: skip
+def test_what_cannot_be_gram_matrices_is_computed_anew(tmp_path: Path, kept: Grams) -> None:
+    GramStore(tmp_path).get(KEY, lambda: kept)
+    compute = Computing()
+    GramStore(tmp_path).get(KEY, compute)
+    assert compute.calls == 1
+
+
+def test_folder_in_the_place_of_what_was_kept_costs_no_more_than_computing(tmp_path: Path) -> None:
+    GramStore(tmp_path).get(KEY, Computing())
+    (file,) = tmp_path.glob("*.safetensors")
+    file.unlink()
+    file.mkdir()
+    compute = Computing()
+    assert set(GramStore(tmp_path).get(KEY, compute)) == {"relu1_1"}
+    assert compute.calls == 1

@@ -117,3 +117,21 @@ def test_damaged_timings_are_measured_anew(tmp_path: Path, content: str) -> None
 def test_folder_that_cannot_be_written_costs_only_the_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert trial.choose_arithmetic(CPU, "float32", tmp_path / "file").dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "value", ['"fast"', "null", "NaN", "0", "-1", "Infinity", "[]"], ids=lambda text: text
+)
+def test_timing_that_is_none_is_measured_anew(tmp_path: Path, value: str) -> None:
+    ways = ", ".join(f'"{name}": {value}' for name in trial.WAYS)
+    file = trial.timings_file(tmp_path)
+    file.write_text(f'{{"{trial.machine_key()}": {{{ways}}}}}')
+    assert trial.measured_before(tmp_path) is None
+
+
+def test_timings_that_are_a_folder_or_no_text_are_none(tmp_path: Path) -> None:
+    trial.timings_file(tmp_path).write_bytes(b"\xff\xfe")
+    assert trial.measured_before(tmp_path) is None
+    trial.timings_file(tmp_path).unlink()
+    trial.timings_file(tmp_path).mkdir()
+    assert trial.measured_before(tmp_path) is None

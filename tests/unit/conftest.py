@@ -1,5 +1,6 @@
 """Folders, workers that are no processes, and timers that never go off by themselves."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,16 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Puppet]]:
     yield found
     for child in found:
         child.close(0.0)
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on no thread can be started, as where a limit of processes is reached."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", start)
 
 
 @pytest.fixture

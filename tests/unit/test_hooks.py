@@ -605,3 +605,31 @@ def test_bug_in_a_hook_does_not_end_the_thread(
     offer(runner, "j2")
     ended(runner, "j1", "j2")
     assert "ERROR the hooks stumbled; they go on" in lines[0] and "a bug" in lines[0]
+
+
+def test_hook_that_stumbles_keeps_no_other_from_its_turn(
+    monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    tried: list[str] = []
+
+    def stumble(arguments: list[str], *_: object, **__: object) -> Attempt:
+        tried.append(arguments[0])
+        if arguments[0] == "first":
+            raise RuntimeError("can't start new thread")
+        return Attempt()
+
+    monkeypatch.setattr(runner_module, "run_command", stumble)
+    hooks = Hooks.model_validate({"on_done": [{"command": ["first"]}, {"command": ["second"]}]})
+    counted: list[str] = []
+    runner = HookRunner(hooks, lambda event, outcome: counted.append(outcome))
+    runner._deliver(runner_module.Delivery(Event.DONE, "j1", b"{}", {}))
+    assert tried == ["first", "second"]
+    assert counted == ["failed", "fine"]
+    assert any("can't start new thread" in line for line in lines)
+
+
+def test_hooks_that_no_thread_can_be_had_for_wait_until_there_is_one(no_threads: None) -> None:
+    runner = HookRunner(Hooks())
+    runner.start()
+    assert not runner.offer(Event.DONE, "j1", {}, {})
+    runner.stop(0.0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from atelier import wait_for
 from loguru import logger
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon import __version__, endpoint
@@ -359,3 +360,28 @@ def test_caller_that_breaks_off_costs_nothing(
     assert "atelierd_jobs" in fetch()
     metrics.close()
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("error", [UnicodeError("label too long"), RuntimeError("a bug")])
+def test_whatever_listening_raises_is_a_trouble_of_the_metrics(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A host with a label of more than 63 characters is a UnicodeError to Python."""
+    health = Health()
+    served = endpoint.Endpoint("x" * 64, 9470, CollectorRegistry(), health)
+
+    def listen(*_: object) -> None:
+        served._closing.set()
+        raise error
+
+    monkeypatch.setattr(endpoint, "listen", listen)
+    served._run()
+    assert str(error) in health.troubles["metrics"]
+
+
+def test_metrics_that_no_thread_can_be_had_for_are_a_trouble(no_threads: None) -> None:
+    health = Health()
+    served = endpoint.Endpoint("127.0.0.1", 9470, CollectorRegistry(), health)
+    served.start()
+    served.close()
+    assert "can't start new thread" in health.troubles["metrics"]

@@ -66,3 +66,22 @@ def test_what_cannot_be_told_is_said_once_and_leaves_nothing(street: Street) -> 
     assert [line for line in said if "cannot be told" in line] == [
         "who uses cuda:0 cannot be told here, so it is never left to others (yield_gpu_when)\n"
     ]
+
+
+def test_driver_that_raises_whatever_is_said_once_and_leaves_nothing_to_others() -> None:
+    said: list[str] = []
+    number = logger.add(said.append, format="{level}")
+
+    def used(device: str, own: Sequence[int]) -> int | None:
+        raise AttributeError("the library does not fit its driver")
+
+    neighbours = Neighbours(["cuda:0"], 2 * GIB, dict, used)
+    for _ in range(3):
+        neighbours.look_safely()
+    logger.remove(number)
+    assert len(said) == 1
+    assert neighbours.left() == frozenset()
+
+
+def test_neighbours_that_no_thread_can_be_had_for_harm_nothing(no_threads: None) -> None:
+    Neighbours(["cuda:0"], 2 * GIB, dict, lambda device, own: 0).start()

@@ -118,3 +118,21 @@ def test_number_of_open_files_does_not_keep_an_answer_from_being_waited_for(
     finally:
         for handle in taken:
             os.close(handle)
+
+
+def test_child_that_nobody_can_listen_to_is_ended_as_one_that_cannot_be_started(
+    no_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[subprocess.Popen[str]] = []
+    real = subprocess.Popen
+
+    def start(*arguments: object, **options: object) -> "subprocess.Popen[str]":
+        made.append(real(*arguments, **options))  # type: ignore[call-overload]
+        return made[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with pytest.raises(OSError, match="no thread can be started"):
+        Child("daemon.intake.decode", [], on_stderr=print)
+    assert made[0].poll() is not None
+    for stream in (made[0].stdin, made[0].stdout, made[0].stderr):
+        assert stream is not None and stream.closed

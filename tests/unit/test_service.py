@@ -1,6 +1,7 @@
 """What the service tells of itself: to its manager about a reload, and of shares that hang."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from daemon.config import Config
 from daemon.ending import ONCE_GIVE_UP_S, Standstill
 from daemon.errors import SurroundingsError
+from daemon.folders import prepare_folders
 from daemon.job import Draft
 from daemon.ledger.store import Ledger
-from daemon.service import HANGING_S, Service
+from daemon.service import HANGING_S, Service, begin
+from daemon.status.live import Live, read_live
 
 
 class Ear:
@@ -216,3 +219,38 @@ def test_once_gives_up_while_the_ledger_is_away(waiting, monkeypatch) -> None:
     monkeypatch.setattr(service._ledger, "reached", away)
     clock[0] = ONCE_GIVE_UP_S + 1
     assert service._is_stuck()
+
+
+def test_terminal_that_is_gone_ends_the_progress_and_not_the_service(
+    service: Service, config: Config
+) -> None:
+    shown = []
+
+    def show(live: Live) -> None:
+        shown.append(live)
+        raise OSError(5, "Input/output error")
+
+    service._runs.shown = list
+    service._on_change = show
+    service._show()
+    service._show()
+    assert len(shown) == 1
+    assert read_live(config.state) is not None
+
+
+def test_mounts_that_cannot_be_kept_do_not_keep_the_service_from_its_start(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.mounts.mount_point", lambda folder: folder)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("daemon.mounts.files.write_bytes", refuse)
+    prepare_folders(config)
+    assert config.inbox.is_dir()
+
+
+def test_service_without_a_thread_says_what_to_raise(no_threads: None) -> None:
+    with pytest.raises(SurroundingsError, match="ulimit -u"):
+        begin(threading.Thread())  # type: ignore[arg-type]

@@ -86,3 +86,8 @@ def test_manager_that_is_gone_or_absent_is_no_harm(tmp_path: Path) -> None:
     deaf.status("3 waiting")
     deaf.ping()
     assert deaf.ping_due()  # it was not heard
+
+
+@pytest.mark.parametrize("address", ["/" + "x" * 200, "/nowhere/ear", "@" + "x" * 200, "a\0b"])
+def test_address_that_nobody_can_be_told_at_harms_nothing(address: str) -> None:
+    Manager({"NOTIFY_SOCKET": address}).ready()

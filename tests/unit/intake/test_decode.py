@@ -8,6 +8,7 @@ import pytest
 from atelier import give_no_more_memory
 from PIL import Image
 
+from daemon.errors import SurroundingsError
 from daemon.intake.decode import Decoder, Verdict, judge
 
 LIMIT = 1_000_000
@@ -77,3 +78,14 @@ def test_picture_that_gets_no_memory_is_refused_and_the_next_one_decoded(photo_f
     assert "more memory to decode" in decoder.decode(large, "large.jpg").fault
     assert decoder.decode(photo_file(), "photo.jpg").fault == ""
     decoder.close()
+
+
+def test_decoder_that_cannot_be_started_is_the_surroundings_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def start(*_: object, **__: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("daemon.intake.decode.Child", start)
+    with pytest.raises(SurroundingsError, match="the decoder of pictures cannot be started"):
+        Decoder(LIMIT, 1.0).decode(tmp_path / "photo.jpg", "photo.jpg")

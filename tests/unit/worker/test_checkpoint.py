@@ -100,3 +100,16 @@ def test_later_checkpoint_takes_the_place_of_the_earlier(place: Path) -> None:
     found = read_checkpoint(place)
     assert found is not None and found.facts == {"number": 2}
     assert [path.name for path in place.parent.iterdir()] == [place.name]
+
+
+def test_leftover_that_cannot_be_removed_keeps_no_checkpoint_from_being_read(place: Path) -> None:
+    write_checkpoint(place, Checkpoint(TENSORS, FACTS))
+    (place.parent / ".atelierd-somebodys.tmp").mkdir()  # a folder cannot be unlinked
+    found = read_checkpoint(place)
+    assert found is not None and found.facts == FACTS
+
+
+def test_folder_in_the_place_of_a_checkpoint_is_damage(place: Path) -> None:
+    place.mkdir(parents=True)
+    with pytest.raises(CheckpointError):
+        read_checkpoint(place)

@@ -1,5 +1,6 @@
 """What the driver tells of a GPU's memory; NVML itself is played."""
 
+import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -185,3 +186,16 @@ def test_driver_is_greeted_once_and_anew_after_it_failed(driver: Driver) -> None
     driver.lost = False
     assert gpu.memory("cuda:0") is not None
     assert driver.greetings == 2
+
+
+def test_library_that_does_not_fit_its_driver_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @functools.cache
+    def start() -> None:
+        raise OSError("libnvidia-ml.so.1: wrong ELF class")
+
+    monkeypatch.setattr(gpu, "start", start)
+    assert gpu.memory("cuda:0") is None
+    assert gpu.processes("cuda:0") == []
+    assert gpu.memory_used_by_others("cuda:0", []) is None

@@ -1,5 +1,6 @@
 """One device's worker: what it was asked to stop, and what it is given after that."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -44,3 +45,17 @@ def test_worker_and_its_libraries_are_told_how_many_threads_they_have(
     given = [child.environment["OMP_NUM_THREADS"] for child in children]
     assert given == ["3", "3", "5", "5"]
     assert all(child.environment["MKL_NUM_THREADS"] in child.arguments for child in children)
+
+
+def test_run_is_ended_at_once_where_no_thread_can_wait_for_it_to_stop(
+    children: list[Puppet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot = Slot("cpu", [], lambda run, message: None)
+    future = slot.submit("j1", {})
+
+    def start(timer: threading.Timer) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Timer.start", start)
+    slot.cancel("j1", grace_s=60.0)
+    assert "was ended" in str(future.exception(timeout=5.0))

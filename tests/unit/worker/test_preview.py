@@ -88,3 +88,16 @@ def test_preview_that_cannot_be_written_is_a_warning_once(tmp_path: Path) -> Non
     (tmp_path / "in the way").unlink()
     clock.now_s += 10.0
     assert previewer.offer(SMALL)
+
+
+def test_preview_that_cannot_be_drawn_is_said_once_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(path: Path, picture: torch.Tensor) -> None:
+        raise RuntimeError("not enough memory")
+
+    monkeypatch.setattr("daemon.worker.preview.write_preview", draw)
+    said: list[str] = []
+    previewer = Previewer(tmp_path / "preview.jpg", said.append, Clock(2 * EVERY_S))
+    assert [previewer.offer(SMALL) for _ in range(3)] == [False] * 3
+    assert len(said) == 1 and "not enough memory" in said[0]
