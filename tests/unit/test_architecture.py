@@ -113,6 +113,16 @@ def test_service_process_never_loads_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
+def test_weights_are_found_without_torch() -> None:
+    """`doctor` looks for them: torch takes seconds, and does not load where the folder is gone."""
+    script = (
+        "import sys, pathlib, daemon.engine.weights as weights\n"
+        "path = weights.locate('classic', pathlib.Path())\n"
+        "sys.exit('torch' in sys.modules or not path.is_file())"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
 def test_worker_starts_without_what_takes_as_long_as_torch() -> None:
     script = "import sys, daemon.worker.child; sys.exit('torchvision' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
