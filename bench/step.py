@@ -7,6 +7,7 @@ of the card's measured matrix peak.
 
 import argparse
 import functools
+import os
 
 import torch
 import torch.nn.functional as F
@@ -156,6 +157,8 @@ def main() -> None:
     options = parser.parse_args()
     device = torch.device(options.device)
     print(machine(device))
+    policy = os.environ.get("OMP_WAIT_POLICY", "ACTIVE").lower()
+    print(f"{torch.get_num_threads()} threads, whose waiting is {policy} (OMP_WAIT_POLICY)")
     way = choose_arithmetic(device, options.precision, ROOT / "state" / "engine")
     kernels = placed(load_kernels("classic", ROOT), device)
     for longest in options.longest_px:

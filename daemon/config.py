@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 from daemon import yamlfile
 from daemon.bounded import ANSWER_S, NoAnswerError, resolved, within
 from daemon.engine.formats import MAX_PIXELS
+from daemon.engine.timings import waiting
 from daemon.errors import ConfigError, Fault
 from daemon.hooks_config import Hooks
 from daemon.job import BULK_FOLDER, ORDINARY
@@ -266,6 +267,10 @@ class Config(BaseModel):
     def worker_threads(self) -> int | None:
         """How many threads each worker computes with; None: as many as it is granted."""
         return None if self.threads == "auto" else self.threads
+
+    def worker_waiting(self, threads: int) -> dict[str, str]:
+        """How so many threads of a worker wait for one another, as variables."""
+        return waiting(self.engine_folder, self.precision, threads)
 
     @property
     def engine_folder(self) -> Path:

@@ -89,7 +89,7 @@ class Runs:
 
     def _make_pool(self, config: Config, devices: list[str]) -> Pool:
         arguments, threads = config.worker_arguments, config.worker_threads
-        return Pool(devices, arguments, self._hear, threads=threads)
+        return Pool(devices, arguments, self._hear, threads=threads, waiting=config.worker_waiting)
 
     def __len__(self) -> int:
         return len(self._runs)

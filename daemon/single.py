@@ -49,6 +49,7 @@ def paint_one(
         config.worker_arguments,
         lambda _, event: on_event(event, on_progress),
         threads=config.worker_threads,
+        waiting=config.worker_waiting,
     )
     with tempfile.TemporaryDirectory(prefix="atelierd-") as folder:
         result = Path(folder) / "result"

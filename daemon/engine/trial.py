@@ -6,7 +6,6 @@ because the same machine must paint the same bytes tomorrow.
 """
 
 import json
-import math
 import os
 import platform
 import time
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from daemon.engine import winograd
 from daemon.engine.network import Method
+from daemon.engine.timings import fastest, kept_seconds, timings_file
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -28,8 +28,6 @@ CHANNELS, HEIGHT, WIDTH = 256, 64, 96
 """The layer tried: the middle of the network at 384 px."""
 
 ROUNDS = 8
-GAIN = 1.2
-"""A way must be so many times as fast as the plain one to be worth its rounding."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,7 @@ def choose_arithmetic(device: torch.device, precision: Precision, folder: Path) 
         fast = precision == "auto" and torch.cuda.is_bf16_supported(including_emulation=False)
         return WAYS["bfloat16 direct"] if fast or precision == "bfloat16" else PLAIN
     seconds = measured_before(folder) or measure(folder)
-    allowed = {
-        name: seconds[name] * (1.0 if WAYS[name] == PLAIN else GAIN)
-        for name in WAYS
-        if precision == "auto" or name.startswith(precision)
-    }
-    return WAYS[min(allowed, key=lambda name: allowed[name])]
+    return WAYS[fastest(seconds, precision)]
 
 
 def machine_key() -> str:
@@ -83,20 +76,10 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def timings_file(folder: Path) -> Path:
-    """Where the seconds are kept; safe to delete."""
-    return folder / "arithmetic.json"
-
-
 def measured_before(folder: Path) -> dict[str, float] | None:
     """The seconds of an earlier trial on this machine, if there was one."""
-    try:
-        found: dict[str, dict[str, float]] = json.loads(timings_file(folder).read_text("utf-8"))
-        seconds = {name: float(value) for name, value in found[machine_key()].items()}
-        sound = all(0 < value < math.inf for value in seconds.values())
-        return seconds if sound and seconds.keys() == WAYS.keys() else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    seconds = kept_seconds(folder).get(machine_key(), {})
+    return seconds if seconds.keys() == WAYS.keys() else None
 
 
 def measure(folder: Path) -> dict[str, float]:

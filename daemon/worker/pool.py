@@ -21,6 +21,7 @@ from daemon.worker.retry import PassPlan
 
 Payload = Mapping[str, Any]
 Event = Callable[[str, Message], None]
+Waiting = Callable[[int], dict[str, str]]
 
 
 KEEP_MEMORY = {
@@ -80,8 +81,10 @@ class Slot:
         on_event: Event,
         *,
         threads: Callable[[], int] = lambda: threads_of_each(1),
+        waiting: Waiting = lambda threads: {},
     ) -> None:
         self.device = device
+        self._waiting = waiting
         self._threads = threads
         self._arguments = ["--device", device, *arguments]
         self._on_event = on_event
@@ -157,7 +160,7 @@ class Slot:
             "daemon.worker.child",
             [*self._arguments, "--threads", str(threads)],
             on_stderr=lambda line: logger.debug("{}: {}", self.device, line),
-            environment=KEEP_MEMORY | limited_to(threads),
+            environment=KEEP_MEMORY | limited_to(threads) | self._waiting(threads),
         )
         child.listen(lambda: self._listen(child), name=f"worker {self.device}")
         return child
@@ -214,6 +217,7 @@ class Pool:
     """The devices. `on_event(run_id, message)` is called from the children's threads.
 
     threads: what each child computes with; None: its share of what this process is granted then.
+    waiting: the variables by which so many threads wait for one another.
     """
 
     def __init__(
@@ -223,11 +227,15 @@ class Pool:
         on_event: Event,
         *,
         threads: int | None = None,
+        waiting: Waiting = lambda threads: {},
     ) -> None:
         def granted() -> int:
             return threads or threads_of_each(len(devices))
 
-        self._slots = [Slot(device, arguments, on_event, threads=granted) for device in devices]
+        self._slots = [
+            Slot(device, arguments, on_event, threads=granted, waiting=waiting)
+            for device in devices
+        ]
 
     def slots(self) -> list[Slot]:
         """Every device's slot."""
