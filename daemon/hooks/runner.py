@@ -56,13 +56,16 @@ class HookRunner:
         self._finished: list[Delivery] = []
         self._stopping = threading.Event()
         self._cut = threading.Event()
+        self._threadless = False
         self._thread = threading.Thread(target=self._run, name="hooks", daemon=True)
 
     def start(self) -> None:
         """Begins; where no thread can be had now, `offer` tries again."""
         try:
             self._thread.start()
+            self._threadless = False
         except RuntimeError as error:
+            self._threadless = True
             logger.bind(action="hook").error("nobody can be told of jobs now: {}", error)
 
     def obey(self, hooks: Hooks) -> None:
@@ -93,7 +96,7 @@ class HookRunner:
             return True
         if len(self._in_flight) >= MOST_IN_FLIGHT or self._stopping.is_set():
             return False
-        if self._thread.ident is None:
+        if self._threadless:
             self.start()
             return False
         body = json.dumps(record).encode()
@@ -172,7 +175,7 @@ class HookRunner:
         except CutShortError:
             raise
         except Exception as error:
-            logger.bind(action="hook").opt(exception=True).debug("hook {} stumbled", hook.name)
+            logger.bind(action="hook").exception("the hooks stumbled; they go on")
             return Attempt(f"could not be tried: {error!r}")
 
     def _attempt(self, hook: Hook, delivery: Delivery) -> Attempt:
