@@ -12,9 +12,9 @@ import pytest
 from daemon.config import Config
 from daemon.ending import ONCE_GIVE_UP_S, Standstill
 from daemon.errors import SurroundingsError
-from daemon.folders import prepare_folders
 from daemon.job import Draft
 from daemon.ledger.store import Ledger
+from daemon.preparation import prepare_folders
 from daemon.service import HANGING_S, Service, begin
 from daemon.status.live import Live, read_live
 
