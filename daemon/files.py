@@ -78,6 +78,11 @@ def temporary_beside(target: Path) -> Path:
     return target.parent / f"{TEMPORARY_PREFIX}{maker}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a name is of a file that is half-written by a service, this or another one."""
+    return name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
+
+
 def sweep(folder: Path, on_piece: Callable[[], object] = lambda: None) -> int:
     """Removes what processes of this machine that are gone left half-written below `folder`.
 

@@ -64,7 +64,7 @@ def hold(state: Path) -> StateLock:
     return StateLock(file)
 
 
-def lock_patiently(file: IO[str]) -> None:
+def lock_patiently(file: IO[str] | int) -> None:
     """Locks, with a little patience: `is_held` holds the lock for an instant when it looks."""
     for _ in range(LOOKS):
         try:

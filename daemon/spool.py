@@ -2,7 +2,8 @@
 
 import errno
 import hashlib
-import os
+import re
+import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from daemon.errors import SurroundingsError
 NOT_TO_BE_HAD = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.EACCES)
 """What opening a file says that was taken away, replaced or closed to us, now and later."""
 
+MARK_LENGTH = 8
+IDENTITY = re.compile(r"[0-9a-f]{8,}")
+
 
 @dataclass(frozen=True)
 class Spool:
@@ -20,13 +24,42 @@ class Spool:
 
     state: Path
 
-    def mark(self) -> str:
-        """Eight characters for this machine's state folder, the same even after it was lost.
+    @property
+    def identity(self) -> Path:
+        """The file that tells this state folder from all others, wherever it is moved."""
+        return self.state / "identity"
 
-        Every claim begins with them, so that two services on one inbox know their own.
+    def mark(self) -> str:
+        """Eight characters for this state folder, made when first asked for and kept with it.
+
+        Every claim begins with them, so that services on one inbox know their own. Neither host
+        nor path go in: containers of one image have the same, and a folder that is moved keeps
+        what is its own.  Raises SurroundingsError if they can be neither read nor kept.
         """
-        name = f"{files.machine_id()}:{self.state.resolve()}"
-        return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+        return self.known_mark() or self.renew_mark()
+
+    def known_mark(self) -> str | None:
+        """The mark if there is one; nothing is made."""
+        try:
+            found = self.identity.read_text("ascii", "replace").strip()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SurroundingsError(
+                f"{self.identity} cannot be read: {error.strerror}; let the service's user read it"
+            ) from error
+        return found[:MARK_LENGTH] if IDENTITY.fullmatch(found) else None
+
+    def renew_mark(self) -> str:
+        """A fresh mark, kept durably in the place of the one before."""
+        token = secrets.token_hex(16)
+        try:
+            files.write_bytes(self.identity, f"{token}\n".encode(), replace=True)
+        except OSError as error:
+            raise SurroundingsError(
+                f"{self.identity} cannot be written: {error.strerror}"
+            ) from error
+        return token[:MARK_LENGTH]
 
     def picture(self, picture_id: str) -> Path:
         """The job's own copy of a dropped picture."""

@@ -1,14 +1,15 @@
 """Taking a picture out of the inbox so that a crash at any moment loses nothing.
 
-In order: a row `claiming` -> rename into the claimed folder, on the inbox's own file system ->
-copy to the spool while hashing -> make sure that nobody wrote meanwhile -> row `claimed` with
-its jobs. The claimed folder keeps the path below the inbox, so that it tells the whole story
-even without the ledger.
+In order: a row `claiming` -> rename into the claimed folder (copy and delete, where the file lies
+on another file system than the inbox itself) -> copy to the spool while hashing -> make sure that
+nobody wrote meanwhile -> row `claimed` with its jobs. The claimed folder keeps the path below the
+inbox, so that it tells the whole story even without the ledger.
 """
 
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -26,26 +27,88 @@ def claimed_folder(inbox: Path, picture_id: str) -> Path:
     return inbox / CLAIMED_FOLDER / picture_id
 
 
-def take(inbox: Path, picture_id: str, path: Path, *, copy: bool = False) -> bool:
+def take(
+    inbox: Path, picture_id: str, path: Path, *, copy: bool = False, keep_bytes: int = 0
+) -> bool:
     """Renames a file of the inbox into the claimed folder; False if it is gone.
 
-    copy: leave it where it is as well.  Raises SurroundingsError if the inbox refuses.
+    copy: leave it where it is as well.  keep_bytes: room to leave on the inbox's disk, where its
+    folder is another file system than the inbox and the file has to be copied: also False if it was
+    written to meanwhile.  Raises SurroundingsError if the inbox refuses.
     """
-    target = claimed_folder(inbox, picture_id) / path
+    source, target = inbox / path, claimed_folder(inbox, picture_id) / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if copy:
-            if copy_hashing(inbox / path, target) is None:
+            if copy_hashing(source, target) is None:
                 raise OSError(errno.EBUSY, "it is being written to")
-        else:
-            os.rename(inbox / path, target)
+            return True
+        os.rename(source, target)
     except FileNotFoundError:
         return False
     except OSError as error:
+        if error.errno == errno.EXDEV:
+            return take_across(source, target, keep_bytes)
+        raise refusal(source, error) from error
+    return True
+
+
+def take_across(source: Path, target: Path, keep_bytes: int) -> bool:
+    """Claims a file of another file system, by a durable copy; False if it was written to.
+
+    After a crash it is at one of the two places, or whole at both: `drop_source` sees to that.
+    Raises SurroundingsError if there is no room, or it cannot be removed where it is.
+    """
+    try:
+        files.ensure_room(target.parent, source.lstat().st_size, keep_bytes)
+        if copy_hashing(source, target) is None:
+            return False
+        try:
+            source.unlink()
+        except OSError:
+            target.unlink(missing_ok=True)
+            raise
+        files.sync_folder(source.parent)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise refusal(source, error) from error
+    return True
+
+
+def refusal(path: Path, error: OSError) -> SurroundingsError:
+    """What to do about a file that cannot be taken out of the inbox."""
+    remedy = "the service must be allowed to rename and delete files in the inbox"
+    if error.errno == errno.EROFS:
+        remedy = f"mount {files.printable(path.parent)} writable, or drop pictures elsewhere"
+    return SurroundingsError(
+        f"{files.printable(path)} cannot be claimed: {error.strerror}; {remedy}"
+    )
+
+
+def check_claimable(path: Path) -> None:
+    """Raises SurroundingsError if a file of the inbox may not be read, or not be taken out of it.
+
+    Looked at before any work is done for it: across file systems only its removal would show it.
+    """
+    if not os.access(path, os.R_OK):
         raise SurroundingsError(
-            f"{files.printable(inbox / path)} cannot be claimed: {error.strerror}; the service "
-            "must be allowed to rename files in the inbox"
-        ) from error
+            f"{files.printable(path)} may not be read; give the service's user or group the "
+            "right to (chmod g+r), or drop a copy"
+        )
+    if not os.access(path.parent, os.W_OK):
+        read_only = bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+        number = errno.EROFS if read_only else errno.EACCES
+        raise refusal(path, OSError(number, os.strerror(number)))
+
+
+def drop_source(inbox: Path, picture_id: str, path: Path) -> bool:
+    """Removes a file from the inbox that was copied into its claim when a crash cut that off."""
+    source = inbox / path
+    if not is_one_file(claimed_folder(inbox, picture_id) / path, source):
+        return False
+    source.unlink(missing_ok=True)
+    files.sync_folder(source.parent)
     return True
 
 
@@ -66,23 +129,49 @@ def give_back(inbox: Path, picture_id: str, path: Path, sidecar: Path | None = N
         dropped = inbox / sidecar
         exact = is_exact(sidecar, path)  # else another could come before it there
         stays = exact and target == inbox / path and not os.path.lexists(dropped)
-        files.give_name(said, dropped if stays else files.sidecar_of(target))
-    files.give_name(folder / path, target)
+        put(said, dropped if stays else files.sidecar_of(target))
+    put(folder / path, target)
     drop_claim(inbox, picture_id)
 
 
-def is_one_file(one: Path, other: Path) -> bool:
-    """Whether two names are of the same file."""
+def put(source: Path, target: Path) -> None:
+    """Gives a claimed file its name in the inbox, by copying where that is another file system.
+
+    One that is not there any more was put somewhere already, by another service.
+    """
     try:
-        return os.path.samestat(one.lstat(), other.lstat())
+        files.give_name(source, target)
     except FileNotFoundError:
+        if os.path.lexists(source):
+            raise
+    except OSError as error:
+        if error.errno != errno.EXDEV or not files.is_ordinary(source):
+            raise
+        files.copy_whole(source, target)
+        source.unlink()
+
+
+def is_one_file(one: Path, other: Path) -> bool:
+    """Whether two names are of the same file, or of two with the same content.
+
+    By content too, since there are mounts whose inodes differ at every look, and copies that were
+    made because a file could not be renamed: of two that are alike nothing is lost with one.
+    """
+    try:
+        mine, theirs = one.lstat(), other.lstat()
+        if os.path.samestat(mine, theirs):
+            return True
+        if not (stat.S_ISREG(mine.st_mode) and stat.S_ISREG(theirs.st_mode)):
+            return False
+        return mine.st_size == theirs.st_size and files.sha256_of(one) == files.sha256_of(other)
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
 def free_name(path: Path, picture_id: str, *, paired: bool) -> Path:
     """The first name for a file given back that is free; if `paired`, its sidecar's is too.
 
-    The end of an id, since the beginning is the same for all that this machine has claimed.
+    The end of an id, since the beginning is the same for all that this service has claimed.
     """
     marks = (picture_id[-8:], picture_id)
     for target in (path, *(path.with_name(files.with_mark(path.name, mark)) for mark in marks)):
@@ -93,18 +182,27 @@ def free_name(path: Path, picture_id: str, *, paired: bool) -> Path:
 
 
 def claims(inbox: Path) -> list[str]:
-    """The ids of the pictures that have a claimed folder."""
+    """The ids of the pictures that have a claimed folder; hidden names tell whose they are."""
     folder = inbox / CLAIMED_FOLDER
-    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+        )
 
 
 def give_back_all(inbox: Path, picture_id: str) -> None:
     """Renames all of a claimed folder, a picture and its sidecar, to where it was dropped."""
     folder = claimed_folder(inbox, picture_id)
+    files.sweep(folder)
     found = [
         (Path(current) / name).relative_to(folder)
         for current, _, names in os.walk(folder)
         for name in names
+        if not files.is_temporary(name)
     ]
     sidecar = next((path for path in found if is_yaml(path.name)), None)
     for path in sorted(found, key=lambda path: path == sidecar):  # alone only if it is alone
@@ -126,6 +224,7 @@ def drop_filed(inbox: Path, picture: ClaimedPicture) -> None:
 def drop_claim(inbox: Path, picture_id: str) -> None:
     """Removes the empty folders a claim leaves; anything still in them stays."""
     folder = claimed_folder(inbox, picture_id)
+    files.sweep(folder)  # copies that were cut off
     for current, _, _ in os.walk(folder, topdown=False):
         try:
             Path(current).rmdir()
@@ -139,8 +238,9 @@ def copy_hashing(
 ) -> tuple[str, int] | None:
     """A durable copy of a claimed file: its sha256 and size; None if it changed meanwhile.
 
-    An old writer can still write into a renamed file; then the copy is thrown away. Only
-    regular files are opened, and opening never waits or follows a link.
+    An old writer can still write into a renamed file; then the copy is thrown away. Where inode
+    and times change by themselves the content is read again. Only regular files are opened, and
+    opening never waits or follows a link.
     on_piece: called with each piece that was copied.
     """
     digest = hashlib.sha256()
@@ -155,7 +255,11 @@ def copy_hashing(
 
         files.write_whole(target, fill, replace=True)
         after = os.fstat(original.fileno())
-    if signature_of(before) != signature_of(after):
+        same = signature_of(before) == signature_of(after)
+        if not same and before.st_size == after.st_size:
+            original.seek(0)
+            same = hashlib.file_digest(original, "sha256").digest() == digest.digest()
+    if not same:
         target.unlink()
         return None
     return digest.hexdigest(), after.st_size

@@ -107,16 +107,34 @@ def walk(inbox: Path, closed: set[Path]) -> Iterator[os.DirEntry[str]]:
                 yield entry
 
 
+def lies_on_network(folder: Path) -> bool:
+    """Whether a folder lies on a network file system now; it counts as one where /proc is not."""
+    try:
+        return is_network_mount(folder.resolve(), Path("/proc/self/mountinfo").read_text())
+    except OSError:
+        return True
+
+
 def is_network_mount(folder: Path, mounts: str) -> bool:
     """Whether a folder lies on a network file system; `mounts` is /proc/self/mountinfo's text."""
     best, kind = "", ""
+    for point, its_kind in read_mounts(mounts):
+        inside = str(folder) == point or str(folder).startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, its_kind
+    return kind.startswith(NETWORK_TYPES)
+
+
+def mount_points(mounts: str) -> set[str]:
+    """Where anything is mounted; `mounts` is /proc/self/mountinfo's text."""
+    return {point for point, _ in read_mounts(mounts)}
+
+
+def read_mounts(mounts: str) -> Iterator[tuple[str, str]]:
+    """Mount points and the types of what is mounted there, in the order of mounting."""
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")
         fields = left.split()
-        if len(fields) < 5 or not right:
-            continue
-        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
-        inside = str(folder) == point or str(folder).startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):
-            best, kind = point, right.split()[0]
-    return kind.startswith(NETWORK_TYPES)
+        if len(fields) >= 5 and right:
+            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+            yield point, right.split()[0]

@@ -113,6 +113,17 @@ UPDATE job SET state = 'retried' WHERE id = :id AND state IN ('failed', 'cancell
 -- All its jobs are over and the picture has been moved out of the claimed folder.
 UPDATE picture SET state = 'filed' WHERE id = :id AND state = 'claimed';
 
+-- name: release_picture
+-- It is no longer this ledger's: another service has it, or it goes back into the inbox to be
+-- painted anew. Not while one of its jobs runs. Without a hash nothing passes for its filed copy.
+UPDATE picture SET state = 'filed', sha256 = '' WHERE id = :id AND state = 'claimed' AND NOT EXISTS (
+    SELECT 1 FROM job WHERE picture_id = :id AND state = 'running');
+
+-- name: release_jobs_of_picture
+-- What was not published of it never will be.
+UPDATE job SET state = 'retried', owner = NULL
+WHERE picture_id = :id AND state IN ('ready', 'publishing') RETURNING *;
+
 -- name: orphans
 -- Jobs that run for nobody: their owner is gone.
 SELECT * FROM job WHERE state = 'running' AND owner <> :owner ORDER BY seq;

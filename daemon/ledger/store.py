@@ -13,7 +13,7 @@ from typing import Any
 
 from daemon import files
 from daemon.errors import StaleJobError, SurroundingsError
-from daemon.job import QUEUES, ClaimedPicture, Draft, Job, State
+from daemon.job import QUEUES, ClaimedPicture, Draft, Job, PictureState, State
 from daemon.ledger.rows import Backlog, Waiting, draft_row, to_job, to_picture
 
 SCHEMA_VERSION = 4
@@ -200,6 +200,20 @@ class Ledger:
     def file_picture(self, picture_id: str) -> None:
         """Claimed -> filed: the original has left the claimed folder."""
         self._change("file_picture", id=picture_id)
+
+    def release_picture(self, picture_id: str) -> list[Job] | None:
+        """Claimed -> filed, with its jobs that are not over -> retried: it is painted elsewhere.
+
+        Returns those jobs; None, and nothing is changed, while a job of it runs.  A picture that is
+        filed already has none.
+        """
+        with self._transaction():
+            changed = self._db.execute(self._queries["release_picture"], {"id": picture_id})
+            if changed.rowcount != 1:
+                found = self.find_picture(picture_id)
+                return [] if found and found.state is PictureState.FILED else None
+            rows = self._rows("release_jobs_of_picture", id=picture_id)
+        return [to_job(row) for row in rows]
 
     def picture(self, picture_id: str) -> ClaimedPicture:
         """A picture by its id; raises StaleJobError if there is none."""

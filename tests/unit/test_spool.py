@@ -81,3 +81,27 @@ def test_answer_that_finds_no_room_is_trouble_of_the_surroundings(tmp_path: Path
         Spool(tmp_path / "state").keep_result(
             "j1", tmp_path / "photo.jpg", files.sha256_of(tmp_path / "photo.jpg")
         )
+
+
+def test_mark_is_made_once_and_goes_with_the_state_folder(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "state")
+    assert spool.known_mark() is None
+    mark = spool.mark()
+    assert len(mark) == 8 and spool.mark() == spool.known_mark() == mark
+    (tmp_path / "state").rename(tmp_path / "moved")
+    assert Spool(tmp_path / "moved").mark() == mark
+    assert Spool(tmp_path / "state").mark() != mark
+
+
+@pytest.mark.parametrize("content", [b"", b"abc\n", b"\xff" * 32, b"not hexadecimal at all"])
+def test_identity_that_says_nothing_is_made_anew(tmp_path: Path, content: bytes) -> None:
+    spool = Spool(tmp_path)
+    spool.identity.write_bytes(content)
+    assert spool.known_mark() is None
+    assert spool.mark() == spool.known_mark()
+
+
+def test_identity_that_cannot_be_kept_is_trouble_of_the_surroundings(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    with pytest.raises(SurroundingsError, match="identity cannot be"):
+        Spool(tmp_path / "state").mark()

@@ -1,19 +1,26 @@
 """Taking a picture out of the inbox, and giving it back."""
 
+import errno
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from daemon import files
 from daemon.errors import SurroundingsError
+from daemon.intake import claim
 from daemon.intake.claim import (
+    check_claimable,
     claimed_folder,
+    claims,
     copy_hashing,
     drop_claim,
+    drop_source,
     give_back,
     give_back_all,
+    is_one_file,
     take,
 )
 from daemon.intake.sidecars import match
@@ -193,3 +200,140 @@ def test_shared_sidecar_that_has_become_a_pipe_or_link_is_never_opened(tmp_path:
         with pytest.raises(SurroundingsError, match="cannot be claimed"):
             take(tmp_path, "p1", Path(name), copy=True)
         assert not (claimed_folder(tmp_path, "p1") / name).exists()
+
+
+def refuse(number: int):
+    """A system call that always fails so."""
+
+    def call(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+def test_picture_on_another_file_system_is_copied_out_and_removed(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.rename", refuse(errno.EXDEV))
+    assert take(inbox, "p1", PHOTO)
+    assert not (inbox / PHOTO).exists()
+    assert (claimed_folder(inbox, "p1") / PHOTO).read_bytes() == b"pixels"
+
+
+def test_picture_on_another_file_system_that_is_written_to_stays(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.rename", refuse(errno.EXDEV))
+    monkeypatch.setattr(claim, "copy_hashing", lambda *_: None)
+    assert not take(inbox, "p1", PHOTO)
+    assert (inbox / PHOTO).exists()
+
+
+def test_picture_that_cannot_be_removed_is_not_claimed_by_its_copy(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = Path.unlink
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path == inbox / PHOTO:
+            raise OSError(errno.EROFS, "Read-only file system")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr("os.rename", refuse(errno.EXDEV))
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(SurroundingsError, match=r"mount .* writable"):
+        take(inbox, "p1", PHOTO)
+    assert not (claimed_folder(inbox, "p1") / PHOTO).exists() and (inbox / PHOTO).exists()
+
+
+def test_picture_is_copied_out_only_where_there_is_room(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(inbox)._replace(free=1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("os.rename", refuse(errno.EXDEV))
+    with pytest.raises(SurroundingsError, match="nearly full"):
+        take(inbox, "p1", PHOTO, keep_bytes=1000)
+    assert (inbox / PHOTO).exists()
+
+
+def test_source_that_a_crash_left_beside_its_copy_is_removed_and_no_other(inbox: Path) -> None:
+    copy = claimed_folder(inbox, "p1") / PHOTO
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(b"pixels")
+    assert drop_source(inbox, "p1", PHOTO) and not (inbox / PHOTO).exists()
+    (inbox / PHOTO).write_bytes(b"PIXELS")
+    assert not drop_source(inbox, "p1", PHOTO) and (inbox / PHOTO).exists()
+
+
+def test_picture_is_given_back_to_another_file_system_with_its_sidecar(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sidecar = PHOTO.with_name("photo.yaml")
+    (inbox / sidecar).write_text("beta: 7\n")
+    for path in (PHOTO, sidecar):
+        take(inbox, "p1", path)
+    folder = claimed_folder(inbox, "p1")
+    link = os.link
+
+    def across(source: Path, target: Path, **more: bool) -> None:
+        if folder in Path(source).parents:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(source, target, **more)
+
+    monkeypatch.setattr("os.link", across)
+    give_back_all(inbox, "p1")
+    assert (inbox / PHOTO).read_bytes() == b"pixels"
+    assert (inbox / sidecar).read_text() == "beta: 7\n" and not folder.exists()
+
+
+def test_copy_that_was_cut_off_is_not_given_back(inbox: Path) -> None:
+    take(inbox, "p1", PHOTO)
+    half = files.temporary_beside(claimed_folder(inbox, "p1") / PHOTO)
+    half.write_bytes(b"pix")
+    give_back_all(inbox, "p1")
+    assert list((inbox / PHOTO).parent.iterdir()) == [inbox / PHOTO]
+    assert claims(inbox) == []
+
+
+def test_same_content_under_two_inodes_is_one_file(tmp_path: Path) -> None:
+    # Some mounts have a new inode at each look; and a copy stands for what it was copied from.
+    for name, content in (("a", b"same"), ("b", b"same"), ("c", b"else")):
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "link").symlink_to("a")
+    assert is_one_file(tmp_path / "a", tmp_path / "b")
+    for other in ("c", "link", "none", "a/below"):
+        assert not is_one_file(tmp_path / "a", tmp_path / other)
+
+
+def test_copy_is_good_where_inode_and_times_change_by_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"pixels")
+    looks = iter(range(100))
+    monkeypatch.setattr(claim, "signature_of", lambda _: next(looks))
+    found = copy_hashing(tmp_path / "a", tmp_path / "copy")
+    assert found == (hashlib.sha256(b"pixels").hexdigest(), 6)
+
+
+def test_hidden_names_among_the_claims_are_no_claims(inbox: Path) -> None:
+    take(inbox, "p1", PHOTO)
+    (inbox / ".claimed/.owner-0badcafe").touch()
+    (inbox / ".claimed/.taken-over").mkdir()
+    assert claims(inbox) == ["p1"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [(os.ST_RDONLY, "Read-only file system; mount .* writable"), (0, "must be allowed to rename")],
+)
+def test_folder_that_lets_nothing_be_taken_is_known_before_any_work(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, flag: int, words: str
+) -> None:
+    # Root may write everywhere, so the answers of the system are given here in its place.
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)
+    answer = os.statvfs(inbox)
+    found = os.statvfs_result((*answer[:8], flag, answer.f_namemax))
+    monkeypatch.setattr("os.statvfs", lambda _: found)
+    with pytest.raises(SurroundingsError, match=words):
+        check_claimable(inbox / PHOTO)

@@ -1109,3 +1109,34 @@ def test_first_in_line_is_found_in_one_look_among_thousands_of_the_same_picture(
     assert ledger.first_in(EVERY) is None
     ledger._db.set_progress_handler(None, 0)
     assert len(steps) < 100  # thousands of SQLite's steps; a look for each at each is a million
+
+
+def test_picture_that_is_painted_elsewhere_takes_its_open_jobs_along(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"), draft("j2"), draft("j3", reason="Broken."))
+    ledger.publish_job("j3")
+    released = ledger.release_picture("p1")
+    assert released is not None and [one.id for one in released] == ["j1", "j2"]
+    states = [one.state for one in ledger.jobs_of_picture("p1")]
+    assert states == [State.RETRIED, State.RETRIED, State.FAILED]
+    picture = ledger.picture("p1")
+    assert (picture.state, picture.sha256) == (PictureState.FILED, "")
+    assert ledger.release_picture("p1") == [] and ledger.open_pictures() == set()
+
+
+def test_picture_with_a_running_job_stays_as_it_is(ledger: Ledger) -> None:
+    admit(ledger, draft("j1"), draft("j2"))
+    run_it(ledger)
+    assert ledger.release_picture("p1") is None
+    assert [one.state for one in ledger.jobs_of_picture("p1")] == [State.RUNNING, State.READY]
+    assert ledger.picture("p1").state is PictureState.CLAIMED
+
+
+def test_like_of_a_picture_that_is_painted_elsewhere_is_painted(ledger: Ledger) -> None:
+    admit(ledger, draft("j1", fingerprint="f"))
+    admit(ledger, draft("j2", fingerprint="f"), picture="p2")
+    run_it(ledger)
+    finish(ledger)
+    assert ledger.claim_job("me") is None  # it waits for the result of the first
+    ledger.release_picture("p1")
+    found = ledger.claim_job("me")
+    assert found is not None and found.id == "j2"

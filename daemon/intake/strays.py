@@ -1,0 +1,255 @@
+"""Claims that are not, or no longer, in the ledger of whoever they belong to.
+
+Nothing that was dropped may lie in the claimed folder for ever, and nothing be painted by two. What
+lies there under a mark of our own and is not in our ledger is dropped again: the ledger was lost.
+So is what belongs to a service that does not live any more. Should that one come back, a tombstone
+that was laid first, and durably, tells it what is no longer its own.
+"""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from loguru import logger
+
+from daemon import files
+from daemon.intake import claim
+from daemon.intake.owner import Life, Others, Owner, Ownership, is_locked, owner_file
+from daemon.intake.scan import CLAIMED_FOLDER
+from daemon.job import ClaimedPicture, PictureState
+from daemon.ledger.store import Ledger
+from daemon.spool import MARK_LENGTH, Spool
+
+LOOK_S = 60.0
+HURRIED_LOOK_S = 5.0
+"""While it cannot be told yet whether an owner lives."""
+
+TOMBSTONES = ".taken-over"
+Find = Callable[[str], ClaimedPicture | None]
+"""A ledger's `find_picture`."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Claims of another service. owner: None if nothing tells who it was."""
+
+    mark: str
+    owner: Owner | None
+    life: Life
+    count: int
+
+    @property
+    def words(self) -> str:
+        """Whose they are and how many, for a person."""
+        who = self.owner.words if self.owner else f"a service that called itself {self.mark}"
+        running = {Life.ALIVE: "running", Life.GONE: "gone", Life.UNKNOWN: "perhaps running"}
+        return f"{self.count} claimed by {who} ({running[self.life]})"
+
+
+class Strays:
+    """Keeps our mark in the inbox, and looks after claims that nobody's ledger may know."""
+
+    def __init__(
+        self, inbox: Path, ledger: Ledger, spool: Spool, ownership: Ownership, others: Others
+    ) -> None:
+        self._inbox = inbox
+        self._ledger = ledger
+        self._spool = spool
+        self._ownership = ownership
+        self._others = others
+        self._again_s: float | None = None
+        self._left: set[str] = set()
+        self._all_left = False
+        self.mark = ""
+        self.holdings: tuple[Holding, ...] = ()
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is still to be seen if the owner of some claims lives."""
+        return any(holding.life is Life.UNKNOWN for holding in self.holdings)
+
+    def forget(self) -> None:
+        """The inbox is away: what comes back may hold other claims, and nothing of ours is held."""
+        self._again_s = None
+        self._ownership.release()
+
+    def check(self, now_s: float) -> None:
+        """Makes sure of our mark, and now and then looks at all claims.
+
+        Raises OSError if the inbox cannot be used, SurroundingsError if the state cannot.
+        """
+        self.mark = self._ownership.hold()
+        if self._ownership.renewed and not self._all_left:
+            self._leave_all_to_the_other()
+        if self._again_s is not None and now_s < self._again_s:
+            return
+        self._heed_tombstones()
+        if self._again_s is None:
+            self._return_our_own()
+        self._take_over(now_s)
+        self._again_s = now_s + (HURRIED_LOOK_S if self.undecided else LOOK_S)
+
+    def beat(self) -> None:
+        """A sign of life, in the midst of work that takes long; trouble shows at the next check."""
+        with contextlib.suppress(OSError):
+            self._ownership.beat()
+
+    def close(self) -> None:
+        """Lets go of our mark; where nothing is claimed under it, nothing tells of it any more."""
+        with contextlib.suppress(OSError):  # the inbox is away
+            if self.mark and not any(
+                picture_id.startswith(self.mark) for picture_id in claim.claims(self._inbox)
+            ):
+                self._ownership.erase()
+        self._ownership.release()
+
+    def _leave_all_to_the_other(self) -> None:
+        """Our ledger is a copy too: whatever it has under other marks than ours is the other's."""
+        copied = [id_ for id_ in self._ledger.open_pictures() if not id_.startswith(self.mark)]
+        gone = [self._let_go(self._ledger.picture(picture_id)) for picture_id in copied]
+        self._all_left = all(gone)
+
+    def _heed_tombstones(self) -> None:
+        """What another service has taken over while we were not there is no longer ours."""
+        for picture_id in tombstones(self._inbox):
+            picture = self._ledger.find_picture(picture_id)
+            if picture is not None and self._let_go(picture):
+                claim.give_back_all(self._inbox, picture_id)  # cut off before it was done there
+                tombstone(self._inbox, picture_id).unlink(missing_ok=True)
+
+    def _let_go(self, picture: ClaimedPicture) -> bool:
+        """Forgets an open picture that somebody else paints; False while a job of it runs here."""
+        gone = let_go(self._ledger, self._spool, picture)
+        if gone or picture.id not in self._left:
+            logger.warning(
+                "{} was claimed by this service and is painted by another now{}",
+                files.printable(picture.path), "" if gone else "; a job of it still runs here",
+            )  # fmt: skip
+        self._left.add(picture.id)
+        return gone
+
+    def _return_our_own(self) -> None:
+        """Our claims that the ledger knows nothing of, or has filed already, are dropped again.
+
+        Their ledger was lost, or thrown away; painting a picture twice is better than never.
+        What was filed while the inbox was away, by its copy, has no more use here.
+        """
+        for picture_id in claim.claims(self._inbox):
+            if not picture_id.startswith(self.mark):
+                continue
+            picture = self._ledger.find_picture(picture_id)
+            if picture is None:
+                logger.warning("claim {} is unknown to the ledger; back into the inbox", picture_id)
+                claim.give_back_all(self._inbox, picture_id)
+            elif picture.state is PictureState.FILED:
+                claim.drop_filed(self._inbox, picture)
+
+    def _take_over(self, now_s: float) -> None:
+        """Drops again what services have claimed that do not live any more."""
+        found = foreign_claims(self._inbox, self.mark, self._ledger.find_picture)
+        holdings = []
+        for mark, ids in found.items():
+            life, owner = self._others.look(mark, now_s)
+            if life is Life.GONE:
+                self._drop_again(ids, owner)
+            else:
+                holdings.append(Holding(mark, owner, life, len(ids)))
+        self.holdings = tuple(holdings)
+
+    def _drop_again(self, ids: list[str], owner: Owner | None) -> None:
+        """Drops the claims of an owner that is gone."""
+        who = owner.words if owner else "another, or an older atelierd"
+        for picture_id in ids:
+            picture = self._ledger.find_picture(picture_id)
+            if picture is not None:  # under a mark that was ours once
+                claim.drop_filed(self._inbox, picture)
+            else:
+                logger.warning(
+                    "claim {} of a service that is gone ({}) goes back into the inbox",
+                    picture_id, who,
+                )  # fmt: skip
+                take_over(self._inbox, picture_id, self.mark)
+
+
+def let_go(ledger: Ledger, spool: Spool, picture: ClaimedPicture) -> bool:
+    """Takes a picture, and its jobs that are not over, out of ledger and spool.
+
+    False, and nothing is changed, while a job of it runs.
+    """
+    if picture.state is PictureState.CLAIMING:
+        ledger.forget_picture(picture.id)
+        return True
+    jobs = ledger.release_picture(picture.id)
+    if jobs is None:
+        return False
+    for job in jobs:
+        spool.drop_job(job.id)
+    spool.drop_picture(picture.id)
+    return True
+
+
+def is_anothers(inbox: Path, mark: str, picture_id: str) -> bool:
+    """Whether another service paints a picture of our ledger: taken over, or copied to us."""
+    if os.path.lexists(tombstone(inbox, picture_id)):
+        return True
+    its = picture_id[:MARK_LENGTH]
+    with contextlib.suppress(FileNotFoundError):
+        return its != mark and is_locked(owner_file(inbox, its)) is True
+    return False
+
+
+def foreign_claims(inbox: Path, mark: str, find: Find) -> dict[str, list[str]]:
+    """The claims that are not ours, by the mark of their owner.
+
+    Those under marks of older times that the ledger has open are ours.
+    """
+    found: dict[str, list[str]] = {}
+    for picture_id in claim.claims(inbox):
+        if mark and picture_id.startswith(mark):
+            continue
+        picture = find(picture_id)
+        if picture is None or picture.state is PictureState.FILED:
+            found.setdefault(picture_id[:MARK_LENGTH], []).append(picture_id)
+    return found
+
+
+def tombstone(inbox: Path, picture_id: str) -> Path:
+    """The empty file that says that a claim has been taken over."""
+    return inbox / CLAIMED_FOLDER / TOMBSTONES / picture_id
+
+
+def tombstones(inbox: Path) -> list[str]:
+    """The ids of the pictures that were taken over and whose former owner has not seen it yet."""
+    folder = tombstone(inbox, "x").parent
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def take_over(inbox: Path, picture_id: str, mark: str) -> None:
+    """Drops a claim of a service that is gone into the inbox again.
+
+    The tombstone is laid first: whenever this is cut off, its owner cannot come back and paint it
+    too. Then it becomes a claim of our own by one rename, so that of two services one wins, and
+    what is cut off after that is given back at the next start.
+    """
+    if not tombstone(inbox, picture_id).exists():
+        files.write_bytes(tombstone(inbox, picture_id), b"", replace=True)
+    ours = mark + uuid.uuid4().hex[len(mark) :]
+    try:
+        os.rename(claim.claimed_folder(inbox, picture_id), claim.claimed_folder(inbox, ours))
+    except FileNotFoundError:
+        return  # another service was faster
+    files.sync_folder(inbox / CLAIMED_FOLDER)
+    claim.give_back_all(inbox, ours)
+
+
+def known_holdings(inbox: Path, mark: str, find: Find) -> list[Holding]:
+    """What others hold in an inbox, at a first look, for those who only ask."""
+    others = Others(inbox)
+    return [
+        Holding(its, owner, life, len(ids))
+        for its, ids in foreign_claims(inbox, mark, find).items()
+        for life, owner in (others.look(its, 0.0),)
+    ]
