@@ -17,12 +17,14 @@ from daemon.config import Config
 from daemon.ending import Furthest
 from daemon.errors import SurroundingsError
 from daemon.health import Health
-from daemon.intake.claim import claimed_folder, drop_claim
+from daemon.intake.claim import claimed_folder, drop_claim, give_back_all
+from daemon.intake.originals import Originals
+from daemon.intake.strays import is_anothers, let_go
 from daemon.job import ClaimedPicture, Job, State
 from daemon.ledger.store import Ledger, utc_now
 from daemon.metrics import Metrics
 from daemon.mounts import Mounts
-from daemon.outbox.publish import file_original, publish
+from daemon.outbox.publish import amend_record, file_original, publish
 from daemon.spool import Spool
 
 LOOK_S = 60.0
@@ -30,18 +32,23 @@ BROKEN_WAIT_S = 5.0
 ANSWERS_A_ROUND = 50
 
 CANCELLED_REASON = "Cancelled on request before it was finished."
+REWRITTEN_WARNING = (
+    "The picture was still being written when it was claimed: this was made from an earlier state "
+    "of the file, which went back to the inbox to be painted again."
+)
 
 
 class Delivery:
     """Publishes, answers with results that are there already, and files.
 
     tells: whether anybody is to be told of a verdict.  changed: called when something has left the
-    queue.
+    queue.  returned: called when a picture has been given back to the inbox.
     """
 
     def __init__(
         self, config: Config, spool: Spool, health: Health, metrics: Metrics,
         tells: Callable[[State | None], bool], changed: Callable[[], None],
+        returned: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._config = config
         self._spool = spool
@@ -50,6 +57,7 @@ class Delivery:
         self._metrics = metrics
         self._tells = tells
         self._changed = changed
+        self._returned = returned
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._began_s: float | None = None
@@ -57,6 +65,8 @@ class Delivery:
         self._furthest = Furthest()
         self._unfiled = True  # as long as it is not known
         self._troubles: list[Exception] = []  # of the round at hand
+        self._originals = Originals(config.inbox)
+        self._unreturned: list[ClaimedPicture] = []
         self.failed = 0
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
@@ -145,6 +155,7 @@ class Delivery:
         try:
             for job in self._ledger.cancel_waiting(CANCELLED_REASON):
                 logger.bind(job=job.id, action="cancel").info("cancelled while it waited")
+            self._return_rewritten()
             self._answer_twins()
             self._publish_all()
             if self._unfiled:
@@ -188,6 +199,10 @@ class Delivery:
 
         began_s = time.monotonic()
         picture = self._ledger.picture(job.picture_id)
+        if self._ledger.job(job.id).state is not State.PUBLISHING:
+            return  # its picture has gone back to the inbox with another job of it
+        if self._is_not_to_be_published(picture):
+            return
         result = self._spool.result(job.id)
         coming = result.stat().st_size if result.exists() else 0
         files.ensure_room(self._config.outbox, coming, self._config.limits.free_bytes)
@@ -205,6 +220,55 @@ class Delivery:
         self._metrics.observe_publish(time.monotonic() - began_s)
         self._changed()
 
+    def _is_not_to_be_published(self, picture: ClaimedPicture) -> bool:
+        """Whether a picture is painted by somebody else by now, or is to be painted again."""
+        if is_anothers(self._config.inbox, self._spool.known_mark() or "", picture.id):
+            if let_go(self._ledger, self._spool, picture):
+                logger.warning("{} is painted by another service now: nothing is published here",
+                               files.printable(picture.path))  # fmt: skip
+            return True
+        return self._returned_if_rewritten(picture)
+
+    def _returned_if_rewritten(self, picture: ClaimedPicture) -> bool:
+        """Gives a picture back that somebody went on writing after its claim, to be painted whole.
+
+        While another of its jobs runs that is put off. The ledger goes first: what a crash leaves
+        in the claimed folder then goes back to the inbox at the next start.
+        """
+        if not self._originals.is_rewritten(picture):
+            return False
+        jobs = self._ledger.jobs_of_picture(picture.id)
+        if any(job.state is State.RUNNING for job in jobs):
+            return True
+        for job in jobs:
+            amend_record(self._config.outbox, job, REWRITTEN_WARNING)
+        if let_go(self._ledger, self._spool, picture):
+            logger.warning(
+                "{} was written to after it was claimed; what was painted is not all of it, and it "
+                "goes back to the inbox to be painted again", files.printable(picture.path),
+            )  # fmt: skip
+            self._unreturned.append(picture)
+            self._return_rewritten()
+        return True
+
+    def _return_rewritten(self) -> None:
+        """Gives back what is to be painted again, as soon as the inbox takes it."""
+        for picture in tuple(self._unreturned):
+            try:
+                give_back_all(self._config.inbox, picture.id)
+            except OSError as error:
+                self._troubles.append(
+                    SurroundingsError(
+                        f"{files.printable(picture.path)} cannot be given back to the inbox: "
+                        f"{error.strerror}; it is repeated, and lies in .claimed/{picture.id}"
+                    )
+                )
+                continue
+            self._unreturned.remove(picture)
+            self._originals.forget(picture.id)
+            self._returned()
+            self._changed()
+
     def _file_all(self) -> None:
         """Moves the originals of finished jobs out of the claimed folder."""
         for picture in self._ledger.unfiled():
@@ -215,6 +279,8 @@ class Delivery:
         self._unfiled = bool(self._ledger.unfiled())
 
     def _file(self, picture: ClaimedPicture) -> None:
+        if self._returned_if_rewritten(picture):
+            return
         claimed = claimed_folder(self._config.inbox, picture.id)
         jobs = self._ledger.jobs_of_picture(picture.id)
         copy = self._spool.picture(picture.id)
@@ -222,6 +288,7 @@ class Delivery:
         self._ledger.file_picture(picture.id)
         drop_claim(self._config.inbox, picture.id)
         self._spool.drop_picture(picture.id)
+        self._originals.forget(picture.id)
         self._changed()
 
     # The same again

@@ -87,6 +87,26 @@ def reserve(outbox: Path, job: Job, picture: ClaimedPicture, result: Path) -> di
     )
 
 
+def amend_record(outbox: Path, job: Job, warning: str) -> None:
+    """Adds a warning to a job's record that is in the outbox already; once, however often called.
+
+    Raises SurroundingsError if the outbox cannot be written.
+    """
+    record = outbox / job.outputs.get("record", "")
+    if not job.outputs or not is_ours(record, job.id):
+        return
+    try:
+        found = json.loads(record.read_bytes())
+        if warning not in found["warnings"]:
+            found["warnings"].append(warning)
+            content = json.dumps(found, indent=2).encode() + b"\n"
+            files.write_bytes(record, content, replace=True)
+    except OSError as error:
+        raise SurroundingsError(
+            f"the outbox {outbox} cannot be written: {error.strerror or error}"
+        ) from error
+
+
 def is_taken(outbox: Path, outputs: Mapping[str, str], picture: ClaimedPicture) -> bool:
     """Whether something lies under one of the names; a filed original may be the same picture."""
     kinds = ("result", "record", "log") if "result" in outputs else tuple(outputs)

@@ -1,15 +1,19 @@
 """A round of the delivery, in this thread."""
 
+import errno
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon import delivery
+from daemon import delivery, files
 from daemon.config import Config
 from daemon.delivery import Delivery
 from daemon.health import Health
+from daemon.intake.claim import claims
+from daemon.intake.strays import take_over
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
 from daemon.metrics import Metrics
@@ -28,17 +32,20 @@ class Bench:
         self.config = Config().model_copy(update=folders)
         self.ledger = Ledger(self.config.ledger_path)
         self.health = Health()
-        self.woken = 0
+        self.woken = self.returned = 0
         Mounts(self.config.state).remember(self.config.outbox)
         metrics = Metrics(self.config.ledger_path, [], self.health, lambda: [])
         self.delivery = Delivery(
             self.config, Spool(self.config.state), self.health, metrics, lambda verdict: False,
-            self._wake,
+            self._wake, returned=self._return,
         )  # fmt: skip
         self.delivery._ledger = self.ledger
 
     def _wake(self) -> None:
         self.woken += 1
+
+    def _return(self) -> None:
+        self.returned += 1
 
     def fail_one(self, number: int = 1, name: str = "photo.jpg") -> None:
         """A job that waits to be published as failed."""
@@ -119,3 +126,115 @@ def test_bug_about_one_job_holds_up_no_other(bench: Bench, monkeypatch: pytest.M
     monkeypatch.undo()
     bench.delivery._round()
     assert bench.ledger.counts()[State.FAILED] == 2 and bench.health.troubles == {}
+
+
+PHOTO = Path("starry/photo.jpg")
+
+
+def paint(bench: Bench, *jobs: str, content: bytes = b"the picture") -> Path:
+    """A claimed picture whose jobs are painted; where it lies."""
+    original = bench.config.inbox / ".claimed/p1" / PHOTO
+    files.write_bytes(original, content)
+    sha256 = files.sha256_of(original)
+    drafts = [Draft(job, f"preset-{job}", Path("photo.jpg"), {}, ()) for job in jobs]
+    bench.ledger.add_picture("p1", PHOTO, None)
+    bench.ledger.admit(
+        "p1", sha256=sha256, size=len(content), width_px=4, height_px=3, drafts=drafts
+    )
+    files.write_bytes(bench.config.state / "spool/pictures/p1", content)
+    for _ in jobs:
+        job = bench.ledger.claim_job("me")
+        assert job is not None
+        files.write_bytes(bench.config.state / f"spool/jobs/{job.id}/result", b"painted")
+    return original
+
+
+def finish(bench: Bench, job: str) -> None:
+    bench.ledger.finish_job(job, "me", State.DONE, outcome={})
+
+
+def published(bench: Bench) -> set[str]:
+    return {path.name for path in bench.config.outbox.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("now", [b"the PICTURE", b"the picture and its rest"])
+def test_picture_that_was_written_to_after_its_claim_is_painted_again_and_not_published(
+    bench: Bench, now: bytes
+) -> None:
+    original = paint(bench, "j1")
+    original.write_bytes(now)
+    finish(bench, "j1")
+    bench.delivery._round()
+    assert published(bench) == set()
+    assert bench.ledger.counts()[State.RETRIED] == 1 and bench.ledger.unfiled() == []
+    assert (bench.config.inbox / PHOTO).read_bytes() == now
+    assert claims(bench.config.inbox) == [] and bench.returned == 1
+    assert not (bench.config.state / "spool/pictures/p1").exists()
+
+
+def test_picture_that_was_written_to_goes_back_once_its_last_job_does_not_run(
+    bench: Bench,
+) -> None:
+    original = paint(bench, "j1", "j2")
+    original.write_bytes(b"the whole picture")
+    finish(bench, "j1")
+    for _ in range(2):
+        bench.delivery._round()
+    assert published(bench) == set() and not (bench.config.inbox / PHOTO).exists()
+    finish(bench, "j2")
+    bench.delivery._round()
+    assert bench.ledger.counts()[State.RETRIED] == 2 and (bench.config.inbox / PHOTO).exists()
+
+
+def test_record_of_what_was_published_too_early_says_so(bench: Bench) -> None:
+    original = paint(bench, "j1", "j2")
+    finish(bench, "j1")
+    bench.delivery._round()
+    original.write_bytes(b"the whole picture")
+    finish(bench, "j2")
+    bench.delivery._round()
+    record = json.loads((bench.config.outbox / "preset-j1/.jobs/photo.jpg.json").read_bytes())
+    assert "earlier state of the file" in record["warnings"][0]
+    assert not (bench.config.outbox / "preset-j2").exists()
+    assert not (bench.config.outbox / "originals").exists()
+    assert (bench.config.inbox / PHOTO).read_bytes() == b"the whole picture"
+
+
+def test_inbox_that_does_not_take_a_picture_back_is_asked_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    paint(bench, "j1").write_bytes(b"the whole picture")
+    finish(bench, "j1")
+    with monkeypatch.context() as closed:
+        closed.setattr("daemon.delivery.give_back_all", refused)
+        bench.delivery._round()
+    assert "cannot be given back" in bench.health.troubles["outbox"]
+    bench.delivery._round()
+    assert (bench.config.inbox / PHOTO).exists()
+
+
+def test_original_is_read_once_however_often_the_outbox_refuses(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = paint(bench, "j1")
+    finish(bench, "j1")
+    read: list[Path] = []
+    sha256_of = files.sha256_of
+    monkeypatch.setattr(files, "sha256_of", lambda path: (read.append(path), sha256_of(path))[1])
+    bench.config.outbox.rename(bench.config.outbox.with_name("away"))
+    bench.config.outbox.write_text("no folder")
+    for _ in range(3):
+        bench.delivery._round()
+    assert read.count(original) <= 1 and "outbox" in bench.health.troubles
+
+
+def test_picture_that_another_service_has_taken_over_is_not_published(bench: Bench) -> None:
+    paint(bench, "j1")
+    take_over(bench.config.inbox, "p1", "0badcafe")
+    finish(bench, "j1")
+    bench.delivery._round()
+    assert published(bench) == set() and bench.ledger.counts()[State.RETRIED] == 1
+    assert (bench.config.inbox / PHOTO).exists()
