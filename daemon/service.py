@@ -17,7 +17,7 @@ from typing import Any
 
 from loguru import logger
 
-from daemon import files, logs
+from daemon import files, logs, waits
 from daemon.config import Config
 from daemon.delivery import Delivery
 from daemon.ending import ONCE_GIVE_UP_S, Standstill
@@ -107,8 +107,8 @@ class Service:
             self._metrics, self._wake.set,
         )  # fmt: skip
         self._telling = Telling(self._config.hooks, self._config.outbox, self._metrics.count_hook)
-        self._delivery = self._start_delivery()
         self._intake = self._start_intake()
+        self._delivery = self._start_delivery()
         self._neighbours = self._watch_neighbours()
         self._open_endpoint()
         self._began_s = time.monotonic()
@@ -242,7 +242,7 @@ class Service:
     def _start_delivery(self) -> Delivery:
         delivery = Delivery(
             self._config, self._spool, self._health, self._metrics, self._telling.note_end,
-            self._wake.set,
+            self._wake.set, returned=lambda: self._intake.look_again(),
         )  # fmt: skip
         begin(delivery)
         return delivery
@@ -347,6 +347,7 @@ class Service:
         """Lets others see what is going on, not more often than they could use."""
         self._live.running = self._runs.shown()
         self._live.health = dict(self._health.troubles)
+        self._show_inbox()
         self._live.written_at = utc_now()
         try:
             self._on_change(self._live)
@@ -362,6 +363,13 @@ class Service:
                 self._health.bad("state folder", error)
             else:
                 self._health.good("state folder")
+
+    def _show_inbox(self) -> None:
+        """What lies in the inbox and does not get on, and what others have claimed there."""
+        found = self._intake.waits
+        self._live.waits = waits.as_data(found, time.monotonic(), datetime.now(UTC))
+        self._live.waits_more = max(0, len(found) - waits.MOST_NAMED)
+        self._live.others = [holding.words for holding in self._intake.holdings]
 
     def _tell_manager(self) -> None:
         """Tells a service manager that it is ready, that it lives, and what it does."""

@@ -17,6 +17,7 @@ from PIL import Image
 from pillow_heif import register_heif_opener
 
 from daemon import files
+from daemon.intake.owner import OWNER_PREFIX
 from daemon.job import State
 
 GIVEN_UP = "times in a row while painting"
@@ -318,6 +319,7 @@ def check_inbox(studio: Studio, drops: Mapping[str, Sequence[Drop]], account: Ac
         path.relative_to(studio.inbox)
         for path in studio.inbox.rglob("*")
         if path.is_symlink() or not path.is_dir()
+        if not path.name.startswith(OWNER_PREFIX)
         if path.suffix != ".yaml" or path.read_bytes() not in sidecars
     }
     for kind, dropped in drops.items():
@@ -332,7 +334,7 @@ def check_inbox(studio: Studio, drops: Mapping[str, Sequence[Drop]], account: Ac
         account.faults.append(f"left in the inbox: {files.printable(path)}")
     claimed = studio.inbox / ".claimed"
     for path in sorted(claimed.iterdir() if claimed.is_dir() else []):
-        if not any(inner.is_file() for inner in path.rglob("*")):
+        if not path.name.startswith(".") and not any(inner.is_file() for inner in path.rglob("*")):
             account.faults.append(f"an empty folder is left in the inbox: .claimed/{path.name}")
 
 

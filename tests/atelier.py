@@ -28,6 +28,7 @@ from daemon.config import Config, load_config
 from daemon.errors import SurroundingsError
 from daemon.health import Health
 from daemon.intake.loop import IntakeLoop, Pace
+from daemon.intake.owner import OWNER_PREFIX
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 
@@ -181,12 +182,12 @@ class Studio:
         return (folder / f"{name}.reason.txt").read_text()
 
     def files(self, folder: Path) -> set[str]:
-        """Every file below a folder, relative to it."""
+        """Every file below a folder, relative to it, but those that say whose the claims are."""
         return {
             str((Path(inner) / name).relative_to(folder))
             for inner, _, names in os.walk(folder)  # which bears folders that vanish meanwhile
             for name in names
-            if (Path(inner) / name).is_file()
+            if not name.startswith(OWNER_PREFIX) and (Path(inner) / name).is_file()
         }
 
     @contextlib.contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from daemon.config import Config, check_guarded
 from daemon.doctor.folders import check_folders
+from daemon.doctor.inbox import check_inbox
 from daemon.doctor.machine import check_machine, read_text
 from daemon.doctor.queues import examine_queues
 from daemon.doctor.service import check_service
@@ -21,6 +22,7 @@ def examine(config: Config, config_path: Path) -> list[Finding]:
         Finding("config", True, str(config_path)),
         *check_rights(config, config_path),
         *check_folders(config, read_text("/proc/self/mountinfo")),
+        *check_inbox(config, read_text("/proc/self/mountinfo")),
         *check_presets(config),
         *check_hooks(config),
         check_weights(config),

@@ -16,6 +16,7 @@ from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictu
 from daemon.engine.picture import read_picture
 from daemon.errors import SurroundingsError
 from daemon.files import NotOrdinaryError, open_ordinary
+from daemon.intake.gaps import doubt_of
 from daemon.process import Child, Message, claim_stdout, limited_to, say
 
 MEMORY_BYTES = 6 << 30
@@ -27,13 +28,15 @@ MOST_TRIES = 2
 class Verdict:
     """What decoding said: the upright size in px, or the fault.
 
-    unfinished: the file may still be on its way, so that waiting may help.
+    unfinished: the file may still be on its way, so that waiting may help.  doubt: why that may be
+    so although it decodes, in words for its record.
     """
 
     width_px: int = 0
     height_px: int = 0
     fault: str = ""
     unfinished: bool = False
+    doubt: str = ""
 
 
 class Decoder:
@@ -96,14 +99,18 @@ def judge(path: str, name: str, max_pixels: int) -> Verdict:
     """Decodes one file here and now. Opens regular files only, and never waits for a pipe."""
     try:
         with open_ordinary(Path(path), os.O_NOFOLLOW) as file:
-            image = read_picture(file, name, max_pixels).image
-            return Verdict(*image.size)
+            picture = read_picture(file, name, max_pixels)
+            size, form = picture.image.size, picture.format
+            del picture  # its room is needed again
+            return Verdict(*size, doubt=doubt_of(file, name, form))
     except NotOrdinaryError:
         return Verdict(fault=f"{name} is not an ordinary file")
     except UnfinishedPictureError as error:
         return Verdict(fault=str(error), unfinished=True)
     except (PictureError, OutOfMemoryError) as error:
         return Verdict(fault=str(error))
+    except MemoryError:
+        return Verdict(fault=f"{name} needs more memory to look at than there is")
     except OSError as error:
         return Verdict(fault=f"{name} cannot be read: {error.strerror}", unfinished=True)
 

@@ -14,9 +14,12 @@ from daemon.errors import SurroundingsError
 from daemon.health import Health
 from daemon.intake.admit import Intake
 from daemon.intake.decode import Decoder
+from daemon.intake.owner import BEAT_S
 from daemon.intake.scan import is_network_mount
+from daemon.intake.strays import Holding
 from daemon.intake.watch import Watch
 from daemon.ledger.store import Ledger
+from daemon.waits import Wait
 
 BROKEN_WAIT_S = 5.0
 PRESETS_WAIT_S = 2.0
@@ -67,10 +70,13 @@ class IntakeLoop:
         self._stop = threading.Event()
         self._quiet = threading.Event()
         self._looked = threading.Event()
+        self._asked = threading.Event()
         self._intake: Intake | None = None
         self._began_s: float | None = None
         self._at = ""
         self._furthest = Furthest()
+        self.waits: tuple[Wait, ...] = ()
+        self.holdings: tuple[Holding, ...] = ()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
     def start(self) -> None:
@@ -97,7 +103,12 @@ class IntakeLoop:
     @property
     def quiet(self) -> bool:
         """Whether the last look found nothing left to claim."""
-        return self._quiet.is_set()
+        return self._quiet.is_set() and not self._asked.is_set()
+
+    def look_again(self) -> None:
+        """There is something in the inbox that the last look has not seen."""
+        self._asked.set()
+        self._wake.set()
 
     @property
     def looked(self) -> bool:
@@ -161,6 +172,7 @@ class IntakeLoop:
             settle_s=self._pace.settle_s, give_up_s=self._pace.give_up_s,
             on_picture=self._begin, on_piece=self._note_piece,
         )  # fmt: skip
+        opened.callback(intake.close)
         while not self._stop.is_set() and self._config is config:
             self._wake.clear()
             self._begin()
@@ -168,14 +180,27 @@ class IntakeLoop:
             wait_s = self._round(intake)
             if watch.blind and config.scan_s is None:
                 wait_s = min(wait_s, NETWORK_SCAN_S)
+            self.waits, self.holdings = intake.waits(time.monotonic()), intake.holdings
             self._began_s = None
             self._looked.set()
-            self._wake.wait(wait_s)
+            self._rest(intake, wait_s)
             self._stop.wait(LEAST_GAP_S)  # a large file being written wakes us at every write
+
+    def _rest(self, intake: Intake, wait_s: float) -> None:
+        """Waits for the next look, with signs of life for the other services meanwhile."""
+        while wait_s > BEAT_S:
+            if self._wake.wait(BEAT_S):
+                return
+            wait_s -= BEAT_S
+            intake.beat()
+        self._wake.wait(wait_s)
 
     def _round(self, intake: Intake) -> float:
         """One look; returns the seconds until the next at the latest."""
         began_s = time.monotonic()
+        if self._asked.is_set():
+            self._quiet.clear()
+            self._asked.clear()
         try:
             claimed = intake.round(began_s)
         except SurroundingsError as error:

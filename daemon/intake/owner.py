@@ -132,6 +132,7 @@ class Ownership:
         self._file: int | None = None
         self._closing: weakref.finalize[..., object] | None = None
         self._contests = 0
+        self._contested_s = -SILENCE_S
         self._beaten_s = 0.0
         self.renewed = False
 
@@ -187,7 +188,10 @@ class Ownership:
             return True
         if content is None or owner is None or owner.process == self._me.process:
             return False
-        self._contests += 1  # once, it may be what lay in an inbox that was put in place of ours
+        # Once, it may be what lay in an inbox that was put in the place of ours.
+        now_s = self._clock()
+        self._contests = self._contests + 1 if now_s - self._contested_s < SILENCE_S else 1
+        self._contested_s = now_s
         return True
 
     def _take(self, path: Path) -> bool:

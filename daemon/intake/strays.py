@@ -9,7 +9,7 @@ that was laid first, and durably, tells it what is no longer its own.
 import contextlib
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,7 @@ class Strays:
         self._all_left = False
         self.mark = ""
         self.holdings: tuple[Holding, ...] = ()
+        self.stuck: dict[str, str] = {}
 
     @property
     def undecided(self) -> bool:
@@ -86,11 +87,13 @@ class Strays:
             self._leave_all_to_the_other()
         if self._again_s is not None and now_s < self._again_s:
             return
+        stuck, self.stuck = self.stuck, {}
         self._heed_tombstones()
-        if self._again_s is None:
+        if self._again_s is None or stuck:
             self._return_our_own()
         self._take_over(now_s)
-        self._again_s = now_s + (HURRIED_LOOK_S if self.undecided else LOOK_S)
+        hurried = self.undecided or self.stuck
+        self._again_s = now_s + (HURRIED_LOOK_S if hurried else LOOK_S)
 
     def beat(self) -> None:
         """A sign of life, in the midst of work that takes long; trouble shows at the next check."""
@@ -142,10 +145,14 @@ class Strays:
                 continue
             picture = self._ledger.find_picture(picture_id)
             if picture is None:
-                logger.warning("claim {} is unknown to the ledger; back into the inbox", picture_id)
-                claim.give_back_all(self._inbox, picture_id)
+                with self._one_of_many(picture_id):
+                    claim.give_back_all(self._inbox, picture_id)
+                    logger.warning(
+                        "claim {} is unknown to the ledger; back into the inbox", picture_id
+                    )
             elif picture.state is PictureState.FILED:
-                claim.drop_filed(self._inbox, picture)
+                with self._one_of_many(picture_id):
+                    claim.drop_filed(self._inbox, picture)
 
     def _take_over(self, now_s: float) -> None:
         """Drops again what services have claimed that do not live any more."""
@@ -165,13 +172,25 @@ class Strays:
         for picture_id in ids:
             picture = self._ledger.find_picture(picture_id)
             if picture is not None:  # under a mark that was ours once
-                claim.drop_filed(self._inbox, picture)
+                with self._one_of_many(picture_id):
+                    claim.drop_filed(self._inbox, picture)
             else:
-                logger.warning(
-                    "claim {} of a service that is gone ({}) goes back into the inbox",
-                    picture_id, who,
-                )  # fmt: skip
-                take_over(self._inbox, picture_id, self.mark)
+                with self._one_of_many(picture_id):
+                    take_over(self._inbox, picture_id, self.mark)
+                    logger.warning(
+                        "claim {} of a service that is gone ({}) goes back into the inbox",
+                        picture_id, who,
+                    )  # fmt: skip
+
+    @contextlib.contextmanager
+    def _one_of_many(self, picture_id: str) -> Iterator[None]:
+        """One claim that cannot be given back holds no other up; it is tried again, and told of."""
+        try:
+            yield
+        except OSError as error:
+            self.stuck[picture_id] = (
+                f"cannot be given back to the inbox: {error.strerror}; it is tried again"
+            )
 
 
 def let_go(ledger: Ledger, spool: Spool, picture: ClaimedPicture) -> bool:

@@ -38,7 +38,8 @@ class RunningJob:
 class Live:
     """Everything the file says. health: what is wrong now, by part; empty when all is well.
 
-    left: devices that others need now.
+    left: devices that others need now.  waits: the first of what lies in the inbox and does not get
+    on; waits_more: how many others do so.  others: who else has claimed pictures in it.
     """
 
     pid: int
@@ -48,6 +49,9 @@ class Live:
     running: list[RunningJob] = field(default_factory=list)
     health: dict[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
+    waits: list[dict[str, Any]] = field(default_factory=list)
+    waits_more: int = 0
+    others: list[str] = field(default_factory=list)
 
 
 def write_live(state: Path, live: Live) -> None:

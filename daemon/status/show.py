@@ -65,11 +65,24 @@ def render_status(report: Mapping[str, Any]) -> RenderableType:
         parts.append(f"[yellow]left[/yellow]     {device} to another program that needs it")
     for part, trouble in report["health"].items():
         parts.append(f"[bold red]trouble[/bold red]  {part}: {escape(trouble)}")
+    parts += wait_lines(report)
     if report["running"]:
         parts.append(running_table(report["running"]))
     if report["recent"]:
         parts.append(recent_table(report["recent"]))
     return Group(*parts)
+
+
+def wait_lines(report: Mapping[str, Any]) -> list[str]:
+    """What lies in the inbox and does not get on, a line each, and what others have claimed."""
+    lines = []
+    for wait in report["waits"]:
+        colour = "bold red" if wait["mend"] else "yellow"
+        text = escape(f"{wait['path']} {wait['why']} (since {wait['since']})")
+        lines.append(f"[{colour}]waits[/{colour}]    {text}")
+    if report["waits_more"]:
+        lines.append(f"[yellow]waits[/yellow]    and {report['waits_more']} more")
+    return [*lines, *(f"others   {escape(words)}" for words in report["others"])]
 
 
 def queue_line(queue: Mapping[str, Any]) -> str:

@@ -21,6 +21,8 @@ from atelier import (
     wait_for,
 )
 
+from daemon import files
+from daemon.intake.claim import claims
 from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import State
 
@@ -114,7 +116,7 @@ def test_unmounted_inbox_is_unavailable_and_nothing_is_made_in_its_place(studio:
                 wait_for("health", lambda: again.live()["health"] == {})
                 studio.drop("quick/after.jpg")
                 studio.published("quick", "after.jpg")
-                wait_for("no claim left", lambda: not studio.files(studio.inbox / CLAIMED_FOLDER))
+                wait_for("no claim left", lambda: not claims(studio.inbox))
                 assert len(studio.jobs()) == 2  # the first one was not painted again
 
 
@@ -297,3 +299,34 @@ def test_lost_device_costs_no_attempt_and_is_taken_up_again(
         wait_for("health", lambda: service.live()["health"] == {})
     job = studio.job_of("photo.jpg")
     assert job is not None and job.state is State.DONE
+
+
+def test_preset_folder_that_is_a_mount_of_its_own_is_taken_from(studio: Studio) -> None:
+    if not may_mount():
+        pytest.skip("needs the right to mount")
+    share = studio.inbox / "quick"
+    share.mkdir(parents=True)
+    with mounted(share, "size=16m"), studio.intake():
+        dropped = studio.drop("quick/photo.jpg")
+        content = dropped.read_bytes()
+        wait_for("the job", lambda: studio.job_of("photo.jpg"))
+        (job,) = studio.jobs()
+        claimed = studio.inbox / CLAIMED_FOLDER / job.picture_id / "quick/photo.jpg"
+        assert claimed.read_bytes() == content and not dropped.exists()
+
+
+def test_picture_written_to_after_its_claim_is_painted_whole(studio: Studio) -> None:
+    whole = encoded(photograph(), "BMP")
+    dropped = studio.drop("quick/photo.bmp", whole[:-6000] + bytes(range(1, 251)) * 24)
+    with dropped.open("r+b") as writer, studio.service() as service:
+        wait_for("the claim", lambda: studio.jobs())
+        writer.seek(len(whole) - 6000)
+        writer.write(whole[-6000:])
+        writer.flush()
+        studio.published("quick", "photo.bmp")
+        record = studio.record("quick/.jobs/photo.bmp.json")
+        original = studio.outbox / "originals/quick/photo.bmp"
+        wait_for("the original", original.exists)
+    assert original.read_bytes() == whole
+    assert record["picture"]["sha256"] == files.sha256_of(original)
+    assert "was written to after it was claimed" in service.log

@@ -60,7 +60,7 @@ def service(config: Config, ear: Ear, monkeypatch: pytest.MonkeyPatch) -> Servic
     changed: list[Config] = []
     room = SimpleNamespace(
         changed=changed, change=lambda config, *_: changed.append(config), obey=lambda hooks: None,
-        stop=lambda: None, pids=dict,
+        stop=lambda: None, pids=dict, waits=(), holdings=(),
     )  # fmt: skip
     made._runs = made._delivery = made._intake = made._telling = made._neighbours = room
     made._reload_asked = True

@@ -1,7 +1,9 @@
 """Rounds of the intake, with the clock as a number and decoding in this process."""
 
 import errno
+import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,8 @@ from daemon.errors import SurroundingsError
 from daemon.intake import claim, scan
 from daemon.intake.admit import Intake, make_folders
 from daemon.intake.decode import Verdict, judge
-from daemon.intake.scan import CLAIMED_FOLDER, Scan
+from daemon.intake.owner import Owner, encode, owner_file
+from daemon.intake.scan import CLAIMED_FOLDER, Scan, Signature
 from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
 from daemon.mounts import MOUNTS_FILE
@@ -245,20 +248,6 @@ def test_inbox_shows_the_presets_as_folders(tmp_path: Path) -> None:
     for _ in range(2):
         make_folders(tmp_path / "inbox", ["starry", "wave"])
     assert sorted(path.name for path in (tmp_path / "inbox").iterdir()) == ["starry", "wave"]
-
-
-@pytest.mark.parametrize("ours", [True, False])
-def test_claim_unknown_to_the_ledger_is_dropped_again_if_it_is_our_own(
-    config: Config, intake: Intake, ours: bool
-) -> None:
-    # Another service on the same inbox has claims there too; its pictures are its own business.
-    mark = Spool(config.state).mark() if ours else "another1"
-    stray = config.inbox / CLAIMED_FOLDER / f"{mark}{'0' * 24}" / "starry" / "photo.jpg"
-    stray.parent.mkdir(parents=True)
-    stray.write_bytes(b"a picture")
-    intake.round(0.0)
-    assert (config.inbox / "starry" / "photo.jpg").exists() is ours
-    assert stray.exists() is not ours
 
 
 def test_picture_that_may_not_be_read_holds_no_other_up(
@@ -494,7 +483,7 @@ def test_what_was_filed_while_the_inbox_was_unmounted_is_cleared_when_it_is_back
     ledger.file_picture(job.picture_id)
     mounts.unlink()
     intake.round(20.0)
-    assert list((config.inbox / CLAIMED_FOLDER).iterdir()) == []
+    assert claim.claims(config.inbox) == []
     assert not (config.inbox / "wave/photo.jpg").exists()
 
 
@@ -665,3 +654,178 @@ def test_sidecar_may_write_a_presets_name_nearly_right(
     (config.inbox / "photo.yaml").write_text("presets: [Wave, WAVE]\n")
     assert rounds(intake, 0.0, SETTLE_S) == []
     assert [job.preset for job in queued(ledger)] == ["wave"]
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount whose inodes and times are others at every look."""
+    looks = itertools.count()
+
+    def signature_of(info: os.stat_result) -> Signature:
+        look = next(looks)
+        return Signature(look, info.st_size, look, look)
+
+    for room in (scan, claim):
+        monkeypatch.setattr(room, "signature_of", signature_of)
+
+
+@pytest.mark.usefixtures("odd")
+def test_picture_whose_inode_and_times_differ_at_every_look_is_claimed_once(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop("wave/photo.jpg")
+    drop("photo.jpg")
+    (config.inbox / "photo.yaml").write_text("preset: wave\nbeta: 7\n")
+    claimed = [intake.round(float(now_s)) for now_s in range(60)]
+    assert sum(claimed) == 2
+    assert sorted(job.recipe["beta"] for job in queued(ledger)) == [7.0, 20.0]
+    assert not intake.pending and intake.waits(60.0) == ()
+
+
+@pytest.mark.usefixtures("odd")
+def test_cut_picture_is_given_up_in_time_where_times_change_by_themselves(
+    ledger: Ledger, intake: Intake, drop
+) -> None:
+    path = drop()
+    path.write_bytes(path.read_bytes()[:-100])
+    for now_s in range(40 + int(GIVE_UP_S)):
+        intake.round(float(now_s))
+    (job,) = failed(ledger)
+    assert "decoded to the end" in job.reason
+
+
+def half_black(path: Path) -> None:
+    """A sound picture whose file ends in zeros, as one whose rest has not come."""
+    image = Image.new("RGB", (64, 64), "black")
+    image.paste("orange", (0, 0, 64, 40))
+    image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(path, "BMP")  # which begins at the bottom
+
+
+def test_picture_that_ends_in_zeros_waits_and_is_painted_with_a_warning(
+    ledger: Ledger, intake: Intake, drop
+) -> None:
+    half_black(drop("wave/photo.bmp"))
+    rounds = {now_s: intake.round(float(now_s)) for now_s in range(80)}
+    assert [now_s for now_s, count in rounds.items() if count] == [5 + int(GIVE_UP_S)]
+    (job,) = queued(ledger)
+    assert "empty bytes" in job.warnings[0]
+
+
+def test_picture_whose_reserved_end_comes_is_painted_without_a_warning(
+    ledger: Ledger, intake: Intake, drop
+) -> None:
+    path = drop("wave/photo.bmp")
+    Image.new("RGB", (64, 64), "orange").save(path, "BMP")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4000] + bytes(len(whole) - 4000))
+    for now_s in (0.0, 5.0, 10.0):
+        assert intake.round(now_s) == 0
+    path.write_bytes(whole)
+    intake.round(11.0)
+    assert intake.round(16.0) == 1
+    assert queued(ledger)[0].warnings == ()
+
+
+def test_claim_cut_off_by_a_crash_is_not_trusted_if_its_end_is_missing(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    path = drop("wave/photo.bmp")
+    half_black(path)
+    ledger.add_picture("p1", Path("wave/photo.bmp"), None)
+    claim.take(config.inbox, "p1", Path("wave/photo.bmp"))
+    assert intake.round(0.0) == 0
+    assert path.exists() and ledger.claiming() == [] and claim.claims(config.inbox) == []
+
+
+def test_copy_that_was_made_before_a_crash_is_no_second_job(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    # Where the folder is another file system the picture is at both places for a moment.
+    path = drop("wave/photo.jpg")
+    (config.inbox / "wave/photo.yaml").write_text("beta: 7\n")
+    ledger.add_picture("p1", Path("wave/photo.jpg"), Path("wave/photo.yaml"))
+    shutil.copytree(config.inbox / "wave", config.inbox / ".claimed/p1/wave")
+    for now_s in (0.0, 10.0, 100.0):
+        intake.round(now_s)
+    assert [(job.picture_id, job.recipe["beta"]) for job in queued(ledger)] == [("p1", 7.0)]
+    assert not path.exists() and not (config.inbox / "wave/photo.yaml").exists()
+
+
+def told(intake: Intake, now_s: float) -> dict[str, str]:
+    return {str(wait.path): wait.why for wait in intake.waits(now_s)}
+
+
+def test_every_wait_is_told_of_by_name_once_it_is_long(
+    config: Config, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop("wave/growing.jpg")
+    cut = drop("wave/cut.jpg")
+    cut.write_bytes(cut.read_bytes()[:-100])
+    (config.inbox / "wave/empty.jpg").touch()
+    drop("wave/told.jpg")
+    (config.inbox / "wave/told.yaml").touch()
+    (config.inbox / "wave/notes.txt").touch()
+    (config.inbox / "wave/link.jpg").symlink_to("cut.jpg")
+    (config.inbox / "wave/alone.yaml").write_text("beta: 7\n")
+    for now_s in range(50):
+        with (config.inbox / "wave/growing.jpg").open("ab") as file:
+            file.write(b"more")
+        intake.round(float(now_s))
+    found = told(intake, 50.0)
+    expected = {
+        "wave/growing.jpg": "still changing", "wave/cut.jpg": "decoded to the end",
+        "wave/empty.jpg": "is empty", "wave/told.jpg": "waits for its sidecar told.yaml",
+        "wave/notes.txt": "is no picture", "wave/link.jpg": "is a link",
+        "wave/alone.yaml": "without its picture",
+    }  # fmt: skip
+    assert found.keys() == expected.keys()
+    assert all(words in found[path] for path, words in expected.items())
+    assert told(intake, 20.0) == {}
+
+
+def test_picture_that_waits_for_its_turn_or_its_sidecar_is_told_of(
+    config: Config, ledger: Ledger, decoder: Decoder, drop
+) -> None:
+    limits = config.limits.model_copy(update={"waiting": 1})
+    slow = config.model_copy(update={"limits": limits, "sidecar_wait_s": 500.0})
+    intake = Intake(slow, ledger, decoder, settle_s=0.0, give_up_s=0.0)  # type: ignore[arg-type]
+    drop("photo.jpg")
+    for now_s in (0.0, 50.0):
+        intake.round(now_s)
+    assert "waits for its sidecar" in told(intake, 50.0)["photo.jpg"]
+    drop("wave/a.jpg")
+    drop("wave/b.jpg")
+    for now_s in (60.0, 110.0):
+        with pytest.raises(SurroundingsError, match="1 jobs wait"):
+            intake.round(now_s)
+    assert "limits: waiting" in told(intake, 110.0)["wave/b.jpg"]
+
+
+def test_each_picture_that_may_not_be_taken_is_named_at_once(
+    intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first.jpg", "second.jpg"):
+        drop(f"wave/{name}")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    intake.round(0.0)
+    with pytest.raises(SurroundingsError):
+        intake.round(SETTLE_S)
+    assert told(intake, SETTLE_S).keys() == {"wave/first.jpg", "wave/second.jpg"}
+
+
+def test_claim_of_another_service_is_told_of_while_it_is_undecided(
+    config: Config, intake: Intake
+) -> None:
+    elsewhere = Owner("nas-box", 7, "/srv/state", kernel="another", process="x")
+    stray = config.inbox / CLAIMED_FOLDER / ("0badcafe" + "0" * 24) / "wave" / "photo.jpg"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"a picture")
+    owner_file(config.inbox, "0badcafe").write_bytes(encode(elsewhere))
+    for now_s in range(0, 100, 5):
+        intake.round(float(now_s))
+        assert intake.pending and intake.next_look_s(float(now_s)) is not None
+    (why,) = told(intake, 100.0).values()
+    assert "1 claimed by /srv/state on nas-box (perhaps running)" in why
+    for now_s in (300.0, 310.0):
+        intake.round(now_s)
+    assert (config.inbox / "wave/photo.jpg").exists() and not intake.holdings

@@ -8,8 +8,11 @@ import pytest
 
 from daemon.config import Config
 from daemon.health import Health
+from daemon.intake.admit import Intake
+from daemon.intake.decode import Decoder
 from daemon.intake.loop import IntakeLoop, Pace, pace_of
 from daemon.intake.scan import Scan
+from daemon.ledger.store import Ledger
 
 LOCAL = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 NETWORK = LOCAL + "40 22 0:45 / /srv rw - nfs4 nas:/export rw\n"
@@ -65,3 +68,21 @@ def test_inbox_that_does_not_answer_is_known_by_how_long(
     answer.set()
     loop.join(10.0)
     assert loop.hangs_s() == 0.0
+
+
+def test_loop_that_is_asked_to_look_again_is_not_quiet_before_it_has(tmp_path: Path) -> None:
+    folders = {name: tmp_path / name for name in ("inbox", "presets", "state")}
+    for folder in folders.values():
+        folder.mkdir()
+    config = Config().model_copy(update=folders)
+    loop = IntakeLoop(config, Pace(5.0, 60.0, 600.0), Health(), threading.Event())
+    ledger = Ledger(config.ledger_path)
+    intake = Intake(config, ledger, Decoder(1, 1.0), settle_s=5.0, give_up_s=5.0)
+    loop._round(intake)
+    assert loop.quiet
+    loop.look_again()
+    assert not loop.quiet
+    loop._round(intake)
+    assert loop.quiet
+    intake.close()
+    ledger.close()

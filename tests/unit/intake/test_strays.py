@@ -1,6 +1,7 @@
 """Claims that nobody's ledger knows, or somebody else's: dropped again once, painted once."""
 
 import dataclasses
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,7 +12,14 @@ import pytest
 from daemon.config import Config
 from daemon.intake import claim, strays
 from daemon.intake.owner import SILENCE_S, Others, Owner, Ownership, encode, owner_file
-from daemon.intake.strays import Strays, is_anothers, take_over, tombstone, tombstones
+from daemon.intake.strays import (
+    HURRIED_LOOK_S,
+    Strays,
+    is_anothers,
+    take_over,
+    tombstone,
+    tombstones,
+)
 from daemon.job import Draft, PictureState, State
 from daemon.ledger.store import Ledger
 from daemon.spool import Spool
@@ -281,3 +289,26 @@ def test_service_that_stops_leaves_its_words_only_beside_claims(house, config: C
     there.claimed()
     there.stop()
     assert owner_file(config.inbox, there.strays.mark).exists()
+
+
+def test_claim_that_cannot_be_given_back_holds_no_other_up_and_is_tried_again(
+    house, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = house("a")
+    bad, good = (here.spool.mark() + digit * 24 for digit in "01")
+    for picture_id in (bad, good):
+        lay(config.inbox, picture_id, picture_id.encode())
+    give_back_all = claim.give_back_all
+
+    def refused(inbox: Path, picture_id: str) -> None:
+        if picture_id == bad:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        give_back_all(inbox, picture_id)
+
+    with monkeypatch.context() as full:
+        full.setattr(claim, "give_back_all", refused)
+        here.strays.check(0.0)
+    assert (config.inbox / PHOTO).read_bytes() == good.encode()
+    assert "No space left" in here.strays.stuck[bad]
+    here.strays.check(HURRIED_LOOK_S)
+    assert claim.claims(config.inbox) == [] and here.strays.stuck == {}

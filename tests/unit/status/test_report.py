@@ -1,5 +1,6 @@
 """What `atelierd status` tells, with a service and without one."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from daemon.config import Config
 from daemon.job import Draft, State
 from daemon.lastgood import LastGood, write_last_good
 from daemon.ledger.store import Ledger
-from daemon.status.live import Live, write_live
+from daemon.status.live import LIVE_FILE, Live, write_live
 from daemon.status.report import gather, in_words
+from daemon.status.show import status_text
 
 
 @pytest.fixture
@@ -83,3 +85,29 @@ def test_live_file_counts_only_while_a_service_holds_the_state_folder(config: Co
 def test_damaged_ledger_is_told_and_not_raised(config: Config) -> None:
     config.ledger_path.write_bytes(b"no database" * 100)
     assert "ledger" in gather(config)["health"]
+
+
+def test_what_does_not_get_on_and_what_others_have_is_told_in_status(config: Config) -> None:
+    wait = {"path": "a[1].jpg", "why": "is empty", "since": "2026-01-02T12:00:00Z", "mend": False}
+    others = ["3 claimed by /srv/state on nas-box (running)"]
+    live = Live(42, "then", devices=["cpu"], waits=[wait], waits_more=4, others=others)
+    held = lock.hold(config.state)
+    write_live(config.state, live)
+    report = gather(config)
+    held.release()
+    assert (report["waits"], report["waits_more"], report["others"]) == ([wait], 4, others)
+    text = status_text(report)
+    assert "a[1].jpg is empty (since 2026-01-02T12:00:00Z)" in text
+    assert "and 4 more" in text and others[0] in text
+
+
+def test_live_file_of_an_older_version_has_no_waits(config: Config) -> None:
+    held = lock.hold(config.state)
+    write_live(config.state, Live(42, "then"))
+    older = json.loads((config.state / LIVE_FILE).read_text())
+    for key in ("waits", "waits_more", "others"):
+        del older[key]
+    (config.state / LIVE_FILE).write_text(json.dumps(older))
+    report = gather(config)
+    held.release()
+    assert (report["waits"], report["waits_more"], report["others"]) == ([], 0, [])

@@ -1,0 +1,65 @@
+"""What the doctor tells of the inbox's inside."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.config import Config
+from daemon.doctor.inbox import check_holdings, check_inbox, check_inner_mounts, check_waits
+from daemon.intake.owner import Life, Owner, encode, owner_file
+from daemon.intake.strays import Holding
+from daemon.job import Draft
+from daemon.ledger.store import Ledger
+
+OWNER = Owner("nas-box", 7, "/srv/state", kernel="another", process="x")
+MOUNT = "36 35 8:1 / {} rw - ext4 /dev/sdb1 rw\n"
+
+
+def test_waits_are_named_and_those_that_need_a_person_are_faults() -> None:
+    wait = {"path": "wave/a.jpg", "why": "may not be read", "since": "2026-01-02T12:00:00Z"}
+    live = {"waits": [wait | {"mend": True}, wait | {"mend": False}], "waits_more": 3}
+    found = list(check_waits(live))
+    assert [one.ok for one in found] == [False, True, True]
+    assert found[0].detail == "wave/a.jpg may not be read (since 2026-01-02T12:00:00Z)"
+    assert found[2].detail == "and 3 more"
+    assert list(check_waits({})) == []
+
+
+@pytest.mark.parametrize("life", Life)
+def test_claims_of_others_are_told_with_their_owner_and_are_no_fault(life: Life) -> None:
+    (found,) = check_holdings([Holding("0badcafe", OWNER, life, 3)])
+    assert found.ok and "3 claimed by /srv/state on nas-box" in found.detail
+    assert ("takes them over" in found.detail) is (life is not Life.ALIVE)
+
+
+def test_claims_that_are_our_own_are_not_told_of(config: Config) -> None:
+    for picture_id in ("open", "stray"):
+        (config.inbox / ".claimed" / picture_id).mkdir(parents=True)
+    owner_file(config.inbox, "stray").write_bytes(encode(OWNER))
+    config.state.mkdir()
+    ledger = Ledger(config.ledger_path)
+    ledger.add_picture("open", Path("photo.jpg"), None)
+    ledger.admit(
+        "open", sha256="", size=1, width_px=1, height_px=1,
+        drafts=[Draft("j1", "wave", Path("photo.jpg"), {}, ())],
+    )  # fmt: skip
+    ledger.close()
+    (found,) = check_inbox(config, "")
+    assert found.what == "claims" and found.detail.startswith("1 claimed by /srv/state on nas-box")
+
+
+def test_mount_within_the_inbox_is_told_and_is_a_fault_if_nothing_can_leave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = "".join(MOUNT.format(tmp_path / name) for name in ("wave", "inside/#recycle"))
+    mounts += MOUNT.format("/elsewhere")
+    monkeypatch.setattr("os.access", lambda *_: True)
+    (found,) = check_inner_mounts(tmp_path, mounts)
+    assert found.ok and "wave is a mount of its own" in found.detail
+    monkeypatch.setattr("os.access", lambda *_: False)
+    (found,) = check_inner_mounts(tmp_path, mounts)
+    assert not found.ok and "mount it writable" in found.detail
+
+
+def test_inbox_that_is_not_there_has_nothing_inside(config: Config) -> None:
+    assert list(check_inbox(config, "")) == []
