@@ -21,6 +21,7 @@ from daemon.job import BULK_FOLDER, ORDINARY
 from daemon.schedule import Hours, find_zone, make_hours, parse_window
 
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+FOLDER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 ADDRESS = re.compile(r"(\[(?P<six>[\w:.%]+)\]|(?P<host>[^\s:\[\]/]*)):(?P<port>\d{1,5})", re.ASCII)
 SYSTEM_CONFIG = Path("/etc/atelierd/config.yaml")
 
@@ -44,7 +45,7 @@ def to_address(value: object) -> Address | None:
     if found is None or not 1 <= int(found["port"]) <= 65535:
         raise ValueError(
             f"must be HOST:PORT such as 127.0.0.1:9470, '[::1]:9470' in quotes, or :9470 for "
-            f"localhost, with a port from 1 to 65535, not {value!r}"
+            f"localhost, with a port from 1 to 65535, not {yamlfile.shortened(value)}"
         )
     return Address(found["six"] or found["host"] or "localhost", int(found["port"]))
 
@@ -59,24 +60,31 @@ def to_log_file(value: object) -> Path | Literal["auto"] | None:
 def to_path(value: object, what: str = "the path of a folder") -> Path:
     """A path from text; raises ValueError for anything else, which was to be `what`."""
     if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError(f"must be {what}, not {value!r}")
+        raise ValueError(f"must be {what}, not {yamlfile.shortened(value)}")
     try:
         return Path(value).expanduser()
     except RuntimeError as error:  # ~nobody
         raise ValueError(f"is in a home folder that is not known: {value!r}") from error
 
 
-def check_devices(value: str | list[str]) -> str | list[str]:
+def check_devices(value: object) -> object:
     """Raises ValueError unless every device could exist."""
+    if value == "auto":
+        return value
     names = [value] if isinstance(value, str) else value
-    wrong = [name for name in names if not DEVICE.fullmatch(name) and value != "auto"]
-    if wrong or not names:
+    if not isinstance(names, list) or not names or not all(map(is_device, names)):
         raise ValueError(
-            f"must be auto, cpu, cuda or a list such as [cuda:0, cuda:1], not {value!r}"
+            "must be auto, cpu, cuda or a list such as [cuda:0, cuda:1], not "
+            f"{yamlfile.shortened(value)}"
         )
     if len(set(names)) != len(names):
         raise ValueError("names a device twice; one job at a time runs on each")
     return value
+
+
+def is_device(name: object) -> bool:
+    """Whether something could be a device's name."""
+    return isinstance(name, str) and DEVICE.fullmatch(name) is not None
 
 
 Folder = Annotated[Path, BeforeValidator(to_path)]
@@ -114,8 +122,30 @@ class Limits(BaseModel):
 
 def check_window(text: object) -> str:
     """Raises ValueError unless it is a window of the week."""
+    if not isinstance(text, str):
+        raise ValueError(f'must be a window such as "22:00-06:00", not {yamlfile.shortened(text)}')
     parse_window(text)
-    return str(text)
+    return text
+
+
+def to_windows(value: object) -> object:
+    """A list of windows; a single one needs no brackets. Raises ValueError for what is neither."""
+    if not isinstance(value, list | str):
+        raise ValueError(
+            'must be a window such as "22:00-06:00", or a list of such, not '
+            f"{yamlfile.shortened(value)}"
+        )
+    return [value] if isinstance(value, str) else value
+
+
+def check_folder_name(value: str) -> str:
+    """Raises ValueError unless it can be the name of a folder of the inbox."""
+    if not FOLDER_NAME.fullmatch(value):
+        raise ValueError(
+            "must have only letters, digits, dots, _ and -, and not begin with a dot or -, not "
+            f"{yamlfile.shortened(value)}"
+        )
+    return value
 
 
 def check_zone(name: str | None) -> str | None:
@@ -124,7 +154,11 @@ def check_zone(name: str | None) -> str | None:
     return name
 
 
-Windows = tuple[Annotated[str, BeforeValidator(check_window)], ...]
+Windows = Annotated[
+    tuple[Annotated[str, BeforeValidator(check_window)], ...],
+    BeforeValidator(to_windows),
+    Field(strict=False),
+]
 
 
 class Schedule(BaseModel):
@@ -135,13 +169,13 @@ class Schedule(BaseModel):
     time_zone: Annotated[str | None, AfterValidator(check_zone)] = Field(
         default=None, description="whose clock the windows mean, as Europe/Berlin; the machine's"
     )
-    ordinary: Annotated[Windows, Field(strict=False)] = Field(
+    ordinary: Windows = Field(
         default=(), description="windows in which ordinary jobs run; none: always"
     )
-    bulk: Annotated[Windows, Field(strict=False)] = Field(
+    bulk: Windows = Field(
         default=(), description="the same for what was dropped in the bulk folder"
     )
-    bulk_folder: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")] = Field(
+    bulk_folder: Annotated[str, AfterValidator(check_folder_name)] = Field(
         default=BULK_FOLDER,
         description="folder of the inbox whose pictures come after all others",
     )
@@ -209,7 +243,7 @@ class Config(BaseModel):
         default=None,
         description="seconds between scans at most: 60; 5 where nothing tells of changes",
     )
-    devices: Annotated[str | list[str], AfterValidator(check_devices)] = Field(
+    devices: Annotated[str | list[str], BeforeValidator(check_devices)] = Field(
         default="auto", description="auto, cpu, cuda, or a list such as [cuda:0, cuda:1]"
     )
     weights: Literal["classic", "torchvision"] = Field(

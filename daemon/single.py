@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from daemon import files, yamlfile
 from daemon.config import Config
 from daemon.engine.formats import output_name
@@ -73,11 +71,13 @@ def settings_document(settings: Sequence[str]) -> yamlfile.Document:
         key, equals, value = setting.partition("=")
         if not equals:
             raise BadInputError(f"--set {setting}: write KEY=VALUE, such as --set size=1024")
+        document.lines[(key,)] = number
         try:
-            document.data[key] = yaml.load(value, Loader=yamlfile.Loader)  # a SafeLoader
+            document.data[key] = yamlfile.parse_value(value, (key,), document)
         except yamlfile.VALUE_ERRORS as error:
             raise BadInputError(f"--set {setting}: the value is not YAML") from error
-        document.lines[(key,)] = number
+        if document.faults:
+            raise BadInputError(f"--set {setting}: {document.faults[0].message}")
     return document
 
 

@@ -1,7 +1,7 @@
 """Strict YAML: one document of plain values, every key's line known, every fault reported.
 
-Stricter than `yaml.safe_load`, which expands alias bombs, lets a second key win in silence and
-reads `1e6` as text.
+Stricter than `yaml.safe_load`, which expands alias bombs, lets a second key win in silence, reads
+`1e6` as text, and `0144` and `1:03` as 100 and 63.
 """
 
 import difflib
@@ -25,21 +25,42 @@ MAX_MESSAGE_CHARACTERS = 1000
 VALUE_ERRORS = (yaml.YAMLError, ValueError, LookupError, OverflowError, AttributeError)
 """PyYAML's own errors, and what its code stumbles over: `!!int ""`, `!!bool perhaps`."""
 
-NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+INT, FLOAT = NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)$")
+DECIMAL = re.compile(
+    r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
+    r"|[-+]?[0-9]+[eE][-+]?[0-9]+$"
+    r"|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
+)
+ODD_NUMBERS = (
+    (re.compile(r"[-+]?0*([0-9][0-9_]*)"), 10),
+    (re.compile(r"[-+]?0x([0-9a-f_]+)", re.IGNORECASE), 16),
+    (re.compile(r"[-+]?0o([0-7_]+)", re.IGNORECASE), 8),
+    (re.compile(r"[-+]?0b([01_]+)", re.IGNORECASE), 2),
+)
+"""Whole numbers as programs may write them, and their base; people who write 0144 mean 144."""
 
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class Loader(yaml.SafeLoader):
-    """SafeLoader that also knows `1e6` for the number it is."""
+    """SafeLoader to which numbers are decimal, as in YAML 1.2; what is no such number is text.
+
+    Dates are text too: no setting is one.
+    """
 
 
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag not in (*NUMBER_TAGS, "tag:yaml.org,2002:timestamp")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver(INT, WHOLE, list("-+0123456789"))
+Loader.add_implicit_resolver(FLOAT, DECIMAL, list("-+.0123456789"))
 
 
 @dataclass
@@ -81,8 +102,11 @@ def parse(content: bytes, file: str) -> Document:
         return document
     try:
         node = compose(content.decode("utf-8-sig"), document)
-        if node is not None:
+        if isinstance(node, yaml.MappingNode):
             document.data = read_mapping(node, (), document)
+        elif node is not None:
+            line = node.start_mark.line + 1
+            document.fault(line, (), "must be a list of `key: value` lines")
     except UnicodeDecodeError as error:
         document.fault(1, (), f"is not UTF-8 text (byte {error.start}); save it as UTF-8")
     except yaml.MarkedYAMLError as error:
@@ -100,7 +124,13 @@ def parse(content: bytes, file: str) -> Document:
     return document
 
 
-def compose(text: str, document: Document) -> yaml.MappingNode | None:
+def parse_value(text: str, path: KeyPath, document: Document) -> Any:
+    """One value as it may stand after a key; None with a fault if it may not. Raises YAMLError."""
+    node = compose(text, document)
+    return None if node is None else read_value(node, path, document)
+
+
+def compose(text: str, document: Document) -> yaml.Node | None:
     """The node tree, or None if it may not be built: aliases, depth."""
     depth = 0
     for event in yaml.parse(text, Loader=Loader):
@@ -113,11 +143,7 @@ def compose(text: str, document: Document) -> yaml.MappingNode | None:
         if depth > MAX_DEPTH:
             document.fault(line, (), f"is nested deeper than {MAX_DEPTH} levels")
             return None
-    node = yaml.compose(text, Loader=Loader)
-    if node is None or isinstance(node, yaml.MappingNode):
-        return node
-    document.fault(node.start_mark.line + 1, (), "must be a list of `key: value` lines")
-    return None
+    return yaml.compose(text, Loader=Loader)
 
 
 def read_mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> dict[str, Any]:
@@ -161,6 +187,10 @@ def read_value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
     if node.tag in NUMBER_TAGS and len(node.value) > MAX_NUMBER_CHARACTERS:
         document.fault(line, path, f"has {len(node.value)} characters, too many for a number")
         return None
+    if node.tag in NUMBER_TAGS and not (WHOLE.match(node.value) or DECIMAL.match(node.value)):
+        told = f"cannot be read: {shortened(node.value)} is no decimal number"
+        document.fault(line, path, told + decimal_advice(node.value))
+        return None
     constructor = yaml.constructor.SafeConstructor()
     try:
         value = constructor.construct_object(node, deep=True)
@@ -184,14 +214,15 @@ def check(
     try:
         found = model.model_validate(document.data if data is None else data)
     except ValidationError as error:
-        said: dict[KeyPath, list[str]] = {}
+        problems: dict[KeyPath, list[ErrorDetails]] = {}
         for problem in error.errors():
             path = key_path(problem["loc"], document)
             if problem["type"] == "missing" and path[-1:] != problem["loc"][-1:]:
                 path = (*path, problem["loc"][-1])  # it has no line, but it has a name
-            said.setdefault(path, []).append(describe(problem, model))
-        for path, messages in said.items():
-            document.fault(document.line_of(path), path, joined(messages))
+            problems.setdefault(path, []).append(problem)
+        for path, of_key in problems.items():
+            message = joined([describe(problem, model) for problem in of_key])
+            document.fault(document.line_of(path), path, message + advice(of_key))
         return None
     return None if document.faults else found
 
@@ -205,9 +236,24 @@ def key_path(location: KeyPath, document: Document) -> KeyPath:
     return path or location
 
 
+EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "string": "text",
+    "bool": "true or false",
+    "list": "a list such as [a, b]",
+    "tuple": "a list such as [a, b]",
+    "dict": "a section: keys with their values",
+    "model": "a section: keys with their values",
+    "byte": "a size such as 500MB or 4GiB",
+    "none": "null",
+}
+"""What people may write, by the first word of pydantic's error types: `int_parsing`."""
+
+
 def describe(problem: ErrorDetails, model: type[BaseModel]) -> str:
-    """Pydantic's finding as a sentence with a remedy."""
-    given = problem.get("input")
+    """Pydantic's finding as a sentence with a remedy, in the words of who writes YAML."""
+    given, context = shortened(problem.get("input")), problem.get("ctx", {})
     match problem["type"]:
         case "extra_forbidden":
             return unknown_key(str(problem["loc"][-1]), known_keys(model, problem["loc"][:-1]))
@@ -215,9 +261,36 @@ def describe(problem: ErrorDetails, model: type[BaseModel]) -> str:
             return "is missing; add it"
         case "value_error":
             return problem["msg"].removeprefix("Value error, ")
-        case _:
-            sentence = problem["msg"].removeprefix("Input should be ")
-            return f"must be {sentence}, not {shortened(given)}"
+        case "too_short":
+            return f"must have at least {context['min_length']} of them, not {given}"
+        case "too_long":
+            return f"must have at most {context['max_length']} of them, not {given}"
+        case "literal_error":
+            return f"must be {context['expected']}, not {given}"
+        case kind:
+            expected = EXPECTED.get(kind.partition("_")[0])
+            sentence = expected or problem["msg"].removeprefix("Input should be ")
+            return f"must be {sentence}, not {given}"
+
+
+def advice(problems: Sequence[ErrorDetails]) -> str:
+    """What to write in place of a value that YAML, or whoever wrote it, took for another kind."""
+    given, kinds = problems[0].get("input"), {problem["type"] for problem in problems}
+    if "string_type" in kinds and (given is None or isinstance(given, bool | int | float)):
+        return "; put quotes around it if it is text"
+    if isinstance(given, str) and any(kind.startswith(("int", "float")) for kind in kinds):
+        return decimal_advice(given)
+    return ""
+
+
+def decimal_advice(text: str) -> str:
+    """`; write 144` for 0144 and 0x90; empty for what is no number at all."""
+    for pattern, base in ODD_NUMBERS:
+        digits = pattern.fullmatch(text)
+        if digits and len(text) <= MAX_NUMBER_CHARACTERS:
+            sign = "-" if text.startswith("-") else ""
+            return f"; write {sign}{int(digits[1].replace('_', '') or '0', base)}"
+    return ""
 
 
 def joined(messages: Sequence[str]) -> str:
@@ -230,8 +303,9 @@ def joined(messages: Sequence[str]) -> str:
 
 
 def shortened(value: object) -> str:
-    """A value as the message shows it."""
-    return cut(repr(value), 60)
+    """A value as the message shows it, as YAML has it."""
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else cut(repr(value), 60)
 
 
 def cut(text: str, characters: int) -> str:

@@ -1,16 +1,23 @@
 """config.yaml: defaults, paths, and every mistake reported at once."""
 
 import errno
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from pydantic import BaseModel
 
 import daemon
+from daemon import yamlfile
 from daemon.config import Config, check_guarded, find_config, load_config
 from daemon.errors import ConfigError
+from daemon.hooks_config import Hook
+from daemon.intake.pair import Naming
+from daemon.presets import PresetFile, StyleEntry
+from daemon.yamlfile import nested_model
 
 Load = Callable[[str], Config]
 
@@ -74,14 +81,47 @@ def test_wrong_types_are_all_reported_at_once_with_their_lines(load: Load) -> No
         )
     assert messages(caught) == [
         "1 inbox: must be the path of a folder, not 5",
-        "2 settle_s: must be a valid number, not 'soon'",
+        "2 settle_s: must be a number, not 'soon'",
         "3 devices: must be auto, cpu, cuda or a list such as [cuda:0, cuda:1], not 'gpu'",
         "4 weights: must be 'classic' or 'torchvision', not 'resnet'",
-        "6 limits.picture_bytes: must be a valid integer, not 1.5",
+        "6 limits.picture_bytes: must be a whole number, not 1.5",
         "7 limits.picture_pixel: unknown key; did you mean `picture_pixels`?",
         "8 log_level: must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR', not 'info'",
         f"9 colour: unknown key; known are: {', '.join(Config.model_fields)}",
     ]
+
+
+VALUES = yamlfile.parse(
+    b"""\
+all: [[1, 2], [], [[a]], {a: 1}, soon, null, yes, 5, -5, 1.5, 0144, 1:03, 2024-01-01, .inf, '', "\\0"]
+""",
+    "values.yaml",
+).data["all"]
+JARGON = re.compile(r"tuple|dict|instance|string|integer|valid|Input|Error|None|True|False|ould")
+
+
+def keys_of(model: type[BaseModel], *sections: str) -> Iterator[tuple[str, ...]]:
+    """Every key, behind the sections it stands in."""
+    for name, field in model.model_fields.items():
+        yield *sections, name
+        if (inner := nested_model(field.annotation)) is field.annotation and inner is not None:
+            yield from keys_of(inner, *sections, name)
+
+
+@pytest.mark.parametrize("model", [Config, PresetFile, StyleEntry, Naming, Hook])
+def test_no_message_speaks_of_what_only_programmers_know(model: type[BaseModel]) -> None:
+    for *sections, key in keys_of(model):
+        for value in VALUES:
+            document = yamlfile.Document("f.yaml", {key: value})
+            for section in reversed(sections):
+                document.data = {section: document.data}
+            yamlfile.check(model, document)
+            assert not [str(one) for one in document.faults if JARGON.search(one.message)]
+
+
+def test_single_window_needs_no_brackets(load: Load) -> None:
+    both = load("schedule: {bulk: 22:00-06:00, ordinary: [sat 08:00-12:00]}\n").schedule
+    assert (both.bulk, both.ordinary) == (("22:00-06:00",), ("sat 08:00-12:00",))
 
 
 def test_message_names_the_file(load: Load, tmp_path: Path) -> None:

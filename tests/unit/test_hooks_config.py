@@ -71,7 +71,7 @@ def test_every_fault_is_told_with_its_line_and_key(tmp_path: Path) -> None:
     ) == [
         "3 hooks.on_done[0].command: must be a list, the program and its arguments, such as "
         "[/usr/local/bin/notify, --now]; no shell reads it",
-        "4 hooks.on_done[1].command[1]: must be a valid string, not 5",
+        "4 hooks.on_done[1].command[1]: must be text, not 5; put quotes around it if it is text",
         "5 hooks.on_done[1].timeout_s: must be greater than 0, not 0",
         "7 hooks.on_failed.url: must be an address that begins with http:// or https://, and a "
         "host",

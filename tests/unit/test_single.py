@@ -24,11 +24,17 @@ def test_value_may_hold_an_equals_sign() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["size", "size=[", "size=!!python/name:os.system x", "size=!!int ''"]
+    "setting", ["size", "size=[", "size=!!python/name:os.system x", "size=!!int ''", "size=&a [*a]"]
 )
 def test_setting_that_cannot_be_read_is_named(setting: str) -> None:
     with pytest.raises(BadInputError, match="--set size"):
         settings_document([setting])
+
+
+@pytest.mark.parametrize("value", ["0144", "0x90", "!!int 0144"])
+def test_setting_is_never_another_number_than_was_typed(value: str) -> None:
+    with pytest.raises(BadInputError, match="write 144"):
+        override(Recipe(), settings_document([f"size={value}"]))
 
 
 def test_wrong_field_names_the_nearest_one() -> None:
