@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     ALREADY_RUNNING = 75
     CONFIG = 78
+    INTERRUPTED = 130
 
 
 class AtelierError(Exception):
@@ -39,6 +40,10 @@ class SeveralError(SurroundingsError):
 
 class AlreadyRunningError(AtelierError):
     """Another service holds this state folder."""
+
+
+class StoppedError(AtelierError):
+    """Whoever started it has stopped it."""
 
 
 class StaleJobError(AtelierError):

@@ -1,5 +1,6 @@
 """Folders, workers that are no processes, and timers that never go off by themselves."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from puppet import Puppet
 
 from daemon.config import Config
 
+NOBODY = 65534
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
@@ -17,6 +20,19 @@ def config(tmp_path: Path) -> Config:
     for folder in folders.values():
         folder.mkdir()
     return Config().model_copy(update=folders)
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Path]:
+    """A folder that this process may not look into, not even as root."""
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o000)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    yield folder
+    os.seteuid(user)
+    folder.chmod(0o700)
 
 
 @pytest.fixture
