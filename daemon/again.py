@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from daemon import files
+from daemon.access import explain, is_there
 from daemon.config import Config
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import ClaimedPicture, Job, PictureState, State
@@ -25,6 +26,8 @@ Said = list[tuple[str, str]]
 
 def find_job(ledger: Ledger, asked: str) -> Job:
     """The one job whose id begins so; raises StaleJobError if there is none, or several."""
+    if not asked.strip():  # every id begins so
+        raise StaleJobError("an empty word names no job; see atelierd status")
     found = ledger.jobs_by_prefix(asked)
     if len(found) == 1:
         return found[0]
@@ -35,8 +38,20 @@ def find_job(ledger: Ledger, asked: str) -> Job:
     )
 
 
+def no_ledger(config: Config, asked: Sequence[str]) -> Said | None:
+    """What to say where no ledger is there yet, which only the service makes; None if one is.
+
+    Raises SurroundingsError where the state folder may not be looked into.
+    """
+    if is_there(config.state) and config.ledger_path.exists():
+        return None
+    return [("", f"{prefix}: there are no jobs yet") for prefix in asked]
+
+
 def cancel_jobs(config: Config, asked: Sequence[str]) -> Said:
     """Asks the service to cancel jobs that wait or run."""
+    if (nothing := no_ledger(config, asked)) is not None:
+        return nothing
     ledger = Ledger(config.ledger_path)
     said: Said = []
     for prefix in asked:
@@ -53,6 +68,8 @@ def cancel_jobs(config: Config, asked: Sequence[str]) -> Said:
 
 def retry_jobs(config: Config, asked: Sequence[str], *, failed: bool) -> Said:
     """Moves the pictures of failed or cancelled jobs back to the inbox."""
+    if (nothing := no_ledger(config, asked)) is not None:
+        return nothing
     ledger = Ledger(config.ledger_path)
     said: Said = []
     prefixes = [*asked, *(job.id for job in ledger.jobs_in(State.FAILED) if failed)]
@@ -62,6 +79,8 @@ def retry_jobs(config: Config, asked: Sequence[str], *, failed: bool) -> Said:
             said.append((put_back(config, ledger, job), ""))
         except (StaleJobError, SurroundingsError) as error:
             said.append(("", refusal(config, ledger, prefix, error)))
+        except OSError as error:  # a folder that may not be looked into; the others go on
+            said.append(("", f"{prefix}: {explain(error)}"))
     ledger.close()
     return said
 

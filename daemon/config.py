@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
-from daemon import yamlfile
+from daemon import access, yamlfile
 from daemon.bounded import ANSWER_S, NoAnswerError, resolved, within
 from daemon.engine.formats import MAX_PIXELS
 from daemon.engine.timings import waiting
@@ -130,7 +130,7 @@ def check_window(text: object) -> str:
 
 def to_windows(value: object) -> object:
     """A list of windows; a single one needs no brackets. Raises ValueError for what is neither."""
-    if not isinstance(value, list | str):
+    if not isinstance(value, list | tuple | str):
         raise ValueError(
             'must be a window such as "22:00-06:00", or a list of such, not '
             f"{yamlfile.shortened(value)}"
@@ -316,17 +316,22 @@ def find_config(given: Path | None, environment: Mapping[str, str]) -> Path:
     """The configuration file in force; raises ConfigError if there is none."""
     if given is not None:
         candidates = [given]
-    elif "ATELIERD_CONFIG" in environment:
+    elif environment.get("ATELIERD_CONFIG"):
         candidates = [Path(environment["ATELIERD_CONFIG"])]
     else:
         candidates = [Path("config.yaml"), SYSTEM_CONFIG]
+    looked = []
     for candidate in candidates:
-        if candidate.is_file():
-            return candidate.absolute()
-    looked = " and ".join(str(candidate) for candidate in candidates)
-    raise ConfigError(
-        [Fault(str(candidates[0]), 1, "", f"no configuration: looked for {looked}; use --config")]
-    )
+        try:
+            if stat.S_ISREG(candidate.stat().st_mode):
+                return candidate.absolute()
+            looked.append(f"{candidate} (no ordinary file)")
+        except FileNotFoundError:
+            looked.append(str(candidate))
+        except OSError as error:  # the folder one stands in may be closed: root's to a service
+            looked.append(f"{candidate} ({error.strerror}{access.advice(error)})")
+    told = f"no configuration: looked for {' and '.join(looked)}; use --config"
+    raise ConfigError([Fault(str(candidates[0]), 1, "", told)])
 
 
 def load_config(path: Path) -> Config:
@@ -334,7 +339,8 @@ def load_config(path: Path) -> Config:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ConfigError([Fault(str(path), 1, "", f"cannot be read: {error.strerror}")]) from error
+        told = f"cannot be read: {error.strerror}{access.advice(error)}"
+        raise ConfigError([Fault(str(path), 1, "", told)]) from error
     document = yamlfile.parse(content, str(path))
     config = yamlfile.check(Config, document)
     if config is not None:
@@ -384,17 +390,22 @@ def check_apart(config: Config, document: yamlfile.Document) -> None:
                 )
 
 
+def real(path: Path) -> Path:
+    """Where a path leads, links seen through; one that leads to itself leads nowhere."""
+    return Path(os.path.realpath(path))
+
+
 def check_log(config: Config, folders: Mapping[str, Path], document: yamlfile.Document) -> None:
     """Notes a fault for a log that would lie where pictures or presets do, or is a folder."""
     if not isinstance(config.log.file, Path):
         return
-    file, key = config.log.file.resolve(), ("log", "file")
+    file, key = real(config.log.file), ("log", "file")
     for name in ("inbox", "outbox", "presets"):
         if folders[name] in file.parents:
             document.fault(
                 document.line_of(key), key, f"lies in {name} ({folders[name]}); move it out"
             )
-    if file.is_dir():
+    if os.path.isdir(file):  # noqa: PTH112  # False for what may not be looked at
         document.fault(document.line_of(key), key, f"is a folder: {file}; name a file in it")
 
 
@@ -407,7 +418,7 @@ def check_guarded(config: Config, config_file: Path) -> None:
     obeyed = [config_file, config_file.parent]
     secrets = [hook.secret_file for _, hook in config.hooks.all() if hook.secret_file]
     for path in (*secrets, *(hook.program for _, hook in config.hooks.all() if hook.program)):
-        obeyed += [path, path.parent, path.resolve().parent]
+        obeyed += [path, path.parent, real(path).parent]
     faults = [
         Fault(str(path), 1, "", "everybody may write here; take that right away (chmod o-w)")
         for path in (*filter(is_open_to_all, dict.fromkeys(obeyed)), *open_presets(config.presets))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from daemon import files
+from daemon.access import explain
 from daemon.errors import AlreadyRunningError, SurroundingsError
 
 LOCK_FILE = "lock"
@@ -75,12 +76,16 @@ def lock_patiently(file: IO[str] | int) -> None:
 
 
 def is_held(state: Path) -> bool:
-    """Whether a service holds the state folder now."""
+    """Whether a service holds the state folder now; raises SurroundingsError if nobody can tell."""
     try:
         with (state / LOCK_FILE).open("r", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise SurroundingsError(
+            f"whether a service is running cannot be told: {explain(error, state / LOCK_FILE)}"
+        ) from error
     return False

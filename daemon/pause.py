@@ -6,6 +6,7 @@ from daemon import files
 from daemon.errors import SurroundingsError
 
 PAUSE_FILE = "paused"
+MOST_CHARACTERS = 80
 
 
 def pause(state: Path, since: str) -> None:
@@ -38,7 +39,9 @@ def resume(state: Path) -> bool:
 def paused_since(state: Path) -> str | None:
     """When painting was paused, None if it was not; what cannot be read is a pause all the same."""
     try:
-        return (state / PAUSE_FILE).read_text("utf-8", "replace").strip() or "unknown"
+        with (state / PAUSE_FILE).open(encoding="utf-8", errors="replace") as file:
+            said = file.read(MOST_CHARACTERS).strip()
+        return files.printable(said) or "unknown"
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:

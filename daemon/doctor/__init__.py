@@ -1,8 +1,11 @@
 """Checks of everything the service needs, really tried, with what to mend."""
 
 import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from daemon import files
+from daemon.access import explain, is_there
 from daemon.config import Config, check_guarded
 from daemon.doctor.folders import check_folders
 from daemon.doctor.inbox import check_inbox
@@ -11,25 +14,38 @@ from daemon.doctor.queues import examine_queues
 from daemon.doctor.service import check_service
 from daemon.engine.errors import WeightsError
 from daemon.engine.weights import checked_sha256, locate
-from daemon.errors import ConfigError, SurroundingsError
+from daemon.errors import AtelierError, ConfigError
 from daemon.presets import shelf_in_use
 from daemon.status.report import Finding
 
 
 def examine(config: Config, config_path: Path) -> list[Finding]:
-    """Runs every check; nothing is left behind."""
-    return [
-        Finding("config", True, str(config_path)),
-        *check_rights(config, config_path),
-        *check_folders(config, read_text("/proc/self/mountinfo")),
-        *check_inbox(config, read_text("/proc/self/mountinfo")),
-        *check_presets(config),
-        *check_hooks(config),
-        check_weights(config),
-        *check_machine(config, config_path),
-        *check_service(config, config_path),
-        *examine_queues(config),
+    """Runs every check; nothing is made, and nothing left behind."""
+    checks: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
+        ("config", lambda: check_rights(config, config_path)),
+        ("folders", lambda: check_folders(config, read_text("/proc/self/mountinfo"))),
+        ("inbox", lambda: check_inbox(config, read_text("/proc/self/mountinfo"))),
+        ("presets", lambda: check_presets(config)),
+        ("hooks", lambda: check_hooks(config)),
+        ("weights", lambda: [check_weights(config)]),
+        ("machine", lambda: check_machine(config, config_path)),
+        ("service", lambda: check_service(config, config_path)),
+        ("queues", lambda: examine_queues(config)),
     ]
+    findings = [Finding("config", True, files.printable(config_path))]
+    for what, check in checks:
+        findings += tried(what, check)
+    return findings
+
+
+def tried(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What a check finds, and what keeps it from looking further, which is a finding too."""
+    try:
+        yield from check()
+    except OSError as error:
+        yield Finding(what, False, explain(error))
+    except AtelierError as error:
+        yield Finding(what, False, str(error))
 
 
 def check_rights(config: Config, config_path: Path) -> list[Finding]:
@@ -43,10 +59,7 @@ def check_rights(config: Config, config_path: Path) -> list[Finding]:
 
 def check_presets(config: Config) -> list[Finding]:
     """One finding for the good ones, one for each fault."""
-    try:
-        shelf = shelf_in_use(config.presets, config.schedule.bulk_folder, config.state)
-    except SurroundingsError as error:
-        return [Finding("presets", False, str(error))]
+    shelf = shelf_in_use(config.presets, config.schedule.bulk_folder, config.state)
     faults = [
         Finding("presets", False, str(fault))
         for faults in shelf.faulty.values()
@@ -81,3 +94,5 @@ def check_weights(config: Config) -> Finding:
         return Finding("weights", True, f"{config.weights}: {checked_sha256(config.weights, path)}")
     except WeightsError as error:
         return Finding("weights", False, str(error))
+    except OSError as error:
+        return Finding("weights", False, explain(error))

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon import files
+from daemon.access import explain, is_there
 from daemon.config import Config
+from daemon.errors import SurroundingsError
 from daemon.intake.scan import CLAIMED_FOLDER, is_network_mount
 from daemon.status.report import Finding
 
@@ -35,25 +37,46 @@ def folders(config: Config) -> Iterator[tuple[str, Path]]:
 
 
 def check_folder(name: str, folder: Path) -> Finding:
-    """Creates, renames and deletes a file there."""
+    """Creates, renames and deletes a file there; makes no folder."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not is_there(folder):
+            return check_absent(name, folder)
         trial = folder / f".atelierd-{uuid.uuid4().hex}.tmp"
         trial.write_bytes(b"trial")
         renamed = trial.rename(trial.with_suffix(".renamed"))
         renamed.unlink()
+    except SurroundingsError as error:
+        return Finding(name, False, str(error))
     except OSError as error:
         mend = f"{error.strerror}; let user {os.getuid()} write there (chown, chmod, mount options)"
         return Finding(name, False, f"{folder}: {mend}")
     return Finding(name, True, f"{folder}: can create, rename and delete")
 
 
+def check_absent(name: str, folder: Path) -> Finding:
+    """Whether the service can make a folder that is not there."""
+    parent = nearest(folder)
+    if os.access(parent, os.W_OK | os.X_OK):
+        return Finding(name, True, f"{folder}: not there yet; the service makes it at its start")
+    return Finding(
+        name, False,
+        f"{folder}: is not there, and user {os.getuid()} may not make it in {parent}: make it, and "
+        "let that user write there (chown)",
+    )  # fmt: skip
+
+
+def nearest(folder: Path) -> Path:
+    """The folder itself, or where it is not there yet the one it would be made in."""
+    places = (folder, *folder.parents)
+    return next((one for one in places if os.path.isdir(one)), Path("/"))  # noqa: PTH112
+
+
 def check_filing(config: Config) -> Finding:
     """Whether a claimed picture can be moved to the outbox without copying."""
     try:
-        same = config.inbox.stat().st_dev == config.outbox.stat().st_dev
+        same = nearest(config.inbox).stat().st_dev == nearest(config.outbox).stat().st_dev
     except OSError as error:
-        return Finding("filing", False, f"{error.filename}: {error.strerror}")
+        return Finding("filing", False, explain(error))
     how = "by renaming" if same else "by copying, since the outbox is on another file system"
     return Finding("filing", True, f"originals move from inbox/{CLAIMED_FOLDER} {how}")
 
@@ -62,8 +85,10 @@ def check_sharing(inbox: Path) -> Finding:
     """Whether what several people drop there can be claimed, and belongs to the folder's group."""
     try:
         status = inbox.stat()
+    except FileNotFoundError:
+        return Finding("sharing", True, "the inbox is not there yet")
     except OSError as error:
-        return Finding("sharing", False, f"{inbox}: {error.strerror}")
+        return Finding("sharing", False, explain(error))
     return Finding("sharing", *judge_sharing(inbox, status.st_mode, status.st_uid == os.geteuid()))
 
 
@@ -87,9 +112,9 @@ def judge_sharing(inbox: Path, mode: int, owned: bool) -> tuple[bool, str]:
 def check_space(name: str, folder: Path, keep_bytes: int) -> Finding:
     """Whether there is more room than what is to be kept free."""
     try:
-        free = files.free_bytes(folder)
+        free = files.free_bytes(nearest(folder))
     except OSError as error:
-        return Finding(f"{name} space", False, f"{folder}: {error.strerror}")
+        return Finding(f"{name} space", False, explain(error, folder))
     if free is None:
         return Finding(f"{name} space", True, "the file system does not tell")
     text = f"{free / 1e9:.1f} GB free"
@@ -102,11 +127,11 @@ def check_space(name: str, folder: Path, keep_bytes: int) -> Finding:
 def check_inodes(name: str, folder: Path) -> Finding:
     """Whether more files can be made, whatever their size."""
     try:
-        found = os.statvfs(folder)
+        found = os.statvfs(nearest(folder))
     except OSError as error:
         if error.errno in files.NOT_KNOWN:
             return Finding(f"{name} inodes", True, "the file system does not tell")
-        return Finding(f"{name} inodes", False, f"{folder}: {error.strerror}")
+        return Finding(f"{name} inodes", False, explain(error, folder))
     return Finding(f"{name} inodes", *judge_inodes(folder, found.f_files, found.f_favail))
 
 
@@ -121,7 +146,7 @@ def judge_inodes(folder: Path, total: int, free: int) -> tuple[bool, str]:
 
 def check_state_disk(state: Path, mounts: str) -> Finding:
     """The ledger needs a disk whose locks and syncs are what they say."""
-    if is_network_mount(state.resolve(), mounts):
+    if is_network_mount(Path(os.path.realpath(state)), mounts):
         return Finding(
             "state disk", False,
             f"{state} is on a network file system, where the ledger can be damaged: stop the "
@@ -135,7 +160,7 @@ def check_shares(config: Config, mounts: str) -> Finding:
     shares = [
         name
         for name, folder in (("inbox", config.inbox), ("outbox", config.outbox))
-        if is_network_mount(folder.resolve(), mounts)
+        if is_network_mount(Path(os.path.realpath(folder)), mounts)
     ]
     if not shares:
         return Finding("shares", True, "inbox and outbox are on local disks")

@@ -7,7 +7,7 @@ import re
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def check_machine(config: Config, config_path: Path) -> Iterator[Finding]:
     yield check_watches(config.inbox, read_text("/proc/sys/fs/inotify/max_user_watches"))
     yield check_watching(config.inbox)
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    yield check_temporary(Path(tempfile.gettempdir()))
+    yield check_temporary(os.environ.get("TMPDIR"), tempfile.gettempdir)
     yield from check_devices(config, config_path)
 
 
@@ -184,12 +184,22 @@ def check_open_files(limit: int) -> Finding:
     return Finding("open files", True, "not limited" if limit < 0 else f"{limit} at most")
 
 
-def check_temporary(folder: Path) -> Finding:
-    """Room where libraries write what they need for a moment."""
-    free = files.free_bytes(folder)
+def check_temporary(wanted: str | None, find: Callable[[], str]) -> Finding:
+    """Room where libraries write what they need for a moment.
+
+    wanted: $TMPDIR.  find: what is used in fact; raises OSError if there is none.
+    """
+    try:
+        folder = Path(find())
+        free = files.free_bytes(folder)
+    except OSError as error:
+        return Finding("temporary", False, f"{error.strerror}; let TMPDIR name one")
     if free is None:
         return Finding("temporary", True, f"the file system of {folder} does not tell its room")
     told = f"{free / 1e9:.1f} GB free in {folder}"
+    if wanted and Path(wanted).absolute() != folder:
+        lack = f"TMPDIR={wanted} cannot be written, {folder} is used: mend or unset it"
+        return Finding("temporary", False, lack)
     if free < TEMPORARY_BYTES:
         return Finding("temporary", False, f"{told}; make room, or set TMPDIR")
     return Finding("temporary", True, told)

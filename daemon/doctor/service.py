@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from daemon.access import explain, is_there
 from daemon.config import Config
+from daemon.doctor.folders import nearest
 from daemon.errors import AtelierError, SurroundingsError
 from daemon.install.render import NIGHTLY, SERVICE, Order, Scope, running_program
 from daemon.install.unitfile import quoted
@@ -36,8 +38,10 @@ def check_user(state: Path, user: int) -> Finding:
     """Whether these checks are made by the user the service runs as."""
     try:
         owner = state.stat().st_uid
+    except FileNotFoundError:
+        return Finding("user", True, f"{user_name(user)}; {state} is not there yet")
     except OSError as error:
-        return Finding("user", False, f"{state}: {error.strerror}")
+        return Finding("user", False, explain(error))
     if owner != user:
         return Finding(
             "user", False,
@@ -58,9 +62,9 @@ def user_name(number: int) -> str:
 
 def check_ledger(config: Config) -> Finding:
     """Whether the ledger can be opened and read."""
-    if not config.ledger_path.exists():
-        return Finding("ledger", True, "not there yet")
     try:
+        if not is_there(config.state) or not config.ledger_path.exists():
+            return Finding("ledger", True, "not there yet")
         with contextlib.closing(Ledger(config.ledger_path, read_only=True)) as ledger:
             ledger.counts()  # opening alone reads nothing of the file
     except SurroundingsError as error:
@@ -70,8 +74,11 @@ def check_ledger(config: Config) -> Finding:
 
 def check_holder(config: Config, now: datetime) -> Finding:
     """Who works with the state folder, and whether it has been heard of lately."""
-    if not is_held(config.state):
-        return Finding("holder", True, "no service is running")
+    try:
+        if not is_held(config.state):
+            return Finding("holder", True, "no service is running")
+    except SurroundingsError as error:
+        return Finding("holder", False, str(error))
     try:
         said = json.loads((config.state / LOCK_FILE).read_text("utf-8"))
         holder = f"pid {said['pid']} on {said['host']}"
@@ -103,7 +110,7 @@ def check_units(
     found = False
     for scope, folder in ((Scope.SYSTEM, system), (Scope.USER, user)):
         for nightly, name in ((False, SERVICE), (True, NIGHTLY)):
-            if folder is not None and (folder / name).exists():
+            if folder is not None and os.path.exists(folder / name):  # noqa: PTH110  # not closed
                 found = True
                 order = Order(scope, nightly, config, config_path, running_program())
                 yield check_unit(order, folder / name)
@@ -120,7 +127,8 @@ def check_unit(order: Order, unit: Path) -> Finding:
         wanted = service_files(order)
         stale = [file.path for file in wanted if not same(file.path, file.content)]
     except (OSError, AtelierError) as error:
-        return Finding("unit", False, f"{unit} cannot be compared: {error}")
+        why = explain(error) if isinstance(error, OSError) else error
+        return Finding("unit", False, f"{unit} cannot be compared: {why}")
     if stale:
         differ = ", ".join(map(str, stale))
         return Finding(
@@ -147,7 +155,7 @@ def check_log(config: Config, environment: Mapping[str, str], journal: Path) -> 
     file = log_path(config, journal=False)
     if file is None:
         return Finding("log", True, f"standard error; {told}")
-    folder = next(one for one in file.parents if one.exists())
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return Finding("log", False, f"{file} cannot be written: let this user write in {folder}")
+    place = file if os.path.lexists(file) else nearest(file.parent)
+    if not os.access(place, os.W_OK if place == file else os.W_OK | os.X_OK):
+        return Finding("log", False, f"{file} cannot be written: let this user write to {place}")
     return Finding("log", True, f"standard error and {file}; {told}")

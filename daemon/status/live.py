@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from daemon import files
 
 LIVE_FILE = "live.json"
@@ -66,12 +68,11 @@ def write_live(state: Path, live: Live) -> None:
 
 
 def read_live(state: Path) -> dict[str, Any] | None:
-    """What the service wrote last, or None."""
+    """What the service wrote last, or None: nothing, or nothing that this version understands."""
     try:
-        found: dict[str, Any] = json.loads((state / LIVE_FILE).read_text("utf-8"))
-    except (OSError, ValueError):
+        return asdict(TypeAdapter(Live).validate_json((state / LIVE_FILE).read_bytes()))
+    except (OSError, ValueError):  # pydantic's is a ValueError
         return None
-    return found
 
 
 def follow(job: RunningJob, progress: Mapping[str, Any]) -> None:

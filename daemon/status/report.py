@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from daemon import files
+from daemon.access import is_there
 from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.job import Job, State
@@ -13,7 +14,7 @@ from daemon.ledger.store import Ledger
 from daemon.lock import is_held
 from daemon.pause import paused_since
 from daemon.status.forecast import forecast
-from daemon.status.live import read_live
+from daemon.status.live import LIVE_FILE, read_live
 
 RECENT = 8
 
@@ -30,12 +31,15 @@ class Finding:
 def gather(config: Config) -> dict[str, Any]:
     """The state of service and queue as plain data.
 
-    queues: each queue's forecast, as `forecast.Forecast.as_data` tells it.
+    queues: each queue's forecast, as `forecast.Forecast.as_data` tells it.  Raises
+    SurroundingsError where the state folder may not be looked into.
     """
-    live = read_live(config.state) if is_held(config.state) else None
+    held = is_there(config.state) and is_held(config.state)
+    live = read_live(config.state) if held else None
+    unclear = held and live is None and (config.state / LIVE_FILE).exists()
     report: dict[str, Any] = {
         "service": {
-            "running": live is not None,
+            "running": live is not None or unclear,
             "pid": live["pid"] if live else None,
             "started_at": live["started_at"] if live else None,
             "devices": live["devices"] if live else [],
@@ -50,9 +54,14 @@ def gather(config: Config) -> dict[str, Any]:
         "waits_more": live.get("waits_more", 0) if live else 0,
         "others": live.get("others", []) if live else [],
         "recent": [],
-        "inbox": str(config.inbox),
-        "outbox": str(config.outbox),
+        "inbox": files.printable(config.inbox),
+        "outbox": files.printable(config.outbox),
     }
+    if unclear:
+        report["health"]["live"] = (
+            f"{files.printable(config.state / LIVE_FILE)} cannot be read, or another version wrote "
+            "it; the service writes it anew twice a second"
+        )
     if not config.ledger_path.exists():
         return report
     try:

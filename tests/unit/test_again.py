@@ -56,6 +56,8 @@ def test_waiting_job_is_asked_to_be_cancelled_by_the_beginning_of_its_id(config:
     [
         ("zz", "no job begins with 'zz'"),
         ("aa", "several jobs begin with 'aa'"),
+        ("", "an empty word names no job"),
+        ("  ", "an empty word names no job"),
         ("bb33", "is failed; only waiting or running jobs can be cancelled"),
     ],
 )
@@ -202,3 +204,30 @@ def test_each_retried_job_brings_the_sidecar_that_its_picture_came_with(config: 
     ((done, fault),) = retry_jobs(config, ["c1"], failed=False)
     assert "back in the inbox" in done and fault == ""
     assert (config.inbox / "photo.jpg.yaml").read_text() == "presets: [c, d]"
+
+
+def test_nothing_is_made_where_no_service_has_been_yet(config: Config, tmp_path: Path) -> None:
+    fresh = config.model_copy(update={"state": tmp_path / "fresh"})
+    assert cancel_jobs(fresh, ["aa"]) == [("", "aa: there are no jobs yet")]
+    assert retry_jobs(fresh, [], failed=True) == []
+    (tmp_path / "fresh").mkdir()
+    assert retry_jobs(fresh, ["aa"], failed=False) == [("", "aa: there are no jobs yet")]
+    assert list((tmp_path / "fresh").iterdir()) == []
+
+
+def test_state_that_may_not_be_looked_into_is_told(config: Config, closed: Path) -> None:
+    with pytest.raises(SurroundingsError, match="Permission denied; let user"):
+        cancel_jobs(config.model_copy(update={"state": closed}), ["aa"])
+
+
+def test_folder_that_may_not_be_looked_into_is_told_for_each_job(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise PermissionError(13, "Permission denied", "/srv/outbox")
+
+    monkeypatch.setattr("daemon.again.check_whole", refuse)
+    said = retry_jobs(config, ["bb33", "bb33"], failed=False)
+    assert [fault.partition(";")[0] for _, fault in said] == [
+        "bb33: /srv/outbox: Permission denied"
+    ] * 2

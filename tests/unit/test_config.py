@@ -1,6 +1,7 @@
 """config.yaml: defaults, paths, and every mistake reported at once."""
 
 import errno
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -93,7 +94,8 @@ def test_wrong_types_are_all_reported_at_once_with_their_lines(load: Load) -> No
 
 VALUES = yamlfile.parse(
     b"""\
-all: [[1, 2], [], [[a]], {a: 1}, soon, null, yes, 5, -5, 1.5, 0144, 1:03, 2024-01-01, .inf, '', "\\0"]
+all:
+  [[1, 2], [], [[a]], {a: 1}, soon, null, yes, 5, -5, 1.5, 0144, 1:03, 2024-01-01, .inf, '', "\\0"]
 """,
     "values.yaml",
 ).data["all"]
@@ -226,6 +228,53 @@ def test_configuration_that_was_named_is_never_replaced_by_another(here: Path) -
 def test_missing_configuration_says_where_it_was_looked_for(here: Path) -> None:
     with pytest.raises(ConfigError, match=r"config\.yaml and .*etc/config\.yaml; use --config"):
         find_config(None, {})
+
+
+def test_closed_working_folder_is_passed_over_for_the_systems_configuration(
+    here: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """`sudo -u atelierd atelierd doctor`, typed in root's home."""
+    monkeypatch.setattr("daemon.config.SYSTEM_CONFIG", Path(daemon.__file__))
+    (here / "config.yaml").symlink_to(here / "closed" / "config.yaml")
+    request.getfixturevalue("closed")
+    with pytest.raises(PermissionError):
+        Path("config.yaml").stat()
+    assert find_config(None, {}) == Path(daemon.__file__)
+
+
+def test_configuration_that_may_not_be_looked_at_says_so(closed: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config\.yaml \(Permission denied; let user"):
+        find_config(closed / "config.yaml", {})
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop"])
+def test_configuration_that_is_no_file_says_so(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "config.yaml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path)
+    with pytest.raises(ConfigError, match=r"no ordinary file|leads to itself"):
+        find_config(path, {})
+
+
+def test_empty_variable_names_no_configuration(here: Path) -> None:
+    local = make(here / "config.yaml")
+    assert find_config(None, {"ATELIERD_CONFIG": ""}) == local
+
+
+def test_folders_that_lead_to_themselves_or_may_not_be_looked_at_are_no_trace(
+    load: Load, tmp_path: Path, closed: Path
+) -> None:
+    os.seteuid(os.getuid())
+    for name in ("inbox", "presets", "loop.log"):
+        (tmp_path / name).symlink_to(name)
+    text = f"outbox: {closed}/a\nstate: {closed}/b\nlog: {{file: loop.log}}\n"
+    (tmp_path / "config.yaml").write_text(text)
+    config = load(text)
+    check_guarded(config, tmp_path / "config.yaml")
 
 
 def test_unreadable_configuration_is_a_config_error(tmp_path: Path) -> None:

@@ -62,3 +62,14 @@ def test_state_folder_that_cannot_be_made_is_trouble_of_the_surroundings(tmp_pat
     (tmp_path / "state").write_text("a file")
     with pytest.raises(SurroundingsError, match="cannot be used"):
         lock.hold(tmp_path / "state")
+
+
+def test_lock_that_may_not_be_read_is_not_taken_for_a_free_one(closed: Path) -> None:
+    with pytest.raises(SurroundingsError, match=r"cannot be told: .*lock: Permission denied; let"):
+        lock.is_held(closed)
+
+
+def test_folder_in_the_place_of_the_lock_is_told(state: Path) -> None:
+    (state / "lock").mkdir(parents=True)
+    with pytest.raises(SurroundingsError, match=r"cannot be told: .*lock: Is a directory"):
+        lock.is_held(state)

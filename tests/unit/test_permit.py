@@ -66,6 +66,12 @@ def test_pause_file_made_by_hand_counts(tmp_path: Path) -> None:
     assert paused_since(tmp_path) == "unknown"
 
 
+def test_pause_file_full_of_anything_is_a_short_line(tmp_path: Path) -> None:
+    (tmp_path / PAUSE_FILE).write_bytes(b"\xff\x1b[2J\n" * 10_000)
+    since = paused_since(tmp_path)
+    assert since is not None and since.isprintable() and len(since) < 400
+
+
 def test_pause_that_cannot_be_read_is_a_pause(tmp_path: Path) -> None:
     (tmp_path / PAUSE_FILE).mkdir()  # stands for one that only root may read
     assert paused_since(tmp_path) == "unknown"

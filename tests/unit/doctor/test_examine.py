@@ -17,8 +17,36 @@ def wrong(config: Config) -> dict[str, str]:
 
 
 def test_sound_surroundings_need_no_mending_and_nothing_is_left(config: Config) -> None:
+    for folder in (config.inbox, config.outbox, config.state):
+        folder.mkdir()
     assert wrong(config) == {}
     assert all(list(folder.iterdir()) == [] for folder in (config.inbox, config.outbox))
+
+
+def test_doctor_makes_nothing_and_says_what_the_service_will_make(config: Config) -> None:
+    assert wrong(config) == {}
+    told = {finding.what: finding.detail for finding in examine(config, Path("config.yaml"))}
+    for name in ("inbox", "outbox", "state"):
+        assert "not there yet; the service makes it" in told[name]
+    assert [path.name for path in config.presets.parent.iterdir()] == ["presets"]
+
+
+def test_folder_that_nobody_here_can_make_is_told(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_, **__: False)  # root may everywhere
+    found = wrong(config)
+    assert all("may not make it in" in found[name] for name in ("inbox", "outbox", "state"))
+
+
+def test_check_that_may_not_look_is_a_finding_and_the_others_go_on(
+    config: Config, closed: Path
+) -> None:
+    folders = {name: closed / name for name in ("inbox", "outbox", "presets", "state")}
+    found = wrong(config.model_copy(update=folders))
+    for name in ("inbox", "outbox", "presets", "state"):
+        assert f"{closed / name}: Permission denied" in found[name]
+    assert {"holder", "ledger", "user"} <= set(found) and "memory" not in found
 
 
 @pytest.mark.parametrize("name", ["inbox", "outbox", "state"])

@@ -33,7 +33,7 @@ def test_rights_of_the_inbox_are_judged_for_those_who_share_it(
 def test_sharing_looks_at_the_inbox_itself(tmp_path: Path) -> None:
     tmp_path.chmod(0o770)
     assert "g+s" in folders.check_sharing(tmp_path).detail
-    assert not folders.check_sharing(tmp_path / "gone").ok
+    assert "not there yet" in folders.check_sharing(tmp_path / "gone").detail
 
 
 @pytest.mark.parametrize(

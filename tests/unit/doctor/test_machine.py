@@ -101,9 +101,23 @@ def test_few_open_files_are_told() -> None:
 
 
 def test_room_for_temporary_files_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert machine.check_temporary(tmp_path).ok
+    assert machine.check_temporary(None, lambda: str(tmp_path)).ok
+    assert machine.check_temporary(str(tmp_path), lambda: str(tmp_path)).ok
     monkeypatch.setattr(machine, "TEMPORARY_BYTES", 1 << 60)
-    assert "TMPDIR" in machine.check_temporary(tmp_path).detail
+    assert "TMPDIR" in machine.check_temporary(None, lambda: str(tmp_path)).detail
+
+
+def test_temporary_folder_that_is_not_the_one_asked_for_is_told(tmp_path: Path) -> None:
+    found = machine.check_temporary("/gone", lambda: str(tmp_path))
+    assert not found.ok and found.detail.startswith("TMPDIR=/gone cannot be written")
+
+
+def test_machine_without_any_temporary_folder_is_told() -> None:
+    def find() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    found = machine.check_temporary(None, find)
+    assert not found.ok and "let TMPDIR name one" in found.detail
 
 
 @pytest.mark.parametrize(

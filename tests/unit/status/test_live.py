@@ -57,10 +57,23 @@ def test_live_file_is_replaced_whole_and_alone(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "live.json").read_text())["pid"] == 2
 
 
-@pytest.mark.parametrize("content", [None, "", "{half"])
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "{half", "[]", "7", "{}", '{"pid": "x", "started_at": 1}',
+     '{"pid": 1, "started_at": "", "running": [{"id": 5}]}', "\x00"],
+)  # fmt: skip
 def test_live_file_that_is_missing_or_damaged_says_nothing(
     tmp_path: Path, content: str | None
 ) -> None:
     if content is not None:
         (tmp_path / "live.json").write_text(content)
     assert read_live(tmp_path) is None
+
+
+def test_live_file_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+    row = {"id": "j1", "picture": "a", "preset": "b", "device": "cpu", "mood": "good"}
+    content = {"pid": 1, "started_at": "then", "weather": "fine", "running": [row]}
+    (tmp_path / "live.json").write_text(json.dumps(content))
+    found = read_live(tmp_path)
+    assert found is not None and found["pid"] == 1
+    assert RunningJob(**found["running"][0]) == RunningJob("j1", "a", "b", "cpu")

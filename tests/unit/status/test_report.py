@@ -7,6 +7,7 @@ import pytest
 
 from daemon import lock
 from daemon.config import Config
+from daemon.errors import SurroundingsError
 from daemon.job import Draft, State
 from daemon.lastgood import LastGood, write_last_good
 from daemon.ledger.store import Ledger
@@ -111,3 +112,27 @@ def test_live_file_of_an_older_version_has_no_waits(config: Config) -> None:
     report = gather(config)
     held.release()
     assert (report["waits"], report["waits_more"], report["others"]) == ([], 0, [])
+
+
+def test_live_file_that_cannot_be_understood_is_a_trouble_of_a_running_service(
+    config: Config,
+) -> None:
+    held = lock.hold(config.state)
+    (config.state / "live.json").write_text("[]")
+    report = gather(config)
+    held.release()
+    assert report["service"]["running"]
+    assert "live.json cannot be read" in report["health"]["live"]
+
+
+def test_state_that_may_not_be_looked_into_is_not_taken_for_an_empty_one(
+    config: Config, closed: Path
+) -> None:
+    with pytest.raises(SurroundingsError, match=f"{closed}: Permission denied; let user"):
+        gather(config.model_copy(update={"state": closed}))
+
+
+def test_file_in_the_place_of_the_state_folder_is_told(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SurroundingsError, match="a file is where a folder should be"):
+        gather(config.model_copy(update={"state": tmp_path / "file"}))
