@@ -1,5 +1,6 @@
 """Asking a folder that may lie on a share which does not answer, without waiting for ever."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,7 @@ def resolved(folder: Path, seconds: float = ANSWER_S) -> Path:
     """A folder with all links followed; as it is named where it does not answer."""
     found: list[Path] = []
     try:
-        within(seconds, lambda: found.append(folder.resolve()))
+        within(seconds, lambda: found.append(Path(os.path.realpath(folder))))
     except NoAnswerError:
         return folder.absolute()
     return found[0]

@@ -3,21 +3,28 @@
 Each command imports what it needs when it runs: `status` must answer in half a second.
 """
 
+import difflib
 import gc
-import json
 import os
+import re
 import signal
 import sys
 import threading
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from daemon import __version__
-from daemon.errors import AlreadyRunningError, AtelierError, ConfigError, ExitCode
+from daemon import __version__, access, files, streams
+from daemon.errors import (
+    AlreadyRunningError,
+    AtelierError,
+    ConfigError,
+    ExitCode,
+    StoppedError,
+)
 from daemon.start import prepare_process
 
 if TYPE_CHECKING:
@@ -34,11 +41,26 @@ def main() -> None:
     """The command `atelierd`."""
     prepare_process()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes long
+    streams.prepare()
     sys.exit(answer(sys.argv[1:]))
 
 
 def answer(words: Sequence[str]) -> int:
     """Does what was typed after `atelierd`; the exit code. Raises SystemExit for wrong usage."""
+    try:
+        try:
+            return obey(words)
+        finally:
+            sys.stdout.flush()
+    except (AtelierError, OSError) as error:
+        text, code = ending(error)
+        return say_error(text, code) if text else code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def obey(words: Sequence[str]) -> int:
+    """The exit code of the command in `words`, or whatever it raised."""
     parser = make_parser()
     options = vars(parser.parse_args(words))
     command: Command | None = options.pop("command")
@@ -46,33 +68,63 @@ def answer(words: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         return ExitCode.USAGE
     try:
-        code = command(**options)
-        sys.stdout.flush()
+        return command(**options)
     except UsageError as error:
         parser.error(str(error))
-    except ConfigError as error:
-        return say_error(f"the configuration is wrong:\n{error}", ExitCode.CONFIG)
-    except AlreadyRunningError as error:
-        return say_error(str(error), ExitCode.ALREADY_RUNNING)
-    except AtelierError as error:
-        return say_error(str(error), ExitCode.JOB_FAILED)
-    except BrokenPipeError:  # `atelierd status | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.JOB_FAILED
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    return code
+
+
+def ending(error: AtelierError | OSError) -> tuple[str, ExitCode]:
+    """What to say of an error that ended a command, and the exit code that goes with it."""
+    match error:
+        case ConfigError():
+            return f"the configuration is wrong:\n{error}", ExitCode.CONFIG
+        case AlreadyRunningError():
+            return str(error), ExitCode.ALREADY_RUNNING
+        case StoppedError():
+            return str(error), ExitCode.INTERRUPTED
+        case streams.OutputError(__cause__=BrokenPipeError()):  # `atelierd status | head -1`
+            return "", ExitCode.JOB_FAILED
+        case OSError():  # the last resort: where more is known, it was said there
+            return access.explain(error), ExitCode.JOB_FAILED
+        case _:
+            return str(error), ExitCode.JOB_FAILED
 
 
 def say_error(text: str, code: ExitCode = ExitCode.FINE) -> ExitCode:
     """A message for the person at the terminal; returns the exit code that goes with it."""
-    print(f"atelierd: {text}", file=sys.stderr)
+    lines = [files.printable(line) for line in f"atelierd: {text}".split("\n")]
+    print(*lines, sep="\n", file=sys.stderr)
     return code
+
+
+class Parser(ArgumentParser):
+    """A parser that knows what was meant by a command with a slip in it."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.search(r"COMMAND: invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if wrong is not None:
+            near = difflib.get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), n=1)
+            message = f"there is no command {wrong[1]!r}" + (
+                f"; did you mean `{near[0]}`?" if near else f"; there are {wrong[2]}"
+            )
+        super().error(message)
+
+
+def some(text: str) -> str:
+    """A word that is not empty: an empty one is a variable that was never set."""
+    if not text.strip():
+        raise ArgumentTypeError("is empty")
+    return text
+
+
+def some_path(text: str) -> Path:
+    """A path that is not empty."""
+    return Path(some(text))
 
 
 def make_parser() -> ArgumentParser:
     """Every command with its options; `command` is the function that does it."""
-    parser = ArgumentParser(
+    parser = Parser(
         "atelierd", allow_abbrev=False,
         description="A folder that paints: drop a photograph in, find the picture in the outbox.",
     )  # fmt: skip
@@ -80,10 +132,7 @@ def make_parser() -> ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"atelierd {__version__}", help="print the version"
     )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE",
-        help="the configuration; else $ATELIERD_CONFIG, ./config.yaml or /etc/atelierd/config.yaml",
-    )  # fmt: skip
+    takes_config(parser, default=None)
     add_command = partial(command_adder, parser.add_subparsers(title="commands", metavar="COMMAND"))
 
     option = add_command("run", run).add_argument
@@ -97,9 +146,10 @@ def make_parser() -> ArgumentParser:
     as_json(add_command("presets", presets).add_argument)
 
     option = add_command("stylize", stylize).add_argument
-    option("picture", type=Path, metavar="PICTURE", help="the picture to paint")
-    option("--preset", required=True, metavar="NAME", help="the preset to paint it with")
-    option("--out", type=Path, metavar="FILE", help="the result; else PICTURE-PRESET beside you")
+    option("picture", type=some_path, metavar="PICTURE", help="the picture to paint")
+    option("--preset", type=some, required=True, metavar="NAME", help="the preset to paint it with")
+    option("--out", type=some_path, metavar="FILE", help="the result; else PICTURE-PRESET here")
+    option("--force", action="store_true", help="let the result replace a file that is there")
     option(
         "--set", action="append", default=[], dest="settings", metavar="KEY=VALUE",
         help="override a field of the preset; may be given several times",
@@ -110,11 +160,11 @@ def make_parser() -> ArgumentParser:
     )  # fmt: skip
 
     option = add_command("retry", retry).add_argument
-    option("jobs", nargs="*", metavar="JOB", help="job ids, or their beginnings")
+    option("jobs", nargs="*", type=some, metavar="JOB", help="job ids, or their beginnings")
     option("--failed", action="store_true", help="every failed job")
 
     option = add_command("cancel", cancel).add_argument
-    option("jobs", nargs="+", metavar="JOB", help="job ids, or their beginnings")
+    option("jobs", nargs="+", type=some, metavar="JOB", help="job ids, or their beginnings")
 
     add_command("pause", pause)
     add_command("resume", resume)
@@ -139,7 +189,16 @@ def command_adder(group: Any, name: str, command: Command) -> ArgumentParser:
         name, help=about, description=about, allow_abbrev=False
     )
     parser.set_defaults(command=command)
+    takes_config(parser, default=SUPPRESS)  # what stands before the command holds
     return parser
+
+
+def takes_config(parser: ArgumentParser, *, default: str | None) -> None:
+    """Adds the option of every command, which may stand before and after its name."""
+    parser.add_argument(
+        "--config", type=some_path, metavar="FILE", default=default,
+        help="the configuration; else $ATELIERD_CONFIG, ./config.yaml or /etc/atelierd/config.yaml",
+    )  # fmt: skip
 
 
 def as_json(option: Callable[..., Any]) -> None:
@@ -157,21 +216,34 @@ def configured(config: Path | None) -> tuple["Config", Path]:
 
 def run(config: Path | None, *, once: bool, until: str | None) -> int:
     """Watch the inbox and paint what is dropped there, until stopped."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.FINE))  # until the service heeds it
+    for number in (signal.SIGTERM, signal.SIGINT):  # until the service heeds them
+        signal.signal(number, lambda *_: sys.exit(ExitCode.FINE))
+    from loguru import logger
+
     from daemon.config import find_config
-    from daemon.logs import start_logging
+    from daemon.logs import catch_strays, start_logging
+    from daemon.result_file import sweep_work_folders
     from daemon.service import run_service
-    from daemon.status.progress import service_progress
+    from daemon.status.progress import no_progress, service_progress
 
     path = find_config(config, os.environ)
     settings, devices = read_anew(path)
-    start_logging(settings)
     end = end_of(until, settings)
-    plain = once and settings.log.format == "text"  # among JSON nothing else may stand
-    with service_progress(plain=plain) as on_change:
-        code = run_service(
-            settings, devices, lambda: read_anew(path), once=once, until=end, on_change=on_change
-        )
+    start_logging(settings)
+    catch_strays()
+    sweep_work_folders()
+    as_json = settings.log.format == "json"  # among JSON nothing else may stand
+    try:
+        with no_progress() if as_json else service_progress(plain=once) as on_change:
+            code = run_service(
+                settings, devices, lambda: read_anew(path),
+                once=once, until=end, on_change=on_change,
+            )  # fmt: skip
+    except (AtelierError, OSError) as error:
+        if not as_json:
+            raise
+        text, code = ending(error)
+        logger.error("{}", text)
     leave_hanging(code)
     return code
 
@@ -211,16 +283,20 @@ def status(config: Path | None, *, as_json: bool, watch: bool) -> int:
     """Show the queue, the running jobs with step, loss and ETA, recent results and health."""
     if not watch:
         gc.disable()  # looking for garbage, then and at the end, is a seventh of so short a life
-    from daemon.status.report import gather
-    from daemon.status.show import print_status, watch_status
+    try:
+        from daemon.status.report import gather
+        from daemon.status.show import print_json, print_status, watch_status
 
-    settings, _ = configured(config)
-    if as_json:
-        print(json.dumps(gather(settings), indent=2))
-    elif watch:
-        watch_status(lambda: gather(settings))
-    else:
-        print_status(gather(settings))
+        settings, _ = configured(config)
+        if watch:
+            watch_status(lambda: gather(settings), as_json=as_json)
+        elif as_json:
+            print_json(gather(settings))
+        else:
+            print_status(gather(settings))
+    except KeyboardInterrupt:  # how watching ends
+        if not watch:
+            raise
     gc.freeze()
     return ExitCode.FINE
 
@@ -228,13 +304,13 @@ def status(config: Path | None, *, as_json: bool, watch: bool) -> int:
 def presets(config: Path | None, *, as_json: bool) -> int:
     """List the presets, and what is wrong with those that are wrong."""
     from daemon.presets import shelf_in_use
-    from daemon.status.show import print_presets, shelf_report
+    from daemon.status.show import print_json, print_presets, shelf_report
 
     settings, _ = configured(config)
     bulk_folder = settings.schedule.bulk_folder
     shelf = shelf_in_use(settings.presets, bulk_folder, settings.state)
     if as_json:
-        print(json.dumps(shelf_report(shelf), indent=2))
+        print_json(shelf_report(shelf))
     else:
         print_presets(shelf)
     return ExitCode.FINE
@@ -248,22 +324,21 @@ def stylize(
     out: Path | None,
     settings: list[str],
     proof: bool,
+    force: bool,
 ) -> int:
     """Paint one picture now, without the queue."""
-    from daemon.single import paint_one
+    from daemon.single import Wish, paint_one
     from daemon.status.progress import single_progress
     from daemon.worker.devices import resolve_devices
 
     in_force, path = configured(config)
     device = resolve_devices(in_force.devices, str(path))[0]
-    with single_progress(picture.name) as on_progress:
-        result = paint_one(
-            in_force, device, picture, preset, settings,
-            proof=proof, out=out, on_progress=on_progress,
-        )  # fmt: skip
+    wish = Wish(picture, preset, tuple(settings), proof, out, force)
+    with single_progress(files.printable(picture.name)) as on_progress:
+        result = paint_one(in_force, path, device, wish, on_progress)
     for warning in result.warnings:
         say_error(f"warning: {warning}")
-    print(result.path)
+    streams.print_path(result.path)
     if result.forecast:
         print(result.forecast)
     return ExitCode.FINE
@@ -307,6 +382,7 @@ def pause(config: Path | None) -> int:
     from daemon.pause import paused_since
 
     settings, _ = configured(config)
+    access.is_there(settings.state)
     if since := paused_since(settings.state):
         print(f"painting has been paused since {since}")
         return ExitCode.FINE
@@ -329,12 +405,12 @@ def doctor(config: Path | None, *, as_json: bool) -> int:
     from dataclasses import asdict
 
     from daemon.doctor import examine
-    from daemon.status.show import print_findings
+    from daemon.status.show import print_findings, print_json
 
     settings, path = configured(config)
     findings = examine(settings, path)
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+        print_json([asdict(finding) for finding in findings])
     else:
         print_findings(findings)
     well = all(finding.ok for finding in findings)
@@ -374,14 +450,17 @@ def weights(config: Path | None) -> int:
     from daemon.engine.weights import NAMES, checked_sha256, locate
 
     settings, _ = configured(config)
+    code = ExitCode.FINE
     for name in NAMES:
         used = "used" if name == settings.weights else "    "
         try:
             path = locate(name, settings.engine_folder)
-            print(f"{name:<12} {used}  sha256 {checked_sha256(name, path)}  {path}")
-        except WeightsError as error:
-            print(f"{name:<12} {used}  {error}")
-    return ExitCode.FINE
+            found = f"sha256 {checked_sha256(name, path)}  {files.printable(path)}"
+        except (WeightsError, OSError) as error:
+            found = access.explain(error) if isinstance(error, OSError) else str(error)
+            code = ExitCode.JOB_FAILED if used.strip() else code
+        print(f"{name:<12} {used}  {found}")
+    return code
 
 
 def fetch_weights(config: Path | None, *, name: str) -> int:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC
@@ -41,8 +42,8 @@ def start_logging(config: Config, environment: Mapping[str, str] = os.environ) -
     Whatever cannot be written is left out, and the service goes on.
     """
     logger.remove()
-    # watchdog warns of events that come while it is being stopped; they do not matter
-    logging.getLogger("watchdog").setLevel(logging.ERROR)
+    # watchdog complains of events that come while it is being stopped; they do not matter
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
     journal = is_journal(environment)
     as_json = config.log.format == "json"
     plain = json_line if as_json else text_line
@@ -56,6 +57,39 @@ def start_logging(config: Config, environment: Mapping[str, str] = os.environ) -
     if path is not None:
         file = LogFile(path, int(config.log.rotate_bytes), config.log.keep)
         add(Outlet(f"the log {path}", file.write), config.log_level, plain)
+
+
+def catch_strays() -> None:
+    """Makes lines of the log of what libraries and the interpreter would print beside it.
+
+    That is stdlib logging, warnings, and errors nobody caught: in the main thread, in another one,
+    and where there was nobody to raise them to.
+    """
+    logging.basicConfig(handlers=[Forward()], level=logging.WARNING, force=True)
+    logging.captureWarnings(True)
+
+    def tell(what: str, error: BaseException | None) -> None:
+        logger.opt(exception=error).error("{}", what)
+
+    def of_thread(hook: threading.ExceptHookArgs) -> None:
+        name = hook.thread.name if hook.thread is not None else "a thread"
+        if hook.exc_type is not SystemExit:
+            tell(f"{name} has ended by a fault", hook.exc_value)
+
+    sys.excepthook = lambda kind, error, trace: tell("the service has ended by a fault", error)
+    threading.excepthook = of_thread
+    sys.unraisablehook = lambda hook: tell(
+        f"{hook.err_msg or 'fault nobody could be told of'}: {hook.object!r}", hook.exc_value
+    )
+
+
+class Forward(logging.Handler):
+    """Hands the lines of stdlib logging on to the service's log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        known = record.levelname in PRIORITIES
+        trace = logger.opt(exception=record.exc_info)
+        trace.log(record.levelname if known else record.levelno, "{}", record.getMessage())
 
 
 def keep_job_logs(spool: Spool) -> None:

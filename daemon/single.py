@@ -2,19 +2,22 @@
 
 import contextlib
 import signal
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import files, yamlfile
+from daemon.access import explain
 from daemon.config import Config
-from daemon.engine.formats import output_name
+from daemon.engine.errors import PictureError
+from daemon.engine.picture import read_header
 from daemon.engine.recipe import Recipe
-from daemon.errors import AtelierError, BadInputError
-from daemon.presets import Preset, load_presets, override
+from daemon.engine.schedule import plan_passes, plan_proof
+from daemon.errors import AtelierError, BadInputError, StoppedError
+from daemon.presets import Preset, Shelf, load_presets, override
 from daemon.process import Message
+from daemon.result_file import Target, default_target, deliver, named_target, try_room, work_folder
 from daemon.status.report import in_words
 from daemon.worker import retry
 from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
@@ -29,18 +32,41 @@ class Single:
     forecast: str | None
 
 
-def paint_one(
-    config: Config, device: str, picture: Path, preset_name: str, settings: Sequence[str], *,
-    proof: bool, out: Path | None, on_progress: Callable[[Message], None],
-) -> Single:  # fmt: skip
-    """Paints `picture`, or a proof of it, and writes the result to `out`, replacing what is there.
+@dataclass(frozen=True)
+class Wish:
+    """What was typed.  settings: KEY=VALUE fields over the preset's.  force: `out` may replace."""
 
-    settings: KEY=VALUE fields over the preset's.  Raises AtelierError saying what is wrong.
+    picture: Path
+    preset: str
+    settings: tuple[str, ...] = ()
+    proof: bool = False
+    out: Path | None = None
+    force: bool = False
+
+    @property
+    def ending(self) -> str:
+        """What tells the result's name from the picture's."""
+        return f"{self.preset}-proof" if self.proof else self.preset
+
+
+def paint_one(
+    config: Config,
+    config_file: Path,
+    device: str,
+    wish: Wish,
+    on_progress: Callable[[Message], None],
+) -> Single:
+    """Paints a picture, or a proof of it, once all is sure to be well with what was typed.
+
+    Raises AtelierError saying what is wrong.
     """
-    if not picture.is_file():
-        raise BadInputError(f"there is no picture {files.printable(picture)}")
-    preset = load_presets(config.presets, config.schedule.bulk_folder).get(preset_name)
-    recipe = override(preset.recipe, settings_document(settings))
+    check_picture(wish.picture)
+    shelf = load_presets(config.presets, config.schedule.bulk_folder)
+    preset = shelf.get(wish.preset)
+    recipe = override(preset.recipe, settings_document(wish.settings))
+    target = find_target(config, config_file, wish, shelf)
+    size_bytes = expected_bytes(config, wish, recipe)
+    try_room(target.path, size_bytes)
     run_id = uuid.uuid4().hex
     pool = Pool(
         [device],
@@ -49,19 +75,55 @@ def paint_one(
         threads=config.worker_threads,
         waiting=config.worker_waiting,
     )
-    with tempfile.TemporaryDirectory(prefix="atelierd-") as folder:
-        result = Path(folder) / "result"
-        payload = make_payload(config, picture, preset, recipe, result, proof=proof)
+    with work_folder() as folder:
+        result = folder / "result"
+        try_room(result, size_bytes)
+        payload = make_payload(config, wish, preset, recipe, result, target.path.name)
         try:
             account = paint(pool, run_id, payload)
         finally:
             pool.close()
-        ending = f"{preset_name}-proof" if proof else preset_name
-        target = out or free_name(Path.cwd(), picture, ending)
-        content = result.read_bytes()
-        files.write_bytes(target, content, replace=True)
-    forecast = describe_full(account["full"], account["device"]) if proof else None
-    return Single(target, tuple(account["warnings"]), forecast)
+        path = deliver(result, target)
+    forecast = describe_full(account["full"], account["device"]) if wish.proof else None
+    return Single(path, tuple(account["warnings"]), forecast)
+
+
+def check_picture(picture: Path) -> None:
+    """Raises BadInputError unless there is an ordinary file that may be read."""
+    try:
+        files.open_ordinary(picture).close()
+    except FileNotFoundError as error:
+        raise BadInputError(f"there is no picture {files.printable(picture)}") from error
+    except OSError as error:
+        raise BadInputError(f"the picture cannot be read: {explain(error, picture)}") from error
+
+
+def find_target(config: Config, config_file: Path, wish: Wish, shelf: Shelf) -> Target:
+    """Where the result goes; raises AtelierError if it may not go there."""
+    if wish.out is None:
+        return default_target(wish.picture, wish.ending, config)
+    precious = {config_file: "the configuration"}
+    for preset in shelf.good.values():
+        precious[preset.file] = f"the preset {preset.name}"
+        precious |= {style.path: f"a style image of {preset.name}" for style in preset.styles}
+    precious[wish.picture] = "the photograph itself"
+    return named_target(wish.out, force=wish.force, precious=precious, config=config)
+
+
+def expected_bytes(config: Config, wish: Wish, recipe: Recipe) -> int:
+    """What the result may take on the disk. Heuristic: a byte a pixel, as JPEG takes about.
+
+    Raises BadInputError if the picture's header, or its size, lets nothing be painted.
+    """
+    name = files.printable(wish.picture.name)
+    try:
+        with files.open_ordinary(wish.picture) as file:
+            header = read_header(file, name, config.limits.picture_pixels)
+        passes = plan_proof if wish.proof else plan_passes
+        last = passes(recipe, header.width_px, header.height_px)[-1]
+    except PictureError as error:
+        raise BadInputError(str(error)) from error
+    return last.width_px * last.height_px
 
 
 def settings_document(settings: Sequence[str]) -> yamlfile.Document:
@@ -82,12 +144,13 @@ def settings_document(settings: Sequence[str]) -> yamlfile.Document:
 
 
 def make_payload(
-    config: Config, picture: Path, preset: Preset, recipe: Recipe, result: Path, *, proof: bool
+    config: Config, wish: Wish, preset: Preset, recipe: Recipe, result: Path, result_name: str
 ) -> Message:
-    """What the worker needs to know."""
+    """What the worker needs to know.  result_name: whose suffix says what is written."""
     return {
-        "name": picture.name,
-        "picture": str(picture.absolute()),
+        "name": wish.picture.name,
+        "result_name": result_name,
+        "picture": str(wish.picture.absolute()),
         "max_pixels": config.limits.picture_pixels,
         "recipe": recipe.model_dump(),
         "styles": [
@@ -103,8 +166,9 @@ def make_payload(
         "checkpoint": None,
         "preview": None,
         "memory_bytes": None,
-        "proof": proof,
-        "note": {"preset": preset.name, "seed": recipe.seed} | ({"proof": True} if proof else {}),
+        "proof": wish.proof,
+        "note": {"preset": preset.name, "seed": recipe.seed}
+        | ({"proof": True} if wish.proof else {}),
     }
 
 
@@ -138,7 +202,7 @@ def wait(pool: Pool, run_id: str, payload: Message) -> Message:
         try:
             account = future.result()
         except Cancelled as error:
-            raise AtelierError("stopped; nothing was written") from error
+            raise StoppedError("stopped; nothing was written") from error
         except WorkerLost as error:
             raise AtelierError(f"the worker {error}") from error
     if not account["ok"]:
@@ -170,14 +234,3 @@ def describe_full(full: Message, device: str) -> str:
     if full["seconds"] is None:
         return f"the full picture is no larger: this is it, {size}"
     return f"the full picture, {size}: about {in_words(full['seconds'])} on {device}"
-
-
-def free_name(folder: Path, picture: Path, ending: str) -> Path:
-    """`photo-starry.jpg`, or `photo-starry-2.jpg` if that is taken; `starry` being the ending."""
-    name = Path(output_name(picture.name))
-    target = folder / f"{name.stem}-{ending}{name.suffix}"
-    number = 2
-    while target.exists():
-        target = folder / f"{name.stem}-{ending}-{number}{name.suffix}"
-        number += 1
-    return target

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from daemon import files
-from daemon.access import explain, is_there
+from daemon.access import explain
 from daemon.config import Config, check_guarded
 from daemon.doctor.folders import check_folders
 from daemon.doctor.inbox import check_inbox

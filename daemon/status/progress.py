@@ -64,6 +64,12 @@ def service_progress(*, plain: bool) -> Iterator[Callable[[Live], None]]:
         yield show
 
 
+@contextlib.contextmanager
+def no_progress() -> Iterator[Callable[[Live], None]]:
+    """Shows nothing."""
+    yield lambda live: None
+
+
 class Ticker:
     """Plain progress lines on standard error, not more than one in ten seconds a job."""
 

@@ -1,18 +1,21 @@
 """Status, presets and findings as text: in colour on a terminal, plain lines elsewhere."""
 
-import contextlib
 import io
+import json
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as Screen
-from rich.markup import escape
+from rich.markup import escape as without_markup
 from rich.table import Table
 
+from daemon import files
+from daemon.errors import SurroundingsError
 from daemon.status.live import RunningJob, loss_text
 from daemon.status.report import Finding, in_words
 
@@ -27,6 +30,25 @@ def print_status(report: Mapping[str, Any]) -> None:
     make_console().print(render_status(report), end="")
 
 
+def print_json(data: object) -> None:
+    """Data as JSON that every program can read, whatever names there are."""
+    print(json.dumps(readable(data), indent=2, allow_nan=False))
+
+
+def readable(data: object) -> object:
+    """The same without what JSON has no word for: stray bytes of names, numbers that are none."""
+    match data:
+        case str():
+            return data.encode("utf-8", "backslashreplace").decode()
+        case float():
+            return data if math.isfinite(data) else None
+        case Mapping():
+            return {str(readable(key)): readable(value) for key, value in data.items()}
+        case list() | tuple():
+            return [readable(value) for value in data]
+    return data
+
+
 def status_text(report: Mapping[str, Any]) -> str:
     """The report as plain text, for a log."""
     console = Console(file=io.StringIO(), width=500, highlight=False)
@@ -35,12 +57,34 @@ def status_text(report: Mapping[str, Any]) -> str:
     return captured.get()
 
 
-def watch_status(look: Callable[[], Mapping[str, Any]]) -> None:
-    """Shows the report again and again until Ctrl-C."""
-    with contextlib.suppress(KeyboardInterrupt), Screen(console=make_console()) as screen:
-        while True:
-            screen.update(render_status(look()))
-            time.sleep(WATCH_S)
+def watch_status(look: Callable[[], Mapping[str, Any]], *, as_json: bool) -> None:
+    """Shows the report again and again, in its place on a terminal; ends by KeyboardInterrupt."""
+    console = make_console()
+    if as_json or not sys.stdout.isatty() or console.is_dumb_terminal:
+        again_and_again(lambda: print_json(look()) if as_json else console.print(watched(look)))
+    with Screen(console=console, auto_refresh=False) as screen:
+        again_and_again(lambda: screen.update(watched(look), refresh=True))
+
+
+def again_and_again(show: Callable[[], None]) -> NoReturn:
+    """Calls `show` every second, what it prints appearing at once; ends by KeyboardInterrupt."""
+    while True:
+        show()
+        sys.stdout.flush()
+        time.sleep(WATCH_S)
+
+
+def watched(look: Callable[[], Mapping[str, Any]]) -> RenderableType:
+    """The report as it is now, or why there is none: who watches wants to see it come back."""
+    try:
+        return render_status(look())
+    except SurroundingsError as error:
+        return escape(str(error))
+
+
+def escape(text: str) -> str:
+    """A text that is shown as it is: no markup, no half a line, no command to the terminal."""
+    return without_markup(files.printable(text))
 
 
 def make_console() -> Console:
@@ -51,20 +95,22 @@ def make_console() -> Console:
 def render_status(report: Mapping[str, Any]) -> RenderableType:
     """Service, queue, running and recent jobs, one under the other."""
     service = report["service"]
-    where = f"running, pid {service['pid']}, on {', '.join(service['devices'])}"
+    where = escape(f"running, pid {service['pid']}, on {', '.join(service['devices'])}")
     state = f"[green]{where}[/green]" if service["running"] else "[yellow]not running[/yellow]"
     jobs = report["jobs"]
     counts = ", ".join(f"{count} {name}" for name, count in jobs.items() if count) or "empty"
     parts: list[RenderableType] = [f"service  {state}", f"queue    {counts}"]
     if report["paused_since"]:
-        parts.append(f"[yellow]paused[/yellow]   since {report['paused_since']}; atelierd resume")
+        parts.append(
+            f"[yellow]paused[/yellow]   since {escape(report['paused_since'])}; atelierd resume"
+        )
     for name, queue in report["queues"].items():
         if queue["waiting"] or not queue["open"]:
             parts.append(f"{name: <8} {queue_line(queue)}")
     for device in report["left_to_others"]:
-        parts.append(f"[yellow]left[/yellow]     {device} to another program that needs it")
+        parts.append(f"[yellow]left[/yellow]     {escape(device)} to another program that needs it")
     for part, trouble in report["health"].items():
-        parts.append(f"[bold red]trouble[/bold red]  {part}: {escape(trouble)}")
+        parts.append(f"[bold red]trouble[/bold red]  {escape(part)}: {escape(trouble)}")
     parts += wait_lines(report)
     if report["running"]:
         parts.append(running_table(report["running"]))
@@ -111,7 +157,7 @@ def running_table(running: Sequence[Mapping[str, Any]]) -> Table:
     for row in running:
         job = RunningJob(**row)
         table.add_row(
-            job.id[:8], escape(job.picture), job.preset, job.device,
+            escape(job.id[:8]), escape(job.picture), escape(job.preset), escape(job.device),
             f"{job.pass_number}/{job.passes}", f"{job.step}/{job.steps}",
             loss_text(job), in_words(job.eta_s),
         )  # fmt: skip
@@ -167,10 +213,14 @@ def print_presets(shelf: "Shelf") -> None:
         recipe = preset.recipe
         images = ", ".join(style.path.name for style in preset.styles)
         table.add_row(
-            name, images, str(recipe.size), str(recipe.steps), f"{recipe.beta:g}",
+            escape(name), escape(images), str(recipe.size), str(recipe.steps), f"{recipe.beta:g}",
             " ".join(recipe.content_layers), " ".join(recipe.style_layers),
         )  # fmt: skip
     console = make_console()
+    if not shelf.names:
+        folder = escape(files.printable(shelf.folder))
+        console.print(f"no presets in {folder}: put a preset's YAML or a style image there")
+        return
     console.print(table)
     for name, faults in sorted(shelf.faulty.items()):
         console.print(f"[bold red]{escape(name)}[/bold red] cannot be used:")
@@ -185,5 +235,5 @@ def print_findings(findings: Sequence[Finding]) -> None:
     table = plain_table("", "check", "finding")
     for finding in findings:
         mark = "[green]ok[/green]" if finding.ok else "[bold red]mend[/bold red]"
-        table.add_row(mark, finding.what, escape(finding.detail))
+        table.add_row(mark, escape(finding.what), escape(finding.detail))
     make_console().print(table)

@@ -208,10 +208,11 @@ class Worker:
             "version": __version__,
         }
         target = Path(payload["result"])
+        result_name = str(payload.get("result_name", payload["name"]))
         files.write_whole(
             target,
             lambda file: write_picture(
-                file, painting.image, name=payload["name"], like=picture, note=note
+                file, painting.image, name=result_name, like=picture, note=note
             ),
             replace=True,
         )

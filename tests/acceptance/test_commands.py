@@ -15,6 +15,7 @@ from atelier import (
     encoded,
     environment,
     give_no_more_memory,
+    lend_timings,
     may_mount,
     mounted,
     photograph,
@@ -198,6 +199,37 @@ def test_stylize_paints_one_picture_and_prints_where(studio: Studio) -> None:
     assert not studio.config.ledger_path.exists()
 
 
+def test_result_has_the_format_of_its_name_and_its_path_comes_back_in_any_encoding(
+    studio: Studio,
+) -> None:
+    (studio.root / "photo.jpg").write_bytes(encoded(photograph()))
+    lend_timings(studio.state / "engine")
+    name = b"caf\xe9 \xc3\xa9.png"
+    command = [COMMAND, "stylize", "photo.jpg", "--preset", "quick", "--set", "steps=1",
+               "--out", os.fsdecode(name), "--config", studio.config_file]  # fmt: skip
+    answer = subprocess.run(
+        command, cwd=studio.root, capture_output=True,
+        env=environment() | {"PYTHONIOENCODING": "ascii:strict"},
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == os.fsencode(studio.root) + b"/" + name + b"\n"
+    with Image.open(studio.root / os.fsdecode(name)) as opened:
+        assert opened.format == "PNG"
+
+
+def test_service_whose_output_and_errors_nobody_takes_does_its_work_all_the_same(
+    studio: Studio,
+) -> None:
+    studio.drop("quick/photo.jpg")
+    lend_timings(studio.state / "engine")
+    command = [COMMAND, "--config", studio.config_file, "run", "--once"]
+    with Path("/dev/full").open("w") as full:
+        shell = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+        ended = subprocess.run(shell, stderr=full, env=environment(), check=False)
+    assert ended.returncode == 0
+    assert (studio.outbox / "quick/photo.jpg").exists()
+
+
 def test_stylize_begins_anew_with_less_when_memory_runs_out(studio: Studio) -> None:
     (studio.root / "photo.jpg").write_bytes(encoded(photograph()))
     command = [COMMAND, "--config", studio.config_file, "stylize", "photo.jpg",
@@ -255,6 +287,10 @@ def test_stylize_of_a_bad_picture_ends_with_1_and_writes_nothing(studio: Studio)
         (["config.yaml", "--preset", "monet"], "no preset 'monet'"),
         (["config.yaml", "--preset", "quick", "--set", "steps"], "KEY=VALUE"),
         (["config.yaml", "--preset", "quick", "--set", "stepz=3"], "`steps`"),
+        (["config.yaml", "--preset", "quick"], "config.yaml is not a picture"),
+        (["presets/quick.png", "--preset", "quick", "--out", "presets"], "is a folder"),
+        (["presets/quick.png", "--preset", "quick", "--out", "gone/x.png"], "gone: No such file"),
+        (["presets/quick.png", "--preset", "quick", "--out", "/dev/full"], "no ordinary file"),
     ],
 )
 def test_stylize_refuses_before_anything_is_started(

@@ -55,7 +55,7 @@ OPTIONS = sorted(
     for name, command in COMMANDS.items()
     for action in command._actions
     for option in action.option_strings
-    if option.startswith("--") and option != "--help"
+    if option.startswith("--") and option not in ("--help", "--config")
 )
 
 

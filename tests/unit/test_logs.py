@@ -1,12 +1,14 @@
 """Log lines for people, for journald, for machines, and for each job."""
 
 import json
+import logging
 import os
 import re
 import resource
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -203,6 +205,81 @@ def test_json_has_no_colours_and_for_journald_its_priority(
     told = capsys.readouterr().err
     assert told.startswith("<3>{")
     assert json.loads(told[3:])["job"] == JOB
+
+
+# What others would print
+
+
+@pytest.fixture
+def strays(configured: Configured, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything is caught, and handed back afterwards."""
+    for place, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(place, name, getattr(place, name))
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logs.start_logging(configured(format="json"), {})
+    logs.catch_strays()
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def of_stdlib_logging() -> None:
+    logging.getLogger("some.library").warning("told %s", EVIL)
+
+
+def of_stdlib_logging_at_a_level_of_its_own() -> None:
+    logging.getLogger("some.library").log(35, "told %s", EVIL)
+
+
+def of_warnings() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)
+        logging.captureWarnings(True)  # pytest has its own way of catching them meanwhile
+        warnings.warn(f"told {EVIL}", stacklevel=1)
+        logging.captureWarnings(False)
+
+
+def of_a_thread() -> None:
+    def end() -> None:
+        raise ValueError(f"told {EVIL}")
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    thread.join()
+
+
+def of_nobody() -> None:
+    class Ending:
+        def __del__(self) -> None:
+            raise ValueError(f"told {EVIL}")
+
+    Ending()
+
+
+def of_the_main_thread() -> None:
+    try:
+        raise ValueError(f"told {EVIL}")
+    except ValueError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+
+
+@pytest.mark.parametrize(
+    "complain",
+    [of_stdlib_logging, of_stdlib_logging_at_a_level_of_its_own, of_warnings, of_a_thread,
+     of_nobody, of_the_main_thread],
+)  # fmt: skip
+@pytest.mark.usefixtures("strays")
+def test_complaint_of_anybody_is_an_object_too(
+    capsys: Capture, complain: Callable[[], None]
+) -> None:
+    complain()
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert set(told) >= {"ts", "level", "message"}
+    assert f"told {EVIL}" in told["message"] + told.get("exception", "")
 
 
 # The file

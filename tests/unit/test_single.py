@@ -1,13 +1,11 @@
-"""Settings on the command line, and the name of a result without a queue."""
-
-from pathlib import Path
+"""Settings on the command line, and what a proof says."""
 
 import pytest
 
 from daemon.engine.recipe import Recipe
 from daemon.errors import BadInputError
 from daemon.presets import override
-from daemon.single import describe_full, free_name, settings_document
+from daemon.single import describe_full, settings_document
 
 
 def test_settings_are_read_as_yaml_values() -> None:
@@ -40,18 +38,6 @@ def test_setting_is_never_another_number_than_was_typed(value: str) -> None:
 def test_wrong_field_names_the_nearest_one() -> None:
     with pytest.raises(BadInputError, match="stesp: unknown key; did you mean `steps`"):
         override(Recipe(), settings_document(["stesp=5"]))
-
-
-def test_result_never_takes_a_name_that_is_there(tmp_path: Path) -> None:
-    picture = Path("elsewhere/photo.png")
-    for expected in ("photo-wave.png", "photo-wave-2.png", "photo-wave-3.png"):
-        found = free_name(tmp_path, picture, "wave")
-        assert found == tmp_path / expected
-        found.touch()
-
-
-def test_result_of_a_phone_picture_is_a_jpeg(tmp_path: Path) -> None:
-    assert free_name(tmp_path, Path("IMG_1.HEIC"), "wave").name == "IMG_1-wave.jpg"
 
 
 def test_proof_says_how_long_the_full_picture_takes() -> None:
