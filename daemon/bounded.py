@@ -1,6 +1,5 @@
 """Asking a folder that may lie on a share which does not answer, without waiting for ever."""
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +34,7 @@ def resolved(folder: Path, seconds: float = ANSWER_S) -> Path:
     """A folder with all links followed; as it is named where it does not answer."""
     found: list[Path] = []
     try:
-        within(seconds, lambda: found.append(Path(os.path.realpath(folder))))
-    except NoAnswerError:
+        within(seconds, lambda: found.append(folder.resolve()))
+    except (NoAnswerError, RuntimeError):  # until Python 3.13, of a link that leads to itself
         return folder.absolute()
     return found[0]
