@@ -13,10 +13,11 @@ import re
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ import skimage.data
 import yaml
 from PIL import Image, ImageDraw
 
+from daemon import files
 from daemon.config import Config, load_config
 from daemon.errors import SurroundingsError
 from daemon.health import Health
@@ -36,7 +38,10 @@ Found = TypeVar("Found")
 
 COMMAND = Path(sys.executable).with_name("atelierd")
 ENDLESS_STEPS = 100_000
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
+"""Only a test that fails takes so long: what is waited for is looked for all the time."""
+STOP_S = 60.0
+"""A service that has not ended by then hangs; its unit gives it five minutes."""
 TIMINGS: Path | None = None
 """Where the trial of arithmetic is kept from one state folder to the next, if anywhere."""
 
@@ -55,15 +60,26 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def wait_for(what: str, look: Callable[[], Found], timeout_s: float = PATIENCE_S) -> Found:
-    """What `look` finds as soon as it is true; fails naming `what` after the deadline."""
+def wait_for(
+    what: str,
+    look: Callable[[], Found],
+    timeout_s: float = PATIENCE_S,
+    *,
+    seen: Callable[[], str] = str,
+) -> Found:
+    """What `look` finds as soon as it is true.
+
+    After the deadline it fails, naming `what`, what the last look found, and what `seen` tells.
+    Wait for what can only be true afterwards: what an earlier state satisfies is no wait at all.
+    """
     deadline_s = time.monotonic() + timeout_s
     while True:
         found = look()
         if found:
             return found
         if time.monotonic() > deadline_s:
-            raise AssertionError(f"waited {timeout_s:.0f} s in vain for {what}")
+            message = f"waited {timeout_s:.0f} s in vain for {what}; last seen: {found!r}"
+            raise AssertionError("\n".join(filter(None, (message, seen()))))
         time.sleep(0.05)
 
 
@@ -96,6 +112,7 @@ class Studio:
         self.config_file = root / "config.yaml"
         self.inbox, self.outbox = root / "inbox", root / "outbox"
         self.presets, self.state = root / "presets", root / "state"
+        self.ledger_path = self.state / "ledger.sqlite3"
         self.presets.mkdir(parents=True)
         self.configure(**settings)
         self.add_preset("quick")
@@ -124,7 +141,7 @@ class Studio:
         return target
 
     def run(
-        self, *arguments: str | Path, timeout_s: float = 120.0
+        self, *arguments: str | Path, timeout_s: float = 2 * PATIENCE_S
     ) -> "subprocess.CompletedProcess[str]":
         """One command on this configuration, to its end."""
         if arguments[0] in ("run", "stylize"):
@@ -145,19 +162,21 @@ class Studio:
         return found
 
     def jobs(self, *states: State) -> list[Job]:
-        """The ledger's jobs in these states, or in any."""
-        if not self.config.ledger_path.exists():
+        """The ledger's jobs in these states, or in any; none where there is no ledger.
+
+        A ledger that cannot be read now, as while it is being made, is waited for: taken for an
+        empty one it would satisfy whoever waits for a job to be gone.
+        """
+
+        def look() -> list[list[Job]]:
+            with contextlib.suppress(SurroundingsError):
+                with contextlib.closing(Ledger(self.ledger_path, read_only=True)) as ledger:
+                    return [ledger.jobs_in(state) for state in states or State]
             return []
-        try:
-            ledger = Ledger(self.config.ledger_path, read_only=True)
-        except SurroundingsError:
-            return []  # being made at this moment
-        try:
-            return [job for state in states or State for job in ledger.jobs_in(state)]
-        except SurroundingsError:
+
+        if not self.ledger_path.exists():
             return []
-        finally:
-            ledger.close()
+        return [job for found in wait_for("a ledger that can be read", look) for job in found]
 
     def job_of(self, below: str | Path, *states: State) -> Job | None:
         """The newest job of a picture, by its path below the preset's folder."""
@@ -170,16 +189,39 @@ class Studio:
         return found
 
     def published(self, preset: str, name: str) -> Path:
-        """A result, once it is there."""
+        """A result, once the ledger knows it is there; the original comes later."""
         result = self.outbox / preset / name
-        wait_for(f"the result {result}", result.exists)
+        outputs = {f"{preset}/{name}", files.printable(f"{preset}/{name}")}
+
+        def done() -> bool:
+            done = self.jobs(State.DONE) if result.exists() else []
+            return any(job.outputs.get("result") in outputs for job in done)
+
+        wait_for(f"the result {result}", done, seen=self.seen)
         return result
 
     def failure(self, preset: str, name: str) -> str:
-        """The reason a picture failed for, once it and the picture are there."""
+        """The reason a picture failed for, once that and the picture are filed for good."""
         folder = self.outbox / "failed" / preset
-        wait_for(f"{name} in {folder}", (folder / name).exists)
+        wait_for(f"{name} in {folder}", (folder / name).exists, seen=self.seen)
+        wait_for(f"{name} to be filed", lambda: not self.unfiled(name), seen=self.seen)
         return (folder / f"{name}.reason.txt").read_text()
+
+    def unfiled(self, name: str = "") -> list[Path]:
+        """The pictures, of that name or any, that are claimed and not filed yet."""
+        with contextlib.closing(sqlite3.connect(self.ledger_path)) as ledger:
+            rows = ledger.execute("SELECT path FROM picture WHERE state <> 'filed'").fetchall()
+        paths = [Path(os.fsdecode(path)) for (path,) in rows]
+        return [path for path in paths if name in ("", path.name)]
+
+    def seen(self) -> str:
+        """What there is to be seen of a service, for a test that has waited in vain."""
+        logs = sorted(self.root.glob("service-*.log"), key=lambda log: log.stat().st_mtime)
+        said = logs[-1].read_text()[-4000:] if logs else "nothing"
+        live = self.state / "live.json"
+        shown = live.read_text() if live.exists() else "nothing"
+        listed = ", ".join(f"{job.below} {job.state}" for job in self.jobs())
+        return f"jobs: {listed or 'none'}\nlive: {shown}\nthe last service said: {said}"
 
     def files(self, folder: Path) -> set[str]:
         """Every file below a folder, relative to it, but those that say whose the claims are."""
@@ -199,19 +241,31 @@ class Studio:
         service = Service(self, *arguments, **variables)
         try:
             yield service
+        except BaseException as error:
+            error.add_note(self.seen())
+            raise
         finally:
             service.kill()
 
     @contextlib.contextmanager
-    def intake(self, *, settle_s: float = 0.1, give_up_s: float = 0.5) -> Iterator[IntakeLoop]:
-        """The service's intake alone: the ledger fills and nothing is painted."""
+    def intake(
+        self,
+        *,
+        settle_s: float = 0.1,
+        give_up_s: float = 0.5,
+        on_scan: Callable[[float], object] = lambda _: None,
+    ) -> Iterator[IntakeLoop]:
+        """The service's intake alone: the ledger fills and nothing is painted.
+
+        on_scan: told of every look at the inbox that nothing stood in the way of.
+        """
         import threading
 
         self.inbox.mkdir(exist_ok=True)
         self.state.mkdir(exist_ok=True)
-        Ledger(self.config.ledger_path).close()
+        Ledger(self.ledger_path).close()
         pace = Pace(settle_s=settle_s, scan_s=0.5, give_up_s=give_up_s)
-        loop = IntakeLoop(self.config, pace, Health(), threading.Event())
+        loop = IntakeLoop(self.config, pace, Health(), threading.Event(), on_scan=on_scan)
         loop.start()
         try:
             yield loop
@@ -232,8 +286,12 @@ class Service:
                 [COMMAND, "--config", studio.config_file, "run", *arguments],
                 stdout=log, stderr=log, cwd=studio.root, env=environment() | variables,
             )  # fmt: skip
-        wait_for("the service to watch", lambda: "watching" in self.log or self.ended)
-        assert not self.ended, self.log
+        try:
+            wait_for("the service to watch", lambda: "watching" in self.log or self.ended)
+            assert not self.ended, self.log
+        except BaseException:
+            self.kill()
+            raise
 
     @property
     def log(self) -> str:
@@ -256,40 +314,69 @@ class Service:
         return wait_for("a worker", self.workers)[0]
 
     def live(self) -> dict[str, Any]:
-        """What the service says of itself now."""
+        """What this service, and none before it, says of itself now; nothing before its first word.
+
+        So whoever waits for the end of a trouble does not take silence for it.
+        """
+        nothing = {"pid": None, "running": [], "health": {"live.json": "not written yet"}}
         try:
             found: dict[str, Any] = json.loads((self.studio.state / "live.json").read_text())
         except (OSError, ValueError):
-            return {"running": [], "health": {}}
-        return found
+            return nothing
+        return found if found["pid"] == self.process.pid else nothing
+
+    def wait_for_health(self) -> None:
+        """Returns when the service tells of no trouble."""
+        wait_for("health", lambda: self.live()["health"] == {}, seen=self.studio.seen)
+
+    def wait_for_trouble(self, part: str) -> str:
+        """What the service says is wrong with that part, as soon as it does."""
+        told = lambda: self.live()["health"].get(part)  # noqa: E731
+        return str(wait_for(f"a trouble of {part}", told, seen=self.studio.seen))
 
     def step(self, job_id: str) -> int:
         """The step of a job as the service shows it, 0 if it does not run."""
         running = [row for row in self.live()["running"] if row["id"] == job_id]
         return running[0]["step"] if running else 0
 
-    def wait_for_step(self) -> None:
-        """Returns at once when a job has taken its first step, by the log that it keeps."""
+    def wait_for_step(self, *, start: int = 1) -> str:
+        """The text of a job's log as soon as it has taken a step in its `start`th start.
+
+        Of jobs of one pass each of whose starts left a checkpoint, where it is not the first.
+        """
         logs = self.studio.state / "spool" / "jobs"
 
-        def begun() -> bool:
+        def begun() -> str:
             with contextlib.suppress(FileNotFoundError):
-                return any(" step 1/" in log.read_text() for log in logs.glob("*/log"))
-            return False
+                for log in logs.glob("*/log"):
+                    if self._has_stepped(log.parent.name, text := log.read_text(), start):
+                        return text
+            return ""
 
-        wait_for("a step", begun)
+        return wait_for(f"a step of start {start}", begun, seen=self.studio.seen)
+
+    def _has_stepped(self, job_id: str, text: str, start: int) -> bool:
+        """Whether a job has taken a step in that start. text: its log.
+
+        What the worker says may stand before the service's own word on the start.
+        """
+        if start == 1:
+            return " step 1/" in text
+        resumed = re.findall(r"goes on after step (\d+) of pass", text)
+        return len(resumed) >= start - 1 and self.step(job_id) > int(resumed[-1])
 
     def reload(self, **settings: Any) -> None:
         """Changes config.yaml and sends SIGHUP."""
         before = self.log.count("was read anew")
         self.studio.configure(**settings)
         self.process.send_signal(signal.SIGHUP)
-        wait_for("the reload", lambda: self.log.count("was read anew") > before)
+        count = lambda: self.log.count("was read anew")  # noqa: E731
+        wait_for("the reload", lambda: count() > before, seen=self.studio.seen)
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(STOP_S)
 
     def kill(self) -> None:
         """Kill -9, and waits until its children have seen it."""
@@ -329,6 +416,16 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def has_open(pids: Iterable[int], name: str) -> bool:
+    """Whether one of these processes has a file of that name open."""
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it, or the file, is gone
+            for handle in Path(f"/proc/{pid}/fd").iterdir():
+                if handle.readlink().name == name:
+                    return True
+    return False
 
 
 def children(parent: int, module: str) -> list[int]:

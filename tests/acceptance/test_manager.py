@@ -6,12 +6,11 @@ import signal
 import socket
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from atelier import ENDLESS_STEPS, SETTINGS, Studio, is_alive, wait_for
+from atelier import ENDLESS_STEPS, SETTINGS, STOP_S, Service, Studio, is_alive, wait_for
 
 PATIENT_WATCHDOG = {"WATCHDOG_USEC": "600000"}
 
@@ -34,6 +33,14 @@ class Listener:
     def count(self, word: str) -> int:
         return sum(line == word for said in self.heard for line in said.splitlines())
 
+    def hear_all(self) -> None:
+        """Returns when all that was said before has been heard."""
+        word, before = "heard=so far", self.count("heard=so far")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.connect(self._socket.getsockname())
+            own.send(word.encode())
+        wait_for("an own word", lambda: self.count(word) > before)
+
     def status(self) -> str:
         """The last STATUS."""
         told = [said for said in self.heard if said.startswith("STATUS=")]
@@ -42,7 +49,7 @@ class Listener:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
+        self._thread.join()
         self._socket.close()
 
 
@@ -75,7 +82,7 @@ def test_ready_comes_when_a_worker_has_answered_and_not_before(
         wait_for("its end", lambda: not service.workers())
         wait_for("a second one", service.workers)
         assert listener.count("READY=1") == 0
-        assert listener.status().startswith("starting; 0 waiting")
+        wait_for("the status", lambda: listener.status().startswith("starting; 0 waiting"))
         (broken / "torch.py").unlink()
         wait_for("READY", lambda: listener.count("READY=1"))
         assert service.workers()
@@ -125,18 +132,20 @@ def test_watchdog_is_fed_while_the_ledger_is_writable_and_else_is_not(
         with contextlib.closing(sqlite3.connect(studio.config.ledger_path)) as other:
             other.isolation_level = None
             other.execute("BEGIN IMMEDIATE")
-            time.sleep(1.0)  # what was on its way has come
+            a_round(service)  # whose sign of life may have been on its way
+            listener.hear_all()
             before = listener.count("WATCHDOG=1")
-            time.sleep(3.0)
+            a_round(service)
+            listener.hear_all()
             assert listener.count("WATCHDOG=1") == before
             other.execute("ROLLBACK")
         wait_for("life", lambda: listener.count("WATCHDOG=1") > before + 2)
-        os.kill(service.process.pid, signal.SIGSTOP)  # a loop that is blocked
-        time.sleep(0.5)
-        before = listener.count("WATCHDOG=1")
-        time.sleep(2.0)
-        assert listener.count("WATCHDOG=1") == before
-        os.kill(service.process.pid, signal.SIGCONT)
+
+
+def a_round(service: Service) -> None:
+    """Returns when the main loop has come round: it shows itself before it tells that it lives."""
+    before = service.live()["written_at"]
+    wait_for("another round", lambda: service.live()["written_at"] != before)
 
 
 def test_share_that_hangs_does_not_starve_the_watchdog(
@@ -150,10 +159,19 @@ def test_share_that_hangs_does_not_starve_the_watchdog(
         studio.published("quick", "a.jpg")
         hanging.unlink(missing_ok=True)
         os.mkfifo(hanging)
-        before = listener.count("WATCHDOG=1")
         studio.drop("quick/b.jpg")
+        silent = wait_for("somebody who reads and waits", lambda: opened_for_writing(hanging))
+        before = listener.count("WATCHDOG=1")
         wait_for("more signs of life", lambda: listener.count("WATCHDOG=1") > before + 5)
-        os.close(os.open(hanging, os.O_RDWR | os.O_NONBLOCK))
+        os.close(silent)
+
+
+def opened_for_writing(fifo: Path) -> int | None:
+    """The writing end of a FIFO that somebody opens for reading; None while nobody does."""
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 def test_reload_is_announced_and_over_when_ready_comes_again(
@@ -180,31 +198,37 @@ def test_children_do_not_speak_for_the_service(
 def test_worker_that_hangs_is_ended_and_its_job_goes_on_in_the_same_service(
     studio: Studio,
 ) -> None:
-    studio.configure(limits=SETTINGS["limits"] | {"stall_s": 8.0}, checkpoint_every=0)
+    """The worker is warm before, and the next one has time again: a start may take long."""
+    studio.configure(checkpoint_every=0)
     studio.add_preset("slow", steps=30, size=128)
-    studio.drop("slow/photo.jpg")
     with studio.service() as service:
+        studio.drop("quick/warm.jpg")
+        studio.published("quick", "warm.jpg")
+        service.reload(checkpoint_every=0, limits=SETTINGS["limits"] | {"stall_s": 5.0})
+        studio.drop("slow/photo.jpg")
         service.wait_for_step()
         os.kill(service.worker(), signal.SIGSTOP)
-        wait_for("the worker's end", lambda: "has said nothing for 8 s" in service.log)
+        service.reload(checkpoint_every=0)
+        wait_for("the worker's end", lambda: "has said nothing for 5 s" in service.log)
         studio.published("slow", "photo.jpg")
         assert not service.ended
     assert "(limits: stall_s)" in (studio.outbox / "slow/.jobs/photo.jpg.log").read_text()
     assert studio.record("slow/.jobs/photo.jpg.json")["starts"] >= 2
 
 
-def test_second_sigterm_ends_at_once_and_the_next_start_goes_on(studio: Studio) -> None:
+def test_second_sigterm_ends_at_once_and_the_next_start_goes_on(
+    studio: Studio, listener: Listener, notify: dict[str, str]
+) -> None:
     studio.add_preset("slow", steps=30)
     studio.drop("slow/photo.jpg")
-    with studio.service() as service:
+    with studio.service(**notify) as service:
         service.wait_for_step()
         worker = service.worker()
         os.kill(worker, signal.SIGSTOP)  # so that there is something to wait for
         service.process.send_signal(signal.SIGTERM)
-        time.sleep(1.5)
-        assert not service.ended
+        wait_for("the way down to begin", lambda: listener.count("STOPPING=1"))
         service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(5) == -signal.SIGTERM
+        assert service.process.wait(STOP_S) == -signal.SIGTERM
         os.kill(worker, signal.SIGCONT)
         wait_for("the worker's end", lambda: not is_alive(worker))
     answer = studio.run("run", "--once")

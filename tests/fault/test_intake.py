@@ -11,12 +11,22 @@ import sys
 import termios
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from atelier import Studio, children, encoded, photograph, stopped_process, wait_for
+from atelier import (
+    PATIENCE_S,
+    Studio,
+    children,
+    encoded,
+    photograph,
+    stopped_process,
+    wait_for,
+)
 from loguru import logger
 
 from daemon.intake import claim, scan
+from daemon.intake.decode import Decoder
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.spool import Spool
@@ -52,7 +62,7 @@ def test_three_hundred_files_at_once_are_each_queued_exactly_once(studio: Studio
     for number in range(300):
         studio.drop(f"quick/{number:03}.jpg", content)
     with studio.intake():
-        wait_for("300 jobs", lambda: len(studio.jobs()) >= 300, timeout_s=60)
+        wait_for("300 jobs", lambda: len(studio.jobs()) >= 300)
         assert not studio.files(studio.inbox / "quick")
     queued = [str(job.below) for job in studio.jobs(State.READY)]
     assert queued == [f"{number:03}.jpg" for number in range(300)]
@@ -63,12 +73,12 @@ def test_file_written_slowly_is_claimed_only_when_it_is_whole(studio: Studio) ->
     whole = studio.root / "whole.jpg"
     whole.write_bytes(encoded(photograph((512, 512)), quality=95))
     (studio.inbox / "quick").mkdir(parents=True)
-    with studio.intake(settle_s=0.3, give_up_s=20):
+    with studio.intake(settle_s=0.3, give_up_s=600):
         writer = subprocess.Popen(
             [sys.executable, "-c", SLOW_WRITER, whole, studio.inbox / "quick/slow.jpg"]
         )
         job = wait_for("the job", lambda: studio.job_of("slow.jpg"))
-        assert writer.poll() == 0
+        assert writer.wait(PATIENCE_S) == 0
     assert job.state is State.READY
     assert Spool(studio.state).picture(job.picture_id).read_bytes() == whole.read_bytes()
 
@@ -79,7 +89,7 @@ def test_picture_that_pauses_half_way_completes_when_the_rest_arrives(studio: St
     lines: list[str] = []
     number = logger.add(lambda message: lines.append(message.record["message"]), level="INFO")
     try:
-        with studio.intake(settle_s=0.1, give_up_s=20):
+        with studio.intake(settle_s=0.1, give_up_s=600):
             wait_for("doubt", lambda: [line for line in lines if "does not decode yet" in line])
             assert not studio.jobs()
             with dropped.open("ab") as file:
@@ -175,12 +185,13 @@ def test_other_files_are_left_and_reported_once(studio: Studio, warnings_logged:
 
 
 def test_sidecar_may_arrive_after_its_picture(studio: Studio) -> None:
-    studio.configure(sidecar_wait_s=10)
+    studio.configure(sidecar_wait_s=3600)
     with studio.intake():
         studio.drop("photo.jpg")
-        wait_for("watchers", lambda: children(os.getpid(), "daemon.intake.decode") or True)
+        queued(studio, "later.jpg")  # in a preset's folder, so that it need not wait
+        assert studio.job_of("photo.jpg") is None
         studio.drop("photo.yaml", b"{preset: quick, steps: 7}\n")
-        job = wait_for("the job", lambda: studio.job_of("photo.jpg"), timeout_s=8)
+        job = wait_for("the job", lambda: studio.job_of("photo.jpg"))
     assert job.recipe["steps"] == 7
 
 
@@ -216,15 +227,25 @@ def queued(studio: Studio, name: str) -> Job:
     return wait_for(f"the job of {name}", lambda: studio.job_of(name))
 
 
-def test_hung_decoder_is_ended_and_the_next_picture_gets_a_fresh_one(studio: Studio) -> None:
-    studio.configure(limits={"decode_s": 1.5})
+def test_hung_decoder_is_ended_and_the_next_picture_gets_a_fresh_one(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoders: list[Decoder] = []
+
+    def noted(*arguments: Any) -> Decoder:
+        decoders.append(Decoder(*arguments))
+        return decoders[-1]
+
+    monkeypatch.setattr("daemon.intake.loop.Decoder", noted)
     with studio.intake():
         queued(studio, "first.jpg")
         hung = decoder()
         with stopped_process(hung):
+            decoders[0]._timeout_s = 0.5  # only now: one that is alive may take its time
             studio.drop("quick/stuck.jpg")
             job = wait_for("the failed job", lambda: studio.job_of("stuck.jpg"))
         assert job.state is State.PUBLISHING and "limits: decode_s" in job.reason
+        decoders[0]._timeout_s = PATIENCE_S
         following = queued(studio, "next.jpg")
         assert following.state is State.READY
         assert decoder() != hung

@@ -4,7 +4,7 @@ import os
 import signal
 import sqlite3
 
-from atelier import Studio, is_alive, wait_for
+from atelier import Studio, is_alive, stopped_process, wait_for
 
 from daemon.job import State
 
@@ -31,8 +31,7 @@ def test_job_that_loses_three_workers_fails_and_the_others_go_on(studio: Studio)
     with studio.service() as service:
         for start in (1, 2, 3):
             wait_for(f"start {start}", lambda start=start: f"start {start} of" in service.log)
-            os.kill(service.worker(), signal.SIGKILL)
-            wait_for("its end", lambda: not service.workers())
+            kill(service.worker())
         reason = studio.failure("quick", "a-poison.jpg")
         assert "lost 3 times in a row" in reason and "SIGKILL" in reason
         assert studio.record("failed/quick/a-poison.jpg.json")["starts"] == 3
@@ -48,19 +47,24 @@ def test_job_that_gets_further_each_time_outlives_any_number_of_lost_workers(
     studio.drop("slow/photo.jpg")
     with studio.service() as service:
         for start in range(1, 5):
+            # The worker stands still meanwhile: the steps left would not last for ever.
             wait_for(f"start {start}", lambda start=start: f"start {start} of" in service.log)
-            service.wait_for_step()
-            wait_for("a checkpoint", lambda: checkpoints(studio))
             before = checkpoints(studio)
             wait_for("a newer one", lambda before=before: checkpoints(studio) > before)
-            wait_for("it to be noted", lambda: fruitless(studio) == 0)
-            os.kill(service.worker(), signal.SIGKILL)
-            wait_for("its end", lambda: not service.workers())
+            with stopped_process(service.worker()):
+                wait_for("it to be noted", lambda: fruitless(studio) == 0)
+                kill(service.worker())
         studio.published("slow", "photo.jpg")
     record = studio.record("slow/.jobs/photo.jpg.json")
     assert (record["state"], record["starts"]) == ("done", 5)
     log = (studio.outbox / "slow/.jobs/photo.jpg.log").read_text()
     assert log.count("goes on after step") == 4
+
+
+def kill(worker: int) -> None:
+    """Kill -9, and waits until that worker, whoever comes after it, is gone."""
+    os.kill(worker, signal.SIGKILL)
+    wait_for("its end", lambda: not is_alive(worker))
 
 
 def checkpoints(studio: Studio) -> float:
@@ -107,9 +111,9 @@ def test_run_that_ends_while_the_ledger_is_locked_is_told_to_it_later(studio: St
         service.wait_for_step()
         other = sqlite3.connect(studio.config.ledger_path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        wait_for("the trouble", lambda: "ledger" in service.live()["health"])
+        service.wait_for_trouble("ledger")
         other.execute("ROLLBACK")
         other.close()
         studio.published("slow", "photo.jpg")
         assert studio.record("slow/.jobs/photo.jpg.json")["starts"] == 1
-        wait_for("health", lambda: service.live()["health"] == {})
+        service.wait_for_health()

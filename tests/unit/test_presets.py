@@ -213,7 +213,7 @@ def test_name_of_a_folder_of_the_outbox_or_of_the_bulk_folder_is_refused(load, n
     assert "may not be called" in fault_of(load(**{name: GOOD}), name)
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", ["pipe.jpg", "pipe.yaml"])
 def test_pipe_among_the_presets_is_a_fault_and_holds_nothing_up(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from atelier import PATIENCE_S
 from planted import plant, was_run
 
 from daemon import process
@@ -36,8 +37,8 @@ def test_child_whose_complaints_are_no_text_goes_on_and_is_heard(tmp_path: Path)
     heard: list[str] = []
     child = Child("grumbler", [], on_stderr=heard.append, environment={"PYTHONPATH": str(tmp_path)})
     child.send({})
-    answer = child.receive_within(10.0)
-    child.close(5.0)
+    answer = child.receive_within(PATIENCE_S)
+    child.close(PATIENCE_S)
     assert answer == {}
     assert [len(line) for line in heard] == [160_000] * 4  # \\xff, escaped
 
@@ -54,8 +55,8 @@ def test_child_runs_nothing_of_the_folder_that_its_service_stands_in(
         "teller", [], on_stderr=lambda _: None, environment={"PYTHONPATH": f":.:{modules}:../here:"}
     )
     child.send({})
-    answer = child.receive_within(10.0)
-    child.close(5.0)
+    answer = child.receive_within(PATIENCE_S)
+    child.close(PATIENCE_S)
     assert answer is not None
     assert not was_run(here)
     assert answer["stands"] == "/"
@@ -113,8 +114,8 @@ def test_number_of_open_files_does_not_keep_an_answer_from_being_waited_for(
     taken = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
     try:
         child = Child("grumbler", [], on_stderr=print, environment={"PYTHONPATH": str(tmp_path)})
-        assert child.receive_within(10.0) == json.loads("{}")
-        child.close(5.0)
+        assert child.receive_within(PATIENCE_S) == json.loads("{}")
+        child.close(PATIENCE_S)
     finally:
         for handle in taken:
             os.close(handle)

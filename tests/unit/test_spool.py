@@ -57,7 +57,7 @@ def test_result_is_kept_for_another_job_only_if_it_is_unchanged(tmp_path: Path) 
     assert not spool.keep_result("j1", painted, sha256)
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_style_image_that_has_become_a_pipe_is_an_error_and_holds_nothing_up(
     tmp_path: Path,
 ) -> None:

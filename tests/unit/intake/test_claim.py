@@ -192,7 +192,7 @@ def test_copy_of_a_shared_sidecar_is_on_the_disk_before_the_last_one_takes_it(
     assert (tmp_path / "photo.yaml").exists()
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_shared_sidecar_that_has_become_a_pipe_or_link_is_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "link.yaml").symlink_to("/etc/passwd")

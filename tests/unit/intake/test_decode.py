@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from atelier import give_no_more_memory
+from atelier import PATIENCE_S, give_no_more_memory, stopped_process
 from PIL import Image
 
 from daemon.errors import SurroundingsError
@@ -16,7 +16,7 @@ LIMIT = 1_000_000
 
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
-    found = Decoder(LIMIT, timeout_s=60.0)
+    found = Decoder(LIMIT, timeout_s=PATIENCE_S)
     yield found
     found.close()
 
@@ -59,17 +59,23 @@ def test_child_answers_for_one_picture_after_another(
 
 
 def test_child_that_was_killed_is_started_again(photo_file) -> None:
-    decoder = Decoder(16_000_000, timeout_s=0.0)
-    large = photo_file(size_px=4000)  # takes tenths of a second: never done at once
-    verdict = decoder.decode(large, "photo.jpg")
+    decoder = Decoder(LIMIT, timeout_s=PATIENCE_S)
+    photo = photo_file(size_px=40)
+    assert decoder.decode(photo, "photo.jpg") == Verdict(40, 40)
+    assert decoder._child is not None
+    hung = decoder._child.pid
+    decoder._timeout_s = 0.0
+    with stopped_process(hung):
+        verdict = decoder.decode(photo, "photo.jpg")
     assert "took more than 0 s" in verdict.fault and not verdict.unfinished
-    decoder._timeout_s = 60.0
-    assert decoder.decode(large, "photo.jpg") == Verdict(4000, 4000)
+    decoder._timeout_s = PATIENCE_S
+    assert decoder.decode(photo, "photo.jpg") == Verdict(40, 40)
+    assert decoder._child.pid != hung
     decoder.close()
 
 
 def test_picture_that_gets_no_memory_is_refused_and_the_next_one_decoded(photo_file) -> None:
-    decoder = Decoder(max_pixels=300_000_000, timeout_s=30.0)
+    decoder = Decoder(max_pixels=300_000_000, timeout_s=PATIENCE_S)
     assert decoder.decode(photo_file(), "photo.jpg").fault == ""
     large = photo_file("large.jpg")
     Image.new("L", (16_000, 16_000)).save(large)

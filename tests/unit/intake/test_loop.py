@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from atelier import PATIENCE_S
 
 from daemon.config import Config
 from daemon.health import Health
@@ -49,7 +50,7 @@ def test_inbox_that_does_not_answer_is_known_by_how_long(
 
     def scan(inbox: Path) -> Scan:
         asked.set()
-        answer.wait(10.0)
+        answer.wait(PATIENCE_S)
         return Scan((), (), (), ())
 
     monkeypatch.setattr("daemon.intake.scan.scan", scan)
@@ -61,12 +62,12 @@ def test_inbox_that_does_not_answer_is_known_by_how_long(
     loop = IntakeLoop(config, Pace(5.0, 60.0, 600.0), Health(), threading.Event())
     assert loop.hangs_s() == 0.0
     loop.start()
-    assert asked.wait(10.0)
+    assert asked.wait(PATIENCE_S)
     clock[0] += 130.0
     assert loop.hangs_s() == 130.0
     loop.stop()
     answer.set()
-    loop.join(10.0)
+    loop.join(PATIENCE_S)
     assert loop.hangs_s() == 0.0
 
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from atelier import PATIENCE_S
 from puppet import Puppet
 
 from daemon.worker.pool import Pool, Slot
@@ -16,7 +17,7 @@ def test_run_that_stopped_in_time_and_goes_on_in_the_same_worker_is_not_ended(
     stopped = slot.submit("j1", {})
     slot.cancel("j1", grace_s=60.0)
     children[0].say(event="cancelled", run="j1")
-    assert stopped.exception(timeout=5.0) is not None
+    assert stopped.exception(PATIENCE_S) is not None
     slot.submit("j1", {})
     timers[0]()
     assert children[0].alive and len(children) == 1
@@ -30,7 +31,7 @@ def test_run_that_does_not_stop_in_time_is_ended_with_its_worker(
     slot.cancel("j1", grace_s=60.0)
     timers[0]()
     assert not children[0].alive
-    assert "was ended" in str(future.exception(timeout=5.0))
+    assert "was ended" in str(future.exception(PATIENCE_S))
 
 
 def test_worker_and_its_libraries_are_told_how_many_threads_they_have(
@@ -58,4 +59,4 @@ def test_run_is_ended_at_once_where_no_thread_can_wait_for_it_to_stop(
 
     monkeypatch.setattr("threading.Timer.start", start)
     slot.cancel("j1", grace_s=60.0)
-    assert "was ended" in str(future.exception(timeout=5.0))
+    assert "was ended" in str(future.exception(PATIENCE_S))
