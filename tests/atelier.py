@@ -146,11 +146,15 @@ class Studio:
         """One command on this configuration, to its end."""
         if arguments[0] in ("run", "stylize"):
             lend_timings(self.state / "engine")
-        answer = subprocess.run(
-            [COMMAND, "--config", self.config_file, *arguments],
-            capture_output=True, text=True, timeout=timeout_s, cwd=self.root,
-            env=environment(),
-        )  # fmt: skip
+        try:
+            answer = subprocess.run(
+                [COMMAND, "--config", self.config_file, *arguments],
+                capture_output=True, text=True, timeout=timeout_s, cwd=self.root,
+                env=environment(),
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            error.add_note(str(error.stderr)[-4000:])
+            raise
         keep_timings(self.state / "engine")
         return answer
 
