@@ -17,7 +17,7 @@ from PIL import Image
 from pillow_heif import register_heif_opener
 
 from daemon import files
-from daemon.intake.owner import OWNER_PREFIX
+from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import State
 
 GIVEN_UP = "times in a row while painting"
@@ -78,10 +78,14 @@ class Account:
         return "\n".join(lines)
 
 
-def settle(studio: Studio, drops: Mapping[str, Sequence[Drop]], past: Past) -> Account:
-    """The account of a service that has stopped. drops: by kind."""
+def settle(studios: Sequence[Studio], drops: Mapping[str, Sequence[Drop]], past: Past) -> Account:
+    """The account of services that have stopped. drops: by kind.
+
+    studios: those that share inbox and outbox; a job is in one of their ledgers.
+    """
     register_heif_opener()
-    jobs = read_jobs(studio, studio.config.ledger_path)
+    studio = studios[0]
+    jobs = [job for one in studios for job in read_jobs(one, one.ledger_path)]
     retried = [job for job in (*past.lost, *jobs) if job.state == State.RETRIED]
     account = Account(retried=len(retried))
     named = {
@@ -105,10 +109,12 @@ def settle(studio: Studio, drops: Mapping[str, Sequence[Drop]], past: Past) -> A
         account.faults.append(f"lost: {want}; its bytes are {there}")
     for record in strange:
         account.faults.append(f"a record of nothing that was dropped: {shown(record)}")
-    check_ledger(studio, records, (*past.lost, *jobs), account)
+    check_jobs(records, (*past.lost, *jobs), account)
     check_outbox(studio, named, records, drops, account)
     check_inbox(studio, drops, account)
-    check_state(studio, account)
+    for one in studios:
+        check_ledger(one, account)
+        check_state(one, account)
     return account
 
 
@@ -257,14 +263,9 @@ def check_record(
     return faults
 
 
-def check_ledger(
-    studio: Studio, records: Sequence[Mapping[str, Any]], known: Iterable[Known], account: Account
-) -> None:
-    """The ledger is sound, has nothing open, and has the jobs that the records have.
-
-    known: the jobs of the ledgers that are lost, too.  A retried one has no record any more.
-    """
-    with sqlite3.connect(studio.config.ledger_path) as ledger:
+def check_ledger(studio: Studio, account: Account) -> None:
+    """The ledger is sound and has nothing open."""
+    with sqlite3.connect(studio.ledger_path) as ledger:
         (answer,) = ledger.execute("PRAGMA integrity_check").fetchone()
         unended = ledger.execute(
             "SELECT id FROM job WHERE state IN ('ready', 'running', 'publishing')"
@@ -277,6 +278,15 @@ def check_ledger(
         account.faults.append(f"a picture is not filed: {path[0]!r}")
     for (job_id,) in unended:
         account.faults.append(f"job {job_id[:8]} is not over")
+
+
+def check_jobs(
+    records: Sequence[Mapping[str, Any]], known: Iterable[Known], account: Account
+) -> None:
+    """The ledgers have the jobs that the records have, and each of them once.
+
+    known: the jobs of the ledgers that are lost, too.  A retried one has no record any more.
+    """
     jobs = {job.id: job.state for job in known if job.state != State.RETRIED}
     states = {record["id"]: record["state"] for record in records}
     for job_id in jobs.keys() | states.keys():
@@ -319,7 +329,7 @@ def check_inbox(studio: Studio, drops: Mapping[str, Sequence[Drop]], account: Ac
         path.relative_to(studio.inbox)
         for path in studio.inbox.rglob("*")
         if path.is_symlink() or not path.is_dir()
-        if not path.name.startswith(OWNER_PREFIX)
+        if not is_own(path, studio.inbox)
         if path.suffix != ".yaml" or path.read_bytes() not in sidecars
     }
     for kind, dropped in drops.items():
@@ -334,8 +344,14 @@ def check_inbox(studio: Studio, drops: Mapping[str, Sequence[Drop]], account: Ac
         account.faults.append(f"left in the inbox: {files.printable(path)}")
     claimed = studio.inbox / ".claimed"
     for path in sorted(claimed.iterdir() if claimed.is_dir() else []):
-        if not path.name.startswith(".") and not any(inner.is_file() for inner in path.rglob("*")):
+        if not is_own(path, studio.inbox) and not any(inner.is_file() for inner in path.rglob("*")):
             account.faults.append(f"an empty folder is left in the inbox: .claimed/{path.name}")
+
+
+def is_own(path: Path, inbox: Path) -> bool:
+    """Whether that is a service's word on whose the claims are, which lies among them for good."""
+    inner = path.relative_to(inbox).parts
+    return inner[0] == CLAIMED_FOLDER and len(inner) > 1 and inner[1].startswith(".")
 
 
 def check_state(studio: Studio, account: Account) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -24,6 +25,7 @@ from atelier import (
     mounted,
     wait_for,
 )
+from mounts import odd_mount, why_no_fuse
 
 from daemon.job import Job, State
 
@@ -32,7 +34,6 @@ SMALL_DISK = "size=96m"
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 PATIENT: Mapping[str, object] = {
     "settle_give_up_s": 6.0, "sidecar_wait_s": 4.0, "checkpoint_every": 0.5, "dedupe": True,
-    "outbox": "disk/outbox",
 }  # fmt: skip
 HARMLESS: Sequence[Mapping[str, object]] = (
     {"settle_s": 0.4, "scan_s": 0.5},
@@ -43,6 +44,18 @@ HARMLESS: Sequence[Mapping[str, object]] = (
 )
 REFUSAL = "the configuration is wrong, the old one stays"
 WRONG = ("settel_s: 1\n", "inbox: [\n", "checkpoint_every: often\n")
+
+
+HOURS = (-72, -26, -1, 1, 25, 24 * 40)
+COMPILER = shutil.which("cc")
+
+
+@dataclass(frozen=True)
+class Odd:
+    """Which side lies on an odd file system, `inbox` or `outbox`, and its habits."""
+
+    side: str
+    habits: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -63,13 +76,25 @@ class Disturbance:
 
 
 class Stage:
-    """A studio whose service can be disturbed. `inbox_there` is held while its inbox is not."""
+    """A studio whose service can be disturbed. `inbox_there` is held while its inbox is not.
 
-    def __init__(self, studio: Studio, *, mounts: bool) -> None:
+    second: one that shares inbox, outbox and presets, and has a state folder of its own.  places:
+    settings where the services see inbox and outbox elsewhere than those who drop and look.
+    """
+
+    def __init__(
+        self, studio: Studio, second: Studio, *, mounts: bool, places: Mapping[str, object]
+    ) -> None:
         self.studio = studio
         self.mounts = mounts
+        self.disk = studio.root / "disk"
+        """Where the outbox's disk is mounted."""
+        self.places = places
+        self.clock = studio.root / "clock"
+        self.variables = clock_variables(self.clock)
         self.inbox_there = threading.Lock()
         self.faults: list[str] = []
+        self.second = Second(second, self.faults)
         self.refused = 0
         self.past = past.Past()
         self.service: Service | None = None
@@ -79,11 +104,11 @@ class Stage:
     def start(self, *, refusal: bool = False) -> None:
         """Starts the service; with `refusal` it may refuse for what is wrong with its folders."""
         try:
-            self.service = Service(self.studio)
+            self.service = Service(self.studio, **self.variables)
         except AssertionError as error:
             if not refusal:
                 raise
-            assert "waited" not in str(error), "neither refused nor watched"
+            assert not str(error).startswith("waited"), "neither refused nor watched"
             self.refused += 1
 
     def look_after(self, *, refusal: bool = False) -> None:
@@ -94,6 +119,11 @@ class Stage:
             self.service = None
         if self.service is None:
             self.start(refusal=refusal)
+        self.second.look_after(self.variables, refusal=refusal)
+
+    def studios(self) -> list[Studio]:
+        """Those whose services have had something to do."""
+        return [self.studio, *([self.second.studio] if self.second.used else [])]
 
     def kill_service(self) -> None:
         """Kill -9."""
@@ -103,22 +133,14 @@ class Stage:
 
     def stop(self) -> None:
         """SIGTERM, which must end it well."""
-        if self.service is None:
-            return
-        try:
-            code = self.service.stop()
-            if code != 0:
-                self.faults.append(f"SIGTERM ended the service with {code}:\n{self.service.log}")
-        except subprocess.TimeoutExpired:
-            self.faults.append(f"SIGTERM did not end the service:\n{self.service.log}")
-            self.service.kill()
-        self.service = None
-        if running := self.studio.jobs(State.RUNNING):
-            self.faults.append(f"SIGTERM left running: {running}")
+        if self.service is not None:
+            self.faults += terminated(self.service)
+            self.service = None
 
     def end(self) -> None:
         """Leaves no process behind, whatever has happened."""
         self.kill_service()
+        self.second.kill()
         for pid in children(os.getpid(), str(COMMAND)):
             os.kill(pid, signal.SIGKILL)
 
@@ -163,17 +185,33 @@ class Stage:
         self.start()
         return "started again"
 
+    def use_second(self, what: Disturbance) -> str:
+        """The second service's first start; later a kill -9 or SIGTERM of it, and a start."""
+        first, self.second.used = not self.second.used, True
+        if not first:
+            self.second.kill() if what.killed else self.second.stop()
+        self.second.look_after(self.variables)
+        return "started" if first else f"{'killed' if what.killed else 'stopped'}, started again"
+
+    def jump(self, what: Disturbance) -> str:
+        """The clock of all that the services start is another from now on."""
+        hours = chosen(HOURS, what.pick)
+        staged = self.clock.with_name("clock-next")
+        staged.write_text(f"{hours * 3600}\n")
+        staged.replace(self.clock)
+        return f"{hours:+} hours of the true time"
+
     def reload(self, what: Disturbance) -> str:
         """SIGHUP after an edit that changes nothing about what is to come of anything."""
         assert self.service is not None
         settings = chosen(HARMLESS, what.pick)
-        self.service.reload(**{**PATIENT, **settings})
+        self.service.reload(**{**PATIENT, **self.places, **settings})
         return f"{settings}"
 
     def lose_ledger(self, what: Disturbance) -> str:
         """The ledger deleted or damaged between two starts."""
         self.kill_service() if what.killed else self.stop()
-        path = self.studio.config.ledger_path
+        path = self.studio.ledger_path
         ended, aside = past.ended_jobs(self.studio, path), past.damaged(path)
         way = past.lose(path, what.pick)
         self.start()
@@ -224,11 +262,6 @@ class Stage:
         self.studio.config_file.write_text(before)
 
     @property
-    def disk(self) -> Path:
-        """Where the outbox's disk is mounted."""
-        return self.studio.outbox.parent
-
-    @property
     def store(self) -> Path:
         """The same disk, mounted where it stays."""
         return self.studio.root / "store"
@@ -236,11 +269,12 @@ class Stage:
     @contextlib.contextmanager
     def outbox_away(self, what: Disturbance) -> Iterator[None]:
         """The outbox under another name and a file in its place, at one stroke."""
-        other = self.disk / "away"
+        outbox = self.store / "outbox" if self.mounts else self.studio.outbox
+        other = outbox.with_name("away")
         other.write_text("in the way")
-        exchange(self.studio.outbox, other)
+        exchange(outbox, other)
         yield
-        exchange(self.studio.outbox, other)
+        exchange(outbox, other)
         other.unlink()
 
     @contextlib.contextmanager
@@ -300,6 +334,70 @@ class Stage:
                     path.rename(target)
 
 
+class Second:
+    """The second service, which runs from its first use on."""
+
+    def __init__(self, studio: Studio, faults: list[str]) -> None:
+        self.studio = studio
+        self.faults = faults
+        self.used = False
+        self.service: Service | None = None
+
+    def look_after(self, variables: Mapping[str, str], *, refusal: bool = False) -> None:
+        """Starts it if it is in use and not there; with `refusal` it may refuse."""
+        if self.service is not None and self.service.ended:
+            self.faults.append(f"the second service ended by itself:\n{self.service.log}")
+            self.service = None
+        if not self.used or self.service is not None:
+            return
+        try:
+            self.service = Service(self.studio, **variables)
+        except AssertionError as error:
+            if not refusal or str(error).startswith("waited"):
+                raise
+
+    def kill(self) -> None:
+        """Kill -9."""
+        if self.service is not None:
+            self.service.kill()
+            self.service = None
+
+    def stop(self) -> None:
+        """SIGTERM, which must end it well."""
+        if self.service is not None:
+            self.faults += terminated(self.service)
+            self.service = None
+
+
+def terminated(service: Service) -> list[str]:
+    """What was wrong with how a service ended on SIGTERM."""
+    faults = []
+    try:
+        code = service.stop()
+        if code != 0:
+            faults.append(f"SIGTERM ended the service with {code}:\n{service.log}")
+    except subprocess.TimeoutExpired:
+        faults.append(f"SIGTERM did not end the service:\n{service.log}")
+        service.kill()
+    if running := service.studio.jobs(State.RUNNING):
+        faults.append(f"SIGTERM left running: {running}")
+    return faults
+
+
+def clock_variables(clock: Path) -> dict[str, str]:
+    """What lets a process and its children see the clock that a file tells; nothing without it.
+
+    Not libfaketime: with a true monotonic clock Debian's 0.9.10 refuses every `time.sleep`.
+    """
+    if COMPILER is None:
+        return {}
+    clock.write_text("0\n")
+    shim = clock.with_name("clock.so")
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run([COMPILER, "-shared", "-fPIC", "-O2", "-o", shim, source], check=True)
+    return {"LD_PRELOAD": str(shim), "ATELIERD_TEST_CLOCK": str(clock)}
+
+
 @contextlib.contextmanager
 def full(disk: Path) -> Iterator[None]:
     """A disk without room, for as long as nobody else frees some."""
@@ -333,6 +431,7 @@ def some(jobs: Sequence[Job], pick: float, most: int) -> list[str]:
     return [job.id for job in jobs[first : first + most]]
 
 
+CLOCK_JUMPS = "clock jumps"
 KILL_SERVICE, KILL_WORKER, KILL_DECODER = "kill -9 service", "kill -9 worker", "kill -9 decoder"
 KILLS = (KILL_SERVICE, KILL_WORKER, KILL_DECODER)
 ENDINGS: dict[str, Callable[[Stage, Disturbance], str]] = {
@@ -344,6 +443,8 @@ ENDINGS: dict[str, Callable[[Stage, Disturbance], str]] = {
     "cancel": Stage.cancel,
     "retry": Stage.retry,
     "ledger lost": Stage.lose_ledger,
+    "second service": Stage.use_second,
+    CLOCK_JUMPS: Stage.jump,
 }
 TROUBLES: dict[str, Callable[[Stage, Disturbance], AbstractContextManager[None]]] = {
     "paused": Stage.paused,
@@ -356,24 +457,53 @@ TROUBLES: dict[str, Callable[[Stage, Disturbance], AbstractContextManager[None]]
     "state full": Stage.state_full,
 }
 NEED_MOUNTS = ("outbox read-only", "outbox unmounted", "outbox full", "state full")
+MAY_NOT_MOUNT = "may not mount"
+
+
+def why_not(kind: str, stage: Stage) -> str:
+    """What keeps a disturbance from happening on this machine; empty if nothing does."""
+    if kind in NEED_MOUNTS and not stage.mounts:
+        return MAY_NOT_MOUNT
+    if kind == CLOCK_JUMPS and COMPILER is None:
+        return "needs a C compiler; Debian: apt-get install gcc"
+    return ""
 
 
 @contextlib.contextmanager
-def stage(root: Path) -> Iterator[Stage]:
-    """Folders on small disks of their own where mounting is allowed, and no service yet."""
-    studio = Studio(root)
-    studio.configure(**PATIENT)
-    studio.outbox = root / "disk" / "outbox"
-    studio.inbox.mkdir()
+def stage(root: Path, odd: Odd | None = None) -> Iterator[Stage]:
+    """Folders on small disks of their own where mounting is allowed, and no service yet.
+
+    odd: left out where it cannot be. Only the services see its habits: who drops pictures and who
+    looks for results is, as with a share, at the other end.
+    """
+    studio, second = Studio(root), Studio(root / "second")
     with contextlib.ExitStack() as stack:
         mounts = may_mount()
+        if odd is not None and (not mounts or why_no_fuse()):
+            odd = None
+        disk = root / "store"
+        if odd is not None and odd.side == "outbox":
+            disk = root / "odd"
         if mounts:
             stack.enter_context(mounted(root / "store", SMALL_DISK))
+            if disk != root / "store":
+                stack.enter_context(odd_mount(root / "store", disk, odd.habits if odd else ()))
             stack.enter_context(mounted(root / "disk", "ro"))
-            subprocess.run(["mount", "--bind", root / "store", root / "disk"], check=True)
+            subprocess.run(["mount", "--bind", disk, root / "disk"], check=True)
             stack.callback(subprocess.check_call, ["umount", "-l", str(root / "disk")])
             stack.enter_context(mounted(studio.state, SMALL_DISK))
+        places = {"inbox": "inbox", "outbox": "disk/outbox"}
+        if odd is not None and odd.side == "inbox":
+            studio.inbox = root / "dropped" / "inbox"
+            stack.enter_context(odd_mount(root / "dropped", root / "seen", odd.habits))
+            places["inbox"] = "seen/inbox"
+        studio.outbox = root / ("store" if mounts else "disk") / "outbox"
         studio.outbox.mkdir(parents=True)
-        made = Stage(studio, mounts=mounts)
+        studio.inbox.mkdir()
+        studio.configure(**PATIENT | places)
+        shared = {name: f"../{place}" for name, place in places.items()}
+        second.configure(**PATIENT | shared | {"presets": "../presets"})
+        second.inbox, second.outbox = studio.inbox, studio.outbox
+        made = Stage(studio, second, mounts=mounts, places=places)
         stack.callback(made.end)
         yield made

@@ -25,19 +25,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # where pytest finds the neighbours, too
 
-from account import Account, settle
+from account import Account, is_own, settle
 from atelier import COMMAND
 from disturbances import (
     ENDINGS,
     KILL_SERVICE,
     KILLS,
-    NEED_MOUNTS,
     TROUBLES,
     Disturbance,
+    Odd,
     Stage,
     stage,
+    why_not,
 )
 from drops import KINDS, Drop, Hand, Kind, add_presets, ordinary
+from habits import HABITS, NAMES
 
 OPEN = "state IN ('ready', 'running', 'publishing')"
 PAUSE_S = 0.05
@@ -51,10 +53,14 @@ DROP_PATIENCE_S = 240.0
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that will be done: drops with their kind and moment (s), and disturbances."""
+    """Everything that will be done: drops with their kind and moment (s), and disturbances.
+
+    odd: which side, if any, lies on an odd file system.
+    """
 
     drops: list[tuple[float, str, Drop]]
     disturbances: list[Disturbance]
+    odd: Odd | None = None
 
     @property
     def jobs(self) -> int:
@@ -98,7 +104,18 @@ def make_plan(
         )
         for kind, share in zip(what, shares, strict=True)
     ]
-    return Plan(sorted(drops, key=lambda planned: planned[0]), disturbances)
+    odd = None if plain else choose_odd(chance)
+    return Plan(sorted(drops, key=lambda planned: planned[0]), disturbances, odd)
+
+
+def choose_odd(chance: random.Random) -> Odd | None:
+    """Two times of three one side lies on a file system with some odd habits.
+
+    In the inbox names are not refused: they would not lie there.
+    """
+    side = chance.choice(("inbox", "outbox", None))
+    habits = [name for name in HABITS if side == "outbox" or name not in NAMES]
+    return Odd(side, tuple(chance.sample(habits, len(habits) // 2))) if side else None
 
 
 @dataclass(order=True)
@@ -180,15 +197,19 @@ class Watcher:
             for folder, _, names in os.walk(inbox)
             for name in names
             if not name.endswith(".yaml")  # without its picture it waits for ever
+            if not is_own(Path(folder) / name, inbox)
         )
         return (open_jobs, unfiled, lying) == (0, 0, False)
 
     def _asked(self, query: str) -> int | None:
+        """The sum of what the ledgers answer; None while one of them cannot be read."""
+        total = 0
         with suppress(sqlite3.Error):
-            path = self._stage.studio.config.ledger_path
-            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as ledger:
-                (found,) = ledger.execute(query).fetchone()
-                return int(found)
+            for studio in self._stage.studios():
+                uri = f"{studio.ledger_path.as_uri()}?mode=ro"
+                with closing(sqlite3.connect(uri, uri=True)) as ledger:
+                    total += int(ledger.execute(query).fetchone()[0])
+            return total
         return None
 
 
@@ -203,8 +224,8 @@ def torture(stage: Stage, plan: Plan, say: Callable[[str], None]) -> tuple[Accou
     happened: Counter[str] = Counter()
     try:
         for what in plan.disturbances:
-            if what.kind in NEED_MOUNTS and not stage.mounts:
-                happened[f"{what.kind} (left out: may not mount)"] += 1
+            if reason := why_not(what.kind, stage):
+                happened[f"{what.kind} (left out: {reason})"] += 1
                 continue
             over = wait_until_over(what.after * plan.jobs, stage, watcher)
             time.sleep(what.delay_s)
@@ -216,11 +237,14 @@ def torture(stage: Stage, plan: Plan, say: Callable[[str], None]) -> tuple[Accou
     finally:
         dropper.stopped.set()
         dropper.join()
+    for _ in range(2):  # once more, so that every ledger has been opened anew
+        stage.stop()
+        stage.second.stop()
+        stage.look_after()
     stage.stop()
-    stage.start()
-    stage.stop()
+    stage.second.stop()
     say(f"{time.monotonic() - began_s:6.1f} s  nothing left; {stage.refused} starts refused")
-    account = settle(studio, by_kind(plan), stage.past)
+    account = settle(stage.studios(), by_kind(plan), stage.past)
     account.faults += dropper.faults + stage.faults + traces(stage)
     return account, happened
 
@@ -260,7 +284,7 @@ def by_kind(plan: Plan) -> dict[str, list[Drop]]:
 def traces(stage: Stage) -> list[str]:
     """What the services' logs tell of bugs."""
     faults = []
-    for log in sorted(stage.studio.root.glob("service-*.log")):
+    for log in sorted(stage.studio.root.rglob("service-*.log")):
         text = log.read_text()
         at = min(
             (text.find(sign) for sign in ("stumbled", "Traceback") if sign in text), default=-1
@@ -294,7 +318,8 @@ def main() -> int:
         kills=kills, troubles=troubles, plain=options.plain,
     )  # fmt: skip
     root = options.keep or Path(tempfile.mkdtemp(prefix="atelierd-torture-")) / "atelier"
-    with stage(root) as made:
+    print(f"odd file system: {plan.odd or 'none'}", flush=True)
+    with stage(root, plan.odd) as made:
         account, happened = torture(made, plan, lambda line: print(line, flush=True))
         if not account.fine:  # what lies on the small disks goes with them
             for name in ("state", "disk"):

@@ -10,7 +10,7 @@ def test_whatever_happens_everything_dropped_comes_out_once(tmp_path: Path) -> N
     plan = make_plan(
         12, pictures=28, kinds=26, seconds=10.0, kills=3, troubles=3, plain=False
     )  # fmt: skip
-    with stage(tmp_path / "atelier") as made:
+    with stage(tmp_path / "atelier", plan.odd) as made:
         account, happened = torture(made, plan, print)
     print(account.table())
     assert account.faults == []
