@@ -25,9 +25,10 @@ from safetensors.torch import load_file, save_file
 from surroundings import ROOT, as_tensor, as_worker, finish, machine
 from torch import Tensor
 
+from daemon.engine.engine import Engine, Style
 from daemon.engine.kernels import CLASSIC_MEAN_BGR, CONVOLUTIONS, Kernels, load_kernels
+from daemon.engine.paint import Stepped, to_image
 from daemon.engine.recipe import Recipe
-from daemon.engine.stylize import Engine, Progress, Style, to_image
 from daemon.engine.trial import Precision
 
 CONTENT = ROOT / "docs/images/rocket.jpg"
@@ -140,15 +141,14 @@ def run_engine(
     pictures: list[tuple[float, int, Tensor]] = []
     began, apart, count = time.perf_counter(), 0.0, 0
 
-    def keep(progress: Progress) -> None:
-        nonlocal apart, count
+    for moment in engine.paint(content, [Style(style)], recipe):
+        if not isinstance(moment, Stepped):
+            continue
         now = time.perf_counter()
         count += 1
-        if progress.pass_number == len(progress.passes):
-            pictures.append((now - began - apart, count, progress.picture.cpu().clone()))
+        if moment.pass_number == len(moment.passes):
+            pictures.append((now - began - apart, count, moment.picture.cpu().clone()))
         apart += time.perf_counter() - now
-
-    engine.stylize(content, [Style(style, 1.0, "bench")], recipe, on_progress=keep)
     return pictures
 
 

@@ -10,18 +10,17 @@ import subprocess
 import sys
 
 import torch
-from surroundings import ROOT, as_worker, photograph
+from surroundings import ROOT, as_worker, objective_between, photograph
 
 from daemon.engine import memory
 from daemon.engine.kernels import load_kernels
 from daemon.engine.lbfgs import Lbfgs
+from daemon.engine.losses.terms import layers_of
 from daemon.engine.network import Network
-from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
 from daemon.engine.optimise import Course, minimise
 from daemon.engine.plan import make_plan
-from daemon.engine.recipe import Recipe, layers_of
+from daemon.engine.recipe import Recipe
 from daemon.engine.scratch import Scratch
-from daemon.engine.tiles import cut
 from daemon.engine.trial import choose_arithmetic
 
 CPU = torch.device("cpu")
@@ -33,8 +32,7 @@ def one(width_px: int, height_px: int, precision: str, budget: int, steps: int) 
     network = Network(load_kernels("classic", ROOT), CPU, way.dtype, way.method)
     recipe = Recipe()
     small = photograph("docs/images/rocket.jpg", 64, 64)
-    warm = Targets(content_targets(network, small, recipe), gram_targets(network, small, recipe))
-    Objective(network, recipe, warm).evaluate(small)
+    objective_between(network, recipe, small, small).evaluate(small)
     memory.give_back()
     memory.reset_peak(CPU)
     held = memory.held_bytes(CPU)
@@ -47,25 +45,18 @@ def one(width_px: int, height_px: int, precision: str, budget: int, steps: int) 
         budget_bytes=budget,
         aside_bytes=memory.aside_bytes(CPU, ROOT / "state" / "engine"),
     )
-    tiling = cut(height_px, width_px, plan.tile_px, layers_of(recipe))
     scratch = Scratch(CPU, ROOT / "state" / "engine" if plan.aside else None)
     picture = photograph("docs/images/rocket.jpg", width_px, height_px)
     style = photograph("presets/starry.jpg", 512, 512)
-    targets = Targets(
-        content_targets(network, picture, recipe, tiling, scratch),
-        gram_targets(network, style, recipe),
-    )
+    objective = objective_between(network, recipe, picture, style, plan.tile_px, scratch)
     del style
-    objective = Objective(network, recipe, targets, tiling, scratch)
     course = Course(picture, Lbfgs(picture.shape, scratch, plan.history), scratch)
     for _ in range(plan.history + 1):  # so that every pair is there, as after as many steps
         course.optimiser.advance(picture, 1e-3 * torch.randn_like(picture))
     course.optimiser.restart(1.0)
     memory.give_back()
-    minimise(
-        objective.evaluate, course, steps=steps,
-        on_step=lambda *_: None, should_stop=lambda: False,
-    )  # fmt: skip
+    for _ in minimise(objective.evaluate, course, steps=steps):
+        pass
     return {
         "predicted": plan.predicted_bytes, "measured": memory.peak_bytes(CPU), "held": held,
         "tile": plan.tile_px or 0, "history": plan.history, "aside": plan.aside,

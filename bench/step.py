@@ -11,15 +11,23 @@ import os
 
 import torch
 import torch.nn.functional as F
-from surroundings import ROOT, as_worker, finish, machine, median_s, photograph
+from surroundings import (
+    ROOT,
+    as_worker,
+    finish,
+    machine,
+    median_s,
+    objective_between,
+    photograph,
+)
 from torch import Tensor
 from torchvision.models import vgg
 
 from daemon.engine import memory
 from daemon.engine.kernels import CONVOLUTIONS, Kernels, load_kernels
 from daemon.engine.lbfgs import Lbfgs
+from daemon.engine.losses.statistics import gram_matrix
 from daemon.engine.network import Filter, Network
-from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
 from daemon.engine.plan import usual_history
 from daemon.engine.recipe import Recipe
 from daemon.engine.recorded import Recorded
@@ -60,7 +68,9 @@ def matrix_peak(dtype: torch.dtype, device: torch.device) -> float:
     return 2.0 * MATRIX_SIDE**3 / median_s(lambda: one @ one, device, repeats=10)
 
 
-def plain_step(kernels: Kernels, recipe: Recipe, targets: Targets, picture: Tensor) -> Tensor:
+def plain_step(
+    kernels: Kernels, recipe: Recipe, targets: dict[str, Tensor], picture: Tensor
+) -> Tensor:
     """The same losses as a plain programmer writes them: modules, autograd, NCHW, float32."""
     picture = picture.clone().requires_grad_()
     x, block, index = picture, 1, 1
@@ -77,10 +87,10 @@ def plain_step(kernels: Kernels, recipe: Recipe, targets: Targets, picture: Tens
         name = f"relu{block}_{index}"
         index += 1
         if name in recipe.content_layers:
-            content = content + F.mse_loss(x, targets.content[name].float())
+            content = content + F.mse_loss(x, targets[name].float())
         if name in recipe.style_layers:
             rows = x.flatten(2)[0]
-            style = style + F.mse_loss(rows @ rows.T / rows.shape[1], targets.grams[name])
+            style = style + F.mse_loss(rows @ rows.T / rows.shape[1], targets[name])
         if name == "relu5_1":
             break
     (content + style).backward()
@@ -109,10 +119,7 @@ def report(longest: int, device: torch.device, way: Arithmetic, kernels: Kernels
     memory.give_back()
     memory.reset_peak(device)
     idle = memory.peak_bytes(device)
-    targets = Targets(
-        content_targets(network, picture, recipe), gram_targets(network, style, recipe)
-    )
-    objective = Objective(network, recipe, targets)
+    objective = objective_between(network, recipe, picture, style)
     optimiser = Lbfgs(picture.shape, Scratch(device), usual_history(width * height))
     evaluate = Recorded(objective.evaluate, picture) if device.type == "cuda" else (
         objective.evaluate
@@ -131,6 +138,9 @@ def report(longest: int, device: torch.device, way: Arithmetic, kernels: Kernels
     above = (memory.peak_bytes(device) - idle) / 1e9
     floor = convolutions_s(kernels, way, device, width, height)
     direct = convolutions_s(kernels, PLAIN, device, width, height)
+    targets = dict(network.features(picture, recipe.content_layers, recipe.pooling))
+    for layer, features in network.features(style, recipe.style_layers, recipe.pooling):
+        targets[layer] = gram_matrix(features)
     plain_s = median_s(lambda: plain_step(kernels, recipe, targets, picture), device)
     print(f"{width}x{height} px, {way}")
     print(f"step                          {step_s:9.4f} s   {1 / step_s:.1f} steps a second")

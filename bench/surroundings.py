@@ -11,6 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from daemon.engine.losses.style import moments_of
+from daemon.engine.losses.term import Materials
+from daemon.engine.losses.terms import layers_of
+from daemon.engine.network import Network
+from daemon.engine.objective import Objective, make_objective
+from daemon.engine.recipe import Recipe
+from daemon.engine.scratch import Scratch
+from daemon.engine.tiles import cut
 from daemon.files import sha256_of
 from daemon.process import Message
 from daemon.worker.pool import KEEP_MEMORY
@@ -49,6 +57,22 @@ def as_tensor(image: Image.Image) -> Tensor:
     """(1, 3, H, W) in 0..1."""
     values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
     return values.view(image.height, image.width, 3).permute(2, 0, 1)[None].float() / 255.0
+
+
+def objective_between(
+    network: Network,
+    recipe: Recipe,
+    content: Tensor,
+    style: Tensor,
+    side: int | None = None,
+    scratch: Scratch | None = None,
+) -> Objective:
+    """The objective of a picture to be kept and a style, in tiles of `side` px."""
+    layers = layers_of(recipe)
+    moments = moments_of(network, style, recipe, cut(*style.shape[2:], None, layers))
+    tiling = cut(*content.shape[2:], side, layers)
+    scratch = scratch or Scratch(network.device)
+    return make_objective(Materials(network, recipe, tiling, scratch, content, moments))
 
 
 def photograph(name: str, width_px: int, height_px: int) -> Tensor:

@@ -8,12 +8,12 @@ import argparse
 import time
 
 import torch
-from surroundings import ROOT, as_worker, machine, photograph
+from surroundings import ROOT, as_worker, machine, objective_between, photograph
 
 from daemon.engine.kernels import load_kernels
+from daemon.engine.losses.terms import layers_of
 from daemon.engine.network import Network
-from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
-from daemon.engine.recipe import Recipe, layers_of
+from daemon.engine.recipe import Recipe
 from daemon.engine.tiles import cut
 from daemon.engine.trial import choose_arithmetic
 
@@ -32,13 +32,11 @@ def main() -> None:
     recipe = Recipe()
     picture = photograph("docs/images/rocket.jpg", width_px, height_px)
     style = photograph("presets/starry.jpg", 512, 512)
-    grams = gram_targets(network, style, recipe)
     print(machine(CPU), way)
     untiled_s = 0.0
     for side in [None, *options.tiles]:
         tiling = cut(height_px, width_px, side, layers_of(recipe))
-        targets = Targets(content_targets(network, picture, recipe, tiling), grams)
-        objective = Objective(network, recipe, targets, tiling)
+        objective = objective_between(network, recipe, picture, style, side)
         objective.evaluate(picture)
         began = time.perf_counter()
         found = objective.evaluate(picture)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from daemon.engine import Engine, Style, finish
 from daemon.engine.picture import read_picture
-from daemon.engine.stylize import Engine, Style
 from daemon.files import sha256_of
 from daemon.presets import Preset, load_presets
 
@@ -38,7 +38,7 @@ def paint(engine: Engine, preset: Preset, photograph: Path, target: Path) -> Ima
     """The painted photograph, kept in `target`."""
     if not target.exists():
         styles = [Style(read(s.path), s.weight, sha256_of(s.path)) for s in preset.styles]
-        engine.stylize(read(photograph), styles, preset.recipe).image.save(target)
+        finish(engine.paint(read(photograph), styles, preset.recipe)).image.save(target)
     return read(target)
 
 

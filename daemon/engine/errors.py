@@ -29,9 +29,5 @@ class OutOfMemoryError(EngineError):
     """The device or the host has not enough memory for this picture at this size."""
 
 
-class Stopped(EngineError):
-    """The caller asked to stop; nothing is wrong."""
-
-
 class CheckpointError(EngineError):
     """A checkpoint is of another painting, or damaged; the painting can begin anew."""

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 
+from daemon.engine.losses.terms import layers_of
 from daemon.engine.plan import Plan
-from daemon.engine.recipe import Recipe, layers_of
+from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 from daemon.engine.tiles import cut
 

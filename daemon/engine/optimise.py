@@ -6,14 +6,13 @@ around them keeps the best picture seen and puts an exploding run back on its fe
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from daemon.engine.errors import Stopped
 from daemon.engine.lbfgs import Lbfgs
 from daemon.engine.objective import Evaluation
 from daemon.engine.scratch import Scratch
@@ -32,6 +31,8 @@ LEAST_PROGRESS = 0.01
 """Less progress than this over so many steps cannot be seen in the picture."""
 
 LONGEST_BURST_S = 1.0
+OF_A_STEP = ("number", "total", "seconds")
+"""What a step's data tells beside the losses of its terms."""
 
 ADAM_RATE = 0.02
 ADAM_BETAS = (0.9, 0.99)
@@ -40,13 +41,26 @@ ADAM_EPSILON = 1e-8
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its number from 1, the losses at the picture it started from, its seconds."""
+    """One step: its number from 1, the losses at the picture it started from, its seconds.
+
+    losses: by the names of the terms, without their weights; `total` has them.
+    """
 
     number: int
     total: float
-    content: float
-    style: float
+    losses: Mapping[str, float]
     seconds: float
+
+    def as_data(self) -> dict[str, Any]:
+        """The step as plain data, the losses beside the rest."""
+        before = {"number": self.number, "total": self.total}
+        return {**before, **self.losses, "seconds": self.seconds}
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> "Step":
+        """The step of `as_data`; raises KeyError or TypeError if it is none."""
+        losses = {name: one for name, one in data.items() if name not in OF_A_STEP}
+        return Step(data["number"], data["total"], losses, data["seconds"])
 
 
 @dataclass(frozen=True)
@@ -167,6 +181,7 @@ class Course:
         self.best: Step | None = None
         self.last: Step | None = None
         self.warnings: list[str] = []
+        self.notices: list[str] = []  # warnings that do not count as restarts
         self.falling: list[float] = []
 
     def note(self, step: Step) -> None:
@@ -178,6 +193,19 @@ class Course:
         self.falling.append(self.best.total)
         self.taken += 1
 
+    def minimum(self, least_progress: float) -> Minimum:
+        """What the run came to, with `minimise`'s `least_progress`."""
+        if self.first is None or self.best is None or self.last is None:
+            raise ValueError("a run needs at least one step")
+        return Minimum(
+            self.kept.picture,
+            self.best,
+            self.first,
+            self.last,
+            (*self.notices, *self.warnings),
+            has_converged(self.falling, least_progress),
+        )
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and plain data to `resume` from, in this process or another."""
         tensors = self.optimiser.state()
@@ -187,7 +215,7 @@ class Course:
             "taken": self.taken,
             "warnings": self.warnings,
             "falling": self.falling,
-            **{name: asdict(step) if step else None for name, step in steps.items()},
+            **{name: step.as_data() if step else None for name, step in steps.items()},
         }
         return tensors, facts
 
@@ -202,7 +230,8 @@ class Course:
         self.warnings = list(facts["warnings"])
         self.falling = list(facts["falling"])
         self.first, self.best, self.last = (
-            Step(**facts[name]) if facts[name] else None for name in ("first", "best", "last")
+            Step.from_data(facts[name]) if facts[name] else None
+            for name in ("first", "best", "last")
         )
 
 
@@ -211,63 +240,52 @@ def minimise(
     course: Course,
     *,
     steps: int,
-    on_step: Callable[[Step, Tensor], None],
-    should_stop: Callable[[], bool],
-    on_burst: Callable[[], None] = lambda: None,
     burst: int = 1,
     least_progress: float = LEAST_PROGRESS,
-) -> Minimum:
-    """Takes a run to its end of `steps` steps, and returns the best picture on the way.
+) -> Iterator[Sequence[Step]]:
+    """Takes a run to its end of `steps` steps; `course.minimum` tells what it came to.
 
-    A step is one evaluation and the move after it; the last one's move is not evaluated any more,
-    and so does not count.
+    Yields, in turns, steps while `course.picture` is what their losses are of, and nothing when it
+    has been moved on and `course` may be kept to go on from. A step is one evaluation and the move
+    after it; the last one's move is not evaluated any more, and so does not count.
 
-    on_step: called with each step's record and its picture, which is only lent.  burst: the losses
-    are read, and everything decided by them, once in so many steps, since a GPU stands still while
-    it is waited for; the steps of a burst are all lent its last picture.  on_burst: called after
-    each, when `course` may be kept to go on from.  Ends early once the best loss falls by less
-    than `least_progress` of itself over a window of steps.  A loss that is not finite, or exploded,
-    puts the run back to its best picture with shorter steps and a warning; it never raises for
-    that.
-    Raises Stopped when `should_stop` answers true.
+    burst: the losses are read, and everything decided by them, once in so many steps, since a GPU
+    stands still while it is waited for; the steps of a burst have its last picture in common.  Ends
+    early once the best loss falls by less than `least_progress` of itself over a window of steps. A
+    loss that is not finite, or exploded, puts the run back to its best picture with shorter steps
+    and a warning; it never raises for that.
     """
     while course.taken < steps and not has_converged(course.falling, least_progress):
-        if should_stop():
-            raise Stopped("stopped on request")
         first = course.taken + 1
         numbers = range(first, min(first + fitting_burst(course, burst), steps + 1))
         latest, gradient = take(evaluate, course, numbers)
         wrong: Step | None = None
         for step in latest:
-            on_step(step, course.picture)
             course.note(step)
             if wrong is None and not healthy(step, course):
                 wrong = step
+        yield latest
         if wrong is None:
             course.optimiser.advance(course.picture, gradient)
-        else:
-            course.warnings.append(
-                f"the loss became {wrong.total:.3g} at step {wrong.number}; went back to the best"
-            )
-            if len(course.warnings) > MAX_RESTARTS:
-                course.warnings.append(
-                    f"gave up after step {course.taken} of {steps}; the best picture was kept"
-                )
-                break
-            course.picture.copy_(course.kept.picture)
-            course.optimiser.restart(0.5)
+        elif not go_back(course, wrong, steps):
+            break
         del gradient  # as large as the picture
-        on_burst()
-    if course.first is None or course.best is None or course.last is None:
-        raise ValueError("a run needs at least one step")
-    return Minimum(
-        course.kept.picture,
-        course.best,
-        course.first,
-        course.last,
-        tuple(course.warnings),
-        has_converged(course.falling, least_progress),
+        yield ()
+
+
+def go_back(course: Course, wrong: Step, steps: int) -> bool:
+    """Puts a run gone wrong back to its best picture; False if that was done too often."""
+    course.warnings.append(
+        f"the loss became {wrong.total:.3g} at step {wrong.number}; went back to the best"
     )
+    if len(course.warnings) > MAX_RESTARTS:
+        course.warnings.append(
+            f"gave up after step {course.taken} of {steps}; the best picture was kept"
+        )
+        return False
+    course.picture.copy_(course.kept.picture)
+    course.optimiser.restart(0.5)
+    return True
 
 
 def fitting_burst(course: Course, most: int) -> int:
@@ -282,7 +300,8 @@ def take(
 ) -> tuple[list[Step], Tensor]:
     """A burst of steps as typed records, and the gradient the next move starts with."""
     began = time.perf_counter()
-    losses: list[Tensor] = []
+    rows: list[Tensor] = []
+    names: list[str] = []
     found: Evaluation | None = None
     for _ in numbers:
         if found is not None:
@@ -290,13 +309,14 @@ def take(
             found = None  # its gradient is as large as the picture
         found = evaluate(course.picture)
         course.kept.offer(course.picture, found.total)
-        losses.append(torch.stack([found.total, found.content, found.style]))
+        names = list(found.losses)
+        rows.append(torch.stack([found.total, *found.losses.values()]))
     assert found is not None
-    values: list[list[float]] = torch.stack(losses).tolist()  # the only wait for the device
-    seconds = (time.perf_counter() - began) / len(losses)
+    values: list[list[float]] = torch.stack(rows).tolist()  # the only wait for the device
+    seconds = (time.perf_counter() - began) / len(rows)
     steps = [
-        Step(number, total, content, style, seconds)
-        for number, (total, content, style) in zip(numbers, values, strict=True)
+        Step(number, total, dict(zip(names, losses, strict=True)), seconds)
+        for number, (total, *losses) in zip(numbers, values, strict=True)
     ]
     return steps, found.gradient
 

@@ -8,7 +8,8 @@ the process really took.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from daemon.engine.recipe import Recipe, down_to_deepest, layers_of
+from daemon.engine.losses.terms import kept_layers, layers_of
+from daemon.engine.recipe import Recipe, down_to_deepest
 from daemon.engine.scratch import BAND
 from daemon.engine.tiles import Tiling, cut, scale_of
 
@@ -157,7 +158,7 @@ def resting_bytes(
     """
     pixels = height_px * width_px
     vectors = 2 + 2 * (history or 1)  # Adam's two moments are as large as a pair
-    targets = sum(features_bytes(layer, pixels, value_bytes) for layer in recipe.content_layers)
+    targets = sum(features_bytes(layer, pixels, value_bytes) for layer in kept_layers(recipe))
     return vectors * PICTURE_BYTES * pixels + int(targets)
 
 

@@ -84,11 +84,6 @@ class Recipe(BaseModel):
     )
 
 
-def layers_of(recipe: Recipe) -> set[str]:
-    """The layers that a recipe's losses look at."""
-    return {*recipe.content_layers, *recipe.style_layers}
-
-
 def deepest(layers: Collection[str]) -> str:
     """The deepest of some layers; the network can be cut after it."""
     return max(layers, key=LAYERS.index)

@@ -75,6 +75,12 @@ class Tiling:
     width_px: int
     tiles: tuple[Tile, ...]
 
+    @property
+    def whole(self) -> Tile:
+        """The picture as the one tile that owns all of it."""
+        everything = (Span(0, self.height_px), Span(0, self.width_px))
+        return Tile(everything, everything)
+
     def positions(self, layer: str) -> int:
         """Positions of a whole layer."""
         scale = scale_of(layer)

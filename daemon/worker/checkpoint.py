@@ -17,8 +17,8 @@ from torch import Tensor
 
 from daemon import files
 from daemon.engine import memory
+from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.errors import CheckpointError
-from daemon.engine.stylize import Checkpoint
 
 FACTS = "atelierd"
 CODES = {torch.float32: "F32", torch.float64: "F64"}

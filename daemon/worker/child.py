@@ -17,8 +17,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,6 +27,9 @@ import torch
 
 from daemon import __version__, files
 from daemon.engine import memory
+from daemon.engine.checkpoint import Checkpoint
+from daemon.engine.device import device_error
+from daemon.engine.engine import Engine, Style
 from daemon.engine.errors import (
     CheckpointError,
     DeviceError,
@@ -33,15 +37,15 @@ from daemon.engine.errors import (
     EngineError,
     OutOfMemoryError,
     PictureError,
-    Stopped,
     WeightsError,
 )
 from daemon.engine.estimate import estimate_s
+from daemon.engine.optimise import Step
+from daemon.engine.paint import Moment, Painted, Planned, Resting, Stepped
 from daemon.engine.picture import Picture, read_picture, write_picture
 from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, plan_passes, plan_proof
-from daemon.engine.stylize import Checkpoint, Engine, Painting, Progress, Style, device_error
 from daemon.engine.trial import Precision
 from daemon.process import Message, claim_stdout, say
 from daemon.worker.checkpoint import PARTS_OF_TIME, read_checkpoint, write_checkpoint
@@ -89,13 +93,18 @@ class Worker:
         """Makes a run stop at its next step. Called from the listening thread."""
         self._cancelled.add(run_id)
 
+    def is_cancelled(self, run_id: str) -> bool:
+        """Whether a run is to stop."""
+        return run_id in self._cancelled
+
     def run(self, run_id: str, payload: Message) -> None:
         """One run, whatever comes of it: everything ends as a message."""
         spent = False
         try:
-            said: Message = {"event": "ended", "result": self._paint(run_id, payload)}
-        except Stopped:
-            said = {"event": "cancelled"}
+            result = self._paint(run_id, payload)
+            said: Message = {"event": "cancelled"}
+            if result is not None:
+                said = {"event": "ended", "result": result}
         except Exception as failure:
             error = device_error(failure) or failure
             short = isinstance(error, OutOfMemoryError) or memory.ran_out(error)
@@ -130,7 +139,8 @@ class Worker:
                 reason = f"{what}. This is a fault of atelierd; the log beside this file says where"
         return {"ok": False, "kind": kind, "reason": reason}
 
-    def _paint(self, run_id: str, payload: Message) -> Message:
+    def _paint(self, run_id: str, payload: Message) -> Message | None:
+        """The account of a run that went well; None if it was cancelled."""
         began = time.perf_counter()
         engine = self._warm_engine(run_id)
         memory.reset_peak(engine.device)
@@ -141,86 +151,44 @@ class Worker:
         styles = [self._style(entry, payload["max_pixels"]) for entry in payload["styles"]]
         self._log(run_id, "INFO", describe(engine, picture, recipe))
         is_proof = payload.get("proof", False)
-        passes = (plan_proof if is_proof else plan_passes)(recipe, *picture.image.size)
-        reporter = Reporter(self, run_id)
-        previewer = (
-            Previewer(Path(payload["preview"]), lambda text: self._log(run_id, "WARNING", text))
-            if payload["preview"]
-            else None
-        )
-
-        def report(progress: Progress) -> None:
-            reporter.report(progress)
-            if previewer and previewer.offer(progress.picture):
-                self.tell({"event": "preview", "run": run_id, "path": payload["preview"]})
-
-        place = Path(payload["checkpoint"]) if payload["checkpoint"] else None
-        share = TimeShare(self._checkpoint_s, PARTS_OF_TIME)
-
-        def keep(make: Callable[[], Checkpoint]) -> None:
-            if place is None:
-                return
-            try:
-                if share.offer(
-                    lambda: write_checkpoint(place, make()), now=run_id in self._cancelled
-                ):
-                    self._log(run_id, "DEBUG", "checkpoint written")
-                    self.tell({"event": "checkpoint", "run": run_id})
-            except OSError as error:  # no harm but a longer way back
-                self._log(run_id, "WARNING", f"no checkpoint: {error.strerror}: {place}")
-
-        def announce(size: Pass, plan: Plan) -> None:
-            self._log(run_id, "INFO", describe_plan(size, plan))
-            told = {
-                "size": f"{size.width_px}x{size.height_px} px",
-                "tiles": tiles_of(plan),
-                "predicted_bytes": plan.predicted_bytes,
-                "held_bytes": memory.held_bytes(engine.device),
-                "budget_bytes": plan.budget_bytes,
-            }
-            self.tell({"event": "plan", "run": run_id, "plan": told})
-
-        def paint(resumed: Checkpoint | None) -> Painting:
-            return engine.stylize(
-                picture.image,
-                styles,
-                recipe,
-                passes=passes,
-                on_progress=report,
-                on_plan=announce,
-                on_burst=keep,
-                should_stop=lambda: run_id in self._cancelled,
-                resumed=resumed,
-                memory_bytes=payload["memory_bytes"],
-            )
-
+        begin = partial(
+            engine.paint, picture.image, styles, recipe,
+            passes=(plan_proof if is_proof else plan_passes)(recipe, *picture.image.size),
+            memory_bytes=payload["memory_bytes"],
+        )  # fmt: skip
+        follower = Follower(self, run_id, payload, self._checkpoint_s)
         try:
-            resumed = read_checkpoint(place) if place else None
+            resumed = read_checkpoint(follower.place) if follower.place else None
             if resumed:
                 self._log(run_id, "INFO", f"goes on {describe_checkpoint(resumed)}")
-            painting = paint(resumed)
+            painted = follower.follow(begin(resumed=resumed), engine)
         except CheckpointError as error:
             self._log(run_id, "WARNING", f"the checkpoint cannot be used: {error}; begins anew")
-            painting = paint(None)
+            painted = follower.follow(begin(), engine)
+        if painted is None:
+            return None
+        target = self._write(payload, painted, picture, recipe)
+        seconds = time.perf_counter() - began
+        result = {"ok": True, **account(engine, picture, painted, seconds), **fingerprint(target)}
+        if is_proof:
+            result["full"] = foretell(engine, picture, recipe, painted, follower.step_s)
+        return result
+
+    def _write(self, payload: Message, painted: Painted, picture: Picture, recipe: Recipe) -> Path:
+        """Writes the result, and what it was made of within it."""
+        engine, target = self._engine, Path(payload["result"])
+        assert engine is not None
         note = payload["note"] | {
             "recipe": recipe.model_dump(),
             "weights": {"name": engine.weights_name, "sha256": engine.weights_sha256},
             "version": __version__,
         }
-        target = Path(payload["result"])
         result_name = str(payload.get("result_name", payload["name"]))
-        files.write_whole(
-            target,
-            lambda file: write_picture(
-                file, painting.image, name=result_name, like=picture, note=note
-            ),
-            replace=True,
+        write = partial(
+            write_picture, image=painted.image, name=result_name, like=picture, note=note
         )
-        seconds = time.perf_counter() - began
-        result = {"ok": True, **account(engine, picture, painting, seconds), **fingerprint(target)}
-        if is_proof:
-            result["full"] = foretell(engine, picture, recipe, painting, reporter.step_s)
-        return result
+        files.write_whole(target, write, replace=True)
+        return target
 
     def _warm_engine(self, run_id: str) -> Engine:
         if self._engine is None:
@@ -256,35 +224,103 @@ class Worker:
         say(self._out, message)
 
 
-class Reporter:
-    """Turns the engine's records into messages: a log line now and then, progress always."""
+class Follower:
+    """Follows a painting: tells its moments, keeps checkpoints, and stops it when it is cancelled.
 
-    def __init__(self, worker: Worker, run_id: str) -> None:
+    place: where its checkpoints go, None for none.  step_s: seconds of each step of the pass under
+    way.
+    """
+
+    def __init__(self, worker: Worker, run_id: str, payload: Message, checkpoint_s: float) -> None:
         self._worker = worker
         self._run_id = run_id
-        self.step_s: list[float] = []  # of the pass under way
+        self.place = Path(payload["checkpoint"]) if payload["checkpoint"] else None
+        self._share = TimeShare(checkpoint_s, PARTS_OF_TIME)
+        self._preview = Path(payload["preview"]) if payload["preview"] else None
+        self._previewer = (
+            Previewer(self._preview, lambda text: self._log("WARNING", text))
+            if self._preview
+            else None
+        )
+        self.step_s: list[float] = []
 
-    def report(self, progress: Progress) -> None:
-        step, size = progress.step, progress.passes[progress.pass_number - 1]
+    def follow(self, moments: Iterator[Moment], engine: Engine) -> Painted | None:
+        """Walks over a painting to its end, which it returns; None if it was cancelled before."""
+        for moment in moments:
+            match moment:
+                case Planned(size, plan):
+                    self._announce(size, plan, engine)
+                case Stepped():
+                    self._report(moment)
+                case Resting(make_checkpoint):
+                    self._keep(make_checkpoint)
+                case Painted():
+                    return moment
+            if self._cancelled and not isinstance(moment, Stepped):
+                return None
+        raise ValueError("a painting without an end")
+
+    @property
+    def _cancelled(self) -> bool:
+        return self._worker.is_cancelled(self._run_id)
+
+    def _announce(self, size: Pass, plan: Plan, engine: Engine) -> None:
+        self._log("INFO", describe_plan(size, plan))
+        told = {
+            "size": f"{size.width_px}x{size.height_px} px",
+            "tiles": tiles_of(plan),
+            "predicted_bytes": plan.predicted_bytes,
+            "held_bytes": memory.held_bytes(engine.device),
+            "budget_bytes": plan.budget_bytes,
+        }
+        self._tell({"event": "plan", "run": self._run_id, "plan": told})
+
+    def _report(self, moment: Stepped) -> None:
+        """A message for each step, a log line now and then, and the preview when it is time."""
+        step, size = moment.step, moment.passes[moment.pass_number - 1]
         if step.number == 1:
             self.step_s.clear()
         self.step_s.append(step.seconds)
-        message: Message = {
+        self._tell({
             "event": "progress",
             "run": self._run_id,
-            "pass": progress.pass_number,
-            "passes": [asdict(one) for one in progress.passes],
-            **asdict(step),
-        }
-        self._worker.tell(message)
+            "pass": moment.pass_number,
+            "passes": [asdict(one) for one in moment.passes],
+            **step.as_data(),
+        })  # fmt: skip
         if step.number in (1, size.steps) or step.number % max(1, size.steps // 5) == 0:
-            text = (
-                f"pass {progress.pass_number}/{len(progress.passes)} "
-                f"({size.width_px}x{size.height_px}) step {step.number}/{size.steps}: "
-                f"total {step.total:.5g} content {step.content:.5g} style {step.style:.5g} "
-                f"({step.seconds:.2f} s)"
-            )
-            self._worker.tell({"event": "log", "run": self._run_id, "level": "DEBUG", "text": text})
+            self._log("DEBUG", describe_step(moment))
+        if self._previewer and self._previewer.offer(moment.picture):
+            self._tell({"event": "preview", "run": self._run_id, "path": str(self._preview)})
+
+    def _keep(self, make_checkpoint: Callable[[], Checkpoint]) -> None:
+        """Writes a checkpoint if it is time, or the last moment to."""
+        if (place := self.place) is None:
+            return
+        try:
+            if self._share.offer(
+                lambda: write_checkpoint(place, make_checkpoint()), now=self._cancelled
+            ):
+                self._log("DEBUG", "checkpoint written")
+                self._tell({"event": "checkpoint", "run": self._run_id})
+        except OSError as error:  # no harm but a longer way back
+            self._log("WARNING", f"no checkpoint: {error.strerror}: {place}")
+
+    def _log(self, level: str, text: str) -> None:
+        self._tell({"event": "log", "run": self._run_id, "level": level, "text": text})
+
+    def _tell(self, message: Message) -> None:
+        self._worker.tell(message)
+
+
+def describe_step(moment: Stepped) -> str:
+    """A step and its losses, in a line."""
+    step, size = moment.step, moment.passes[moment.pass_number - 1]
+    losses = " ".join(f"{name} {loss:.5g}" for name, loss in losses_of(step).items())
+    return (
+        f"pass {moment.pass_number}/{len(moment.passes)} ({size.width_px}x{size.height_px}) "
+        f"step {step.number}/{size.steps}: {losses} ({step.seconds:.2f} s)"
+    )
 
 
 def describe(engine: Engine, picture: Picture, recipe: Recipe) -> str:
@@ -320,7 +356,7 @@ def tiles_of(plan: Plan) -> str:
     return f"tiles of {plan.tile_px} px" if plan.tile_px else "one tile"
 
 
-def account(engine: Engine, picture: Picture, painting: Painting, seconds: float) -> Message:
+def account(engine: Engine, picture: Picture, painting: Painted, seconds: float) -> Message:
     """What the record says of a run."""
     width, height = picture.image.size
     passes: list[dict[str, Any]] = [
@@ -351,7 +387,7 @@ def account(engine: Engine, picture: Picture, painting: Painting, seconds: float
 
 
 def foretell(
-    engine: Engine, picture: Picture, recipe: Recipe, proof: Painting, step_s: Sequence[float]
+    engine: Engine, picture: Picture, recipe: Recipe, proof: Painted, step_s: Sequence[float]
 ) -> Message:
     """The size of a proof's full picture, and its seconds; None if the proof is the full picture.
 
@@ -369,9 +405,9 @@ def foretell(
     }
 
 
-def losses_of(step: Any) -> dict[str, float]:
-    """The three losses of a step."""
-    return {"total": step.total, "content": step.content, "style": step.style}
+def losses_of(step: Step) -> dict[str, float]:
+    """The losses of a step: the total, and each term's by name, without its weight."""
+    return {"total": step.total, **step.losses}
 
 
 def fingerprint(path: Path) -> Message:

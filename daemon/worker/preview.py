@@ -9,8 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from daemon import files
+from daemon.engine.paint import to_image
 from daemon.engine.schedule import fit
-from daemon.engine.stylize import to_image
 from daemon.worker.timeshare import TimeShare
 
 LONGEST_PX = 512

@@ -10,15 +10,50 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from daemon.engine.grams import GramStore
+from daemon.engine.engine import Engine, Style
 from daemon.engine.kernels import Kernels, load_kernels
+from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.term import Materials
+from daemon.engine.losses.terms import layers_of
+from daemon.engine.moments import MomentStore
 from daemon.engine.network import Network
-from daemon.engine.stylize import Engine, Style
+from daemon.engine.objective import Objective, make_objective
+from daemon.engine.recipe import Recipe
+from daemon.engine.scratch import Scratch
+from daemon.engine.tiles import cut
 
 CPU = torch.device("cpu")
 STARRY = Path(__file__).parents[2] / "presets" / "starry.jpg"
 
 Pixels = Callable[..., Tensor]
+MakeMaterials = Callable[..., Materials]
+
+
+@pytest.fixture(scope="session")
+def make_materials() -> MakeMaterials:
+    """Makes what terms are made from: of a network, a recipe, a picture to be kept and a style."""
+
+    def make(
+        network: Network, recipe: Recipe, content: Tensor, style: Tensor, side: int | None = None
+    ) -> Materials:
+        layers = layers_of(recipe)
+        tiling = cut(*content.shape[2:], side, layers)
+        moments = style_loss.moments_of(network, style, recipe, cut(*style.shape[2:], side, layers))
+        return Materials(network, recipe, tiling, Scratch(network.device), content, moments)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def objective_between(make_materials: MakeMaterials) -> Callable[..., Objective]:
+    """Makes the objective of the same things."""
+
+    def make(
+        network: Network, recipe: Recipe, content: Tensor, style: Tensor, side: int | None = None
+    ) -> Objective:
+        return make_objective(make_materials(network, recipe, content, style, side))
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +74,7 @@ def network64(kernels: Kernels) -> Network:
 @pytest.fixture
 def engine(shared_engine: Engine, tmp_path: Path) -> Engine:
     """A warm engine that remembers no style."""
-    shared_engine._grams = GramStore(tmp_path / "grams")
+    shared_engine._moments = MomentStore(tmp_path / "grams")
     return shared_engine
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from daemon.engine import losses
+from daemon.engine.losses import content, statistics, variation, wide
+from daemon.engine.losses.term import Moments
 from daemon.engine.network import Network
 
 
@@ -14,7 +15,7 @@ def features(*channels: list[list[float]]) -> Tensor:
 
 
 def test_gram_matrix_is_the_mean_product_of_channels() -> None:
-    gram = losses.gram_matrix(features([[1, 2]], [[3, 4]]))
+    gram = statistics.gram_matrix(features([[1, 2]], [[3, 4]]))
     # (1*1 + 2*2)/2, (1*3 + 2*4)/2, (3*3 + 4*4)/2
     assert gram.tolist() == [[2.5, 5.5], [5.5, 12.5]]
 
@@ -22,12 +23,12 @@ def test_gram_matrix_is_the_mean_product_of_channels() -> None:
 def test_gram_matrix_does_not_grow_with_the_picture() -> None:
     small = torch.rand(1, 4, 6, 5, dtype=torch.float64)
     tiled = small.repeat(1, 1, 3, 2)
-    torch.testing.assert_close(losses.gram_matrix(tiled), losses.gram_matrix(small))
+    torch.testing.assert_close(statistics.gram_matrix(tiled), statistics.gram_matrix(small))
 
 
 def test_gram_matrix_is_float32_where_float16_would_overflow() -> None:
     loud = torch.full((1, 2, 8, 8), 300.0, dtype=torch.float16)  # 300^2 > 65504
-    gram = losses.gram_matrix(loud)
+    gram = statistics.gram_matrix(loud)
     assert gram.dtype == torch.float32
     assert gram.tolist() == [[90_000.0, 90_000.0], [90_000.0, 90_000.0]]
 
@@ -41,43 +42,44 @@ def test_gram_matrix_of_a_real_layer_is_unchanged_when_positions_are_shuffled(
     assert not torch.equal(shuffled, layer)
     # The same products in another order: float32 sums of 256 terms agree to about 1e-6.
     torch.testing.assert_close(
-        losses.gram_matrix(shuffled), losses.gram_matrix(layer), rtol=1e-5, atol=1e-2
+        statistics.gram_matrix(shuffled), statistics.gram_matrix(layer), rtol=1e-5, atol=1e-2
     )
-    assert losses.content_loss(shuffled, layer) > 0.1 * losses.mean_square(layer)
+    assert content.content_loss(shuffled, layer) > 0.1 * wide.mean_square(layer)
 
 
 def test_content_loss_is_the_mean_squared_difference() -> None:
-    loss = losses.content_loss(features([[1, 2], [3, 4]]), features([[0, 2], [5, 1]]))
+    loss = content.content_loss(features([[1, 2], [3, 4]]), features([[0, 2], [5, 1]]))
     assert loss.item() == (1 + 0 + 4 + 9) / 4
 
 
 def test_style_loss_is_the_mean_squared_difference_of_gram_matrices() -> None:
-    gram = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    target = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    assert losses.style_loss(gram, target).item() == (0 + 4 + 4 + 16) / 4
+    found = Moments(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    target = Moments(torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+    value, _ = statistics.Gram().compare(found, target)
+    assert value.item() == (0 + 4 + 4 + 16) / 4
 
 
 def test_total_variation_is_the_mean_squared_step_down_and_across() -> None:
     picture = features([[0, 1], [3, 6]])
     # down: 3, 5; across: 1, 3
-    assert losses.total_variation(picture).item() == (9 + 25 + 1 + 9) / 4
+    assert variation.total_variation(picture).item() == (9 + 25 + 1 + 9) / 4
 
 
 def test_total_variation_of_a_flat_picture_is_nothing() -> None:
     flat = torch.full((1, 3, 5, 7), 0.3)
-    assert losses.total_variation(flat) == 0
+    assert variation.total_variation(flat) == 0
     gradient = torch.zeros_like(flat)
-    losses.add_total_variation_gradient(flat, gradient, 3.0)
+    variation.add_total_variation_gradient(flat, gradient, 3.0)
     assert not gradient.any()
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 5, 8), (2, 3, 2, 2), (1, 1, 1, 4)])
 def test_total_variation_gradient_equals_autograd(shape: tuple[int, ...]) -> None:
     picture = torch.rand(shape, dtype=torch.float64, requires_grad=True)
-    (expected,) = torch.autograd.grad(losses.total_variation(picture), picture)
+    (expected,) = torch.autograd.grad(variation.total_variation(picture), picture)
     # Both in float64: only the order of sums differs.
     running = torch.ones(shape, dtype=torch.float64)
-    losses.add_total_variation_gradient(picture.detach(), running, 3.0)
+    variation.add_total_variation_gradient(picture.detach(), running, 3.0)
     torch.testing.assert_close(running, 1.0 + 3.0 * expected, rtol=1e-12, atol=1e-15)
 
 
@@ -85,21 +87,49 @@ def test_mean_square_of_a_large_tensor_is_taken_in_parts(monkeypatch: pytest.Mon
     maps = torch.rand(1, 5, 7, 9, dtype=torch.float64)
     expected = maps.square().mean()
     for at_once in (1, 100, 1 << 24):
-        monkeypatch.setattr(losses, "VALUES_AT_ONCE", at_once)
-        torch.testing.assert_close(losses.mean_square(maps), expected, rtol=1e-12, atol=0)
+        monkeypatch.setattr(wide, "VALUES_AT_ONCE", at_once)
+        torch.testing.assert_close(wide.mean_square(maps), expected, rtol=1e-12, atol=0)
 
 
 def test_gradients_are_added_to_what_is_there_already() -> None:
     layer, target = torch.rand(2, 1, 3, 4, 4, dtype=torch.float64)
     layer.requires_grad_()
-    loss = 2.0 * losses.content_loss(layer, target)
-    loss = loss + 3.0 * losses.style_loss(losses.gram_matrix(layer), losses.gram_matrix(target))
+    difference = statistics.gram_matrix(layer) - statistics.gram_matrix(target)
+    loss = 2.0 * content.content_loss(layer, target) + 3.0 * wide.mean_square(difference)
     (expected,) = torch.autograd.grad(loss, layer)
 
     running = torch.ones_like(layer, memory_format=torch.channels_last)
     known = layer.detach().contiguous(memory_format=torch.channels_last)
-    difference = losses.gram_matrix(known) - losses.gram_matrix(target)
+    moments = [Moments(statistics.gram_matrix(one)) for one in (known, target)]
     positions = known.shape[2] * known.shape[3]
-    losses.add_content_gradient(known, running, target, 2.0, positions)
-    losses.add_style_gradient(known, running, difference, 3.0, positions)
+    content.add_content_gradient(known, running, target, 2.0, positions)
+    _, pull = statistics.Gram().compare(*moments)
+    statistics.add_pull(known, running, pull, 3.0 * pull.constant / positions)
     torch.testing.assert_close(running, 1.0 + expected, rtol=1e-12, atol=1e-14)
+
+
+def test_a_pulls_row_is_added_at_every_position_of_a_layer_and_of_a_part_of_it() -> None:
+    features = torch.rand(1, 3, 4, 5, dtype=torch.float64).contiguous(
+        memory_format=torch.channels_last
+    )
+    matrix, row = torch.rand(3, 3, dtype=torch.float64), torch.rand(3, dtype=torch.float64)
+    pull = statistics.Pull(1.0, matrix, row)
+    expected = torch.einsum("bchw,cd->bdhw", features, matrix) + row[None, :, None, None]
+    whole = torch.zeros_like(features)
+    statistics.add_pull(features, whole, pull, 2.0)
+    torch.testing.assert_close(whole, 2.0 * expected)
+    part = torch.zeros_like(features)
+    statistics.add_pull(features[:, :, 1:, 2:], part[:, :, 1:, 2:], pull, 2.0)
+    torch.testing.assert_close(part[:, :, 1:, 2:], 2.0 * expected[:, :, 1:, 2:])
+    assert not part[:, :, 0].any() and not part[:, :, :, :2].any()
+
+
+def test_sums_over_parts_are_the_moments_of_the_whole() -> None:
+    features = torch.rand(1, 3, 6, 4, dtype=torch.float64)
+    sums = statistics.Sums(channels=True)
+    for part in (features[:, :, :2], features[:, :, 2:]):
+        sums.add(part)
+    found = sums.moments(24)
+    torch.testing.assert_close(found.products, statistics.gram_matrix(features))
+    assert found.channels is not None
+    torch.testing.assert_close(found.channels, features.mean(dim=(0, 2, 3)))

@@ -1,6 +1,7 @@
 """The total loss and its hand-written gradient, against autograd and finite differences."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -8,15 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from daemon.engine.kernels import CONVOLUTIONS, Kernels
+from daemon.engine.losses import content as content_loss
+from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.term import Materials, Moments, shares
 from daemon.engine.network import Network
-from daemon.engine.objective import (
-    Objective,
-    Targets,
-    coefficients,
-    content_targets,
-    gram_targets,
-    mix_grams,
-)
+from daemon.engine.objective import Objective
 from daemon.engine.recipe import Recipe
 
 TUTORIAL_STYLE = {"conv1_1": 1.0, "conv1_2": 1.0, "conv2_1": 1.0, "conv5_4": 1.0}
@@ -39,10 +36,28 @@ HEIGHT, WIDTH = 35, 50  # odd on the way: 35 -> 17 -> 8 -> 4 -> 2, 50 -> 25 -> 1
 recipes = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 
 
-def make_targets(network: Network, recipe: Recipe, pixels) -> Targets:
-    content = pixels(HEIGHT, WIDTH, dtype=network.dtype)
-    style = pixels(40, 40, of="coffee", dtype=network.dtype)
-    return Targets(content_targets(network, content, recipe), gram_targets(network, style, recipe))
+@pytest.fixture
+def materials_of(pixels, make_materials) -> Callable[[Network, Recipe], Materials]:
+    """Makes what the terms of a recipe are made from."""
+
+    def make(network: Network, recipe: Recipe) -> Materials:
+        content = pixels(HEIGHT, WIDTH, dtype=network.dtype)
+        style = pixels(40, 40, of="coffee", dtype=network.dtype)
+        return make_materials(network, recipe, content, style)
+
+    return make
+
+
+@pytest.fixture
+def objective_of(pixels, objective_between) -> Callable[[Network, Recipe], Objective]:
+    """Makes the objective of the same content and style."""
+
+    def make(network: Network, recipe: Recipe) -> Objective:
+        content = pixels(HEIGHT, WIDTH, dtype=network.dtype)
+        style = pixels(40, 40, of="coffee", dtype=network.dtype)
+        return objective_between(network, recipe, content, style)
+
+    return make
 
 
 def somewhere(dtype: torch.dtype, pixels) -> Tensor:
@@ -65,7 +80,7 @@ def plain_features(kernels: Kernels, picture: Tensor, pooling: str) -> dict[str,
 
 
 def plain_losses(
-    features: dict[str, Tensor], recipe: Recipe, targets: Targets
+    features: dict[str, Tensor], recipe: Recipe, materials: Materials
 ) -> tuple[Tensor, Tensor]:
     """Content and style loss as the formulas say."""
 
@@ -81,8 +96,12 @@ def plain_losses(
     flat = {layer: features[layer].flatten(2)[0] for layer in recipe.style_layers}
     grams = {layer: rows @ rows.T / rows.shape[1] for layer, rows in flat.items()}
     return (
-        plain_sum(recipe.content_layers, features, dict(targets.content)),
-        plain_sum(recipe.style_layers, grams, dict(targets.grams)),
+        plain_sum(recipe.content_layers, features, content_loss.feature_maps(materials)),
+        plain_sum(
+            recipe.style_layers,
+            grams,
+            {layer: one.products for layer, one in materials.styles.items()},
+        ),
     )
 
 
@@ -92,14 +111,14 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
 
 @recipes
 def test_losses_and_gradient_equal_autograd_of_the_plain_formulas(
-    network64: Network, kernels: Kernels, pixels, recipe: Recipe
+    network64: Network, kernels: Kernels, pixels, recipe: Recipe, materials_of, objective_of
 ) -> None:
-    targets = make_targets(network64, recipe, pixels)
     picture = somewhere(torch.float64, pixels)
-    found = Objective(network64, recipe, targets).evaluate(picture)
+    found = objective_of(network64, recipe).evaluate(picture)
 
     picture.requires_grad_()
-    content, style = plain_losses(plain_features(kernels, picture, recipe.pooling), recipe, targets)
+    features = plain_features(kernels, picture, recipe.pooling)
+    content, style = plain_losses(features, recipe, materials_of(network64, recipe))
     down, across = picture.diff(dim=2), picture.diff(dim=3)
     variation = (down.pow(2).sum() + across.pow(2).sum()) / picture.numel()
     total = recipe.alpha * content + recipe.beta * style + recipe.tv * variation
@@ -107,16 +126,19 @@ def test_losses_and_gradient_equal_autograd_of_the_plain_formulas(
 
     # Everything in float64 (1e-16) through some 40 operations: 1e-10 leaves ample room, while
     # a wrong factor or a forgotten border pixel is off by 1e-3 at least.
-    for mine, plain in ((found.content, content), (found.style, style), (found.total, total)):
-        assert mine.item() == pytest.approx(plain.item(), rel=1e-10)
+    expected = {"content": content, "style": style} | ({"tv": variation} if recipe.tv else {})
+    assert found.losses.keys() == expected.keys()
+    for name, plain in (expected | {"total": total}).items():
+        mine = found.total if name == "total" else found.losses[name]
+        assert mine.item() == pytest.approx(plain.item(), rel=1e-10), name
     assert relative_error(found.gradient, gradient) < 1e-10
 
 
 @recipes
 def test_gradient_equals_central_finite_differences(
-    network64: Network, pixels, recipe: Recipe
+    network64: Network, pixels, recipe: Recipe, objective_of
 ) -> None:
-    objective = Objective(network64, recipe, make_targets(network64, recipe, pixels))
+    objective = objective_of(network64, recipe)
     picture = somewhere(torch.float64, pixels)
     gradient = objective.evaluate(picture).gradient
     generator = torch.manual_seed(5)
@@ -137,14 +159,10 @@ def test_gradient_equals_central_finite_differences(
 
 @recipes
 def test_float32_agrees_with_float64(
-    network: Network, network64: Network, pixels, recipe: Recipe
+    network: Network, network64: Network, pixels, recipe: Recipe, objective_of
 ) -> None:
-    exact = Objective(network64, recipe, make_targets(network64, recipe, pixels)).evaluate(
-        somewhere(torch.float64, pixels)
-    )
-    single = Objective(network, recipe, make_targets(network, recipe, pixels)).evaluate(
-        somewhere(torch.float32, pixels)
-    )
+    exact = objective_of(network64, recipe).evaluate(somewhere(torch.float64, pixels))
+    single = objective_of(network, recipe).evaluate(somewhere(torch.float32, pixels))
     assert single.gradient.dtype == torch.float32
     # Sixteen convolutions, each a sum of up to 4608 products at 6e-8: sqrt(4608) * 6e-8 * 16
     # is 7e-5. The gradient adds maxima and ReLUs that are decided the other way at near ties.
@@ -153,83 +171,61 @@ def test_float32_agrees_with_float64(
 
 
 def test_content_loss_is_nothing_at_the_content_and_style_loss_at_the_style(
-    network: Network, pixels
+    network: Network, pixels, objective_between
 ) -> None:
-    recipe = Recipe()
     content, style = pixels(32, 32), pixels(32, 32, of="coffee")
-    targets = Targets(
-        content_targets(network, content, recipe), gram_targets(network, style, recipe)
-    )
-    objective = Objective(network, recipe, targets)
-    at_content, at_style = objective.evaluate(content), objective.evaluate(style)
-    assert at_content.content == 0 and at_content.style > 0.01
-    assert at_style.style == 0 and at_style.content > 0.01
+    objective = objective_between(network, Recipe(), content, style)
+    at_content, at_style = (objective.evaluate(one).losses for one in (content, style))
+    assert at_content["content"] == 0 and at_content["style"] > 0.01
+    assert at_style["style"] == 0 and at_style["content"] > 0.01
 
 
-def test_total_weighs_content_by_alpha_and_style_by_beta(network: Network, pixels) -> None:
-    recipe = Recipe(alpha=3.0, beta=0.5)
-    found = Objective(network, recipe, make_targets(network, recipe, pixels)).evaluate(
+def test_total_is_the_terms_by_their_weights(network: Network, pixels, objective_of) -> None:
+    found = objective_of(network, Recipe(alpha=3.0, beta=0.5, tv=2.0)).evaluate(
         somewhere(torch.float32, pixels)
     )
-    expected = 3.0 * found.content.item() + 0.5 * found.style.item()
+    content, style, tv = (found.losses[name].item() for name in ("content", "style", "tv"))
+    expected = 3.0 * content + 0.5 * style + 2.0 * tv
     assert found.total.item() == pytest.approx(expected, rel=1e-6)  # one float32 sum
 
 
-def hand_targets() -> Targets:
-    """Targets whose mean squares are 4 and 1/4 (content), 9 and 1 (style)."""
-    return Targets(
-        {"relu3_1": torch.full((1, 1, 2, 2), 2.0), "relu4_2": torch.full((1, 1, 2, 2), -0.5)},
-        {"relu1_1": torch.full((2, 2), 3.0), "relu2_1": torch.eye(2) * math.sqrt(2.0)},
-    )
+SIZES = {"relu3_1": torch.full((1, 1, 2, 2), 2.0), "relu4_2": torch.full((1, 1, 2, 2), -0.5)}
+"""Targets whose mean squares are 4 and 1/4."""
 
 
-def hand_recipe(normalise: str) -> Recipe:
-    return Recipe(
-        content_layers={"relu3_1": 3.0, "relu4_2": 1.0},
-        style_layers={"relu1_1": 1.0, "relu2_1": 4.0},
-        normalise=normalise,
-        alpha=7.0,
-        beta=11.0,
-        tv=0.1,
-    )
+def test_relative_shares_divide_by_the_targets_mean_square() -> None:
+    found = shares({"relu3_1": 3.0, "relu4_2": 1.0}, SIZES, Recipe())
+    assert found == pytest.approx({"relu3_1": 3 / 4 / 4, "relu4_2": 1 / 4 / 0.25})
 
 
-def test_relative_coefficients_share_the_weights_and_divide_by_the_targets_mean_square() -> None:
-    found = coefficients(hand_recipe("relative"), hand_targets())
-    assert found.content == pytest.approx({"relu3_1": 3 / 4 / 4, "relu4_2": 1 / 4 / 0.25})
-    assert found.style == pytest.approx({"relu1_1": 1 / 5 / 9, "relu2_1": 4 / 5 / 1}, rel=1e-6)
-    assert (found.alpha, found.beta, found.tv) == (7.0, 11.0, 0.1)
+def test_raw_shares_are_the_weights_as_written() -> None:
+    weights = {"relu3_1": 3.0, "relu4_2": 1.0}
+    assert shares(weights, SIZES, Recipe(normalise="raw")) == weights
 
 
-def test_raw_coefficients_are_the_weights_as_written() -> None:
-    found = coefficients(hand_recipe("raw"), hand_targets())
-    assert found.content == {"relu3_1": 3.0, "relu4_2": 1.0}
-    assert found.style == {"relu1_1": 1.0, "relu2_1": 4.0}
-
-
-def test_flat_grey_pictures_give_finite_losses(network: Network) -> None:
-    recipe = Recipe()
+def test_flat_grey_pictures_give_finite_losses(network: Network, objective_between) -> None:
     grey = torch.full((1, 3, 32, 32), 0.5)
-    targets = Targets(content_targets(network, grey, recipe), gram_targets(network, grey, recipe))
-    found = Objective(network, recipe, targets).evaluate(torch.zeros_like(grey))
+    found = objective_between(network, Recipe(), grey, grey).evaluate(torch.zeros_like(grey))
     assert found.total.isfinite() and found.gradient.isfinite().all()
 
 
-def test_target_of_zeros_gives_a_finite_coefficient() -> None:
-    targets = Targets({"relu4_2": torch.zeros(1, 1, 2, 2)}, {"relu1_1": torch.zeros(2, 2)})
-    recipe = Recipe(content_layers={"relu4_2": 1.0}, style_layers={"relu1_1": 1.0})
-    assert math.isfinite(coefficients(recipe, targets).content["relu4_2"])
+def test_target_of_zeros_gives_a_finite_share() -> None:
+    found = shares({"relu4_2": 1.0}, {"relu4_2": torch.zeros(1, 1, 2, 2)}, Recipe())
+    assert math.isfinite(found["relu4_2"])
 
 
 @pytest.mark.parametrize("weights", [(3.0, 1.0), (30.0, 10.0)])
 def test_several_styles_are_mixed_by_weight_whatever_the_weights_sum_to(
     weights: tuple[float, float],
 ) -> None:
-    one, other = {"relu1_1": torch.tensor([[4.0]])}, {"relu1_1": torch.tensor([[8.0]])}
-    mixed = mix_grams([(one, weights[0]), (other, weights[1])])
-    assert mixed["relu1_1"].item() == pytest.approx(5.0)
+    one, other = (
+        {"relu1_1": Moments(torch.tensor([[value]]), torch.tensor([value]))} for value in (4.0, 8.0)
+    )
+    mixed = style_loss.mix([(one, weights[0]), (other, weights[1])])["relu1_1"]
+    assert mixed.products.item() == pytest.approx(5.0)
+    assert mixed.channels is not None and mixed.channels.item() == pytest.approx(5.0)
 
 
 def test_single_style_is_taken_as_it_is() -> None:
-    gram = torch.rand(3, 3)
-    assert mix_grams([({"relu1_1": gram}, 7.0)])["relu1_1"] is gram
+    only = {"relu1_1": Moments(torch.rand(3, 3))}
+    assert style_loss.mix([(only, 7.0)]) is only

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from daemon.engine import scratch
-from daemon.engine.errors import Stopped
 from daemon.engine.lbfgs import (
     FIRST_STEP_RMS,
     LONGEST_STEP_RMS,
@@ -23,6 +22,7 @@ from daemon.engine.optimise import (
     ADAM_BETAS,
     ADAM_RATE,
     CONVERGED_WINDOW,
+    LEAST_PROGRESS,
     MAX_RESTARTS,
     Adam,
     Course,
@@ -41,7 +41,7 @@ Evaluate = Callable[[Tensor], Evaluation]
 
 def make_evaluation(total: Tensor | float, gradient: Tensor) -> Evaluation:
     value = torch.as_tensor(total, dtype=torch.float32)
-    return Evaluation(value, value, torch.zeros(()), gradient)
+    return Evaluation(value, {"content": value, "style": torch.zeros(())}, gradient)
 
 
 def bowl(valley: Tensor, steepness: Tensor | float = 1.0) -> Evaluate:
@@ -80,10 +80,22 @@ def run(
     burst: int = 1,
     on_step: Callable[[Step, Tensor], None] = lambda *_: None,
 ) -> Minimum:
-    return minimise(
-        evaluate, begin(optimiser, history),
-        steps=steps, on_step=on_step, should_stop=lambda: False, burst=burst,
-    )  # fmt: skip
+    return go_on(evaluate, begin(optimiser, history), steps=steps, burst=burst, on_step=on_step)
+
+
+def go_on(
+    evaluate: Evaluate,
+    course: Course,
+    *,
+    steps: int,
+    burst: int = 1,
+    on_step: Callable[[Step, Tensor], None] = lambda *_: None,
+) -> Minimum:
+    """Takes a run to its end."""
+    for taken in minimise(evaluate, course, steps=steps, burst=burst):
+        for step in taken:
+            on_step(step, course.picture)
+    return course.minimum(LEAST_PROGRESS)
 
 
 @pytest.fixture
@@ -230,10 +242,7 @@ def test_restarted_adam_takes_shorter_steps() -> None:
 
 def test_every_step_is_told_with_the_losses_where_it_began(valley: Tensor) -> None:
     told: list[Step] = []
-    found = minimise(
-        bowl(valley), begin(),
-        steps=4, on_step=lambda step, _: told.append(step), should_stop=lambda: False,
-    )  # fmt: skip
+    found = run(bowl(valley), steps=4, on_step=lambda step, _: told.append(step))
     assert [step.number for step in told] == [1, 2, 3, 4]
     assert told[0].total == pytest.approx(valley.square().sum().item(), rel=1e-5)
     assert found.first is told[0] and found.last is told[-1]
@@ -287,14 +296,24 @@ def test_picture_returned_is_the_best_and_not_the_last(valley: Tensor) -> None:
     assert not torch.equal(found.picture, seen[4])
 
 
-def test_stopping_is_asked_before_every_step(valley: Tensor) -> None:
-    told: list[Step] = []
-    with pytest.raises(Stopped):
-        minimise(
-            bowl(valley), begin(),
-            steps=10, on_step=lambda step, _: told.append(step), should_stop=lambda: len(told) == 3,
-        )  # fmt: skip
-    assert len(told) == 3
+def test_run_that_is_left_takes_no_further_step(valley: Tensor) -> None:
+    course, rests = begin(), 0
+    for taken in minimise(bowl(valley), course, steps=10):
+        rests += not taken
+        if rests == 3:
+            break
+    assert course.taken == 3
+
+
+def test_picture_is_the_losses_own_while_its_step_is_told_and_moved_on_at_rest(
+    valley: Tensor,
+) -> None:
+    course = begin()
+    moments = minimise(bowl(valley), course, steps=2)
+    (step,) = next(moments)
+    assert (course.picture - valley).square().sum().item() == pytest.approx(step.total, rel=1e-6)
+    assert not next(moments)
+    assert (course.picture - valley).square().sum().item() < step.total
 
 
 def test_run_ends_once_the_loss_has_hardly_fallen_for_a_while() -> None:
@@ -380,20 +399,15 @@ def test_run_goes_on_from_its_state_as_if_nothing_had_happened(
     def start() -> Course:
         return begin(optimiser, 4)
 
-    def go_on(course: Course, steps: int) -> Minimum:
-        return minimise(
-            bowl(valley, steepness), course, steps=steps, on_step=lambda *_: None,
-            should_stop=lambda: False,
-        )  # fmt: skip
-
-    whole = go_on(start(), 14)
+    evaluate = bowl(valley, steepness)
+    whole = go_on(evaluate, start(), steps=14)
     first = start()
-    go_on(first, taken)
+    go_on(evaluate, first, steps=taken)
     tensors, facts = first.state()
     tensors = {name: one.clone() for name, one in tensors.items()}
     second = start()
     second.resume(tensors, json.loads(json.dumps(facts)))
-    found = go_on(second, 14)
+    found = go_on(evaluate, second, steps=14)
     assert torch.equal(found.picture, whole.picture)
     assert (found.best.number, found.best.total) == (whole.best.number, whole.best.total)
     assert found.first.total == whole.first.total and found.last.total == whole.last.total
@@ -401,7 +415,7 @@ def test_run_goes_on_from_its_state_as_if_nothing_had_happened(
 
 def test_state_of_another_size_is_refused(valley: Tensor) -> None:
     course = begin(history=4)
-    minimise(bowl(valley), course, steps=2, on_step=lambda *_: None, should_stop=lambda: False)
+    go_on(bowl(valley), course, steps=2)
     other = Course(
         torch.zeros(1, 3, 8, 9),
         make_optimiser("lbfgs", torch.Size((1, 3, 8, 9)), MEMORY, 4),
@@ -420,10 +434,7 @@ def test_vectors_that_lie_in_a_file_change_nothing(
     pictures = []
     for place in (MEMORY, Scratch(CPU, aside=tmp_path)):
         course = begin(optimiser, 4, place)
-        found = minimise(
-            spoiled(bowl(valley, steepness), {9: math.inf}), course, steps=30,
-            on_step=lambda *_: None, should_stop=lambda: False,
-        )  # fmt: skip
+        found = go_on(spoiled(bowl(valley, steepness), {9: math.inf}), course, steps=30)
         assert len(found.warnings) == 1
         pictures.append(found.picture.clone())
     assert torch.equal(*pictures)

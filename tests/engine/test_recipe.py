@@ -6,7 +6,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from daemon.engine.recipe import LAYERS, Recipe, deepest, layers_of
+from daemon.engine.losses.terms import layers_of
+from daemon.engine.recipe import LAYERS, Recipe, deepest
 
 
 def test_defaults_are_those_of_the_documented_recipe() -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from daemon.engine.network import Network
-from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
+from daemon.engine.objective import Evaluation
 from daemon.engine.recipe import LAYERS, Recipe
 from daemon.engine.tiles import ALIGNMENT_PX, cut, margin_px, scale_of
 
@@ -26,17 +26,6 @@ CASES = [
 ]
 
 
-def objective_of(network: Network, picture: Tensor, recipe: Recipe, side: int | None) -> Objective:
-    tiling = cut(picture.shape[2], picture.shape[3], side, {**recipe.content_layers,
-                                                            **recipe.style_layers})  # fmt: skip
-    style = picture.flip(1).roll(40, dims=3)
-    targets = Targets(
-        content_targets(network, picture, recipe, tiling),
-        gram_targets(network, style, recipe, tiling),
-    )
-    return Objective(network, recipe, targets, tiling)
-
-
 @pytest.mark.parametrize(
     ("dtype", "case"),
     [(torch.float32, case) for case in CASES] + [(torch.float64, CASES[one]) for one in (3, 5, 7)],
@@ -45,6 +34,7 @@ def test_tiled_gradient_equals_the_whole_pictures(
     network: Network,
     network64: Network,
     pixels,
+    objective_between,
     dtype: torch.dtype,
     case: tuple[int, int, int, dict[str, object]],
 ) -> None:
@@ -54,16 +44,21 @@ def test_tiled_gradient_equals_the_whole_pictures(
     content = pixels(height, width, dtype=dtype)
     noise = torch.rand(content.shape, generator=torch.manual_seed(1), dtype=torch.float64)
     picture = (0.8 * content + 0.2 * noise).to(dtype)
+    style = content.flip(1).roll(40, dims=3)
+    whole: Evaluation
+    tiled: Evaluation
     whole, tiled = (
-        objective_of(chosen, content, recipe, one).evaluate(picture) for one in (None, side)
+        objective_between(chosen, recipe, content, style, one).evaluate(picture)
+        for one in (None, side)
     )
     # float64: the same sums in another order. float32: likewise, through some thirty
     # convolutions of up to 4608 products; a maximum that is decided the other way at a near tie
     # would cost 1e-5 at most. A wrong margin costs 1e-3 and more.
     limit = 1e-5 if dtype == torch.float32 else 1e-11
-    for name in ("total", "content", "style"):
-        one, other = getattr(tiled, name).item(), getattr(whole, name).item()
-        assert one == pytest.approx(other, rel=limit)
+    assert tiled.total.item() == pytest.approx(whole.total.item(), rel=limit)
+    assert tiled.losses.keys() == whole.losses.keys()
+    for name, loss in whole.losses.items():
+        assert tiled.losses[name].item() == pytest.approx(loss.item(), rel=limit), name
     error = (tiled.gradient - whole.gradient).norm() / whole.gradient.norm()
     assert error < limit
     # No seam: nowhere is the difference larger than rounding of the largest gradient.
@@ -121,10 +116,9 @@ def test_tiles_are_of_about_equal_size() -> None:
     assert sides == [(1000, 704), (1000, 704), (1000, 692)]
 
 
-def test_one_tile_computes_nothing_twice(network: Network, pixels) -> None:
+def test_one_tile_computes_nothing_twice(network: Network, pixels, objective_between) -> None:
     calls = []
-    recipe = Recipe()
-    objective = objective_of(network, pixels(64, 64), recipe, None)
+    objective = objective_between(network, Recipe(), pixels(64, 64), pixels(64, 64, of="coffee"))
     walk = network._walk
     network._walk = lambda *a: (calls.append(1), walk(*a))[1]  # type: ignore[method-assign]
     try:

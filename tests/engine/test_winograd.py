@@ -1,6 +1,7 @@
 """Winograd's convolutions are the direct ones, up to rounding; and the trial that chooses them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ from torch import Tensor
 from daemon.engine import trial, winograd
 from daemon.engine.kernels import Kernels, load_kernels
 from daemon.engine.network import Method, Network
-from daemon.engine.objective import Objective, Targets, content_targets, gram_targets
 from daemon.engine.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -49,16 +49,21 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
     return load_kernels("classic", tmp_path_factory.mktemp("weights"))
 
 
-def gradient(kernels: Kernels, dtype: torch.dtype, method: Method) -> Tensor:
-    """The gradient of the default objective at a fixed picture of odd size, 95x117 px."""
-    network, recipe = Network(kernels, CPU, dtype, method), Recipe()
-    content, style, picture = (
-        torch.rand(1, 3, 95, 117, generator=torch.manual_seed(seed)) for seed in range(3)
-    )
-    targets = Targets(
-        content_targets(network, content, recipe), gram_targets(network, style, recipe)
-    )
-    return Objective(network, recipe, targets).evaluate(picture).gradient.double()
+@pytest.fixture
+def gradient(kernels: Kernels, objective_between) -> Callable[[torch.dtype, Method], Tensor]:
+    """Makes the gradient of the default objective at a fixed picture of odd size, 95x117 px."""
+
+    def make(dtype: torch.dtype, method: Method) -> Tensor:
+        content, style, picture = (
+            torch.rand(1, 3, 95, 117, generator=torch.manual_seed(seed)) for seed in range(3)
+        )
+        objective = objective_between(
+            Network(kernels, CPU, dtype, method), Recipe(), content, style
+        )
+        found: Tensor = objective.evaluate(picture).gradient
+        return found.double()
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -73,10 +78,13 @@ def gradient(kernels: Kernels, dtype: torch.dtype, method: Method) -> Tensor:
     ],
 )
 def test_fast_gradient_stays_near_the_exact_one(
-    kernels: Kernels, dtype: torch.dtype, method: Method, bound: float
+    gradient: Callable[[torch.dtype, Method], Tensor],
+    dtype: torch.dtype,
+    method: Method,
+    bound: float,
 ) -> None:
-    exact = gradient(kernels, torch.float64, Method.DIRECT)
-    fast = gradient(kernels, dtype, method)
+    exact = gradient(torch.float64, Method.DIRECT)
+    fast = gradient(dtype, method)
     assert ((fast - exact).norm() / exact.norm()).item() < bound
 
 

@@ -8,15 +8,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from daemon.engine.engine import Engine, Style
 from daemon.engine.kernels import Kernels, load_kernels
 from daemon.engine.lbfgs import Lbfgs
+from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.term import Materials
+from daemon.engine.losses.terms import layers_of
 from daemon.engine.network import Network
-from daemon.engine.objective import Evaluation, Objective, Targets, content_targets, gram_targets
+from daemon.engine.objective import Evaluation, Objective, make_objective
 from daemon.engine.optimise import Best
+from daemon.engine.paint import finish
 from daemon.engine.recipe import Recipe
 from daemon.engine.recorded import Recorded
 from daemon.engine.scratch import Scratch
-from daemon.engine.stylize import Engine, Style
+from daemon.engine.tiles import cut
 
 pytestmark = [
     pytest.mark.gpu,
@@ -42,6 +47,16 @@ def starry() -> Style:
     return Style(Image.open(path).convert("RGB"), 1.0, "starry")
 
 
+def objective_between(
+    network: Network, recipe: Recipe, content: Tensor, style: Tensor
+) -> Objective:
+    """The objective of a picture and a style, in one tile."""
+    tiling = cut(*content.shape[2:], None, layers_of(recipe))
+    styles = style_loss.moments_of(network, style, recipe, tiling)
+    scratch = Scratch(network.device)
+    return make_objective(Materials(network, recipe, tiling, scratch, content, styles))
+
+
 def evaluate(
     kernels: Kernels, picture: Tensor, device: str, dtype: torch.dtype, recipe: Recipe
 ) -> Evaluation:
@@ -49,12 +64,8 @@ def evaluate(
     network = Network(kernels, torch.device(device), dtype)
     content = picture.to(device, dtype)
     noise = torch.rand(picture.shape, generator=torch.manual_seed(0), dtype=torch.float64)
-    targets = Targets(
-        content_targets(network, content, recipe),
-        gram_targets(network, content.flip(1), recipe),
-    )
     start = (0.7 * picture + 0.3 * noise).to(device, dtype)
-    return Objective(network, recipe, targets).evaluate(start)
+    return objective_between(network, recipe, content, content.flip(1)).evaluate(start)
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
@@ -86,11 +97,7 @@ def test_recorded_steps_give_what_plain_ones_give(
     device = torch.device("cuda:0")
     network = Network(kernels, device, dtype)
     content = picture.float().to(device)
-    targets = Targets(
-        content_targets(network, content, Recipe()),
-        gram_targets(network, content.flip(1), Recipe()),
-    )
-    plain = Objective(network, Recipe(), targets).evaluate
+    plain = objective_between(network, Recipe(), content, content.flip(1)).evaluate
     fast = Recorded(plain, content)
     for factor in (1.0, 0.5, 0.8):
         found, expected = fast(factor * content), plain(factor * content)
@@ -104,17 +111,15 @@ def test_steps_are_recorded_without_a_warning(
     photograph: Image.Image, starry: Style, tmp_path: Path
 ) -> None:
     engine = Engine("cuda:0", "classic", tmp_path)
-    assert engine.stylize(photograph, [starry], Recipe(size=300, steps=12)).warnings == ()
+    painted = finish(engine.paint(photograph, [starry], Recipe(size=300, steps=12)))
+    assert painted.warnings == ()
 
 
 def test_a_step_waits_for_nothing_on_the_device(kernels: Kernels, picture: Tensor) -> None:
     device = torch.device("cuda:0")
     network = Network(kernels, device, torch.bfloat16)
     content = picture.float().to(device)
-    targets = Targets(
-        content_targets(network, content, Recipe()), gram_targets(network, content, Recipe())
-    )
-    objective = Objective(network, Recipe(), targets)
+    objective = objective_between(network, Recipe(), content, content)
     optimiser = Lbfgs(content.shape, Scratch(device), 5)
     best = Best(content.shape, Scratch(device))
     for _ in range(3):  # libraries set themselves up
@@ -131,11 +136,11 @@ def test_a_step_waits_for_nothing_on_the_device(kernels: Kernels, picture: Tenso
 
 def test_picture_is_painted_on_cuda(photograph: Image.Image, starry: Style, tmp_path: Path) -> None:
     engine = Engine("cuda:0", "classic", tmp_path)
-    painting = engine.stylize(photograph, [starry], Recipe(size=300, steps=40))
+    painting = finish(engine.paint(photograph, [starry], Recipe(size=300, steps=40)))
     assert str(engine.device) == "cuda:0"
     assert painting.image.size == (300, 300)
     (report,) = painting.passes
-    assert report.last.style < 0.2 * report.first.style
+    assert report.last.losses["style"] < 0.2 * report.first.losses["style"]
 
 
 def test_short_device_memory_means_tiles_and_vectors_in_host_memory(
@@ -143,8 +148,8 @@ def test_short_device_memory_means_tiles_and_vectors_in_host_memory(
 ) -> None:
     engine = Engine("cuda:0", "classic", tmp_path, precision="float32")
     recipe = Recipe(size=400, steps=4)
-    plenty = engine.stylize(photograph, [starry], recipe)
-    short = engine.stylize(photograph, [starry], recipe, memory_bytes=1)
+    plenty = finish(engine.paint(photograph, [starry], recipe))
+    short = finish(engine.paint(photograph, [starry], recipe, memory_bytes=1))
     last = short.passes[-1]
     assert last.plan.aside
     assert last.last.total == pytest.approx(plenty.passes[-1].last.total, rel=1e-2)

@@ -24,7 +24,7 @@ from atelier import (
 )
 from PIL import Image
 
-from daemon.engine.stylize import Checkpoint
+from daemon.engine.checkpoint import Checkpoint
 from daemon.files import sha256_of
 from daemon.job import State
 from daemon.process import Message

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from daemon.engine import memory
+from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.errors import CheckpointError
-from daemon.engine.stylize import Checkpoint
 from daemon.worker.checkpoint import read_checkpoint, write_checkpoint
 
 TENSORS = {

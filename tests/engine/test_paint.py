@@ -9,41 +9,32 @@ import pytest
 import torch
 from PIL import Image
 
-from daemon.engine import memory, objective, plan
+from daemon.engine import memory, plan
+from daemon.engine.checkpoint import Checkpoint
+from daemon.engine.device import translated, usable_device
+from daemon.engine.engine import Engine, Style
 from daemon.engine.errors import (
     CheckpointError,
     DeviceError,
     OutOfMemoryError,
     PictureError,
-    Stopped,
 )
-from daemon.engine.objective import gram_targets
-from daemon.engine.optimise import Step
+from daemon.engine.losses import style as style_loss
+from daemon.engine.paint import Painted, Planned, Resting, Stepped, finish, refine, to_image
 from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
-from daemon.engine.stylize import (
-    Checkpoint,
-    Engine,
-    Painting,
-    Progress,
-    Style,
-    refine,
-    to_image,
-    translated,
-    usable_device,
-)
 
-Paint = Callable[..., Painting]
+Paint = Callable[..., Painted]
 
 
 @pytest.fixture
 def paint(engine: Engine, photograph: Image.Image, starry: Style) -> Paint:
     """Paints the photograph after Starry with a few quick settings."""
 
-    def run(**settings: object) -> Painting:
+    def run(**settings: object) -> Painted:
         recipe = Recipe(**({"size": 64, "steps": 3} | settings))
-        return engine.stylize(photograph, [starry], recipe)
+        return finish(engine.paint(photograph, [starry], recipe))
 
     return run
 
@@ -52,12 +43,13 @@ def paint(engine: Engine, photograph: Image.Image, starry: Style) -> Paint:
 def gram_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The shapes of the style images whose Gram matrices were computed."""
     shapes: list[tuple[int, ...]] = []
+    moments_of = style_loss.moments_of
 
     def counted(network, style, recipe, tiling):
         shapes.append(tuple(style.shape))
-        return gram_targets(network, style, recipe, tiling)
+        return moments_of(network, style, recipe, tiling)
 
-    monkeypatch.setattr(objective, "gram_targets", counted)
+    monkeypatch.setattr(style_loss, "moments_of", counted)
     return shapes
 
 
@@ -68,20 +60,20 @@ def values(image: Image.Image) -> np.ndarray:
 def test_style_loss_falls_thirtyfold_in_100_steps(paint: Paint) -> None:
     painting = paint(size=96, steps=100)
     (report,) = painting.passes
-    assert report.first.content == 0  # it starts from the content
-    assert report.last.style < report.first.style / 30
+    assert report.first.losses["content"] == 0  # it starts from the content
+    assert report.last.losses["style"] < report.first.losses["style"] / 30
     assert painting.warnings == ()
 
 
 def test_more_beta_means_less_style_loss_and_more_content_loss(paint: Paint) -> None:
     ends = [paint(beta=beta, steps=25).passes[0].last for beta in (2.0, 20.0, 200.0)]
-    content, style = [end.content for end in ends], [end.style for end in ends]
+    content, style = [end.losses["content"] for end in ends], [end.losses["style"] for end in ends]
     assert content == sorted(content) and content[0] < 0.7 * content[-1]
     assert style == sorted(style, reverse=True) and style[-1] < 0.7 * style[0]
 
 
 def test_total_variation_makes_the_picture_smoother(paint: Paint) -> None:
-    def roughness(painting: Painting) -> float:
+    def roughness(painting: Painted) -> float:
         return float(np.abs(np.diff(values(painting.image), axis=1)).mean())
 
     assert roughness(paint(tv=200.0, steps=20)) < 0.9 * roughness(paint(steps=20))
@@ -139,18 +131,19 @@ def test_every_kind_of_recipe_lowers_the_loss(paint: Paint, settings: dict[str, 
 def test_coarse_to_fine_tells_every_step_of_every_pass(
     engine: Engine, photograph: Image.Image, starry: Style
 ) -> None:
-    told: list[Progress] = []
     wide = photograph.resize((200, 80))
-    painting = engine.stylize(wide, [starry], Recipe(size=200, steps=3), on_progress=told.append)
+    moments = list(engine.paint(wide, [starry], Recipe(size=200, steps=3)))
+    told = [one for one in moments if isinstance(one, Stepped)]
+    painting = moments[-1]
+    assert isinstance(painting, Painted)
     passes = (Pass(128, 51, 3), Pass(200, 80, 3))
     assert [(one.pass_number, one.step.number) for one in told] == [
         (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3),
     ]  # fmt: skip
     for one in told:
         assert one.passes == passes
-        assert isinstance(one.step, Step)
         assert 0 < one.step.total < 1e3 and one.step.seconds > 0
-        weighted = one.step.content + 20 * one.step.style
+        weighted = one.step.losses["content"] + 20 * one.step.losses["style"]
         assert one.step.total == pytest.approx(weighted, rel=1e-5)
     assert [report.size for report in painting.passes] == list(passes)
     assert [(report.first, report.last) for report in painting.passes] == [
@@ -163,17 +156,17 @@ def test_later_pass_starts_from_the_result_of_the_one_before(
     engine: Engine, photograph: Image.Image, starry: Style
 ) -> None:
     wide = photograph.resize((200, 60))
-    painting = engine.stylize(wide, [starry], Recipe(size=200, steps=12))
+    painting = finish(engine.paint(wide, [starry], Recipe(size=200, steps=12)))
     first, second = painting.passes
     # Had it started from the content again, its content loss would begin at nothing.
-    assert second.first.content > 0.5 * first.last.content
-    assert second.first.style < 0.5 * first.first.style
+    assert second.first.losses["content"] > 0.5 * first.last.losses["content"]
+    assert second.first.losses["style"] < 0.5 * first.first.losses["style"]
 
 
 def test_painting_keeps_the_pictures_orientation(engine: Engine, starry: Style) -> None:
     tall = Image.new("RGB", (60, 120), "white")
     tall.paste("black", (0, 0, 60, 60))
-    painting = engine.stylize(tall, [starry], Recipe(size=64, steps=2, beta=1e-3))
+    painting = finish(engine.paint(tall, [starry], Recipe(size=64, steps=2, beta=1e-3)))
     assert painting.image.size == (32, 64)
     grey = values(painting.image).mean(axis=(1, 2))
     assert grey[:28].max() < 60 and grey[36:].min() > 195
@@ -204,7 +197,7 @@ def test_another_style_is_never_taken_for_a_known_one(
     other = Style(photograph, 1.0, "another hash")
     recipe = Recipe(size=64, steps=1)
     losses = [
-        engine.stylize(photograph, [style], recipe).passes[0].first.style
+        finish(engine.paint(photograph, [style], recipe)).passes[0].first.losses["style"]
         for style in (starry, other, starry)
     ]
     assert len(gram_calls) == 2
@@ -226,11 +219,11 @@ def test_several_styles_are_mixed_by_weight(
     recipe = Recipe(size=64, steps=15)
 
     def style_loss_to_starry(*styles: Style) -> float:
-        painted = engine.stylize(photograph, styles, recipe).image
+        painted = finish(engine.paint(photograph, styles, recipe)).image
         return (
-            engine.stylize(painted, [starry], recipe.model_copy(update={"steps": 1}))
+            finish(engine.paint(painted, [starry], recipe.model_copy(update={"steps": 1})))
             .passes[0]
-            .first.style
+            .first.losses["style"]
         )
 
     mostly = style_loss_to_starry(Style(starry.image, 3.0, starry.sha256), coffee)
@@ -241,18 +234,17 @@ def test_several_styles_are_mixed_by_weight(
 def test_stopping_ends_the_painting_between_steps(
     engine: Engine, photograph: Image.Image, starry: Style
 ) -> None:
-    told: list[Progress] = []
-    with pytest.raises(Stopped):
-        engine.stylize(
-            photograph, [starry], Recipe(size=64, steps=50),
-            on_progress=told.append, should_stop=lambda: len(told) >= 2,
-        )  # fmt: skip
-    assert len(told) == 2
+    told: list[Stepped] = []
+    for moment in engine.paint(photograph, [starry], Recipe(size=64, steps=50)):
+        told += [moment] if isinstance(moment, Stepped) else []
+        if isinstance(moment, Resting) and len(told) == 2:
+            break
+    assert [one.step.number for one in told] == [1, 2]
 
 
 def test_picture_too_narrow_is_refused(engine: Engine, starry: Style) -> None:
     with pytest.raises(PictureError, match="1000x20"):
-        engine.stylize(Image.new("RGB", (1000, 20)), [starry], Recipe(size=64))
+        finish(engine.paint(Image.new("RGB", (1000, 20)), [starry], Recipe(size=64)))
 
 
 def test_device_that_is_not_there_is_named() -> None:
@@ -314,7 +306,7 @@ def test_proof_shows_the_composition_of_the_larger_picture(
 
     def painted(passes: Sequence[Pass] = (), **settings: object) -> Image.Image:
         recipe = Recipe(**({"size": 128, "steps": 20} | settings))
-        return engine.stylize(picture, [starry], recipe, passes=passes).image
+        return finish(engine.paint(picture, [starry], recipe, passes=passes)).image
 
     proof, full = painted(), painted(size=192)
 
@@ -339,19 +331,23 @@ def test_proof_shows_the_composition_of_the_larger_picture(
 def test_checkpoint_of_other_passes_is_refused(
     engine: Engine, photograph: Image.Image, starry: Style
 ) -> None:
-    recipe, kept = Recipe(size=64, steps=2), []
-    engine.stylize(photograph, [starry], recipe, on_burst=lambda make: kept.append(make()))
+    recipe = Recipe(size=64, steps=2)
+    moments = engine.paint(photograph, [starry], recipe)
+    kept = next(one.make_checkpoint() for one in moments if isinstance(one, Resting))
     with pytest.raises(CheckpointError, match="another painting"):
-        engine.stylize(photograph, [starry], recipe, passes=[Pass(64, 64, 1)], resumed=kept[0])
+        finish(engine.paint(photograph, [starry], recipe, passes=[Pass(64, 64, 1)], resumed=kept))
 
 
 def test_plan_is_told_before_each_pass_and_reported(
     engine: Engine, photograph: Image.Image, starry: Style
 ) -> None:
     told: list[tuple[Pass, Plan]] = []
-    painting = engine.stylize(
-        photograph, [starry], Recipe(size=200, steps=1), on_plan=lambda *it: told.append(it)
-    )
+    for moment in engine.paint(photograph, [starry], Recipe(size=200, steps=1)):
+        match moment:
+            case Planned(size, made):
+                told.append((size, made))
+            case Painted():
+                painting = moment
     assert told == [(report.size, report.plan) for report in painting.passes]
     assert all(plan.tile_px is None and plan.fits for _, plan in told)
 
@@ -361,10 +357,12 @@ def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_sh
 ) -> None:
     wide = photograph.resize((400, 60))
     recipe = Recipe(size=400, steps=4)
-    plenty = engine.stylize(wide, [starry], recipe)
+    plenty = finish(engine.paint(wide, [starry], recipe))
     monkeypatch.setattr(engine, "_memory_bytes", 1)
     monkeypatch.setattr(plan, "HOLES_BYTES", 0)  # they outweigh what tiles of 256 px save
-    short = engine.stylize(wide, [starry], recipe, memory_bytes=1 << 40)  # never more than it has
+    short = finish(
+        engine.paint(wide, [starry], recipe, memory_bytes=1 << 40)
+    )  # never more than it has
     assert short.passes[-1].plan.tile_px == 384 and short.passes[-1].plan.aside
     assert len(short.warnings) == len(short.passes)
     assert "needs about" in short.warnings[-1]
@@ -384,17 +382,17 @@ def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
     wide = photograph.resize((272, 64))
     recipe = Recipe(size=272, steps=6)
     kept: list[Checkpoint] = []
-
-    def keep(make: Callable[[], Checkpoint]) -> None:
-        made = make()
-        kept.append(
-            replace(made, tensors={name: one.clone() for name, one in made.tensors.items()})
-        )
-
-    whole = engine.stylize(wide, [starry], recipe, on_burst=keep)
+    for moment in engine.paint(wide, [starry], recipe):
+        match moment:
+            case Resting(make_checkpoint):
+                made = make_checkpoint()
+                tensors = {name: one.clone() for name, one in made.tensors.items()}
+                kept.append(replace(made, tensors=tensors))
+            case Painted():
+                whole = moment
     assert all(report.plan.aside is bool(memory_bytes) for report in whole.passes)
     for checkpoint in (kept[2], kept[-3]):  # of the first and of the last pass
-        resumed = engine.stylize(wide, [starry], recipe, resumed=checkpoint)
+        resumed = finish(engine.paint(wide, [starry], recipe, resumed=checkpoint))
         assert resumed.image.tobytes() == whole.image.tobytes()
         assert len(resumed.warnings) == len(whole.warnings)
 
@@ -404,7 +402,7 @@ def test_painting_may_be_held_to_less_memory_than_the_engine_has(
 ) -> None:
     monkeypatch.setattr(plan, "HOLES_BYTES", 0)
     wide = photograph.resize((400, 60))
-    painting = engine.stylize(wide, [starry], Recipe(size=400, steps=1), memory_bytes=1)
+    painting = finish(engine.paint(wide, [starry], Recipe(size=400, steps=1), memory_bytes=1))
     last = painting.passes[-1]
     assert (last.plan.tile_px, last.plan.budget_bytes) == (384, 1)
     assert painting.image.size == (400, 60)

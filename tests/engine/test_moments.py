@@ -1,12 +1,13 @@
-"""Gram matrices are computed once, whatever process asks for them."""
+"""Moments of styles are computed once, whatever process asks for them."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-from daemon.engine import grams
-from daemon.engine.grams import Grams, GramStore
+from daemon.engine import moments
+from daemon.engine.losses.term import Moments
+from daemon.engine.moments import MomentStore, StyleMoments
 
 KEY = {"style": "starry", "size": [64, 48]}
 
@@ -16,28 +17,36 @@ class Computing:
 
     def __init__(self, seed: int = 0, channels: int = 8) -> None:
         self.calls = 0
-        self._grams = {"relu1_1": torch.rand(channels, channels, generator=torch.manual_seed(seed))}
+        products = torch.rand(channels, channels, generator=torch.manual_seed(seed))
+        self._moments = {
+            "relu1_1": Moments(products),
+            "relu2_1": Moments(products, products[0].clone()),
+        }
 
-    def __call__(self) -> Grams:
+    def __call__(self) -> StyleMoments:
         self.calls += 1
-        return self._grams
+        return self._moments
 
 
 def test_same_key_is_computed_once(tmp_path: Path) -> None:
-    store, compute = GramStore(tmp_path), Computing()
-    assert torch.equal(store.get(KEY, compute)["relu1_1"], store.get(KEY, compute)["relu1_1"])
+    store, compute = MomentStore(tmp_path), Computing()
+    assert store.get(KEY, compute) is store.get(KEY, compute)
     assert compute.calls == 1
 
 
 def test_next_process_reads_the_same_values(tmp_path: Path) -> None:
-    expected = GramStore(tmp_path).get(KEY, Computing())["relu1_1"]
+    expected = MomentStore(tmp_path).get(KEY, Computing())
     compute = Computing(seed=1)
-    assert torch.equal(GramStore(tmp_path).get(KEY, compute)["relu1_1"], expected)
+    found = MomentStore(tmp_path).get(KEY, compute)
+    assert found.keys() == expected.keys()
+    assert torch.equal(found["relu1_1"].products, expected["relu1_1"].products)
+    assert found["relu1_1"].channels is None
+    assert torch.equal(found["relu2_1"].channels, expected["relu2_1"].channels)
     assert compute.calls == 0
 
 
 def test_any_other_key_is_computed_anew(tmp_path: Path) -> None:
-    store, compute = GramStore(tmp_path), Computing()
+    store, compute = MomentStore(tmp_path), Computing()
     for size in ([64, 48], [64, 49], [48, 64]):
         store.get(KEY | {"size": size}, compute)
     assert compute.calls == 3
@@ -45,28 +54,28 @@ def test_any_other_key_is_computed_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors", b"\x08\x00\x00\x00\x00\x00\x00\x00{"])
 def test_damaged_file_is_computed_anew_and_mended(tmp_path: Path, content: bytes) -> None:
-    GramStore(tmp_path).get(KEY, Computing())
+    MomentStore(tmp_path).get(KEY, Computing())
     (file,) = tmp_path.iterdir()
     file.write_bytes(content)
     for calls in (1, 0):
         compute = Computing()
-        GramStore(tmp_path).get(KEY, compute)
+        MomentStore(tmp_path).get(KEY, compute)
         assert compute.calls == calls
 
 
 def test_folder_that_cannot_be_made_costs_only_the_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     compute = Computing()
-    assert "relu1_1" in GramStore(tmp_path / "file").get(KEY, compute)
+    assert "relu1_1" in MomentStore(tmp_path / "file").get(KEY, compute)
     assert (tmp_path / "file").read_text() == ""
 
 
 def test_folder_is_held_to_its_size_and_the_memory_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grams, "KEPT_ON_DISK_BYTES", 1000)
-    monkeypatch.setattr(grams, "KEPT_IN_MEMORY", 2)
-    store, compute = GramStore(tmp_path), Computing()
+    monkeypatch.setattr(moments, "KEPT_ON_DISK_BYTES", 1000)
+    monkeypatch.setattr(moments, "KEPT_IN_MEMORY", 2)
+    store, compute = MomentStore(tmp_path), Computing()
     for number in range(6):
         store.get({"style": number}, compute)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1000

@@ -1,0 +1,129 @@
+"""Where a painting stands between two steps: tensors and plain data to go on from elsewhere."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from daemon.engine.errors import CheckpointError
+from daemon.engine.optimise import Course, Step
+from daemon.engine.plan import Plan
+from daemon.engine.schedule import Pass
+
+CHECKPOINT_FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A painting on its way, to go on from in another process: tensors and plain data.
+
+    facts: the `identity` of the painting, the pass's `plan` and the `seconds` spent in it,
+    `reports` of the passes before it, `warnings`, and the `course` of the optimisation.
+    release: to be called after reading a tensor, which may be large and lie in a file.
+    """
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+    release: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class PassReport:
+    """What one pass came to; `converged` if it ended before its last step."""
+
+    size: Pass
+    plan: Plan
+    seconds: float
+    first: Step
+    last: Step
+    converged: bool
+
+    def as_data(self) -> dict[str, Any]:
+        """The report as a checkpoint keeps it."""
+        return {
+            "size": asdict(self.size),
+            "plan": asdict(self.plan),
+            "seconds": self.seconds,
+            "first": self.first.as_data(),
+            "last": self.last.as_data(),
+            "converged": self.converged,
+        }
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> "PassReport":
+        """The report of `as_data`; raises KeyError or TypeError if it is none."""
+        return PassReport(
+            Pass(**data["size"]),
+            Plan(**data["plan"]),
+            data["seconds"],
+            Step.from_data(data["first"]),
+            Step.from_data(data["last"]),
+            data["converged"],
+        )
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """How the pass of a checkpoint was computed before, and where its optimisation stands."""
+
+    plan: Plan
+    seconds: float
+    tensors: Mapping[str, Tensor]
+    course: Mapping[str, Any]
+
+    def still_good(self, now: Plan) -> Plan:
+        """Its plan, unless there is less memory now: then today's, which has its history."""
+        return self.plan if self.plan.predicted_bytes <= now.budget_bytes else now
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The finished passes, the warnings so far, and the pass under way, if it was begun."""
+
+    reports: list[PassReport]
+    warnings: list[str]
+    earlier: Earlier | None
+
+
+def standing(resumed: Checkpoint | None, identity: Mapping[str, Any]) -> Standing:
+    """Where a painting goes on; raises CheckpointError if the checkpoint is of another one.
+
+    identity: what a checkpoint's painting must have been made of to go on with it.
+    """
+    if resumed is None:
+        return Standing([], [], None)
+    try:
+        facts = resumed.facts
+        if facts["identity"] != identity:
+            raise CheckpointError("it belongs to another painting, or another way of computing it")
+        earlier = Earlier(Plan(**facts["plan"]), facts["seconds"], resumed.tensors, facts["course"])
+        reports = [PassReport.from_data(one) for one in facts["reports"]]
+        return Standing(reports, list(facts["warnings"]), earlier)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"it is not understood ({error!r})") from error
+
+
+def make_checkpoint(
+    identity: Mapping[str, Any],
+    course: Course,
+    plan: Plan,
+    began_s: float,
+    reports: Sequence[PassReport],
+    warnings: Sequence[str],
+) -> Checkpoint:
+    """Where a painting stands now, valid until its next step.
+
+    began_s: when its pass began, by `time.perf_counter`.
+    """
+    tensors, course_facts = course.state()
+    facts = {
+        "identity": identity,
+        "plan": asdict(plan),
+        "seconds": time.perf_counter() - began_s,
+        "reports": [report.as_data() for report in reports],
+        "warnings": list(warnings),
+        "course": course_facts,
+    }
+    return Checkpoint(tensors, facts, course.scratch.release)

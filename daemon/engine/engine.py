@@ -1,0 +1,182 @@
+"""The way in: a network that stays warm from picture to picture."""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from daemon.engine import memory
+from daemon.engine.checkpoint import CHECKPOINT_FORMAT, Checkpoint
+from daemon.engine.device import usable_device
+from daemon.engine.kernels import load_kernels
+from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.terms import layers_of
+from daemon.engine.moments import MomentStore, StyleMoments
+from daemon.engine.network import Network
+from daemon.engine.paint import Commission, Moment, paint_passes, resize, to_tensor
+from daemon.engine.plan import Plan, make_plan
+from daemon.engine.recipe import MIN_SIDE_PX, Recipe
+from daemon.engine.schedule import Pass, fit, plan_passes
+from daemon.engine.tiles import aligned, cut
+from daemon.engine.trial import Precision, choose_arithmetic
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style image (upright, RGB), its weight among the styles, and the hash of its file.
+
+    sha256: tells equal images from others; where it is not given the pixels' own is taken.
+    """
+
+    image: Image.Image
+    weight: float = 1.0
+    sha256: str = ""
+
+    @cached_property
+    def key(self) -> str:
+        """What the image is known by."""
+        return self.sha256 or hashlib.sha256(self.image.tobytes()).hexdigest()
+
+
+class Engine:
+    """A network on one device that stays warm from picture to picture.
+
+    device: a torch device such as `cpu` or `cuda:0`.  weights: `classic` or `torchvision`.
+    folder: what the engine keeps: fetched weights, timings, moments of styles.  precision: `auto`
+    takes the fastest arithmetic of this machine.  memory_bytes: what the process (on CUDA: on the
+    device) may take; None: what it has and four fifths of what is free when a pass begins.
+    Raises WeightsError or DeviceError when made.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        weights: str,
+        folder: Path,
+        precision: Precision = "auto",
+        memory_bytes: int | None = None,
+    ) -> None:
+        self._memory_bytes = memory_bytes
+        self.device = usable_device(device)
+        self.arithmetic = choose_arithmetic(self.device, precision, folder)
+        self.dtype = self.arithmetic.dtype
+        self._way = f"{self.device.type} {self.arithmetic}"
+        loaded = load_kernels(weights, folder)
+        self.weights_name = loaded.name
+        self.weights_sha256 = loaded.sha256
+        self.network = Network(loaded, self.device, self.dtype, self.arithmetic.method)
+        self.folder = folder
+        self._moments = MomentStore(folder / "grams")
+
+    def paint(
+        self,
+        picture: Image.Image,
+        styles: Sequence[Style],
+        recipe: Recipe,
+        *,
+        passes: Sequence[Pass] = (),
+        resumed: Checkpoint | None = None,
+        memory_bytes: int | None = None,
+    ) -> Iterator[Moment]:
+        """Yields the moments of painting `picture` (RGB) after `styles` as `recipe` says.
+
+        Each pass is Planned, then Stepped and Resting in turns; Painted is the last. The same
+        arguments and plans give the same pixels on the same CPU, whether it was resumed or not.
+        passes: in place of the recipe's own, such as a proof's.  resumed: a checkpoint of the same
+        arguments; raises CheckpointError if it is not.  memory_bytes: what this painting may take,
+        where that is less than the engine's own. Raises PictureError if the picture is too narrow
+        to be painted, OutOfMemoryError, DeviceError, or DivergedError.
+        """
+        chosen = tuple(passes or plan_passes(recipe, *picture.size))
+        commission = Commission(picture, styles, recipe, chosen)
+        yield from paint_passes(self, commission, self._identity(commission), resumed, memory_bytes)
+
+    def _identity(self, commission: Commission) -> dict[str, Any]:
+        """What a checkpoint's painting must have been made of to go on with it."""
+        return {
+            "format": CHECKPOINT_FORMAT,
+            "arithmetic": self._way,
+            "weights": self.weights_sha256,
+            "size": list(commission.picture.size),
+            "styles": [[style.key, style.weight] for style in commission.styles],
+            "recipe": commission.recipe.model_dump(mode="json"),
+            "passes": [asdict(one) for one in commission.passes],
+        }
+
+    def foresee(self, recipe: Recipe, width_px: int, height_px: int) -> list[tuple[Pass, Plan]]:
+        """The passes of a picture of that size, and how each would fit into today's memory."""
+        passes = plan_passes(recipe, width_px, height_px)
+        return [(size, self.plan(recipe, size)) for size in passes]
+
+    def plan(
+        self,
+        recipe: Recipe,
+        size: Pass,
+        memory_bytes: int | None = None,
+        history: int | None = None,
+    ) -> Plan:
+        """How a pass fits into the memory there is now; history: the pairs it brings already."""
+        memory.give_back()
+        coming = self.network.coming_bytes(layers_of(recipe))
+        budget = memory.budget_bytes(self.device, self._memory_bytes)
+        return make_plan(
+            size.height_px,
+            size.width_px,
+            recipe,
+            value_bytes=self.dtype.itemsize,
+            held_bytes=memory.held_bytes(self.device) + coming,
+            budget_bytes=budget if memory_bytes is None else min(budget, memory_bytes),
+            aside_bytes=memory.aside_bytes(self.device, self.folder),
+            history=history,
+            recorded=self.device.type == "cuda",
+        )
+
+    def start(self, content: Tensor, styles: Sequence[Style], recipe: Recipe) -> Tensor:
+        """What the first pass starts from, (1, 3, H, W); may be `content` itself."""
+        match recipe.init:
+            case "content":
+                return content
+            case "noise":
+                generator = torch.Generator().manual_seed(recipe.seed)
+                return torch.rand(content.shape, generator=generator).to(self.device)
+            case "style":
+                height, width = content.shape[-2:]
+                cover = ImageOps.fit(styles[0].image, (width, height), Image.Resampling.LANCZOS)
+                return self.tensor(cover)
+
+    def moments(self, style: Style, recipe: Recipe, size: Pass, plan: Plan) -> StyleMoments:
+        """Moments of a style image at the scale of a pass, computed once; on the device."""
+        longest = round(max(size.width_px, size.height_px) * recipe.style_scale)
+        width, height = fit(*style.image.size, longest)
+        width, height = max(width, MIN_SIDE_PX), max(height, MIN_SIDE_PX)
+        # Not more at once than the plan, which is for the picture, has room for.
+        room = plan.tile_px or aligned(math.isqrt(2 * size.width_px * size.height_px))
+        side = room if max(width, height) > room else None
+        key = {
+            "weights": self.weights_sha256,
+            "style": style.key,
+            "size": [width, height],
+            "layers": sorted(recipe.style_layers),
+            "pooling": recipe.pooling,
+            "arithmetic": self._way,
+            "tile_px": side,  # sums in another order are other numbers
+        }
+
+        def compute() -> StyleMoments:
+            tensor = self.tensor(resize(style.image, width, height))
+            tiling = cut(height, width, side, recipe.style_layers)
+            return style_loss.moments_of(self.network, tensor, recipe, tiling)
+
+        found = self._moments.get(key, compute)
+        return {layer: one.to(self.device) for layer, one in found.items()}
+
+    def tensor(self, image: Image.Image) -> Tensor:
+        """(1, 3, H, W) float32 in 0..1 on the engine's device."""
+        return to_tensor(image, self.device)

@@ -1,0 +1,115 @@
+"""Style: the style images' statistics, wherever in the picture they come about."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from daemon.engine.losses.statistics import STATISTICS, Pull, Statistic, Sums, add_pull
+from daemon.engine.losses.term import Materials, Moments, shares
+from daemon.engine.network import Network
+from daemon.engine.recipe import Recipe
+from daemon.engine.tiles import Tile, Tiling
+
+NAME = "style"
+
+
+def layers(recipe: Recipe) -> Mapping[str, float]:
+    """The layers whose statistics are matched, and their weights."""
+    return recipe.style_layers
+
+
+def make(materials: Materials) -> "Style":
+    """The term for mixed styles."""
+    recipe, statistic = materials.recipe, statistic_of(materials.recipe)
+    targets = {layer: materials.styles[layer] for layer in layers(recipe)}
+    sizes = {layer: statistic.size(target) for layer, target in targets.items()}
+    return Style(recipe.beta, shares(layers(recipe), sizes, recipe), targets, statistic)
+
+
+def statistic_of(recipe: Recipe) -> Statistic:
+    """The statistic a recipe compares styles by."""
+    return STATISTICS["gram"]
+
+
+class Style:
+    """The difference of a statistic from the styles', each layer times its factor.
+
+    targets: layer -> the styles' moments.
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        weight: float,
+        factors: Mapping[str, float],
+        targets: Mapping[str, Moments],
+        statistic: Statistic,
+    ) -> None:
+        self.weight = weight
+        self.layers = frozenset(factors)
+        self._factors = factors
+        self._targets = targets
+        self._statistic = statistic
+        self._sums: dict[str, Sums] = {}
+        self._pulls: dict[str, Pull] = {}
+
+    def begin(self, tiling: Tiling) -> None:
+        self._tiling = tiling
+        self._sums = {
+            layer: Sums(channels=self._statistic.needs_channels) for layer in self._factors
+        }
+
+    def read(self, tile: Tile, layer: str, features: Tensor) -> None:
+        self._sums[layer].add(tile.owned_of_region(features, layer))
+
+    def value(self) -> Tensor:
+        total: Tensor | None = None
+        for layer, factor in self._factors.items():
+            found = self._sums[layer].moments(self._tiling.positions(layer))
+            value, self._pulls[layer] = self._statistic.compare(found, self._targets[layer])
+            total = torch.zeros_like(value) if total is None else total
+            total.add_(value, alpha=factor)
+        assert total is not None
+        return total
+
+    def inject(self, tile: Tile, layer: str, features: Tensor, gradient: Tensor) -> None:
+        pull = self._pulls[layer]
+        factor = pull.constant * self.weight * self._factors[layer] / self._tiling.positions(layer)
+        owned = tile.owned_of_region(features, layer)
+        add_pull(owned, tile.owned_of_region(gradient, layer), pull, factor)
+
+
+def moments_of(
+    network: Network, style: Tensor, recipe: Recipe, tiling: Tiling
+) -> dict[str, Moments]:
+    """The moments of the style layers of one style image, (1, 3, H, W) RGB in 0..1."""
+    wanted = layers(recipe)
+    sums = {layer: Sums(channels=statistic_of(recipe).needs_channels) for layer in wanted}
+    for tile in tiling.tiles:
+        for layer, features in network.features(tile.crop(style), wanted, recipe.pooling):
+            sums[layer].add(tile.owned_of_region(features, layer))
+    return {layer: one.moments(tiling.positions(layer)) for layer, one in sums.items()}
+
+
+def mix(styles: Iterable[tuple[Mapping[str, Moments], float]]) -> Mapping[str, Moments]:
+    """Mean of several styles' moments by weight; weights need not sum to 1."""
+    pairs = list(styles)
+    if len(pairs) == 1:
+        return pairs[0][0]
+    total = sum(weight for _, weight in pairs)
+    return {
+        layer: mean([(one[layer], weight / total) for one, weight in pairs])
+        for layer in pairs[0][0]
+    }
+
+
+def mean(parts: Iterable[tuple[Moments, float]]) -> Moments:
+    """Mean of one layer's moments; the weights sum to 1."""
+    pairs = list(parts)
+    channels = [one.channels * weight for one, weight in pairs if one.channels is not None]
+    return Moments(
+        sum((one.products * weight for one, weight in pairs), torch.zeros(())),
+        sum(channels, torch.zeros(())) if channels else None,
+    )

@@ -1,0 +1,102 @@
+"""What every loss is to the objective: a term of the total, read and told tile by tile."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from daemon.engine.losses.wide import mean_square
+from daemon.engine.network import Network
+from daemon.engine.recipe import Recipe
+from daemon.engine.scratch import Scratch
+from daemon.engine.tiles import Tile, Tiling
+
+SMALLEST_MEAN_SQUARE = 1e-12
+"""Floor of the divisor for targets that are all but zero, such as a flat picture's."""
+
+PICTURE = "picture"
+"""What a term without layers is given in the place of a layer: the picture itself."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Means over the positions of one layer, of what adds up over tiles.
+
+    products: (C, C), of the products of channels: the Gram matrix.  channels: (C,), of the
+    channels themselves, where a statistic asks for them.
+    """
+
+    products: Tensor
+    channels: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Moments":
+        """The same on a device."""
+        return Moments(
+            self.products.to(device), None if self.channels is None else self.channels.to(device)
+        )
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What terms are made from.
+
+    content: the picture to be kept, (1, 3, H, W) RGB in 0..1.  styles: layer -> the style images'
+    moments, mixed by weight.  scratch: where targets as large as a layer lie.
+    """
+
+    network: Network
+    recipe: Recipe
+    tiling: Tiling
+    scratch: Scratch
+    content: Tensor
+    styles: Mapping[str, Moments]
+
+
+class Term(Protocol):
+    """One loss: `weight` times its value is a part of the total.
+
+    An evaluation begins every term, reads each tile of each of its layers once, asks for the
+    value, and then lets it add its gradient to each tile of each layer. A term without layers is
+    given the whole picture as the one tile of a layer called PICTURE.
+    """
+
+    name: str
+    """Told, logged, recorded and plotted under this name."""
+
+    weight: float
+    layers: frozenset[str]
+
+    def begin(self, tiling: Tiling) -> None:
+        """A new picture of that tiling comes."""
+
+    def read(self, tile: Tile, layer: str, features: Tensor) -> None:
+        """Takes in what a tile owns of a layer; features: (1, C, h, w), of the tile's region."""
+
+    def value(self) -> Tensor:
+        """The loss, (), without the weight; every tile has been read."""
+
+    def inject(self, tile: Tile, layer: str, features: Tensor, gradient: Tensor) -> None:
+        """Adds the gradient of weight * value, where the tile owns the layer, in place.
+
+        features, gradient: (1, C, h, w), of the tile's region.
+        """
+
+
+def shares(
+    weights: Mapping[str, float], sizes: Mapping[str, Tensor], recipe: Recipe
+) -> dict[str, float]:
+    """What each layer's mean squared difference counts for.
+
+    `relative`: weights as shares of their sum, each divided by its target's own mean square, so
+    that a loss of 1 means "as far off as a black picture", for every style, layer and size.
+    `raw`: the weights as they are.
+    """
+    if recipe.normalise == "raw":
+        return dict(weights)
+    total = sum(weights.values())
+    return {
+        layer: weight / total / max(mean_square(sizes[layer]).item(), SMALLEST_MEAN_SQUARE)
+        for layer, weight in weights.items()
+    }

@@ -1,0 +1,263 @@
+"""The passes of a painting, as moments to walk over: planned, stepped, resting, painted.
+
+Whoever walks decides what to do with each; leaving the walk ends the painting.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from daemon.engine import memory
+from daemon.engine.checkpoint import (
+    Checkpoint,
+    Earlier,
+    PassReport,
+    make_checkpoint,
+    standing,
+)
+from daemon.engine.device import in_our_words
+from daemon.engine.errors import CheckpointError, DivergedError
+from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.term import Materials
+from daemon.engine.losses.terms import layers_of
+from daemon.engine.objective import make_objective
+from daemon.engine.optimise import LEAST_PROGRESS, Course, Step, make_optimiser, minimise
+from daemon.engine.plan import Plan
+from daemon.engine.recipe import Recipe
+from daemon.engine.recorded import Evaluate, recorded
+from daemon.engine.schedule import Pass
+from daemon.engine.scratch import Scratch
+from daemon.engine.tiles import cut
+
+if TYPE_CHECKING:
+    from daemon.engine.engine import Engine, Style
+
+COARSE_PROGRESS = 0.05
+"""Measured: what a smaller pass gains below this, the next one gains in a few steps anyway."""
+
+CUDA_BURST = 10
+"""Steps between two looks at the losses."""
+
+SHORTAGE = "this size needs about"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A pass is about to begin, and how it will be computed."""
+
+    size: Pass
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """One step, and where it stands in the schedule; passes count from 1.
+
+    picture: (1, 3, H, W), what the step's losses are of; only lent, so copy what is to be kept.
+    """
+
+    pass_number: int
+    passes: tuple[Pass, ...]
+    step: Step
+    picture: Tensor
+
+
+@dataclass(frozen=True)
+class Resting:
+    """Between two steps. make_checkpoint: what is to be gone on from; only valid now."""
+
+    make_checkpoint: Callable[[], Checkpoint]
+
+
+@dataclass(frozen=True)
+class Painted:
+    """The end: the painted picture, RGB in 8 bits, and how it came about."""
+
+    image: Image.Image
+    passes: tuple[PassReport, ...]
+    warnings: tuple[str, ...]
+
+
+Moment = Planned | Stepped | Resting | Painted
+
+
+@dataclass(frozen=True)
+class Commission:
+    """What is to be painted: picture (RGB), styles, recipe, and the passes in order."""
+
+    picture: Image.Image
+    styles: Sequence["Style"]
+    recipe: Recipe
+    passes: tuple[Pass, ...]
+
+
+def finish(moments: Iterator[Moment]) -> Painted:
+    """Walks to the end of a painting, and returns it."""
+    for moment in moments:
+        if isinstance(moment, Painted):
+            return moment
+    raise ValueError("a schedule has at least one pass")
+
+
+def paint_passes(
+    engine: "Engine",
+    commission: Commission,
+    identity: Mapping[str, Any],
+    resumed: Checkpoint | None,
+    memory_bytes: int | None,
+) -> Iterator[Moment]:
+    """Every moment of a painting; see `Engine.paint`.
+
+    identity: what `resumed` must have been made of.
+    """
+    begun = standing(resumed, identity)
+    reports, warnings, earlier = begun.reports, begun.warnings, begun.earlier
+    passes, painted = commission.passes, None
+    for number, size in enumerate(passes[len(reports) :], start=len(reports) + 1):
+        began_s = time.perf_counter() - (earlier.seconds if earlier else 0.0)
+        brought = earlier.plan.history if earlier else None
+        plan = engine.plan(commission.recipe, size, memory_bytes, brought)
+        plan = earlier.still_good(plan) if earlier else plan
+        yield Planned(size, plan)
+        begins = f"pass {number}: {SHORTAGE}"
+        if not plan.fits and not any(one.startswith(begins) for one in warnings):
+            warnings.append(f"pass {number}: {shortage(plan)}")  # a checkpoint brings its own
+        keep = partial(
+            make_checkpoint,
+            identity,
+            plan=plan,
+            began_s=began_s,
+            reports=reports,
+            warnings=warnings,
+        )
+        with in_our_words(size):
+            evaluate, course = begin_pass(engine, commission, size, plan, painted, earlier)
+            least = LEAST_PROGRESS if size == passes[-1] else COARSE_PROGRESS
+            burst = CUDA_BURST if engine.device.type == "cuda" else 1
+            for steps in minimise(
+                evaluate, course, steps=size.steps, burst=burst, least_progress=least
+            ):
+                for step in steps:
+                    yield Stepped(number, passes, step, course.picture)
+                if not steps:
+                    yield Resting(partial(keep, course=course))
+            found = course.minimum(least)
+        earlier = None
+        if not math.isfinite(found.best.total):
+            raise DivergedError(
+                "the loss was not a finite number at any step; alpha, beta, tv and the "
+                "layers' weights are too large, or too far apart"
+            )
+        painted = found.picture
+        warnings.extend(f"pass {number}: {text}" for text in found.warnings)
+        seconds = time.perf_counter() - began_s
+        reports.append(PassReport(size, plan, seconds, found.first, found.last, found.converged))
+        del evaluate, course, found, keep  # of a pass that is over nothing is to take memory
+    if painted is not None:
+        with in_our_words(passes[-1]):
+            yield Painted(to_image(painted), tuple(reports), tuple(warnings))
+
+
+def begin_pass(
+    engine: "Engine",
+    commission: Commission,
+    size: Pass,
+    plan: Plan,
+    before: Tensor | None,
+    earlier: Earlier | None,
+) -> tuple[Evaluate, Course]:
+    """What is minimised in a pass, and where the optimisation starts or goes on.
+
+    before: the result of the pass before, (1, 3, h, w).
+    """
+    recipe = commission.recipe
+    scratch = Scratch(engine.device, engine.folder if plan.aside else None)
+    styles = style_loss.mix(
+        [(engine.moments(style, recipe, size, plan), style.weight) for style in commission.styles]
+    )
+    tiling = cut(size.height_px, size.width_px, plan.tile_px, layers_of(recipe))
+    content = engine.tensor(resize(commission.picture, size.width_px, size.height_px))
+    objective = make_objective(Materials(engine.network, recipe, tiling, scratch, content, styles))
+    if before is None:
+        start = engine.start(content, commission.styles, recipe)
+    else:
+        smaller = resize(commission.picture, before.shape[3], before.shape[2])
+        start = refine(before, engine.tensor(smaller), content)
+    del content
+    memory.give_back()  # what making all that took, Pillow's large pictures among it
+    evaluate, warning = (
+        recorded(objective.evaluate, start) if not plan.aside else (objective.evaluate, None)
+    )
+    optimiser = make_optimiser(recipe.optimizer, start.shape, scratch, plan.history)
+    course = Course(start, optimiser, scratch)
+    if earlier:
+        go_on(course, earlier)
+    if warning:
+        course.notices.append(warning)
+    return evaluate, course
+
+
+def go_on(course: Course, earlier: Earlier) -> None:
+    """Takes a run to where a checkpoint left it; raises CheckpointError if it is of another."""
+    try:
+        course.resume(earlier.tensors, earlier.course)
+    except (KeyError, TypeError, RuntimeError) as error:
+        if memory.ran_out(error):
+            raise
+        raise CheckpointError(f"it belongs to another painting ({error})") from error
+
+
+def shortage(plan: Plan) -> str:
+    """What to tell when even the smallest plan does not fit."""
+    return (
+        f"{SHORTAGE} {plan.predicted_bytes / 1e9:.1f} GB, more than the "
+        f"{plan.budget_bytes / 1e9:.1f} GB it may take; it was tried with the smallest tiles"
+    )
+
+
+def resize(image: Image.Image, width_px: int, height_px: int) -> Image.Image:
+    """The image at another size, with an antialiasing filter."""
+    return image.resize((width_px, height_px), Image.Resampling.LANCZOS)
+
+
+def refine(painted: Tensor, content: Tensor, finer_content: Tensor) -> Tensor:
+    """The start of a pass from the result of a smaller one.
+
+    The painted picture enlarged, and added to it what of the content the smaller size could not
+    hold: without that, edges would have to be found again, and the first steps are lost on it.
+    painted, content: (1, 3, h, w), the smaller pass; `content` is used up.
+    finer_content: (1, 3, H, W), which becomes the start.  Returns (1, 3, H, W).
+    """
+    shape = finer_content.shape[2:]
+    change = content.neg_().add_(painted.to(content.device))
+    for place, part in zip(finer_content.unbind(1), change.unbind(1), strict=True):
+        finer = F.interpolate(part[None], size=shape, mode="bicubic", align_corners=False)
+        place.add_(finer[0])
+    return finer_content
+
+
+def to_tensor(image: Image.Image, device: torch.device) -> Tensor:
+    """(1, 3, H, W) float32 in 0..1 on a device.  image: RGB in 8 bits."""
+    values = torch.from_numpy(np.array(image))  # (H, W, 3)
+    if device.type == "cuda":
+        values = values.pin_memory()
+    values = values.to(device, non_blocking=True)
+    picture = torch.empty(1, *values.permute(2, 0, 1).shape, device=device)
+    return picture.copy_(values.permute(2, 0, 1)).div_(255.0)
+
+
+def to_image(picture: Tensor) -> Image.Image:
+    """picture: (1, 3, H, W), clipped to 0..1.  Returns RGB in 8 bits."""
+    values = torch.empty(*picture.shape[2:], 3, dtype=torch.uint8)
+    for source, target in zip(picture[0], values.unbind(2), strict=True):
+        target.copy_(source.clamp(0.0, 1.0).mul_(255.0).round_())
+    return Image.fromarray(values.numpy())
