@@ -24,7 +24,8 @@ from torch import Tensor
 from torchvision.models import vgg
 
 from daemon.engine import memory
-from daemon.engine.kernels import CONVOLUTIONS, Kernels, load_kernels
+from daemon.engine.kernels import Kernels, load_kernels
+from daemon.engine.layers import CONVOLUTIONS
 from daemon.engine.lbfgs import Lbfgs
 from daemon.engine.losses.statistics import gram_matrix
 from daemon.engine.network import Filter, Network

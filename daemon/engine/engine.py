@@ -16,13 +16,14 @@ from daemon.engine import memory
 from daemon.engine.checkpoint import CHECKPOINT_FORMAT, Checkpoint
 from daemon.engine.device import usable_device
 from daemon.engine.kernels import load_kernels
+from daemon.engine.layers import MIN_SIDE_PX
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.moments import MomentStore, StyleMoments
 from daemon.engine.network import Network
 from daemon.engine.paint import Commission, Moment, paint_passes, resize, to_tensor
 from daemon.engine.plan import Plan, make_plan
-from daemon.engine.recipe import MIN_SIDE_PX, Recipe
+from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, fit, plan_passes
 from daemon.engine.tiles import aligned, cut
 from daemon.engine.trial import Precision, choose_arithmetic

@@ -15,18 +15,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from daemon.engine.errors import WeightsError
-from daemon.engine.recipe import CONVOLUTIONS_PER_BLOCK
+from daemon.engine.layers import CONVOLUTIONS
 from daemon.engine.weights import TORCHVISION_FILE, checked_sha256, locate
 
 CLASSIC_MEAN_BGR = (103.939, 116.779, 123.68)
 TORCHVISION_MEAN = (0.485, 0.456, 0.406)
 TORCHVISION_STD = (0.229, 0.224, 0.225)
-
-CONVOLUTIONS = tuple(
-    f"conv{block}_{index}"
-    for block, count in enumerate(CONVOLUTIONS_PER_BLOCK, start=1)
-    for index in range(1, count + 1)
-)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from daemon.engine import winograd
 from daemon.engine.kernels import Kernels
-from daemon.engine.recipe import CONVOLUTIONS_PER_BLOCK, LAYERS, deepest, down_to_deepest
+from daemon.engine.layers import OPERATIONS, deepest, down_to_deepest, is_kept, is_needed
 
 Pooling = Literal["max", "average"]
 Injection = Callable[[Tensor, Tensor], None]
@@ -25,9 +25,6 @@ Injection = Callable[[Tensor, Tensor], None]
 
 Reader = Callable[[str, Tensor], None]
 """Looks at a layer's features, (B, C, H, W), while they are there."""
-
-CHEAP_OPS = 2
-"""conv1_1 and its ReLU: recomputed from the picture when they are needed again."""
 
 LEAST_WINOGRAD_CHANNELS = 64
 LEAST_WINOGRAD_POSITIONS = 192
@@ -165,15 +162,6 @@ def fold_replicated_border(padded: Tensor) -> Tensor:
     return padded[:, :, 1:-1, 1:-1].contiguous()
 
 
-def op_names() -> list[str]:
-    """What VGG-19 does up to its last pooling, in order: LAYERS, and `poolB` after each block."""
-    names: list[str] = []
-    for block, _ in enumerate(CONVOLUTIONS_PER_BLOCK, start=1):
-        names += [name for name in LAYERS if name[4:].startswith(f"{block}_")]
-        names.append(f"pool{block}")
-    return names
-
-
 class Network:
     """VGG-19 on one device in one dtype. Does not change after it is made.
 
@@ -190,7 +178,7 @@ class Network:
     ) -> None:
         self.device = device
         self.dtype = dtype
-        self._ops = [make_op(name, kernels, device, dtype, method) for name in op_names()]
+        self._ops = [make_op(one.name, kernels, device, dtype, method) for one in OPERATIONS]
 
     def coming_bytes(self, layers: Collection[str]) -> int:
         """What kernels not yet made will take when `layers` of a large picture are asked for."""
@@ -222,10 +210,7 @@ class Network:
         for op, output in self._walk(picture, layers, pooling):
             if op.name in layers:
                 read(op.name, output)
-            trace.outputs.append(output if is_wanted(op, layers) else None)
-            if len(trace.outputs) == CHEAP_OPS + 1:
-                # Its maps are the largest of all and cost a fiftieth of a pass to make again.
-                trace.outputs[:CHEAP_OPS] = [None] * CHEAP_OPS
+            trace.outputs.append(output if is_kept(op.name, layers) else None)
         return trace
 
     def pull_back(self, trace: Trace, injections: Mapping[str, Injection]) -> Tensor:
@@ -237,7 +222,7 @@ class Network:
         while trace.outputs:
             op = self._ops[len(trace.outputs) - 1]
             output = trace.outputs.pop()
-            if output is None and is_wanted(op, injections):
+            if output is None and is_needed(op.name, injections):
                 output = self._again(trace.picture, len(trace.outputs))
             if op.name in injections:
                 assert output is not None
@@ -290,11 +275,6 @@ def make_op(
     return Convolution(
         name, Filter(kernel, bias, method), Filter(kernel, None, method, adjoint=True)
     )
-
-
-def is_wanted(op: Op, layers: Collection[str]) -> bool:
-    """Whether the backward pass needs the operation's output."""
-    return isinstance(op, Relu) or op.name in layers
 
 
 def run_op(op: Op, x: Tensor, pooling: Pooling, *, in_place: bool) -> Tensor:

@@ -5,13 +5,14 @@ vectors, the targets, and what the process holds already. `bench/memory.py` hold
 the process really took.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from daemon.engine.layers import channels_of, down_to_deepest, is_kept, scale_of
 from daemon.engine.losses.terms import kept_layers, layers_of
-from daemon.engine.recipe import Recipe, down_to_deepest
+from daemon.engine.recipe import Recipe
 from daemon.engine.scratch import BAND
-from daemon.engine.tiles import Tiling, cut, scale_of
+from daemon.engine.tiles import Tiling, cut
 
 LARGE_PIXELS = 500_000
 HISTORIES = (20, 10, 5, 3)
@@ -20,7 +21,6 @@ against 20, and 5 two per cent of the loss."""
 
 TILE_SIDES_PX = (4096, 2048, 1536, 1024, 768, 512, 384, 256)
 
-CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
 BYTES_PER_VALUE = 4
 PICTURE_BYTES = 3 * BYTES_PER_VALUE
 """A pixel of a picture-sized vector."""
@@ -45,12 +45,24 @@ MOST_PAIRS_ASIDE = 5
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How one pass is computed.
+class Way:
+    """A way to compute a pass.
 
     tile_px: side of a tile, None for one tile.  history: pairs of L-BFGS, 0 for Adam.
     aside: whether what only the optimiser or one tile at a time looks at lies in a file (on CUDA:
-    in host memory).  predicted_bytes: the process's peak (on CUDA: the device's).
+    in host memory).
+    """
+
+    tile_px: int | None
+    history: int
+    aside: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one pass is computed: a way, and what it takes.
+
+    predicted_bytes: the process's peak (on CUDA: the device's).
     budget_bytes: what it may take.
     """
 
@@ -85,32 +97,52 @@ def make_plan(
     that goes on from a checkpoint, whose pairs it brings.  recorded: whether an evaluation keeps
     its memory between two of them, as a CUDA graph does.
     """
-    longest = max(height_px, width_px)
-    sides: list[int | None] = [None, *(side for side in TILE_SIDES_PX if side < longest)]
-    usual = usual_history(height_px * width_px)
-    histories = [one for one in HISTORIES if one <= usual] if recipe.optimizer == "lbfgs" else [0]
-    histories_aside = [one for one in histories if one <= MOST_PAIRS_ASIDE]
-    if history is not None:
-        histories = histories_aside = [history]
-    large = [side for side in sides if not side or side >= LEAST_TILE_IN_MEMORY_PX]
     size = (height_px, width_px, recipe)
-    room = [one for one in histories_aside if resting_bytes(*size, one, value_bytes) <= aside_bytes]
-    # Fewer pairs cost a few per cent, tiles up to twice the time: so they are the later choice.
-    orders = [
-        *((side, pairs, False) for side in large for pairs in histories),
-        *((side, pairs, True) for side in sides for pairs in room),
-        *((side, pairs, False) for side in sides if side not in large for pairs in histories),
-    ]
+
+    def has_room(way: Way) -> bool:
+        return resting_bytes(*size, way.history, value_bytes) <= aside_bytes
+
     plans = [
         Plan(
-            *order,
-            held_bytes + predict(*size, *order, value_bytes, recorded=recorded),
+            way.tile_px,
+            way.history,
+            way.aside,
+            held_bytes + predict(*size, way, value_bytes, recorded=recorded),
             budget_bytes,
         )
-        for order in orders
+        for way in ways(max(height_px, width_px), histories_of(size, history))
+        if not way.aside or has_room(way)
     ]
     least = min(plans, key=lambda plan: plan.predicted_bytes)
     return next((plan for plan in plans if plan.fits), least)
+
+
+def ways(longest_px: int, histories: Sequence[int]) -> Iterator[Way]:
+    """The ways to compute a pass, the one that takes least time first.
+
+    Fewer pairs cost a few per cent, tiles up to twice the time: so they are the later choice.
+    histories: how many pairs may be remembered, the usual number first.
+    """
+    sides: list[int | None] = [None, *(side for side in TILE_SIDES_PX if side < longest_px)]
+    large = [side for side in sides if side is None or side >= LEAST_TILE_IN_MEMORY_PX]
+    only_few = [one for one in histories if one <= MOST_PAIRS_ASIDE or len(histories) == 1]
+    for side in large:
+        yield from (Way(side, pairs, aside=False) for pairs in histories)
+    for side in sides:
+        yield from (Way(side, pairs, aside=True) for pairs in only_few)
+    for side in sides[len(large) :]:
+        yield from (Way(side, pairs, aside=False) for pairs in histories)
+
+
+def histories_of(size: tuple[int, int, Recipe], history: int | None) -> list[int]:
+    """How many pairs a pass may remember, the usual number first; see `make_plan`."""
+    height_px, width_px, recipe = size
+    if history is not None:
+        return [history]
+    if recipe.optimizer != "lbfgs":
+        return [0]
+    usual = usual_history(height_px * width_px)
+    return [one for one in HISTORIES if one <= usual]
 
 
 def usual_history(pixels: int) -> int:
@@ -122,29 +154,27 @@ def predict(
     height_px: int,
     width_px: int,
     recipe: Recipe,
-    side_px: int | None,
-    history: int,
-    aside: bool,
+    way: Way,
     value_bytes: int,
     *,
     recorded: bool = False,
 ) -> int:
     """Bytes a pass takes at most, beyond what is held already; see `make_plan`."""
     layers = layers_of(recipe)
-    tiling = cut(height_px, width_px, side_px, layers)
+    tiling = cut(height_px, width_px, way.tile_px, layers)
     vector = PICTURE_BYTES * height_px * width_px
-    resting = resting_bytes(height_px, width_px, recipe, history, value_bytes)
+    resting = resting_bytes(height_px, width_px, recipe, way.history, value_bytes)
     # While the network works, and between two evaluations.
     evaluating = EVALUATION_VECTORS * vector + evaluation_bytes(tiling, layers, value_bytes)
     if len(tiling.tiles) > 1:
         evaluating += HOLES_BYTES
     advancing = int(ADVANCE_VECTORS * vector)
-    if aside:
+    if way.aside:
         resting = 0
-        bands = 2 * (history or 1) + 2
+        bands = 2 * (way.history or 1) + 2
         advancing += bands * min(BAND * BYTES_PER_VALUE, vector)
     working = max(evaluating, advancing)
-    if recorded and not aside:
+    if recorded and not way.aside:
         working = evaluating + advancing
     return LIBRARY_BYTES[value_bytes] + resting + working
 
@@ -164,7 +194,7 @@ def resting_bytes(
 
 def features_bytes(layer: str, pixels: int, value_bytes: int) -> float:
     """Bytes of a layer's features for so many pixels of the picture."""
-    return CHANNELS[int(layer[4])] * pixels / scale_of(layer) ** 2 * value_bytes
+    return channels_of(layer) * pixels / scale_of(layer) ** 2 * value_bytes
 
 
 def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) -> int:
@@ -179,9 +209,7 @@ def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) 
             # The convolution's input is kept already; its output is rectified in place, unless
             # both are wanted.
             peak = max(peak, kept + 2 * size)
-            kept_of.append(size if layer in layers and layer != "conv1_1" else 0.0)
-        else:
-            kept_of.append(size if layer != "relu1_1" else 0.0)
+        kept_of.append(size if is_kept(layer, layers) else 0.0)
         kept += kept_of[-1]
     # Backwards: the gradient of a layer and of the one before it live side by side, beside what
     # is still kept; a pooling has its indices too, 8 bytes for a quarter of the values.

@@ -3,24 +3,11 @@
 Torch-free, so that the service can check and store recipes without loading it.
 """
 
-from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
-"""VGG-19's convolutions in each of its five blocks (Simonyan & Zisserman 2014, column E)."""
-
-LAYERS = tuple(
-    f"{kind}{block}_{index}"
-    for block, count in enumerate(CONVOLUTIONS_PER_BLOCK, start=1)
-    for index in range(1, count + 1)
-    for kind in ("conv", "relu")
-)
-"""Every layer that may be named, shallow to deep; `convB_I` is taken before its ReLU."""
-
-MIN_SIDE_PX = 16
-"""The shortest side the network can judge: block 5 sees one value per 16 px."""
+from daemon.engine.layers import LAYERS
 
 
 def check_layers(layers: dict[str, float]) -> dict[str, float]:
@@ -82,13 +69,3 @@ class Recipe(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         default=0, description="random numbers of init: noise"
     )
-
-
-def deepest(layers: Collection[str]) -> str:
-    """The deepest of some layers; the network can be cut after it."""
-    return max(layers, key=LAYERS.index)
-
-
-def down_to_deepest(layers: Collection[str]) -> tuple[str, ...]:
-    """Every layer from the first to the deepest of `layers`."""
-    return tuple(LAYERS[: LAYERS.index(deepest(layers)) + 1])

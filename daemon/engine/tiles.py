@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from daemon.engine.recipe import CONVOLUTIONS_PER_BLOCK, deepest
+from daemon.engine.layers import deepest, reach_px, scale_of
 
 ALIGNMENT_PX = 16
 """Four poolings halve a picture; tiles begin where all of their windows do."""
@@ -87,20 +87,9 @@ class Tiling:
         return (self.height_px // scale) * (self.width_px // scale)
 
 
-def scale_of(layer: str) -> int:
-    """How many times smaller than the picture a layer is, along each side."""
-    return 1 << (int(layer.removeprefix("conv").removeprefix("relu")[0]) - 1)
-
-
 def margin_px(layers: Collection[str]) -> int:
     """How far the deepest of `layers` sees beyond its own pixels, rounded up to the alignment."""
-    last_block, last_index = (int(part) for part in deepest(layers)[4:].split("_"))
-    reach = 0  # positions beyond its own that a position of the deepest layer sees
-    for block in range(last_block, 0, -1):
-        if block < last_block:
-            reach *= 2
-        reach += last_index if block == last_block else CONVOLUTIONS_PER_BLOCK[block - 1]
-    return aligned(reach)
+    return aligned(reach_px(deepest(layers)))
 
 
 def aligned(length_px: int) -> int:

@@ -17,10 +17,10 @@ class Computing:
 
     def __init__(self, seed: int = 0, channels: int = 8) -> None:
         self.calls = 0
-        products = torch.rand(channels, channels, generator=torch.manual_seed(seed))
+        one, other = torch.rand(2, channels, channels, generator=torch.manual_seed(seed))
         self._moments = {
-            "relu1_1": Moments(products),
-            "relu2_1": Moments(products, products[0].clone()),
+            "relu1_1": Moments(one.clone()),
+            "relu2_1": Moments(other.clone(), other[0].clone()),
         }
 
     def __call__(self) -> StyleMoments:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from daemon.engine.kernels import Kernels
-from daemon.engine.network import Network, fold_replicated_border, op_names
-from daemon.engine.recipe import LAYERS
+from daemon.engine.layers import LAYERS, OPERATIONS
+from daemon.engine.network import Network, fold_replicated_border
 
 DEPTH_IN_TORCHVISION = {
     "conv1_1": 0, "relu1_1": 1, "conv1_2": 2, "relu2_1": 6, "relu3_1": 11, "relu4_1": 20,
@@ -41,7 +41,7 @@ def torchvision_features() -> nn.Sequential:
 @pytest.fixture
 def reference(torchvision_features: nn.Sequential, kernels: Kernels) -> Iterator[nn.Sequential]:
     """Torchvision's modules with the classic weights, and our padding of the first layer."""
-    for name, module in zip(op_names(), torchvision_features, strict=True):
+    for name, module in zip([one.name for one in OPERATIONS], torchvision_features, strict=True):
         if isinstance(module, nn.Conv2d):
             module.weight = nn.Parameter(kernels.kernels[name], requires_grad=False)
             module.bias = nn.Parameter(kernels.biases[name], requires_grad=False)
@@ -55,7 +55,7 @@ def reference(torchvision_features: nn.Sequential, kernels: Kernels) -> Iterator
 def test_layers_are_named_in_the_order_of_torchvisions_modules(
     torchvision_features: nn.Sequential,
 ) -> None:
-    names = op_names()
+    names = [one.name for one in OPERATIONS]
     assert [name for name in names if not name.startswith("pool")] == list(LAYERS)
     assert {name: names.index(name) for name in DEPTH_IN_TORCHVISION} == DEPTH_IN_TORCHVISION
     kinds = {nn.Conv2d: "conv", nn.ReLU: "relu", nn.MaxPool2d: "pool"}
@@ -69,7 +69,7 @@ def test_every_layer_equals_torchvisions_forward_pass(
     found = dict(network.features(picture, LAYERS, "max"))
     assert list(found) == list(LAYERS)
     values = picture
-    for name, module in zip(op_names(), reference, strict=True):
+    for name, module in zip([one.name for one in OPERATIONS], reference, strict=True):
         values = module(values)
         if name in found:
             # The same float32 convolutions in another memory layout: rounding of sums of up

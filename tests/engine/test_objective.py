@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from daemon.engine.kernels import CONVOLUTIONS, Kernels
+from daemon.engine.kernels import Kernels
+from daemon.engine.layers import CONVOLUTIONS
 from daemon.engine.losses import content as content_loss
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.term import Materials, Moments, shares

@@ -10,7 +10,7 @@ import torch
 
 from daemon.engine import memory
 from daemon.engine.cgroups import MemoryGroup
-from daemon.engine.plan import Plan, make_plan, predict, usual_history
+from daemon.engine.plan import Plan, Way, make_plan, predict, usual_history
 from daemon.engine.recipe import Recipe
 
 GB = 10**9
@@ -67,7 +67,7 @@ def test_disk_is_written_to_only_where_memory_is_too_short_for_middling_tiles() 
         if not plan.aside:
             assert plan.tile_px is None or plan.tile_px >= 1024
         elif plan.fits:
-            in_memory = predict(4000, 6000, Recipe(), 1024, 3, False, 4) + GB
+            in_memory = predict(4000, 6000, Recipe(), Way(1024, 3, False), 4) + GB
             assert in_memory > budget * GB
 
 
@@ -76,7 +76,7 @@ def test_where_nothing_fits_the_smallest_plan_is_taken_and_says_so() -> None:
     assert not plan.fits
     assert (plan.history, plan.aside) == (3, True)
     # Where the vectors are more than a tile, a larger one costs nothing.
-    assert plan.predicted_bytes == GB + predict(4000, 6000, Recipe(), 256, 3, True, 4)
+    assert plan.predicted_bytes == GB + predict(4000, 6000, Recipe(), Way(256, 3, True), 4)
 
 
 def test_pass_that_goes_on_keeps_the_pairs_it_brings() -> None:
@@ -84,7 +84,7 @@ def test_pass_that_goes_on_keeps_the_pairs_it_brings() -> None:
         plan = plan_for(budget * GB, history=10)
         assert plan.history == 10
         order = (plan.tile_px, plan.history, plan.aside)
-        assert plan.predicted_bytes == GB + predict(4000, 6000, Recipe(), *order, 4)
+        assert plan.predicted_bytes == GB + predict(4000, 6000, Recipe(), Way(*order), 4)
 
 
 def test_nothing_lies_aside_where_there_is_no_room_for_it() -> None:
@@ -94,7 +94,7 @@ def test_nothing_lies_aside_where_there_is_no_room_for_it() -> None:
         assert plan.aside and plan.fits and plan.history == pairs
     plan = plan_for(4 * GB, aside_bytes=2 * GB)
     assert (plan.history, plan.aside, plan.fits) == (3, False, False)
-    assert plan.predicted_bytes == GB + predict(4000, 6000, Recipe(), 256, 3, False, 4)
+    assert plan.predicted_bytes == GB + predict(4000, 6000, Recipe(), Way(256, 3, False), 4)
     plan = plan_for(6 * GB, aside_bytes=2 * GB)
     assert not plan.aside and plan.fits and plan.tile_px is not None and plan.tile_px < 1024
 
@@ -102,7 +102,7 @@ def test_nothing_lies_aside_where_there_is_no_room_for_it() -> None:
 def test_smallest_plan_of_a_small_picture_is_no_larger_than_any_other() -> None:
     least = plan_for(0, 200, 300).predicted_bytes
     assert least <= plan_for(100 * GB, 200, 300).predicted_bytes
-    assert least <= GB + predict(200, 300, Recipe(), None, 3, False, 4)
+    assert least <= GB + predict(200, 300, Recipe(), Way(None, 3, False), 4)
 
 
 def test_recorded_evaluation_keeps_its_memory_between_steps() -> None:
@@ -116,12 +116,10 @@ def test_adam_keeps_no_history() -> None:
 
 def test_deeper_layers_and_wider_numbers_take_more() -> None:
     shallow = Recipe(content_layers={"relu3_1": 1.0}, style_layers={"relu2_1": 1.0})
-    assert predict(500, 500, shallow, None, 10, False, 4) < predict(
-        500, 500, Recipe(), None, 10, False, 4
-    )
-    assert predict(500, 500, Recipe(), None, 10, False, 2) < predict(
-        500, 500, Recipe(), None, 10, False, 4
-    )
+    way = Way(None, 10, False)
+    usual = predict(500, 500, Recipe(), way, 4)
+    assert predict(500, 500, shallow, way, 4) < usual
+    assert predict(500, 500, Recipe(), way, 2) < usual
 
 
 def test_usual_history_is_halved_for_large_pictures() -> None:

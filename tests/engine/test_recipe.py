@@ -6,8 +6,9 @@ import sys
 import pytest
 from pydantic import ValidationError
 
+from daemon.engine.layers import LAYERS, deepest
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.recipe import LAYERS, Recipe, deepest
+from daemon.engine.recipe import Recipe
 
 
 def test_defaults_are_those_of_the_documented_recipe() -> None:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from daemon.engine.layers import scale_of
 from daemon.engine.losses.term import Materials, shares
 from daemon.engine.losses.wide import wide
 from daemon.engine.recipe import Recipe
 from daemon.engine.scratch import Scratch
-from daemon.engine.tiles import Tile, Tiling, scale_of
+from daemon.engine.tiles import Tile, Tiling
 
 NAME = "content"
 
