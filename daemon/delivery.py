@@ -175,6 +175,7 @@ class Delivery:
             if self._stop.is_set():
                 return
             with self._guarded(job.below):
+                self._mounts.check(self._config.outbox)
                 self._publish(job)
 
     @contextlib.contextmanager
@@ -182,7 +183,6 @@ class Delivery:
         """One picture's turn: what goes wrong with it is noted, and holds up no others."""
         self._begin(files.printable(path))
         try:
-            self._mounts.check(self._config.outbox)
             yield
         except OSError as error:
             what = f"{self._at}: {error.strerror or error}"
@@ -275,6 +275,7 @@ class Delivery:
             if self._stop.is_set():
                 return
             with self._guarded(picture.path):
+                self._mounts.check(self._config.outbox)
                 self._file(picture)
         self._unfiled = bool(self._ledger.unfiled())
 
@@ -301,6 +302,7 @@ class Delivery:
             if self._stop.is_set():
                 return
             with self._guarded(job.below):
+                self._mounts.check(self._config.outbox)
                 self._answer(job, twin)
 
     def _answer(self, job: Job, twin: Job) -> None:

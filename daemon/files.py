@@ -5,6 +5,7 @@ Everything is written beside its target, synced, and only then given its name.
 
 import contextlib
 import errno
+import fcntl
 import functools
 import hashlib
 import io
@@ -99,10 +100,28 @@ def sweep(folder: Path, on_piece: Callable[[], object] = lambda: None) -> int:
             if found is None:
                 continue
             maker = int(found.group(1))
-            if maker == os.getpid() or not lives(maker):
-                remove(Path(inner, name))
+            path = Path(inner, name)
+            if (maker == os.getpid() or not lives(maker)) and not is_being_written(path):
+                remove(path)
                 swept += 1
     return swept
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a writer holds a file: in another container processes have other numbers."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # it knows no locks
+        return False
+    finally:
+        os.close(handle)
+    return False
 
 
 def remove(path: Path) -> None:
@@ -175,15 +194,15 @@ def write_whole(target: Path, fill: Callable[[BinaryIO], None], *, replace: bool
     temporary = temporary_beside(target)
     try:
         with temporary.open("xb") as file:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # for `sweep`, elsewhere too
             fill(file)
             file.flush()
             sync(file.fileno())
         give_name(temporary, target, replace=replace)
     except OSError as error:
-        if error.filename in (
-            temporary,
-            os.fspath(temporary),
-        ):  # a name of its own each time: not to be told
+        # A name of its own each time is not to be told.
+        if error.filename in (temporary, os.fspath(temporary)):
             error.filename = os.fspath(target)
         raise
     finally:

@@ -57,6 +57,7 @@ class Run:
 
     job: Job
     shown: RunningJob
+    limit_s: float
     deadline_s: float
     stall_s: float
     heard_s: float
@@ -214,6 +215,13 @@ class Runs:
         """Gives a claimed job to a worker; one that gets none ends as if it had been stopped."""
         run = self._make_run(slot, job, picture)
         self._runs[job.id] = run
+        logger.bind(job=job.id, action="start").info(  # first: the worker's own lines follow
+            "start {} of {} after {} on {}",
+            job.starts,
+            run.shown.picture,
+            job.preset,
+            slot.device,
+        )
         try:
             future = slot.submit(job.id, self._payload(job, memory_bytes))
         except OSError as error:
@@ -222,11 +230,6 @@ class Runs:
             self._rest(BROKEN_WAIT_S)
             future = Future()
             future.set_exception(Cancelled(job.id))
-        else:
-            logger.bind(job=job.id, action="start").info(
-                "start {} of {} after {} on {}",
-                job.starts, run.shown.picture, job.preset, slot.device,
-            )  # fmt: skip
 
         def ended(done: Future[Message]) -> None:
             self._ended.put((job, done))
@@ -242,7 +245,7 @@ class Runs:
         now_s, limits = time.monotonic(), self._config.limits
         shown = RunningJob(job.id, files.printable(picture.path), job.preset, slot.device)
         stall_s = limits.stall_s * (1 + pixels / STALL_PX)
-        return Run(job, shown, now_s + limits.job_s, stall_s, now_s)
+        return Run(job, shown, limits.job_s, now_s + limits.job_s, stall_s, now_s)
 
     def _payload(self, job: Job, memory_bytes: int | None) -> Message:
         """Everything a worker needs to know, as plain data."""
@@ -396,7 +399,7 @@ class Runs:
                 job.id, self._owner, State.CANCELLED, outcome={}, reason=CANCELLED_REASON
             )
         elif run.stop is Stop.LATE:  # another start would take as long
-            self._fail(job, LATE_REASON.format(self._config.limits.job_s))
+            self._fail(job, LATE_REASON.format(run.limit_s))
         else:
             logger.bind(job=job.id, action="requeue").info("back into the line: {}", run.stop)
             self._ledger.release_job(job.id, self._owner)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from daemon.engine import moments
 from daemon.engine.losses.term import Moments
@@ -86,22 +87,20 @@ def test_folder_is_held_to_its_size_and_the_memory_too(
 
 
 @pytest.mark.parametrize(
-    "kept",
-    [{"relu1_1": torch.full((8, 8), torch.nan)}, {"relu1_1": torch.rand(8)}, {"relu1_1":
-     torch.rand(8, 4)}],
-)  # fmt: skip
-def test_what_cannot_be_gram_matrices_is_computed_anew(tmp_path: Path, kept: Grams) -> None:
-    GramStore(tmp_path).get(KEY, lambda: kept)
+    "kept", [torch.full((8, 8), torch.nan), torch.rand(8), torch.rand(8, 4)], ids=repr
+)
+def test_what_cannot_be_moments_is_computed_anew(tmp_path: Path, kept: Tensor) -> None:
+    MomentStore(tmp_path).get(KEY, lambda: {"relu1_1": Moments(kept)})
     compute = Computing()
-    GramStore(tmp_path).get(KEY, compute)
+    MomentStore(tmp_path).get(KEY, compute)
     assert compute.calls == 1
 
 
 def test_folder_in_the_place_of_what_was_kept_costs_no_more_than_computing(tmp_path: Path) -> None:
-    GramStore(tmp_path).get(KEY, Computing())
+    MomentStore(tmp_path).get(KEY, Computing())
     (file,) = tmp_path.glob("*.safetensors")
     file.unlink()
     file.mkdir()
     compute = Computing()
-    assert set(GramStore(tmp_path).get(KEY, compute)) == {"relu1_1"}
+    assert set(MomentStore(tmp_path).get(KEY, compute)) == {"relu1_1", "relu2_1"}
     assert compute.calls == 1

@@ -11,6 +11,7 @@ import pytest
 from daemon import delivery, files
 from daemon.config import Config
 from daemon.delivery import Delivery
+from daemon.errors import SurroundingsError
 from daemon.health import Health
 from daemon.intake.claim import claims
 from daemon.intake.strays import take_over
@@ -86,6 +87,18 @@ def test_outbox_that_is_away_is_tried_when_asked_and_not_round_and_round(bench: 
     bench.delivery._round()
     assert bench.woken == 2
     assert bench.health.troubles == {}
+
+
+def test_outbox_that_is_not_mounted_is_told_in_its_own_words(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Mounts, folder: Path) -> None:
+        raise SurroundingsError(f"nothing is mounted at {folder}")
+
+    monkeypatch.setattr(Mounts, "check", refuse)
+    bench.fail_one()
+    bench.delivery._round()
+    assert "nothing is mounted at" in bench.health.troubles["outbox"]
 
 
 def test_cancelled_while_it_waited_is_published_in_the_same_round(bench: Bench) -> None:
