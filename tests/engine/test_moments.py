@@ -87,7 +87,9 @@ def test_folder_is_held_to_its_size_and_the_memory_too(
 
 
 @pytest.mark.parametrize(
-    "kept", [torch.full((8, 8), torch.nan), torch.rand(8), torch.rand(8, 4)], ids=repr
+    "kept",
+    [torch.full((8, 8), torch.nan), torch.rand(8), torch.rand(8, 4)],
+    ids=["not finite", "not a matrix", "not square"],
 )
 def test_what_cannot_be_moments_is_computed_anew(tmp_path: Path, kept: Tensor) -> None:
     MomentStore(tmp_path).get(KEY, lambda: {"relu1_1": Moments(kept)})
