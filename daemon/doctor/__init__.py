@@ -24,7 +24,7 @@ def examine(config: Config, config_path: Path) -> list[Finding]:
     checks: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
         ("config", lambda: check_rights(config, config_path)),
         ("folders", lambda: check_folders(config, read_text("/proc/self/mountinfo"))),
-        ("inbox", lambda: check_inbox(config, read_text("/proc/self/mountinfo"))),
+        ("waits", lambda: check_inbox(config, read_text("/proc/self/mountinfo"))),
         ("presets", lambda: check_presets(config)),
         ("hooks", lambda: check_hooks(config)),
         ("weights", lambda: [check_weights(config)]),

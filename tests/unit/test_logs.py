@@ -274,8 +274,11 @@ def of_the_main_thread() -> None:
 )  # fmt: skip
 @pytest.mark.usefixtures("strays")
 def test_complaint_of_anybody_is_an_object_too(
-    capsys: Capture, complain: Callable[[], None]
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, complain: Callable[[], None]
 ) -> None:
+    root = logging.getLogger()
+    ours = [one for one in root.handlers if isinstance(one, logs.Forward)]
+    monkeypatch.setattr(root, "handlers", ours)  # what pytest reports must be text of UTF-8
     complain()
     (line,) = capsys.readouterr().err.splitlines()
     told = json.loads(line)
