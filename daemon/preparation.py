@@ -9,7 +9,6 @@ from daemon import presets
 from daemon.bounded import ANSWER_S, NoAnswerError, within
 from daemon.config import Config
 from daemon.errors import SurroundingsError
-from daemon.intake.admit import make_folders
 from daemon.lastgood import read_last_good
 from daemon.mounts import Mounts
 
@@ -69,3 +68,9 @@ def make_ready(config: Config, folder: Path, inside: Collection[str]) -> None:
         mounts.remember(folder)
     except SurroundingsError as error:  # a guard, without which all else works
         logger.error("{}", error)
+
+
+def make_folders(folder: Path, names: Collection[str]) -> None:
+    """A folder with others in it, as in the inbox one for each preset, to drop pictures into."""
+    for name in ("", *names):
+        (folder / name).mkdir(parents=True, exist_ok=True)

@@ -12,9 +12,9 @@ from daemon.config import Config
 from daemon.ending import ONCE_GIVE_UP_S, Furthest
 from daemon.errors import SurroundingsError
 from daemon.health import Health
-from daemon.intake.admit import Intake
 from daemon.intake.decode import Decoder
 from daemon.intake.owner import BEAT_S
+from daemon.intake.round import Intake
 from daemon.intake.scan import is_network_mount
 from daemon.intake.strays import Holding
 from daemon.intake.watch import Watch

@@ -19,6 +19,12 @@ def test_inbox_and_outbox_are_made_with_the_presets_to_drop_into(config: Config)
     assert config.outbox.is_dir() and list(config.inbox.iterdir()) == []
 
 
+def test_inbox_shows_the_presets_as_folders(tmp_path: Path) -> None:
+    for _ in range(2):
+        preparation.make_folders(tmp_path / "inbox", ["starry", "wave"])
+    assert sorted(path.name for path in (tmp_path / "inbox").iterdir()) == ["starry", "wave"]
+
+
 def test_folder_that_cannot_be_made_is_an_error_at_the_start(config: Config) -> None:
     config.outbox.rmdir()
     config.outbox.write_text("no folder")

@@ -9,9 +9,9 @@ from atelier import PATIENCE_S
 
 from daemon.config import Config
 from daemon.health import Health
-from daemon.intake.admit import Intake
 from daemon.intake.decode import Decoder
 from daemon.intake.loop import IntakeLoop, Pace, pace_of
+from daemon.intake.round import Intake
 from daemon.intake.scan import Scan
 from daemon.ledger.store import Ledger
 

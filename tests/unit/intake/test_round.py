@@ -18,9 +18,9 @@ from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
 from daemon.intake import claim, scan
-from daemon.intake.admit import Intake, make_folders
 from daemon.intake.decode import Verdict, judge
 from daemon.intake.owner import Owner, encode, owner_file
+from daemon.intake.round import Intake
 from daemon.intake.scan import CLAIMED_FOLDER, Scan, Signature
 from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
@@ -242,12 +242,6 @@ def test_next_look_is_no_later_than_a_file_can_be_settled(intake: Intake, drop) 
     drop()
     intake.round(0.0)
     assert intake.next_look_s(1.0) == 4.0
-
-
-def test_inbox_shows_the_presets_as_folders(tmp_path: Path) -> None:
-    for _ in range(2):
-        make_folders(tmp_path / "inbox", ["starry", "wave"])
-    assert sorted(path.name for path in (tmp_path / "inbox").iterdir()) == ["starry", "wave"]
 
 
 def test_picture_that_may_not_be_read_holds_no_other_up(

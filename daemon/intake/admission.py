@@ -1,0 +1,177 @@
+"""From the claimed folder to jobs in the ledger: the half of a claim that a restart repeats."""
+
+import contextlib
+import dataclasses
+import stat
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from loguru import logger
+
+from daemon import files
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.intake import claim
+from daemon.intake.decode import Verdict
+from daemon.intake.drafts import Drafting
+from daemon.intake.reports import Reports
+from daemon.intake.scan import Signature
+from daemon.intake.settle import Proof
+from daemon.job import Draft
+from daemon.ledger.store import Ledger
+from daemon.presets import Shelf
+from daemon.spool import Spool
+
+COPIERS = 8
+
+Copy = tuple[str, int] | SurroundingsError | None
+"""Hash and size of a claimed picture's copy, None if it changed, or what went wrong."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A picture on its way from the inbox to the ledger.
+
+    expected: what it was like when it was looked at; None if that is not known any more.
+    bytes: its size then, 0 if that is not known.
+    warnings: of sidecars that lie beside it and were not obeyed.
+    """
+
+    id: str
+    path: Path
+    sidecar: Path | None
+    verdict: Verdict
+    expected: Proof | None
+    bytes: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Copies claimed pictures into the spool and makes jobs of them.
+
+    on_picture: told the picture that is about to be copied, from several threads.
+    on_piece: likewise, with each piece that was copied.
+    """
+
+    config: Config
+    ledger: Ledger
+    spool: Spool
+    reports: Reports
+    on_picture: Callable[[Path], object]
+    on_piece: Callable[[Path], object]
+
+    def admit(self, taken: Sequence[Claim], shelf: Shelf) -> list[Claim]:
+        """Admits pictures that lie in the claimed folder: those that have become jobs."""
+        with ThreadPoolExecutor(COPIERS) as copiers:
+            copies = list(copiers.map(self._copy, taken))
+        try:
+            return self._admit_together(taken, copies, shelf)
+        except OSError as error:  # nothing of it is in the ledger; the next round does it again
+            if len(taken) > 1:  # it may be the fault of one of them
+                return [done for one in taken for done in self.admit([one], shelf)]
+            broken = SurroundingsError(f"{error.filename} cannot be used: {error.strerror}")
+            self.reports.trouble(broken, taken[0].path)
+            return []
+
+    def _admit_together(
+        self, taken: Sequence[Claim], copies: Sequence[Copy], shelf: Shelf
+    ) -> list[Claim]:
+        """All of them in one transaction; raises OSError, and then none is in the ledger."""
+        self._sync_renames(taken)
+        admitted: list[tuple[Claim, Sequence[Draft]]] = []
+        with self.ledger.together():
+            for one, copied in zip(taken, copies, strict=True):
+                if isinstance(copied, SurroundingsError):
+                    self.reports.trouble(copied, one.path)
+                elif copied is None:
+                    self.give_back(one)
+                else:
+                    admitted.append((one, self._add_jobs(one, *copied, shelf)))
+            for one, drafts in admitted:  # before they are there: what has failed is published then
+                log_jobs(one.path, drafts)
+        return [one for one, _ in admitted]
+
+    def _sync_renames(self, taken: Sequence[Claim]) -> None:
+        """Makes it durable that pictures have left the inbox: a power cut brings none back."""
+        for folder in {(self.config.inbox / one.path).parent for one in taken}:
+            with contextlib.suppress(FileNotFoundError):  # it was removed since
+                files.sync_folder(folder)
+
+    def _copy(self, one: Claim) -> Copy:
+        """Copies a claimed picture into the spool, if it is what was looked at."""
+        self.on_picture(one.path)
+        folder = claim.claimed_folder(self.config.inbox, one.id)
+        source = folder / one.path
+        try:
+            if not is_expected(source, one.expected):
+                return None
+            copy = self.spool.picture(one.id)
+            copied = claim.copy_hashing(source, copy, lambda: self.on_piece(one.path))
+        except OSError as error:
+            return SurroundingsError(
+                f"{files.printable(one.path)} cannot be copied to {self.config.state}: "
+                f"{error.strerror}; it waits in {files.printable(folder)}"
+            )
+        if copied is not None and isinstance(one.expected, str) and copied[0] != one.expected:
+            self.spool.drop_picture(one.id)
+            return None
+        return copied
+
+    def give_back(self, one: Claim) -> None:
+        """Puts a picture that changed while it was claimed where it was dropped."""
+        logger.info(
+            "{} was written to while it was claimed; waiting for its end",
+            files.printable(one.path),
+        )
+        claim.give_back_all(self.config.inbox, one.id)
+        self.ledger.forget_picture(one.id)
+
+    def _add_jobs(self, one: Claim, sha256: str, size: int, shelf: Shelf) -> Sequence[Draft]:
+        """Gives the ledger the jobs of a picture whose copy is whole."""
+        folder = claim.claimed_folder(self.config.inbox, one.id)
+        note = sidecar_content(folder, one.sidecar)
+        drafting = Drafting(self.config, self.spool, shelf)
+        doubts = (one.verdict.doubt,) if one.verdict.doubt else ()
+        drafts = [
+            dataclasses.replace(draft, warnings=(*one.warnings, *doubts, *draft.warnings))
+            for draft in drafting.drafts(one.path, one.sidecar, note, one.verdict, sha256)
+        ]
+        self.ledger.admit(
+            one.id,
+            sha256=sha256,
+            size=size,
+            width_px=one.verdict.width_px,
+            height_px=one.verdict.height_px,
+            drafts=drafts,
+        )
+        return drafts
+
+
+def log_jobs(path: Path, drafts: Sequence[Draft]) -> None:
+    """Logs what a picture has become."""
+    for draft in drafts:
+        log = logger.bind(job=draft.id, action="queue")
+        if draft.reason:
+            log.error("{} failed: {}", files.printable(path), draft.reason)
+        else:
+            log.info("{} queued for {}", files.printable(path), draft.preset)
+
+
+def sidecar_content(folder: Path, sidecar: Path | None) -> bytes | None:
+    """The content of a sidecar below a folder; one that is not an ordinary file counts as none."""
+    if sidecar is None or not files.is_ordinary(folder / sidecar):
+        return None
+    return (folder / sidecar).read_bytes()
+
+
+def is_expected(source: Path, expected: Proof | None) -> bool:
+    """Whether a claimed file is what was looked at, as far as it tells without being read."""
+    info = source.lstat()
+    if not stat.S_ISREG(info.st_mode):
+        return False
+    if not isinstance(expected, Signature):
+        return True
+    return (info.st_size, info.st_mtime_ns) == (expected.size, expected.mtime_ns)

@@ -1,0 +1,95 @@
+"""The files of the inbox over time: since when each is as it is, and which belong together."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon import files, names
+from daemon.intake import settle, sidecars
+from daemon.intake.scan import Scan
+from daemon.intake.settle import Proof, Watch
+
+
+class Observation:
+    """Keeps in mind what the looks saw. One thread's; `pictures` may be read by others.
+
+    pairs: which sidecar is which picture's.
+    """
+
+    def __init__(self, inbox: Path, *, settle_s: float, sidecar_wait_s: float) -> None:
+        self._inbox = inbox
+        self._settle_s = settle_s
+        self._longest_alone_s = max(sidecar_wait_s, settle_s)
+        self._watched: dict[Path, Watch] = {}
+        self._alone: dict[Path, Watch] = {}
+        self._seen_s = 0.0
+        self.pairs = sidecars.match((), ())
+
+    def pair(self, seen: Scan) -> None:
+        """Finds out which sidecars belong to which pictures, by the looks before this one."""
+        self.pairs = sidecars.match(
+            [sighting.path for sighting in seen.pictures],
+            {sighting.path for sighting in seen.sidecars},
+            self.stale(seen),
+        )
+
+    def observe(self, seen: Scan, now_s: float) -> None:
+        """Remembers a look, whose files are paired already; those that are gone are forgotten."""
+        self._watched = settle.observe(self._watched, (*seen.pictures, *seen.sidecars), now_s)
+        alone = [one for one in seen.sidecars if one.path in self.pairs.alone]
+        self._alone = settle.observe(self._alone, alone, now_s)
+        self._seen_s = now_s
+
+    def stale(self, seen: Scan) -> set[Path]:
+        """Sidecars that lay alone for long when they were last looked at, and are still the same.
+
+        A picture that comes now under a camera's recurring name is not the one they were for.
+        What was before the start is not known, and counts as new.
+        """
+        return {
+            one.path
+            for one in seen.sidecars
+            if (watch := self._alone.get(one.path)) is not None
+            and watch.signature == one.signature
+            and self._seen_s - watch.since_s >= self._longest_alone_s
+        }
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._watched
+
+    def watch(self, path: Path) -> Watch:
+        """What is known of a file that the last look saw."""
+        return self._watched[path]
+
+    def proof(self, path: Path, now_s: float) -> Proof | None:
+        """What shows that a file is settled; None if it is not, or has nothing in it."""
+        return settle.proof(self._watched[path], now_s, self._settle_s)
+
+    def restless(self, now_s: float) -> Iterator[Path]:
+        """The files that only their content can show to be settled, and that are to be read."""
+        for path, watch in self._watched.items():
+            if settle.wants_content(watch, now_s, self._settle_s):
+                yield path
+
+    def read(self, path: Path, now_s: float) -> None:
+        """Reads a file's content; one that cannot be read is told of when it is to be claimed."""
+        with contextlib.suppress(OSError):
+            sha256 = files.sha256_of(self._inbox / path)
+            watch = self._watched[path]
+            self._watched[path] = settle.with_content(watch, sha256, now_s, self._settle_s)
+
+    def forget(self, path: Path) -> None:
+        """A file was claimed: what comes under its name is another."""
+        del self._watched[path]
+
+    def pictures(self) -> list[tuple[Path, Watch]]:
+        """The pictures that lie there unclaimed."""
+        return [
+            (path, watch)
+            for path, watch in list(self._watched.items())
+            if not names.is_yaml(path.name)
+        ]
+
+    def next_look_s(self, now_s: float) -> float | None:
+        """Seconds until the next file could be settled, or None if none is being waited for."""
+        return settle.next_look_s(self._watched, now_s, self._settle_s)

@@ -1,0 +1,152 @@
+"""Whether a settled picture is to be claimed: sidecar, presets and content are ready too."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import files
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.intake import claim, pair, settle
+from daemon.intake.admission import Claim, sidecar_content
+from daemon.intake.decode import Decoder, Verdict
+from daemon.intake.doubts import Doubts, fault_of, is_doubtful
+from daemon.intake.observation import Observation
+from daemon.intake.settle import Proof
+from daemon.intake.shelf import PATIENCE_S
+from daemon.intake.strays import Strays
+from daemon.presets import Shelf
+
+
+class Patience:
+    """How long a picture may rightly lie here until it is claimed, by what was met so far.
+
+    One thread's; `total_s` may be read by others.
+    """
+
+    def __init__(self) -> None:
+        self._allowed_s: dict[str, float] = {}
+
+    def allow(self, cause: str, longest_s: float) -> None:
+        """Something was met that may take so long."""
+        self._allowed_s[cause] = longest_s
+
+    @property
+    def total_s(self) -> float:
+        return sum(self._allowed_s.values())
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """A picture is not to be claimed yet, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Looks whether pictures are ready. The clock comes in.
+
+    on_picture: told the picture that is about to be looked at.
+    """
+
+    config: Config
+    decoder: Decoder
+    observation: Observation
+    doubts: Doubts
+    patience: Patience
+    strays: Strays
+    settle_s: float
+    give_up_s: float
+    on_picture: Callable[[Path], object]
+
+    def consider(self, path: Path, proof: Proof, shelf: Shelf, now_s: float) -> Claim | Postponed:
+        """A settled picture's claim, or why it has to wait.
+
+        Raises SurroundingsError where somebody may have to act.
+        """
+        self.on_picture(path)
+        self.strays.beat()
+        sidecar = self.observation.pairs.sidecar_of[path]
+        if postponed := self._sidecar_wait(path, sidecar, shelf, now_s):
+            return postponed
+        if self.waits_for_presets(self.config.inbox, path, sidecar, shelf):
+            return Postponed("waits for its preset, which is just being written")
+        if doubt := self.doubts.resting(path, proof, now_s):
+            return Postponed(doubt.fault)
+        claim.check_claimable(self.config.inbox / path)
+        return self._judged(path, proof, sidecar, now_s)
+
+    def _judged(
+        self, path: Path, proof: Proof, sidecar: Path | None, now_s: float
+    ) -> Claim | Postponed:
+        """The claim of a picture that was decoded, unless its rest may still come."""
+        size = self.observation.watch(path).signature.size
+        verdict = self._judge(path, size)
+        if is_doubtful(verdict) and self.doubts.waits(path, proof, verdict, now_s):
+            self.patience.allow("rest comes", self.give_up_s)
+            return Postponed(fault_of(verdict))
+        mark, warnings = self.strays.mark, self.observation.pairs.warnings.get(path, ())
+        picture_id = mark + uuid.uuid4().hex[len(mark) :]
+        return Claim(picture_id, path, sidecar, verdict, proof, size, warnings)
+
+    def _sidecar_wait(
+        self, path: Path, sidecar: Path | None, shelf: Shelf, now_s: float
+    ) -> Postponed | None:
+        """Whether a picture waits for its sidecar to come, or to be written to its end."""
+        if sidecar is not None:
+            if self._is_written(sidecar, now_s):
+                return None
+            self.patience.allow("sidecar is written", self.give_up_s)
+            name = files.printable(sidecar.name)
+            return Postponed(f"waits for its sidecar {name}, which is unfinished")
+        settled_s = now_s - settle.still_since_s(self.observation.watch(path))
+        if not self._waits_for_sidecar(path, shelf, settled_s):
+            return None
+        self.patience.allow("sidecar comes", self.config.sidecar_wait_s)
+        return Postponed("lies in no preset's folder and waits for its sidecar (sidecar_wait_s)")
+
+    def _is_written(self, sidecar: Path, now_s: float) -> bool:
+        """Whether a sidecar has settled; one that stays empty has as long as a cut picture."""
+        watch = self.observation.watch(sidecar)
+        longest_s = max(self.settle_s, self.give_up_s)
+        settled = settle.is_settled(watch, now_s, self.settle_s)
+        return settled or now_s - watch.size_since_s >= longest_s
+
+    def _waits_for_sidecar(self, path: Path, shelf: Shelf, settled_s: float) -> bool:
+        """Only where the folder names no preset: elsewhere a sidecar is the exception, and
+        waiting for it would slow every picture down.
+        """
+        _, inner = pair.queue_of(path, self.config.schedule.bulk_folder)
+        if pair.folder_preset(inner, shelf.names) is not None:
+            return False
+        return settled_s < self.config.sidecar_wait_s
+
+    def waits_for_presets(
+        self, folder: Path, path: Path, sidecar: Path | None, shelf: Shelf
+    ) -> bool:
+        """Whether presets of a picture are just being written; folder: what both lie below.
+
+        Raises SurroundingsError where one is gone: it may be about to come back.
+        """
+        if not shelf.waiting:
+            return False
+        _, inner = pair.queue_of(path, self.config.schedule.bulk_folder)
+        note = sidecar_content(folder, sidecar)
+        awaited = pair.awaited(inner, note, shelf, self.config.default_preset)
+        if awaited:
+            self.patience.allow("preset is back", PATIENCE_S)
+        if told := [shelf.waiting[name] for name in awaited if shelf.waiting[name]]:
+            raise SurroundingsError(told[0])
+        return bool(awaited)
+
+    def _judge(self, path: Path, size: int) -> Verdict:
+        """Whether a picture can be decoded; size limits first."""
+        limit = self.config.limits.picture_bytes
+        name = files.printable(path.name)
+        if size > limit:
+            return Verdict(
+                fault=f"{name} has {size} bytes; the limit is {limit} (limits: picture_bytes)"
+            )
+        return self.decoder.decode(self.config.inbox / path, name)

@@ -1,0 +1,133 @@
+"""What is left lying in the inbox and why: told as waits, in the log, and as a look's troubles."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from loguru import logger
+
+from daemon import files
+from daemon.errors import SeveralError, SurroundingsError
+from daemon.intake import settle
+from daemon.intake.owner import Life
+from daemon.intake.scan import CLAIMED_FOLDER, Scan, Signature
+from daemon.intake.strays import Holding
+from daemon.waits import Wait, Waits
+
+UNDECIDED = "if nothing is heard of it within five minutes they are taken over"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is left lying, and why.
+
+    mend, at_rest: as of a `Wait`.  logged: whether the log tells of it, once.
+    """
+
+    path: Path
+    why: str
+    mend: bool = False
+    at_rest: bool = False
+    logged: bool = True
+
+
+def unpainted(seen: Scan) -> Iterator[Finding]:
+    """What a look saw that is never claimed."""
+    for path in seen.strange:
+        why = "is a link, pipe or device and is never opened; put a copy there"
+        yield Finding(path, why, at_rest=True)
+    for path in seen.foreign:
+        why = "is no picture atelierd paints; it stays where it is"
+        yield Finding(path, why, at_rest=True)
+    for path in seen.closed:
+        why = "cannot be looked into; give the service the right to (chmod g+rx)"
+        yield Finding(path, why, mend=True)
+
+
+def lone_sidecars(alone: Iterable[Path], stale: Collection[Path]) -> Iterator[Finding]:
+    """Sidecars without a picture. stale: those that are not obeyed any more."""
+    why = "is a sidecar without its picture; it stays where it is"
+    disobeyed = f"{why}, and is not obeyed for one that comes now: save it anew then, or remove it"
+    for path in alone:
+        if path in stale:
+            yield Finding(path, disobeyed, at_rest=True)
+        else:
+            yield Finding(path, why, at_rest=True, logged=False)
+
+
+def held_claims(stuck: Mapping[str, str], holdings: Iterable[Holding]) -> Iterator[Finding]:
+    """Claims that cannot be given back, and those of services that may be gone.
+
+    stuck: by the picture's id, why.
+    """
+    for picture_id, why in stuck.items():
+        yield Finding(Path(CLAIMED_FOLDER, picture_id), why, mend=True)
+    for holding in holdings:
+        if holding.life is Life.UNKNOWN:
+            path, why = Path(CLAIMED_FOLDER, holding.mark), f"{holding.words}; {UNDECIDED}"
+            yield Finding(path, why, at_rest=True, logged=False)
+
+
+def restlessness(signature: Signature) -> str:
+    """Why a file is not taken yet that has not settled."""
+    if signature.size == 0:
+        return "is empty: its content has not come; copy it again, or remove it"
+    return "is still changing: whoever writes it has not ended"
+
+
+def why_left(watch: settle.Watch, looked_s: float, settle_s: float) -> str:
+    """Why a picture is still there at the end. looked_s: when it was last looked for."""
+    if watch.signature.size == 0:
+        return "it is empty"
+    settled = settle.is_settled(watch, looked_s, settle_s)
+    return "it could not be taken" if settled else "it is still being written"
+
+
+class Reports:
+    """Tells of all that does not get on, one look after the other.
+
+    One thread's; `due` may be read by others.
+    """
+
+    def __init__(self, *, settle_s: float, give_up_s: float) -> None:
+        self._waits = Waits(settle_s, give_up_s)
+        self._logged: set[Path] = set()
+        self._troubles: list[SurroundingsError] = []
+        self._now_s = 0.0
+
+    def begin_look(self, now_s: float) -> None:
+        """What is told from now on is of the look at that time."""
+        self._now_s, self._troubles = now_s, []
+
+    def end_look(self) -> None:
+        """What was not told of has got on; raises SeveralError with what stood in the way."""
+        self._waits.end_look()
+        if self._troubles:
+            raise SeveralError(self._troubles)
+
+    def wait(self, path: Path, why: str, *, mend: bool = False, at_rest: bool = False) -> None:
+        """Something does not get on in this look."""
+        self._waits.note(path, why, self._now_s, mend=mend, at_rest=at_rest)
+
+    def trouble(self, error: SurroundingsError, path: Path | None = None) -> None:
+        """Something stands in the way of this look. path: the one picture it keeps, if it does."""
+        self._troubles.append(error)
+        if path is not None:
+            self.wait(path, str(error), mend=True)
+
+    def tell(self, findings: Iterable[Finding]) -> None:
+        """Tells of all that is left lying; what is logged is again if it was gone meanwhile."""
+        logged: set[Path] = set()
+        for one in findings:
+            self.wait(one.path, one.why, mend=one.mend, at_rest=one.at_rest)
+            if not one.logged:
+                continue
+            logged.add(one.path)
+            if one.path not in self._logged:
+                self._logged.add(one.path)
+                logger.bind(action="scan").warning("{} {}", files.printable(one.path), one.why)
+        self._logged &= logged
+
+    def due(self, now_s: float) -> tuple[Wait, ...]:
+        """What a person is to be told of, since it does not get on."""
+        return self._waits.due(now_s)

@@ -1,0 +1,305 @@
+"""A round of the intake: from what lies in the inbox to jobs in the ledger."""
+
+import errno
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from daemon import files
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.intake import claim, reports, scan
+from daemon.intake.admission import Admission, Claim
+from daemon.intake.decode import Decoder
+from daemon.intake.doubts import Doubts
+from daemon.intake.observation import Observation
+from daemon.intake.owner import SILENCE_S, Others, Ownership
+from daemon.intake.readiness import Patience, Postponed, Readiness
+from daemon.intake.reports import Reports
+from daemon.intake.scan import Scan
+from daemon.intake.settle import Proof
+from daemon.intake.shelf import PresetWatch
+from daemon.intake.strays import HURRIED_LOOK_S, Holding, Strays
+from daemon.intake.taking import Taking
+from daemon.ledger.store import Ledger, utc_now
+from daemon.mounts import Mounts
+from daemon.presets import Shelf
+from daemon.spool import Spool
+from daemon.waits import Wait
+
+BATCH, BATCH_BYTES = 64, 64 << 20
+LONGEST_READS = 5.0
+"""How many times `settle_s` a file takes that only its content can show to be settled."""
+
+
+class QueueFullError(SurroundingsError):
+    """As many jobs wait as may; there is room again when some of them have run."""
+
+
+class Intake:
+    """Sees, settles, pairs and claims. One thread's; the clock comes in with every round.
+
+    on_picture: told the picture that is about to be looked at or copied, from several threads.
+    on_piece: likewise, with each piece that was copied.
+    awaits_presets: whether some were away or being written at the last look.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        decoder: Decoder,
+        *,
+        settle_s: float,
+        give_up_s: float,
+        on_picture: Callable[[Path], object] = lambda _: None,
+        on_piece: Callable[[Path], object] = lambda _: None,
+    ) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._decoder = decoder
+        self._settle_s = settle_s
+        self._on_picture = on_picture
+        self._mounts = Mounts(config.state)
+        spool = Spool(config.state)
+        ownership = Ownership(config.inbox, spool)
+        self._strays = Strays(config.inbox, ledger, spool, ownership, Others(config.inbox))
+        self._reports = Reports(settle_s=settle_s, give_up_s=give_up_s)
+        self._observation = Observation(
+            config.inbox, settle_s=settle_s, sidecar_wait_s=config.sidecar_wait_s
+        )
+        self._doubts = Doubts(settle_s=settle_s, give_up_s=give_up_s)
+        self._patience = Patience()
+        self._presets = PresetWatch(config, self._judge_style, settle_s=settle_s, now=utc_now)
+        self._readiness = Readiness(
+            config,
+            decoder,
+            self._observation,
+            self._doubts,
+            self._patience,
+            self._strays,
+            settle_s=settle_s,
+            give_up_s=give_up_s,
+            on_picture=on_picture,
+        )
+        self._admission = Admission(config, ledger, spool, self._reports, on_picture, on_piece)
+        self._looked_s = 0.0
+        self.awaits_presets = False
+
+    def _judge_style(self, path: Path, name: str) -> str:
+        """What is wrong with a style image; empty if nothing is."""
+        return self._decoder.decode(path, name).fault
+
+    def close(self) -> None:
+        """Lets other services know that this one has ended."""
+        self._strays.close()
+
+    def beat(self) -> None:
+        """Lets other services know that this one lives, where a look is far off."""
+        self._strays.beat()
+
+    def waits(self, now_s: float) -> tuple[Wait, ...]:
+        """What a person is to be told of, since it does not get on."""
+        return self._reports.due(now_s)
+
+    @property
+    def holdings(self) -> tuple[Holding, ...]:
+        """What other services have claimed in this inbox."""
+        return self._strays.holdings
+
+    @property
+    def patience_s(self) -> float:
+        """How long a picture may rightly lie here until it is claimed, by what was met so far."""
+        undecided_s = SILENCE_S if self._strays.undecided else 0.0
+        return self._settle_s + self._patience.total_s + undecided_s
+
+    @property
+    def left(self) -> list[str]:
+        """What lies here unclaimed, each with why."""
+        return [
+            f"{files.printable(path)} (in the inbox: "
+            f"{reports.why_left(watch, self._looked_s, self._settle_s)})"
+            for path, watch in self._observation.pictures()
+        ]
+
+    @property
+    def pending(self) -> bool:
+        """Whether pictures lie in the inbox that are not claimed yet and have content.
+
+        Also while it is to be seen whether what another service has claimed comes back.
+        """
+        return self._strays.undecided or any(
+            watch.signature.size > 0 for _, watch in self._observation.pictures()
+        )
+
+    def next_look_s(self, now_s: float) -> float | None:
+        """Seconds until something in the inbox may be ready, or None."""
+        looks = self._doubts.next_looks_s(now_s)
+        settling = self._observation.next_look_s(now_s)
+        writing = self._presets.next_look_s(now_s)
+        looks += [look for look in (settling, writing) if look is not None]
+        looks += [HURRIED_LOOK_S] if self._strays.undecided or self._strays.stuck else []
+        waiting = self.pending and not looks
+        return max(0.05, min(looks)) if looks else (1.0 if waiting else None)
+
+    def round(self, now_s: float) -> int:
+        """One look at the inbox; claims what is ready and returns how many pictures it claimed.
+
+        Raises SurroundingsError if inbox, disk or ledger cannot be used, SeveralError with all that
+        stood in the way; nothing is lost then, and the next round goes on where this one stopped.
+        """
+        self._looked_s = now_s
+        self._reports.begin_look(now_s)
+        try:
+            seen = self._scan(now_s)
+            taking = self._taking()
+            shelf = self._look_at_presets(now_s)
+            claimed = self._resume_claims(taking, shelf)
+        except OSError as error:
+            self._strays.forget()
+            raise unavailable(self._config.inbox, error) from error
+        self._observe(seen, now_s)
+        self._tell_what_lies(seen)
+        settled = self._settled(seen, now_s)
+        if settled and isinstance(shelf, Shelf):
+            claimed += self._claim_settled(settled, taking, shelf, now_s)
+        elif settled and isinstance(shelf, SurroundingsError):
+            self._turn_away([path for path, _ in settled], shelf, mend=True)
+        self._reports.end_look()
+        return claimed
+
+    def _scan(self, now_s: float) -> Scan:
+        """What lies in the inbox, once it is sure that it is ours to look at."""
+        try:
+            self._mounts.check(self._config.inbox)
+        except SurroundingsError:
+            self._strays.forget()
+            raise
+        self._strays.check(now_s)
+        seen = scan.scan(self._config.inbox)
+        self._observation.pair(seen)
+        return seen
+
+    def _taking(self) -> Taking:
+        """What takes pictures in this look."""
+        wanted = Counter(self._observation.pairs.sidecar_of.values())
+        return Taking(
+            self._config, self._ledger, self._decoder, self._reports, self._admission, wanted
+        )
+
+    def _look_at_presets(self, now_s: float) -> Shelf | SurroundingsError:
+        """The presets, or why they are away; that is no trouble until a picture needs them."""
+        self._on_picture(self._config.presets)
+        self.awaits_presets = True
+        try:
+            found = self._presets.look(now_s)
+        except SurroundingsError as error:
+            return error
+        self.awaits_presets = bool(found.waiting)
+        return found
+
+    def _resume_claims(self, taking: Taking, shelf: Shelf | SurroundingsError) -> int:
+        """Ends the claims that a crash or a full disk left half done; returns how many."""
+        halves = taking.halves()
+        if isinstance(shelf, SurroundingsError):
+            if halves:
+                self._reports.trouble(shelf)
+            return 0
+        waiting: list[Claim] = []
+        for picture in halves:
+            folder = claim.claimed_folder(self._config.inbox, picture.id)
+            try:
+                one = taking.resume(picture)
+                if one is not None and not self._readiness.waits_for_presets(
+                    folder, one.path, one.sidecar, shelf
+                ):
+                    waiting.append(one)
+            except SurroundingsError as error:  # one bad claim must not hold up the others
+                self._reports.trouble(error, picture.path)
+        return len(self._admission.admit(waiting, shelf))
+
+    def _observe(self, seen: Scan, now_s: float) -> None:
+        """Remembers the look, and reads the files that only their content can show settled."""
+        self._observation.observe(seen, now_s)
+        for path in self._observation.restless(now_s):
+            self._on_picture(path)
+            self._patience.allow("content is read", LONGEST_READS * self._settle_s)
+            self._observation.read(path, now_s)
+        self._doubts.keep(self._observation)
+
+    def _tell_what_lies(self, seen: Scan) -> None:
+        """Says what is left lying, and why."""
+        alone, stale = self._observation.pairs.alone, self._observation.stale(seen)
+        unpainted, sidecars = reports.unpainted(seen), reports.lone_sidecars(alone, stale)
+        claims = reports.held_claims(self._strays.stuck, self._strays.holdings)
+        self._reports.tell([*unpainted, *sidecars, *claims])
+
+    def _settled(self, seen: Scan, now_s: float) -> list[tuple[Path, Proof]]:
+        """The pictures that have settled, with what shows it; of the others it is told."""
+        settled: list[tuple[Path, Proof]] = []
+        for sighting in seen.pictures:
+            proof = self._observation.proof(sighting.path, now_s)
+            if proof is not None:
+                settled.append((sighting.path, proof))
+            else:
+                self._reports.wait(sighting.path, reports.restlessness(sighting.signature))
+        return settled
+
+    def _claim_settled(
+        self, settled: Sequence[tuple[Path, Proof]], taking: Taking, shelf: Shelf, now_s: float
+    ) -> int:
+        """Claims what is ready, in batches, while more jobs may wait; returns how many."""
+        claimed = 0
+        room = self._config.limits.waiting - self._ledger.waiting()
+        batch: list[Claim] = []
+        for number, (path, proof) in enumerate(settled):
+            if claimed + len(batch) >= room:
+                self._turn_away([path for path, _ in settled[number:]], self._full(), mend=False)
+                break
+            ready = self._consider(path, proof, shelf, now_s)
+            if ready is not None:
+                batch.append(ready)
+            if len(batch) == BATCH or sum(one.bytes for one in batch) > BATCH_BYTES:
+                claimed += self._claim(batch, taking, shelf)
+                batch = []
+        return claimed + (self._claim(batch, taking, shelf) if batch else 0)
+
+    def _full(self) -> QueueFullError:
+        return QueueFullError(
+            f"{self._config.limits.waiting} jobs wait (limits: waiting); more "
+            "pictures stay in the inbox until there are fewer"
+        )
+
+    def _turn_away(self, paths: Sequence[Path], why: SurroundingsError, *, mend: bool) -> None:
+        """Tells of what keeps several pictures from getting on; if not to mend, it is at rest."""
+        self._reports.trouble(why)
+        for path in paths:
+            self._reports.wait(path, str(why), mend=mend, at_rest=not mend)
+
+    def _consider(self, path: Path, proof: Proof, shelf: Shelf, now_s: float) -> Claim | None:
+        """A settled picture's claim; None if it is not ready, which is told."""
+        try:
+            found = self._readiness.consider(path, proof, shelf, now_s)
+        except SurroundingsError as error:  # one picture must not hold up the others
+            self._reports.trouble(error, path)
+            return None
+        if isinstance(found, Postponed):
+            self._reports.wait(path, found.why)
+            return None
+        return found
+
+    def _claim(self, batch: Sequence[Claim], taking: Taking, shelf: Shelf) -> int:
+        """Claims pictures; returns how many."""
+        claimed = 0
+        for part in taking.with_room(batch):
+            admitted = taking.claim(part, shelf)
+            for one in admitted:
+                self._observation.forget(one.path)
+            claimed += len(admitted)
+        return claimed
+
+
+def unavailable(inbox: Path, error: OSError) -> SurroundingsError:
+    """What to do about an inbox that cannot be looked at."""
+    remedy = "; mount it writable" if error.errno == errno.EROFS else ""
+    return SurroundingsError(f"the inbox {inbox} is unavailable: {error.strerror}{remedy}")

@@ -1,0 +1,136 @@
+"""Out of the inbox into the claimed folder: what is ready, and what a crash left half taken."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import files
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.intake import claim
+from daemon.intake.admission import Admission, Claim
+from daemon.intake.decode import Decoder
+from daemon.intake.doubts import is_doubtful
+from daemon.intake.reports import Reports
+from daemon.job import ClaimedPicture
+from daemon.ledger.store import Ledger
+from daemon.presets import Shelf
+
+
+@dataclass(frozen=True)
+class Taking:
+    """Takes pictures in one look at the inbox.
+
+    wanted: how many pictures still wait for each sidecar, which is counted down here.
+    """
+
+    config: Config
+    ledger: Ledger
+    decoder: Decoder
+    reports: Reports
+    admission: Admission
+    wanted: Counter[Path | None]
+
+    def with_room(self, batch: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
+        """The pictures whose copies find room, together if all of them do, else one by one.
+
+        Looked for when it is asked for: each takes its room before the next is looked at.
+        """
+        coming = sum(one.bytes for one in batch)
+        try:
+            files.ensure_room(self.config.state, coming, self.config.limits.free_bytes)
+        except SurroundingsError as error:
+            if len(batch) == 1:
+                self.reports.trouble(error, batch[0].path)
+                return
+            for one in batch:  # only the large ones may find no room
+                yield from self.with_room([one])
+        else:
+            yield batch
+
+    def claim(self, batch: Sequence[Claim], shelf: Shelf) -> list[Claim]:
+        """Claims pictures: those that have become jobs, without what changed or vanished.
+
+        Several at once, since their rows and copies then reach the disk together.
+        """
+        with self.ledger.together():
+            for one in batch:
+                self.ledger.add_picture(one.id, one.path, one.sidecar)
+        taken = []
+        for one in batch:
+            try:
+                if self._take(one):
+                    taken.append(one)
+            except SurroundingsError as error:
+                self.reports.trouble(error, one.path)
+        return self.admission.admit(taken, shelf)
+
+    def _take(self, one: Claim) -> bool:
+        """Renames a picture, and its sidecar, into the claimed folder; False if it is gone."""
+        keep = self.config.limits.free_bytes
+        if not claim.take(self.config.inbox, one.id, one.path, keep_bytes=keep):
+            self._forget(one.id)
+            self.wanted[one.sidecar] -= 1
+            return False
+        if one.sidecar is not None:
+            self._take_sidecar(one.id, one.sidecar)
+        return True
+
+    def _take_sidecar(self, picture_id: str, sidecar: Path) -> None:
+        """The same for a sidecar, which stays for the others that wait for it, if there are any."""
+        claim.take(
+            self.config.inbox,
+            picture_id,
+            sidecar,
+            copy=self.wanted[sidecar] > 1,
+            keep_bytes=self.config.limits.free_bytes,
+        )
+        self.wanted[sidecar] -= 1
+
+    def _forget(self, picture_id: str) -> None:
+        """Undoes a claim whose picture was never renamed."""
+        self.ledger.forget_picture(picture_id)
+        claim.drop_claim(self.config.inbox, picture_id)
+
+    def halves(self) -> list[ClaimedPicture]:
+        """The claims that a crash or a full disk left half done, whose sidecars are wanted too.
+
+        What was never renamed is forgotten: the scan will find it.
+        """
+        halves: list[ClaimedPicture] = []
+        for picture in self.ledger.claiming():
+            if os.path.lexists(self._folder(picture) / picture.path):
+                halves.append(picture)
+            else:
+                self._forget(picture.id)
+        self.wanted.update(picture.sidecar for picture in halves if self._misses_sidecar(picture))
+        return halves
+
+    def resume(self, picture: ClaimedPicture) -> Claim | None:
+        """Goes on with a claim whose picture is in the claimed folder; None if it was given back.
+
+        How long a file that may not be whole has been waited for is not known any more.
+        """
+        inbox, sidecar = self.config.inbox, picture.sidecar
+        if claim.drop_source(inbox, picture.id, picture.path):
+            self.wanted[sidecar] -= 1
+        if sidecar is not None and self._misses_sidecar(picture):
+            self._take_sidecar(picture.id, sidecar)
+        elif sidecar is not None and self.wanted[sidecar] <= 0:
+            claim.drop_source(inbox, picture.id, sidecar)
+        name = files.printable(picture.path.name)
+        verdict = self.decoder.decode(self._folder(picture) / picture.path, name)
+        one = Claim(picture.id, picture.path, sidecar, verdict, None, 0)
+        if is_doubtful(verdict):
+            self.admission.give_back(one)
+            return None
+        return one
+
+    def _folder(self, picture: ClaimedPicture) -> Path:
+        return claim.claimed_folder(self.config.inbox, picture.id)
+
+    def _misses_sidecar(self, picture: ClaimedPicture) -> bool:
+        sidecar = picture.sidecar
+        return sidecar is not None and not os.path.lexists(self._folder(picture) / sidecar)
