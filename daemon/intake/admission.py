@@ -65,6 +65,8 @@ class Admission:
 
     def admit(self, taken: Sequence[Claim], shelf: Shelf) -> list[Claim]:
         """Admits pictures that lie in the claimed folder: those that have become jobs."""
+        if not taken:
+            return []
         with ThreadPoolExecutor(COPIERS) as copiers:
             copies = list(copiers.map(self._copy, taken))
         try:
@@ -86,12 +88,13 @@ class Admission:
             for one, copied in zip(taken, copies, strict=True):
                 if isinstance(copied, SurroundingsError):
                     self.reports.trouble(copied, one.path)
-                elif copied is None:
-                    self.give_back(one)
-                else:
+                elif copied is not None:
                     admitted.append((one, self._add_jobs(one, *copied, shelf)))
             for one, drafts in admitted:  # before they are there: what has failed is published then
                 log_jobs(one.path, drafts)
+        for one, copied in zip(taken, copies, strict=True):
+            if copied is None:
+                self.give_back(one)
         return [one for one, _ in admitted]
 
     def _sync_renames(self, taken: Sequence[Claim]) -> None:

@@ -18,6 +18,8 @@ from daemon.intake.shelf import PATIENCE_S
 from daemon.intake.strays import Strays
 from daemon.presets import Shelf
 
+PRESET_IS_WRITTEN = "waits for its preset, which is just being written"
+
 
 class Patience:
     """How long a picture may rightly lie here until it is claimed, by what was met so far.
@@ -72,7 +74,7 @@ class Readiness:
         if postponed := self._sidecar_wait(path, sidecar, shelf, now_s):
             return postponed
         if self.waits_for_presets(self.config.inbox, path, sidecar, shelf):
-            return Postponed("waits for its preset, which is just being written")
+            return Postponed(PRESET_IS_WRITTEN)
         if doubt := self.doubts.resting(path, proof, now_s):
             return Postponed(doubt.fault)
         claim.check_claimable(self.config.inbox / path)
@@ -133,7 +135,13 @@ class Readiness:
         if not shelf.waiting:
             return False
         _, inner = pair.queue_of(path, self.config.schedule.bulk_folder)
-        note = sidecar_content(folder, sidecar)
+        try:
+            note = sidecar_content(folder, sidecar)
+        except OSError as error:
+            raise SurroundingsError(
+                f"{files.printable(sidecar or path)} cannot be read: {error.strerror}; let the "
+                "service's user read it"
+            ) from error
         awaited = pair.awaited(inner, note, shelf, self.config.default_preset)
         if awaited:
             self.patience.allow("preset is back", PATIENCE_S)

@@ -14,7 +14,7 @@ from daemon.intake.decode import Decoder
 from daemon.intake.doubts import Doubts
 from daemon.intake.observation import Observation
 from daemon.intake.owner import SILENCE_S, Others, Ownership
-from daemon.intake.readiness import Patience, Postponed, Readiness
+from daemon.intake.readiness import PRESET_IS_WRITTEN, Patience, Postponed, Readiness
 from daemon.intake.reports import Reports
 from daemon.intake.scan import Scan
 from daemon.intake.settle import Proof
@@ -210,9 +210,11 @@ class Intake:
             folder = claim.claimed_folder(self._config.inbox, picture.id)
             try:
                 one = taking.resume(picture)
-                if one is not None and not self._readiness.waits_for_presets(
-                    folder, one.path, one.sidecar, shelf
-                ):
+                if one is None:
+                    continue
+                if self._readiness.waits_for_presets(folder, one.path, one.sidecar, shelf):
+                    self._reports.wait(one.path, PRESET_IS_WRITTEN)
+                else:
                     waiting.append(one)
             except SurroundingsError as error:  # one bad claim must not hold up the others
                 self._reports.trouble(error, picture.path)

@@ -17,7 +17,7 @@ from daemon.config import Config
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
-from daemon.intake import claim, scan
+from daemon.intake import admission, claim, scan
 from daemon.intake.decode import Verdict, judge
 from daemon.intake.owner import Owner, encode, owner_file
 from daemon.intake.round import Intake
@@ -823,3 +823,13 @@ def test_claim_of_another_service_is_told_of_while_it_is_undecided(
     for now_s in (300.0, 310.0):
         intake.round(now_s)
     assert (config.inbox / "wave/photo.jpg").exists() and not intake.holdings
+
+
+def test_look_with_nothing_to_claim_starts_no_threads(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("idle looks must cost nothing")
+
+    monkeypatch.setattr(admission, "ThreadPoolExecutor", refuse)
+    assert intake.round(0.0) == 0
