@@ -1,9 +1,6 @@
 """`python -m daemon` is the same as `atelierd`."""
 
-from daemon.start import seal_path
+from daemon.start import begin, seal_path
 
 seal_path()
-
-from daemon.cli import main  # noqa: E402  # not before it is known where code is looked for
-
-main()
+begin()

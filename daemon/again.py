@@ -5,6 +5,7 @@ Works beside a running service and without one: both only change the ledger and 
 
 import contextlib
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,14 +29,21 @@ def find_job(ledger: Ledger, asked: str) -> Job:
     """The one job whose id begins so; raises StaleJobError if there is none, or several."""
     if not asked.strip():  # every id begins so
         raise StaleJobError("an empty word names no job; see atelierd status")
-    found = ledger.jobs_by_prefix(asked)
+    found = jobs_like(ledger, asked)
     if len(found) == 1:
         return found[0]
+    word = f"'{files.printable(asked)}'"
     raise StaleJobError(
-        f"no job begins with {asked!r}; see atelierd status"
+        f"no job begins with {word}; see atelierd status"
         if not found
-        else f"several jobs begin with {asked!r}; give more of the id"
+        else f"several jobs begin with {word}; give more of the id"
     )
+
+
+def jobs_like(ledger: Ledger, asked: str) -> list[Job]:
+    """Up to two jobs whose ids begin so, blanks around it and capitals apart."""
+    prefix = asked.strip().lower()
+    return ledger.jobs_by_prefix(prefix) if re.fullmatch(r"[\w-]{1,64}", prefix, re.ASCII) else []
 
 
 def no_ledger(config: Config, asked: Sequence[str]) -> Said | None:
@@ -147,7 +155,7 @@ def sidecar_again(picture: ClaimedPicture) -> Path:
 
 def refusal(config: Config, ledger: Ledger, prefix: str, error: Exception) -> str:
     """Why a job was left alone."""
-    found = ledger.jobs_by_prefix(prefix)
+    found = jobs_like(ledger, prefix)
     if not isinstance(error, StaleJobError) or len(found) != 1 or UNFIT not in str(error):
         return f"{prefix}: {error}"
     if found[0].state is not State.PUBLISHING:

@@ -42,6 +42,8 @@ def main() -> None:
     prepare_process()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes long
     streams.prepare()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # while all this was loaded
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(answer(sys.argv[1:]))
 
 
@@ -118,8 +120,10 @@ def some(text: str) -> str:
 
 
 def some_path(text: str) -> Path:
-    """A path that is not empty."""
-    return Path(some(text))
+    """A path that is not empty, nor a folder that is not there."""
+    if some(text).endswith("/") and not os.path.isdir(text):  # noqa: PTH112  # a Path drops it
+        raise ArgumentTypeError(f"there is no folder {text}")
+    return Path(text)
 
 
 def make_parser() -> ArgumentParser:
@@ -327,10 +331,13 @@ def stylize(
     force: bool,
 ) -> int:
     """Paint one picture now, without the queue."""
+    from loguru import logger
+
     from daemon.single import Wish, paint_one
     from daemon.status.progress import single_progress
     from daemon.worker.devices import resolve_devices
 
+    logger.remove()  # what is worth saying is in the message or in the result's warnings
     in_force, path = configured(config)
     device = resolve_devices(in_force.devices, str(path))[0]
     wish = Wish(picture, preset, tuple(settings), proof, out, force)

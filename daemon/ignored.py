@@ -17,11 +17,15 @@ HALF_WRITTEN = (
 
 OF_SYSTEMS = (
     # Windows, and what it leaves on every disk it sees
-    "$RECYCLE.BIN", "RECYCLER", "System Volume Information", "FOUND.[0-9][0-9][0-9]",
+    "$RECYCLE.BIN", "RECYCLER", "RECYCLED", "Recycle Bin*", "System Volume Information",
+    "FOUND.[0-9][0-9][0-9]", "$WinREAgent", "$Extend", "$SysReset", "WPSystem", "MSOCache",
     "Thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini",
     # NAS makers: Synology, QNAP, Asustor, Buffalo, NetApp
-    "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "@tmp", "@eaDir", "@SynoResource",
-    "*@SynoEAStream", "*@SynoResource", "@sharebin", "trashbox", "~snapshot",
+    "#recycle", "#snapshot", "#tmp", "@Recycle*", "@Recently-Snapshot", "@tmp", "@eaDir", "@Syno*",
+    "*@SynoEAStream", "*@SynoResource", "@sharebin", "@sharesnap", "@snapshot", "@database",
+    "@upload_tmp", "@Trash", "@__thumb", "trashbox", "~snapshot", "Network Recycle Bin*",
+    # Samba, Nextcloud
+    "@GMT-*", "_recycle", "files_trashbin",
     # macOS on other people's disks
     "Network Trash Folder", "Temporary Items", "TheVolumeSettingsFolder", "TheFindByContentFolder",
     "Desktop DB", "Desktop DF", "Icon\r", "__MACOSX",

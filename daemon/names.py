@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from daemon.engine.formats import FORMAT_OF_SUFFIX
 
-YAML_NAME = re.compile(r"(.+?)(\.ya?ml(\.txt)?\s*)+", re.IGNORECASE | re.DOTALL)
+YAML_NAME = re.compile(r"(.+?)(\.ya?ml(\.txt)*[.\s]*)+", re.IGNORECASE | re.DOTALL)
 """Also what editors on Windows make of it: `.yaml.txt`, `.yaml.yaml`."""
 
 

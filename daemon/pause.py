@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from daemon import files
+from daemon.access import advice
 from daemon.errors import SurroundingsError
 
 PAUSE_FILE = "paused"
@@ -19,7 +20,7 @@ def pause(state: Path, since: str) -> None:
         files.write_bytes(state / PAUSE_FILE, since.encode(), replace=True)
     except OSError as error:
         raise SurroundingsError(
-            f"{state / PAUSE_FILE} cannot be written: {error.strerror}"
+            f"{state / PAUSE_FILE} cannot be written: {error.strerror}{advice(error)}"
         ) from error
 
 
@@ -31,7 +32,7 @@ def resume(state: Path) -> bool:
         return False
     except OSError as error:
         raise SurroundingsError(
-            f"{state / PAUSE_FILE} cannot be removed: {error.strerror}"
+            f"{state / PAUSE_FILE} cannot be removed: {error.strerror}{advice(error)}"
         ) from error
     return True
 

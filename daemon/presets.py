@@ -290,6 +290,8 @@ def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
         check_image(path, 1, (), document, stamps)
     else:
         document = read_document(path, stamps)
+        if stamps[path] is None:
+            return Reading(None, PresetError(document.faults).faults, stamps)
         found = yamlfile.check(PresetFile, document)
         recipe = Recipe(**found.model_dump(exclude={"styles"})) if found else None
         styles = check_styles(path.parent, document, stamps)
@@ -307,7 +309,8 @@ def read_document(path: Path, stamps: dict[Path, Stamp]) -> Document:
     except OSError as error:
         stamps[path] = None
         document = Document(str(path))
-        document.fault(1, (), f"cannot be read: {error.strerror}")
+        remedy = "let the service's user or group read it (chmod g+r)"
+        document.fault(1, (), f"cannot be read: {error.strerror}; {remedy}")
         return document
 
 

@@ -56,7 +56,12 @@ def named_target(out: Path, *, force: bool, precious: Mapping[Path, str], config
     if output_format(out.name) != suffix_format(out.name):
         known = ", ".join(one for one in FORMAT_OF_SUFFIX if output_format(f"a{one}") != "JPEG")
         raise BadInputError(f"{name}: let its name end in .jpg, .jpeg, {known}")
-    path = Path(os.path.realpath(out))
+    try:
+        path = Path(os.path.realpath(out))
+    except OSError as error:
+        raise SurroundingsError(
+            f"{name}: the folder you are in is gone; name an absolute path"
+        ) from error
     check_place(path, config)
     return Target(path, force)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon import files
-from daemon.access import explain, is_there
+from daemon.access import advice, explain, is_there
 from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.intake.scan import CLAIMED_FOLDER, is_network_mount
@@ -48,8 +48,7 @@ def check_folder(name: str, folder: Path) -> Finding:
     except SurroundingsError as error:
         return Finding(name, False, str(error))
     except OSError as error:
-        mend = f"{error.strerror}; let user {os.getuid()} write there (chown, chmod, mount options)"
-        return Finding(name, False, f"{folder}: {mend}")
+        return Finding(name, False, f"{folder}: {error.strerror}{advice(error)}")
     return Finding(name, True, f"{folder}: can create, rename and delete")
 
 

@@ -84,12 +84,8 @@ def check_processors(threads: int | None, environment: Mapping[str, str]) -> Fin
     told = f"{granted} of {there} may be used here (affinity, quota of a container or unit)"
     wanted = threads or threads_of_each(1, environment)
     if wanted > granted:
-        source = "`threads`" if threads else "OMP_NUM_THREADS"
-        return Finding(
-            "processors", False,
-            f"{told}, but {source} asks for {wanted} threads, which wait for one another; "
-            f"use {granted} at most, or auto",
-        )  # fmt: skip
+        lack = f"`threads` asks for {wanted} threads, which wait for one another"
+        return Finding("processors", False, f"{told}, but {lack}; use {granted} at most, or auto")
     return Finding("processors", True, f"{told}, {wanted} threads, shared by the workers")
 
 

@@ -31,12 +31,14 @@ class MemoryGroup:
 def threads_of_each(sharers: int, environment: Mapping[str, str] = os.environ) -> int:
     """How many threads each of so many processes should compute with.
 
-    As many as OMP_NUM_THREADS wishes; else its share of the processors granted, at least 1.
+    As many as OMP_NUM_THREADS wishes, but no more than processors are granted: threads that wait
+    for one another make no step. Else its share of those, at least 1.
     """
-    wish = re.match(r"\s*(\d+)", environment.get("OMP_NUM_THREADS", ""))  # a list is by level
-    if wish and int(wish[1]) > 0:
-        return int(wish[1])
-    return max(1, processors() // max(sharers, 1))
+    granted = processors()
+    wish = re.match(r"\s*0*(\d+)", environment.get("OMP_NUM_THREADS", ""))  # a list is by level
+    if wish and wish[1] != "0":
+        return min(int(wish[1][:9]), granted)
+    return max(1, granted // max(sharers, 1))
 
 
 def processors() -> int:

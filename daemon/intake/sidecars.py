@@ -142,7 +142,7 @@ def compare(picture: str, sidecar: str) -> Likeness | None:
         return Likeness.PLAIN_BUT_SUFFIX
     if folded(stem) == folded(picture):
         return Likeness.OWN_BUT_SPELLING
-    if folded(stem) == folded(plain):
+    if folded(stem) in (folded(plain), common(picture)):  # also of photo.jpg.jpg
         return Likeness.PLAIN_BUT_SPELLING
     kind = suffix_format(folded(stem))
     if not kind or folded(Path(folded(stem)).stem) != folded(plain):

@@ -61,7 +61,7 @@ def watch_status(look: Callable[[], Mapping[str, Any]], *, as_json: bool) -> Non
     """Shows the report again and again, in its place on a terminal; ends by KeyboardInterrupt."""
     console = make_console()
     if as_json or not sys.stdout.isatty() or console.is_dumb_terminal:
-        again_and_again(lambda: print_json(look()) if as_json else console.print(watched(look)))
+        again_and_again(lambda: print_json(told(look)) if as_json else console.print(watched(look)))
     with Screen(console=console, auto_refresh=False) as screen:
         again_and_again(lambda: screen.update(watched(look), refresh=True))
 
@@ -72,6 +72,14 @@ def again_and_again(show: Callable[[], None]) -> NoReturn:
         show()
         sys.stdout.flush()
         time.sleep(WATCH_S)
+
+
+def told(look: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The report as it is now, or an `error`, as plain data."""
+    try:
+        return look()
+    except SurroundingsError as error:
+        return {"error": str(error)}
 
 
 def watched(look: Callable[[], Mapping[str, Any]]) -> RenderableType:

@@ -101,7 +101,7 @@ def test_affinity_counts_and_nothing_known_means_affinity(
 @pytest.mark.parametrize(
     ("wish", "sharers", "threads"),
     [(None, 1, 8), (None, 3, 2), (None, 20, 1), ("3", 4, 3), ("2,1", 1, 2), ("many", 1, 8),
-     ("0", 1, 8), ("-4", 1, 8), ("", 1, 8)],
+     ("0", 1, 8), ("-4", 1, 8), ("", 1, 8), ("64", 1, 8), ("9" * 30, 2, 8), ("008", 1, 8)],
 )  # fmt: skip
 def test_workers_share_what_is_granted_unless_the_environment_says_how_many_each(
     machine: Machine, wish: str | None, sharers: int, threads: int

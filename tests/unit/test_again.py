@@ -231,3 +231,15 @@ def test_folder_that_may_not_be_looked_into_is_told_for_each_job(
     assert [fault.partition(";")[0] for _, fault in said] == [
         "bb33: /srv/outbox: Permission denied"
     ] * 2
+
+
+@pytest.mark.parametrize("asked", ["AA11", " aa11 ", "aa11\n"])
+def test_job_is_found_by_its_id_as_people_copy_it(config: Config, asked: str) -> None:
+    ((line, fault),) = cancel_jobs(config, [asked])
+    assert "will be cancelled" in line and not fault
+
+
+@pytest.mark.parametrize("asked", ["\udcff", "%", "aa1'", "\0", "é"])
+def test_word_that_can_be_no_id_names_no_job(config: Config, asked: str) -> None:
+    ((line, fault),) = cancel_jobs(config, [asked])
+    assert "no job begins with" in fault and not line

@@ -234,3 +234,11 @@ def test_half_a_word_is_not_taken_for_an_option(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit, match="2"):
         cli.answer(["run", "--on"])
     assert "--on" in capsys.readouterr().err
+
+
+def test_out_that_names_a_folder_which_is_not_there_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.answer(["stylize", "photo.jpg", "--preset", "p", "--out", f"{tmp_path}/none.png/"])
+    assert ended.value.code == 2 and "there is no folder" in capsys.readouterr().err

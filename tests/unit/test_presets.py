@@ -322,3 +322,17 @@ def test_style_image_that_leads_into_the_folder_again_is_seen(folder: Path, load
     link.unlink()
     link.symlink_to(folder / "wave.png")
     assert "it" in reader.read().good
+
+
+def test_preset_that_may_not_be_read_has_that_one_fault_and_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("styles: []\n")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(files, "open_ordinary", refuse)
+    (fault,) = read_preset(path).faults
+    assert "cannot be read: Permission denied; let the service's user" in fault.message

@@ -292,3 +292,14 @@ def test_want_of_any_temporary_folder_is_a_sentence(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SurroundingsError, match=r"no temporary folder can be made.*TMPDIR"):
         with work_folder():
             raise AssertionError
+
+
+def test_relative_name_in_a_folder_that_is_gone_says_what_to_do(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> str:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    with monkeypatch.context() as patch, pytest.raises(SurroundingsError, match="absolute path"):
+        patch.setattr("os.path.realpath", gone)
+        named_target(Path("x.png"), force=False, precious={}, config=config)

@@ -77,3 +77,41 @@ def test_folders_with_names_that_a_locale_has_not_are_found(tmp_path: Path) -> N
 def test_children_speak_utf8_whatever_the_locale() -> None:
     environment = process.python_environment(ASCII)
     assert environment["PYTHONUTF8"] == "1" and "PYTHONIOENCODING" not in environment
+
+
+@pytest.mark.parametrize("given", [":{0}", "{0}:", "{0}::", ".:{0}", "w:{0}", "../here:{0}"])
+def test_what_pythonpath_says_of_the_working_directory_is_not_obeyed(
+    tmp_path: Path, given: str
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, here / "w", elsewhere):
+        folder.mkdir()
+        (folder / "random.py").write_text("raise SystemExit('planted code has run')")
+    (elsewhere / "random.py").unlink()
+    (elsewhere / "wanted.py").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "import daemon, random, wanted; print(random.__file__)"],
+        cwd=here, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": given.format(elsewhere)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout.startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(("word", "number", "code"), [
+    ("status", signal.SIGINT, -signal.SIGINT), ("run", signal.SIGINT, 0),
+    ("run", signal.SIGTERM, 0),
+])  # fmt: skip
+def test_command_that_is_stopped_while_it_loads_leaves_no_trace(
+    word: str, number: signal.Signals, code: int
+) -> None:
+    loading = (
+        "import os, sys, types; from daemon import start\n"
+        "stand_in = types.ModuleType('daemon.cli')\n"
+        f"stand_in.main = lambda: os.kill(os.getpid(), {int(number)})\n"
+        f"sys.modules['daemon.cli'] = stand_in; sys.argv = ['atelierd', '{word}']; start.begin()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", loading], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, "")

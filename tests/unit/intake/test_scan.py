@@ -71,7 +71,9 @@ def test_half_written_and_foreign_programs_files_are_not_seen(
      "System Volume Information", "SYSTEM VOLUME INFORMATION", "#snapshot", "@tmp", "lost+found",
      "@Recently-Snapshot", "~snapshot", "Network Trash Folder", "Temporary Items", "FOUND.000",
      ".Trash-1000", ".Trashes/501", ".snapshot/hourly", ".@__thumb", ".AppleDouble", ".stversions",
-     ".sync/Archive", ".dropbox.cache", ".zfs/snapshot", ".recycle"],
+     ".sync/Archive", ".dropbox.cache", ".zfs/snapshot", ".recycle", "Recycled", "Recycle Bin",
+     "Network Recycle Bin 1", "@GMT-2026.11.01-10.00.00", "@SynoDrive", "$WinREAgent", "MSOCache",
+     "files_trashbin", "_recycle", "@sharesnap"],
 )  # fmt: skip
 def test_what_people_deleted_or_replaced_is_not_seen_at_any_depth(
     put, tmp_path: Path, folder: str

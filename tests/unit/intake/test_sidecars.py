@@ -62,6 +62,9 @@ def test_sidecar_is_the_nearest_by_name(there: list[str], found: str | None) -> 
         ("photo.jpeg", "photo.JPG.yml"),
         ("scan.tif", "scan.tiff.yaml"),
         ("scan.png.jpg", "scan.png.yml"),
+        ("photo.jpg.jpg", "photo.yaml"),
+        ("photo.jpg", "photo.jpg.yaml.txt.txt"),
+        ("photo.jpg", "photo.jpg.YAML."),
     ],
 )
 def test_sidecar_whose_name_is_nearly_right_is_obeyed(picture: str, sidecar: str) -> None:

@@ -66,8 +66,9 @@ def test_watching_as_json_prints_an_object_each_time(
     assert json.loads(first) == json.loads(second)
 
 
+@pytest.mark.parametrize("as_json", [False, True])
 def test_watching_goes_on_when_the_state_folder_is_away_for_a_while(
-    report: dict[str, Any], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    report: dict[str, Any], capsys: Capture, monkeypatch: pytest.MonkeyPatch, as_json: bool
 ) -> None:
     looks = iter([SurroundingsError("state: Permission denied"), report])
 
@@ -81,9 +82,10 @@ def test_watching_goes_on_when_the_state_folder_is_away_for_a_while(
 
     monkeypatch.setattr(show.time, "sleep", stop_after(2))
     with pytest.raises(KeyboardInterrupt):
-        show.watch_status(look, as_json=False)
+        show.watch_status(look, as_json=as_json)
     told = capsys.readouterr().out
-    assert told.index("state: Permission denied") < told.index("running, pid 7")
+    there = '"pid": 7' if as_json else "running, pid 7"
+    assert told.index("state: Permission denied") < told.index(there)
 
 
 @pytest.mark.parametrize("columns", ["1", "20", "200"])
