@@ -6,6 +6,7 @@ nobody wrote meanwhile -> row `claimed` with its jobs. The claimed folder keeps 
 inbox, so that it tells the whole story even without the ledger.
 """
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -17,7 +18,7 @@ from typing import BinaryIO
 from daemon import files
 from daemon.errors import SurroundingsError
 from daemon.intake.scan import CLAIMED_FOLDER, signature_of
-from daemon.intake.sidecars import is_exact
+from daemon.intake.sidecars import is_exact, match
 from daemon.job import ClaimedPicture
 from daemon.names import is_yaml
 
@@ -60,20 +61,58 @@ def take_across(source: Path, target: Path, keep_bytes: int) -> bool:
     Raises SurroundingsError if there is no room, or it cannot be removed where it is.
     """
     try:
-        files.ensure_room(target.parent, source.lstat().st_size, keep_bytes)
-        if copy_hashing(source, target) is None:
-            return False
-        try:
-            source.unlink()
-        except OSError:
-            target.unlink(missing_ok=True)
-            raise
-        files.sync_folder(source.parent)
+        before = source.lstat()
+        files.ensure_room(target.parent, before.st_size, keep_bytes)
+        files.write_bytes(crossing_mark(target), b"", replace=True)
+        taken = copy_and_remove(source, target, before)
+        crossing_mark(target).unlink(missing_ok=True)
     except FileNotFoundError:
         return False
     except OSError as error:
         raise refusal(source, error) from error
+    return taken
+
+
+def copy_and_remove(source: Path, target: Path, before: os.stat_result) -> bool:
+    """Copies a file with its time and removes it; False if it is another than was copied.
+
+    A newer version may be renamed over the name during the copy, which is not ours to remove.
+    before: what the source was like.
+    """
+    copied = copy_hashing(source, target)
+    if copied is None:
+        return False
+    with contextlib.suppress(OSError):  # a file system that keeps no times that are set
+        os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+    try:
+        if not is_still(source, before, copied[0]):
+            target.unlink()
+            return False
+        source.unlink()
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
+    files.sync_folder(source.parent)
     return True
+
+
+def is_still(path: Path, before: os.stat_result, sha256: str) -> bool:
+    """Whether a name is still that of the file it was, by content where its signature differs."""
+    now = path.lstat()
+    if signature_of(now) == signature_of(before):
+        return True
+    ordinary = stat.S_ISREG(now.st_mode) and now.st_size == before.st_size
+    return ordinary and files.sha256_of(path) == sha256
+
+
+def crossing_mark(claimed: Path) -> Path:
+    """The empty file beside a claimed one that is being copied between file systems.
+
+    Only while it is there do two files with the same content count as one that a crash left at
+    both places: people drop the same picture twice, too. It counts as temporary, and is not swept.
+    """
+    name = hashlib.sha256(os.fsencode(claimed.name)).hexdigest()[:16]
+    return claimed.with_name(f"{files.TEMPORARY_PREFIX}crossing{name}{files.TEMPORARY_SUFFIX}")
 
 
 def refusal(path: Path, error: OSError) -> SurroundingsError:
@@ -104,11 +143,12 @@ def check_claimable(path: Path) -> None:
 
 def drop_source(inbox: Path, picture_id: str, path: Path) -> bool:
     """Removes a file from the inbox that was copied into its claim when a crash cut that off."""
-    source = inbox / path
-    if not is_one_file(claimed_folder(inbox, picture_id) / path, source):
+    source, copy = inbox / path, claimed_folder(inbox, picture_id) / path
+    if not (os.path.lexists(crossing_mark(copy)) and is_one_file(copy, source)):
         return False
     source.unlink(missing_ok=True)
     files.sync_folder(source.parent)
+    crossing_mark(copy).unlink(missing_ok=True)
     return True
 
 
@@ -118,7 +158,7 @@ def give_back(inbox: Path, picture_id: str, path: Path, sidecar: Path | None = N
     sidecar: goes with it if it was claimed, under names by which they still belong together.
     """
     folder = claimed_folder(inbox, picture_id)
-    if is_one_file(folder / path, inbox / path):  # cut off between its new name and its old one
+    if is_one_drop(inbox, folder, path, sidecar):  # cut off between its new name and its old one
         (folder / path).unlink()
     if not os.path.lexists(folder / path):
         return
@@ -147,8 +187,37 @@ def put(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV or not files.is_ordinary(source):
             raise
+        with contextlib.suppress(OSError):  # no room for it here, perhaps, but there
+            files.write_bytes(crossing_mark(source), b"", replace=True)
         files.copy_whole(source, target)
         source.unlink()
+        crossing_mark(source).unlink(missing_ok=True)
+
+
+def is_one_drop(inbox: Path, folder: Path, path: Path, sidecar: Path | None) -> bool:
+    """Whether a claimed file and the one where it was dropped are one, and no picture dropped anew.
+
+    The same content with another sidecar is to be painted otherwise.
+    """
+    claimed, dropped = folder / path, inbox / path
+    if not is_one_file(claimed, dropped):
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        if claimed.samefile(dropped):
+            return True
+    if is_yaml(path.name) or os.path.lexists(crossing_mark(claimed)):
+        return True
+    beside = sidecar_beside(inbox, path)
+    if sidecar is None or not os.path.lexists(folder / sidecar):
+        return beside is None
+    return beside == sidecar and is_one_file(folder / sidecar, inbox / sidecar)
+
+
+def sidecar_beside(inbox: Path, path: Path) -> Path | None:
+    """The sidecar that lies in the inbox for a picture, if there is one."""
+    beside = (inbox / path).parent.iterdir()
+    yamls = {path.with_name(other.name) for other in beside if is_yaml(other.name)}
+    return match([path], yamls).sidecar_of.get(path)
 
 
 def is_one_file(one: Path, other: Path) -> bool:
@@ -225,12 +294,22 @@ def drop_claim(inbox: Path, picture_id: str) -> None:
     """Removes the empty folders a claim leaves; anything still in them stays."""
     folder = claimed_folder(inbox, picture_id)
     files.sweep(folder)  # copies that were cut off
-    for current, _, _ in os.walk(folder, topdown=False):
+    for current, _, names in os.walk(folder, topdown=False):
+        if all(map(files.is_temporary, names)):  # no file that a mark could be of
+            drop_marks(Path(current), names)
         try:
             Path(current).rmdir()
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.ENOENT, errno.EEXIST):
                 raise
+
+
+def drop_marks(folder: Path, names: list[str]) -> None:
+    """Removes the marks of copies between file systems that were never made."""
+    prefix = f"{files.TEMPORARY_PREFIX}crossing"
+    for name in names:
+        if name.startswith(prefix):
+            (folder / name).unlink(missing_ok=True)
 
 
 def copy_hashing(

@@ -257,13 +257,110 @@ def test_picture_is_copied_out_only_where_there_is_room(
     assert (inbox / PHOTO).exists()
 
 
-def test_source_that_a_crash_left_beside_its_copy_is_removed_and_no_other(inbox: Path) -> None:
-    copy = claimed_folder(inbox, "p1") / PHOTO
-    copy.parent.mkdir(parents=True)
-    copy.write_bytes(b"pixels")
+class Killed(BaseException):
+    """The service is killed here."""
+
+
+def killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def test_source_that_a_crash_left_beside_its_copy_is_removed_and_no_other(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crash, pytest.raises(Killed):
+        crash.setattr("os.rename", refuse(errno.EXDEV))
+        crash.setattr(claim, "is_still", killed)
+        take(inbox, "p1", PHOTO)
     assert drop_source(inbox, "p1", PHOTO) and not (inbox / PHOTO).exists()
-    (inbox / PHOTO).write_bytes(b"PIXELS")
-    assert not drop_source(inbox, "p1", PHOTO) and (inbox / PHOTO).exists()
+    for newer in (b"PIXELS", b"pixels"):  # the same again, too
+        (inbox / PHOTO).write_bytes(newer)
+        assert not drop_source(inbox, "p1", PHOTO) and (inbox / PHOTO).exists()
+
+
+def test_source_that_a_crash_left_beside_its_copy_is_one_picture_when_it_is_given_back(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (inbox / PHOTO).with_name("photo.yaml").write_text("beta: 7\n")
+    with monkeypatch.context() as crash, pytest.raises(Killed):
+        crash.setattr("os.rename", refuse(errno.EXDEV))
+        crash.setattr(claim, "is_still", killed)
+        take(inbox, "p1", PHOTO)
+    give_back_all(inbox, "p1")
+    assert sorted(path.name for path in (inbox / PHOTO).parent.iterdir()) == [
+        "photo.jpg", "photo.yaml",
+    ]  # fmt: skip
+    assert claims(inbox) == []
+
+
+def test_mark_of_a_copy_that_was_never_made_keeps_no_claim(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crash, pytest.raises(Killed):
+        crash.setattr("os.rename", refuse(errno.EXDEV))
+        crash.setattr(claim, "copy_hashing", killed)
+        take(inbox, "p1", PHOTO)
+    drop_claim(inbox, "p1")
+    assert claims(inbox) == [] and (inbox / PHOTO).exists()
+
+
+@pytest.mark.parametrize("newer", [b"A NEW PICTURE", b"PIXELS"])
+def test_newer_version_put_in_place_during_the_copy_to_another_file_system_stays(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, newer: bytes
+) -> None:
+    write_whole = files.write_whole
+
+    def replaced(target: Path, *arguments, **options) -> None:
+        write_whole(target, *arguments, **options)
+        if target.name == PHOTO.name:
+            (inbox / "newer").write_bytes(newer)
+            (inbox / "newer").replace(inbox / PHOTO)
+
+    monkeypatch.setattr("os.rename", refuse(errno.EXDEV))
+    monkeypatch.setattr(files, "write_whole", replaced)
+    assert not take(inbox, "p1", PHOTO)
+    assert (inbox / PHOTO).read_bytes() == newer
+    assert not (claimed_folder(inbox, "p1") / PHOTO).exists()
+
+
+def test_copy_from_another_file_system_is_taken_where_inode_and_times_change_by_themselves(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter(range(100))
+    monkeypatch.setattr(claim, "signature_of", lambda _: next(looks))
+    monkeypatch.setattr("os.rename", refuse(errno.EXDEV))
+    assert take(inbox, "p1", PHOTO) and not (inbox / PHOTO).exists()
+
+
+def test_copy_from_another_file_system_has_the_time_of_its_source(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(inbox / PHOTO, (1e9, 1e9))
+    monkeypatch.setattr("os.rename", refuse(errno.EXDEV))
+    assert take(inbox, "p1", PHOTO)
+    assert (claimed_folder(inbox, "p1") / PHOTO).stat().st_mtime == 1e9
+    assert list((claimed_folder(inbox, "p1") / PHOTO).parent.iterdir()) == [
+        claimed_folder(inbox, "p1") / PHOTO
+    ]
+
+
+@pytest.mark.parametrize("newer", ["preset: two\n", None], ids=["another sidecar", "none"])
+def test_same_picture_dropped_again_with_another_sidecar_is_not_taken_for_the_claimed_one(
+    inbox: Path, newer: str | None
+) -> None:
+    sidecar = PHOTO.with_name("photo.yaml")
+    (inbox / sidecar).write_text("preset: one\n")
+    for path in (PHOTO, sidecar):
+        take(inbox, "p1", path)
+    (inbox / PHOTO).write_bytes(b"pixels")
+    if newer is not None:
+        (inbox / sidecar).write_text(newer)
+    give_back_all(inbox, "p1")
+    lying = list((inbox / PHOTO).parent.iterdir())
+    pictures = [path for path in lying if path.suffix == ".jpg"]
+    pairs = match(pictures, [path for path in lying if is_yaml(path.name)]).sidecar_of
+    said = [beside.read_text() if (beside := pairs[path]) else None for path in pictures]
+    assert len(said) == 2 and set(said) == {"preset: one\n", newer}
 
 
 def test_picture_is_given_back_to_another_file_system_with_its_sidecar(

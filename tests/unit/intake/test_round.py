@@ -731,18 +731,69 @@ def test_claim_cut_off_by_a_crash_is_not_trusted_if_its_end_is_missing(
     assert path.exists() and ledger.claiming() == [] and claim.claims(config.inbox) == []
 
 
+class Killed(BaseException):
+    """The service is killed here."""
+
+
+def cut_off_across(crash: pytest.MonkeyPatch, kept: str) -> None:
+    """Every folder is a mount of its own, and the service is killed before `kept` is removed."""
+    rename, still = os.rename, claim.is_still
+
+    def across(source: Path, target: Path) -> None:
+        if CLAIMED_FOLDER in str(target) and CLAIMED_FOLDER not in str(source):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    def killed(path: Path, *more) -> bool:
+        if path.name == kept:
+            raise Killed
+        return still(path, *more)
+
+    crash.setattr("os.rename", across)
+    crash.setattr(claim, "is_still", killed)
+
+
+@pytest.mark.parametrize("kept", ["photo.jpg", "photo.yaml"])
 def test_copy_that_was_made_before_a_crash_is_no_second_job(
-    config: Config, ledger: Ledger, intake: Intake, drop
+    config: Config, ledger: Ledger, decoder, intake, drop, kept: str, monkeypatch
 ) -> None:
     # Where the folder is another file system the picture is at both places for a moment.
     path = drop("wave/photo.jpg")
     (config.inbox / "wave/photo.yaml").write_text("beta: 7\n")
-    ledger.add_picture("p1", Path("wave/photo.jpg"), Path("wave/photo.yaml"))
-    shutil.copytree(config.inbox / "wave", config.inbox / ".claimed/p1/wave")
-    for now_s in (0.0, 10.0, 100.0):
+    intake.round(0.0)
+    with monkeypatch.context() as crash, pytest.raises(Killed):
+        cut_off_across(crash, kept)
+        intake.round(SETTLE_S)
+    assert (config.inbox / "wave" / kept).exists()
+    intake = Intake(config, ledger, decoder, settle_s=SETTLE_S, give_up_s=GIVE_UP_S)
+    for now_s in (10.0, 20.0, 100.0):
         intake.round(now_s)
-    assert [(job.picture_id, job.recipe["beta"]) for job in queued(ledger)] == [("p1", 7.0)]
+    assert [job.recipe["beta"] for job in queued(ledger)] == [7.0]
     assert not path.exists() and not (config.inbox / "wave/photo.yaml").exists()
+
+
+def test_picture_of_a_mount_within_the_inbox_is_copied_out_once(
+    ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(drop("wave/photo.jpg"), (1e9, 1e9))
+    cut_off_across(monkeypatch, "no file")
+    assert [intake.round(now_s) for now_s in (0.0, SETTLE_S)] == [0, 1]
+
+
+def test_same_picture_dropped_again_while_its_claim_is_half_done_is_painted_too(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    photo, sidecar = Path("wave/photo.jpg"), Path("wave/photo.yaml")
+    content = drop("wave/photo.jpg").read_bytes()
+    (config.inbox / sidecar).write_text("beta: 7\n")
+    ledger.add_picture("p1", photo, sidecar)
+    for path in (photo, sidecar):
+        claim.take(config.inbox, "p1", path)
+    (config.inbox / photo).write_bytes(content)
+    (config.inbox / sidecar).write_text("beta: 8\n")
+    for now_s in (0.0, 10.0, 20.0):
+        intake.round(now_s)
+    assert sorted(job.recipe["beta"] for job in queued(ledger)) == [7.0, 8.0]
 
 
 def told(intake: Intake, now_s: float) -> dict[str, str]:
