@@ -13,12 +13,13 @@ from daemon.ending import ONCE_GIVE_UP_S, Furthest
 from daemon.errors import SurroundingsError
 from daemon.health import Health
 from daemon.intake.decode import Decoder
-from daemon.intake.owner import BEAT_S
+from daemon.intake.owner import BEAT_S, Ownership
 from daemon.intake.round import Intake
 from daemon.intake.scan import is_network_mount
 from daemon.intake.strays import Holding
 from daemon.intake.watch import Watch
 from daemon.ledger.store import Ledger
+from daemon.spool import Spool
 from daemon.waits import Wait
 
 BROKEN_WAIT_S = 5.0
@@ -72,6 +73,7 @@ class IntakeLoop:
         self._looked = threading.Event()
         self._asked = threading.Event()
         self._intake: Intake | None = None
+        self._ownership: Ownership | None = None
         self._began_s: float | None = None
         self._at = ""
         self._furthest = Furthest()
@@ -157,6 +159,8 @@ class IntakeLoop:
                 self._began_s = None
                 self._health.bad("inbox", error)
                 self._stop.wait(BROKEN_WAIT_S)
+        if self._ownership is not None:
+            self._ownership.release()
 
     def _run_with(self, config: Config, opened: contextlib.ExitStack) -> None:
         """Looks again and again, until it is to stop or to go on with other settings."""
@@ -170,9 +174,9 @@ class IntakeLoop:
         self._intake = intake = Intake(
             config, ledger, decoder,
             settle_s=self._pace.settle_s, give_up_s=self._pace.give_up_s,
-            on_picture=self._begin, on_piece=self._note_piece,
+            on_picture=self._begin, on_piece=self._note_piece, ownership=self._own(config),
         )  # fmt: skip
-        opened.callback(intake.close)
+        opened.callback(self._close, intake, config)
         while not self._stop.is_set() and self._config is config:
             self._wake.clear()
             self._begin()
@@ -185,6 +189,19 @@ class IntakeLoop:
             self._looked.set()
             self._rest(intake, wait_s)
             self._stop.wait(LEAST_GAP_S)  # a large file being written wakes us at every write
+
+    def _own(self, config: Config) -> Ownership:
+        """Our mark in the inbox, held from one intake to the next: a moment without looks gone."""
+        if self._ownership is None:
+            self._ownership = Ownership(config.inbox, Spool(config.state))
+        return self._ownership
+
+    def _close(self, intake: Intake, config: Config) -> None:
+        """Ends an intake; our mark is kept for the next one of the same inbox."""
+        goes_on = (self._config.inbox, self._config.state) == (config.inbox, config.state)
+        if self._stop.is_set() or not goes_on:
+            intake.close()
+            self._ownership = None
 
     def _rest(self, intake: Intake, wait_s: float) -> None:
         """Waits for the next look, with signs of life for the other services meanwhile."""

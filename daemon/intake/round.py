@@ -41,6 +41,7 @@ class Intake:
 
     on_picture: told the picture that is about to be looked at or copied, from several threads.
     on_piece: likewise, with each piece that was copied.
+    ownership: our mark in the inbox, where it is held already.
     awaits_presets: whether some were away or being written at the last look.
     """
 
@@ -54,6 +55,7 @@ class Intake:
         give_up_s: float,
         on_picture: Callable[[Path], object] = lambda _: None,
         on_piece: Callable[[Path], object] = lambda _: None,
+        ownership: Ownership | None = None,
     ) -> None:
         self._config = config
         self._ledger = ledger
@@ -62,8 +64,8 @@ class Intake:
         self._on_picture = on_picture
         self._mounts = Mounts(config.state)
         spool = Spool(config.state)
-        ownership = Ownership(config.inbox, spool)
-        self._strays = Strays(config.inbox, ledger, spool, ownership, Others(config.inbox))
+        held = ownership or Ownership(config.inbox, spool)
+        self._strays = Strays(config.inbox, ledger, spool, held, Others(config.inbox))
         self._reports = Reports(settle_s=settle_s, give_up_s=give_up_s)
         self._observation = Observation(
             config.inbox, settle_s=settle_s, sidecar_wait_s=config.sidecar_wait_s
@@ -156,7 +158,7 @@ class Intake:
             shelf = self._look_at_presets(now_s)
             claimed = self._resume_claims(taking, shelf)
         except OSError as error:
-            self._strays.forget()
+            self._strays.look_again()
             raise unavailable(self._config.inbox, error) from error
         self._observe(seen, now_s)
         self._tell_what_lies(seen)

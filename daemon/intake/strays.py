@@ -17,7 +17,7 @@ from loguru import logger
 
 from daemon import files
 from daemon.intake import claim
-from daemon.intake.owner import Life, Others, Owner, Ownership, is_locked, owner_file
+from daemon.intake.owner import Life, Others, Owner, Ownership, is_locked, owner_file, read_owner
 from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import ClaimedPicture, PictureState
 from daemon.ledger.store import Ledger
@@ -72,9 +72,16 @@ class Strays:
         """Whether it is still to be seen if the owner of some claims lives."""
         return any(holding.life is Life.UNKNOWN for holding in self.holdings)
 
-    def forget(self) -> None:
-        """The inbox is away: what comes back may hold other claims, and nothing of ours is held."""
+    def look_again(self) -> None:
+        """The inbox was not to be had: what comes back may hold other claims.
+
+        Our mark is held through that: who looks while it is free takes what is ours.
+        """
         self._again_s = None
+
+    def forget(self) -> None:
+        """Nothing is mounted where the inbox was: nothing of ours is held there any more."""
+        self.look_again()
         self._ownership.release()
 
     def check(self, now_s: float) -> None:
@@ -87,6 +94,8 @@ class Strays:
             self._leave_all_to_the_other()
         if self._again_s is not None and now_s < self._again_s:
             return
+        if not self._ownership.renewed:
+            self._ownership.hold_older(self._older_marks())
         stuck, self.stuck = self.stuck, {}
         self._heed_tombstones()
         if self._again_s is None or stuck:
@@ -103,11 +112,24 @@ class Strays:
     def close(self) -> None:
         """Lets go of our mark; where nothing is claimed under it, nothing tells of it any more."""
         with contextlib.suppress(OSError):  # the inbox is away
+            self._ownership.hold_older({id_[:MARK_LENGTH] for id_ in self._held_older()})
             if self.mark and not any(
                 picture_id.startswith(self.mark) for picture_id in claim.claims(self._inbox)
             ):
                 self._ownership.erase()
         self._ownership.release()
+
+    def _held_older(self) -> list[str]:
+        """The claims of our ledger under older marks of ours."""
+        if self._ownership.renewed:
+            return []
+        older = self._older_marks()
+        return [id_ for id_ in claim.claims(self._inbox) if id_[:MARK_LENGTH] in older]
+
+    def _older_marks(self) -> set[str]:
+        """The marks besides ours under which our ledger has pictures open."""
+        marks = {picture_id[:MARK_LENGTH] for picture_id in self._ledger.open_pictures()}
+        return marks - {self.mark}
 
     def _leave_all_to_the_other(self) -> None:
         """Our ledger is a copy too: whatever it has under other marks than ours is the other's."""
@@ -119,9 +141,15 @@ class Strays:
         """What another service has taken over while we were not there is no longer ours."""
         for picture_id in tombstones(self._inbox):
             picture = self._ledger.find_picture(picture_id)
-            if picture is not None and self._let_go(picture):
+            if picture is None or self._was_let_go(picture):
+                continue  # it is laid for another, also where our ledger is a copy of its
+            if self._let_go(picture):
                 claim.give_back_all(self._inbox, picture_id)  # cut off before it was done there
                 tombstone(self._inbox, picture_id).unlink(missing_ok=True)
+
+    def _was_let_go(self, picture: ClaimedPicture) -> bool:
+        """Whether a picture of another mark than ours is no longer open here."""
+        return picture.state is PictureState.FILED and not picture.id.startswith(self.mark)
 
     def _let_go(self, picture: ClaimedPicture) -> bool:
         """Forgets an open picture that somebody else paints; False while a job of it runs here."""
@@ -171,7 +199,7 @@ class Strays:
         who = owner.words if owner else "another, or an older atelierd"
         for picture_id in ids:
             picture = self._ledger.find_picture(picture_id)
-            if picture is not None:  # under a mark that was ours once
+            if picture is not None and picture.sha256:  # filed, under a mark that was ours once
                 with self._one_of_many(picture_id):
                     claim.drop_filed(self._inbox, picture)
             else:
@@ -214,10 +242,20 @@ def is_anothers(inbox: Path, mark: str, picture_id: str) -> bool:
     """Whether another service paints a picture of our ledger: taken over, or copied to us."""
     if os.path.lexists(tombstone(inbox, picture_id)):
         return True
-    its = picture_id[:MARK_LENGTH]
+    its = owner_file(inbox, picture_id[:MARK_LENGTH])
+    ours = owner_file(inbox, mark)
     with contextlib.suppress(FileNotFoundError):
-        return its != mark and is_locked(owner_file(inbox, its)) is True
+        return its != ours and is_locked(its) is True and not is_one_owner(its, ours)
     return False
+
+
+def is_one_owner(one: Path, other: Path) -> bool:
+    """Whether two owner files tell of one process, which holds an older mark besides its own."""
+    try:
+        mine, its = read_owner(one)[0], read_owner(other)[0]
+    except FileNotFoundError:
+        return False
+    return mine is not None and its is not None and mine.process == its.process
 
 
 def foreign_claims(inbox: Path, mark: str, find: Find) -> dict[str, list[str]]:

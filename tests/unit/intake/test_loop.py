@@ -11,6 +11,7 @@ from daemon.config import Config
 from daemon.health import Health
 from daemon.intake.decode import Decoder
 from daemon.intake.loop import IntakeLoop, Pace, pace_of
+from daemon.intake.owner import is_locked, owner_file
 from daemon.intake.round import Intake
 from daemon.intake.scan import Scan
 from daemon.ledger.store import Ledger
@@ -86,4 +87,25 @@ def test_loop_that_is_asked_to_look_again_is_not_quiet_before_it_has(tmp_path: P
     loop._round(intake)
     assert loop.quiet
     intake.close()
+    ledger.close()
+
+
+def test_mark_is_held_while_other_settings_are_taken_up_and_let_go_at_the_end(
+    tmp_path: Path,
+) -> None:
+    folders = {name: tmp_path / name for name in ("inbox", "presets", "state")}
+    for folder in folders.values():
+        folder.mkdir()
+    config = Config().model_copy(update=folders)
+    loop = IntakeLoop(config, Pace(5.0, 60.0, 600.0), Health(), threading.Event())
+    ledger = Ledger(config.ledger_path)
+    held = loop._own(config)
+    file = owner_file(config.inbox, held.hold())
+    intake = Intake(config, ledger, Decoder(1, 1.0), settle_s=5.0, give_up_s=5.0, ownership=held)
+    loop.change(config.model_copy(update={"settle_s": 1.0}), Pace(1.0, 60.0, 600.0))
+    loop._close(intake, config)
+    assert is_locked(file) and loop._own(config) is held
+    loop.stop()
+    loop._close(intake, config)
+    assert not is_locked(file)
     ledger.close()

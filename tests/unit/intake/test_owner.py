@@ -1,7 +1,9 @@
 """Whose an inbox's claims are; the clocks are numbers, the locks are real."""
 
 import dataclasses
+import errno
 import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from daemon.intake.owner import (
     Owner,
     Ownership,
     encode,
+    is_locked,
     owner_file,
     read_owner,
 )
@@ -172,8 +175,55 @@ def test_owner_that_was_seen_alive_may_start_again_in_peace(inbox: Path, others:
     assert others.look(MARK, SILENCE_S)[0] is Life.GONE
 
 
-def test_owner_without_a_file_is_gone_and_nobody_known(others: Others) -> None:
-    assert others.look(MARK, 0.0) == (Life.GONE, None)
+def test_owner_without_a_file_may_live_and_is_gone_only_after_long_silence(others: Others) -> None:
+    # Services of older versions have none.
+    looks = [others.look(MARK, now_s) for now_s in (0.0, SILENCE_S - 1, SILENCE_S)]
+    assert looks == [(Life.UNKNOWN, None), (Life.UNKNOWN, None), (Life.GONE, None)]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ENOLCK, errno.ENOSYS])
+def test_file_system_that_refuses_locks_keeps_no_service_from_its_mark(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    held = service(inbox, tmp_path / "state", "a")
+    assert held.hold() == Spool(tmp_path / "state").known_mark() and not held.renewed
+
+
+def test_mark_is_renewed_no_more_than_once_where_every_lock_seems_to_be_held(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "held")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    held = service(inbox, tmp_path / "state", "a")
+    mark = held.hold()
+    assert held.renewed and held.hold() == mark
+    assert len(list((inbox / ".claimed").iterdir())) == 2
+
+
+def test_mark_that_cannot_be_written_is_held_until_it_can(
+    inbox: Path, others: Others, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    held = service(inbox, tmp_path / "state", "a", lambda: now[0])
+    mark = held.hold()
+    with monkeypatch.context() as broken:
+
+        def refused(*_: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        broken.setattr("os.pwrite", refused)
+        now[0] += BEAT_S
+        for _ in range(2):
+            with pytest.raises(OSError, match="Input/output error"):
+                held.hold()
+            assert is_locked(owner_file(inbox, mark))
+    assert held.hold() == mark and others.look(mark, 0.0)[0] is Life.ALIVE
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"host": "x"}'])

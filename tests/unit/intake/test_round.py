@@ -19,7 +19,7 @@ from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
 from daemon.intake import admission, claim, scan
 from daemon.intake.decode import Verdict, judge
-from daemon.intake.owner import Owner, encode, owner_file
+from daemon.intake.owner import Owner, encode, is_locked, owner_file
 from daemon.intake.round import Intake
 from daemon.intake.scan import CLAIMED_FOLDER, Scan, Signature
 from daemon.job import BULK, ORDINARY, Job, State
@@ -884,3 +884,18 @@ def test_look_with_nothing_to_claim_starts_no_threads(
 
     monkeypatch.setattr(admission, "ThreadPoolExecutor", refuse)
     assert intake.round(0.0) == 0
+
+
+def test_mark_is_held_through_a_look_that_failed(
+    config: Config, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake.round(0.0)
+    file = owner_file(config.inbox, Spool(config.state).mark())
+
+    def refused(_: Path) -> Scan:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken, pytest.raises(SurroundingsError, match="unavailable"):
+        broken.setattr(scan, "scan", refused)
+        intake.round(1.0)
+    assert is_locked(file)

@@ -14,6 +14,7 @@ from daemon.intake import claim, strays
 from daemon.intake.owner import SILENCE_S, Others, Owner, Ownership, encode, owner_file
 from daemon.intake.strays import (
     HURRIED_LOOK_S,
+    LOOK_S,
     Strays,
     is_anothers,
     take_over,
@@ -80,6 +81,12 @@ def lay(inbox: Path, picture_id: str, content: bytes = b"pixels") -> Path:
     return path
 
 
+def orphan(inbox: Path) -> None:
+    """A claim of a service that is gone."""
+    lay(inbox, FOREIGN)
+    owner_file(inbox, FOREIGN[:8]).write_bytes(encode(DEAD))
+
+
 @pytest.fixture
 def house(config: Config) -> Iterator[Callable[..., House]]:
     """Makes services on one inbox, by name."""
@@ -107,13 +114,10 @@ def test_claim_of_our_own_that_the_ledger_does_not_know_is_dropped_again_at_once
     assert claim.claims(config.inbox) == [] and tombstones(config.inbox) == []
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["gone", "of an older version"])
 def test_claim_of_a_service_that_is_gone_is_dropped_again_with_a_tombstone(
-    house, config: Config, told: bool
+    house, config: Config
 ) -> None:
-    lay(config.inbox, FOREIGN)
-    if told:
-        owner_file(config.inbox, FOREIGN[:8]).write_bytes(encode(DEAD))
+    orphan(config.inbox)
     here = house("a")
     here.strays.check(0.0)
     assert (config.inbox / PHOTO).read_bytes() == b"pixels"
@@ -178,7 +182,7 @@ def test_running_job_of_a_picture_that_was_taken_over_is_not_touched(house, conf
 def test_tombstone_is_laid_before_anything_is_given_back(
     house, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lay(config.inbox, FOREIGN)
+    orphan(config.inbox)
     rename = os.rename
     laid: list[bool] = []
 
@@ -212,7 +216,7 @@ def test_takeover_that_was_cut_off_after_its_rename_is_ended_at_the_next_start(
     def killed(*_: object) -> None:
         raise Killed
 
-    lay(config.inbox, FOREIGN)
+    orphan(config.inbox)
     here = house("a")
     with monkeypatch.context() as crash:
         crash.setattr(claim, "give_back_all", killed)
@@ -312,3 +316,86 @@ def test_claim_that_cannot_be_given_back_holds_no_other_up_and_is_tried_again(
     assert "No space left" in here.strays.stuck[bad]
     here.strays.check(HURRIED_LOOK_S)
     assert claim.claims(config.inbox) == [] and here.strays.stuck == {}
+
+
+def test_claims_of_an_older_mark_are_not_taken_from_a_service_that_runs(
+    house, config: Config
+) -> None:
+    there = house("a")
+    there.ledger.add_picture(FOREIGN, PHOTO, None)
+    lay(config.inbox, FOREIGN)
+    there.ledger.admit(FOREIGN, sha256="ab", size=6, width_px=4, height_px=3, drafts=[draft("j1")])
+    there.strays.check(0.0)
+    here = house("b")
+    here.strays.check(0.0)
+    here.strays.check(SILENCE_S)
+    assert claim.claims(config.inbox) == [FOREIGN] and tombstones(config.inbox) == []
+    assert not is_anothers(config.inbox, there.strays.mark, FOREIGN)
+    assert is_anothers(config.inbox, here.strays.mark, FOREIGN)
+
+
+def test_older_mark_is_let_go_when_nothing_is_open_under_it(house, config: Config) -> None:
+    here = house("a")
+    here.ledger.add_picture(FOREIGN, PHOTO, None)
+    here.strays.check(0.0)
+    assert owner_file(config.inbox, FOREIGN[:8]).exists()
+    here.ledger.forget_picture(FOREIGN)
+    here.strays.check(LOOK_S)
+    assert not owner_file(config.inbox, FOREIGN[:8]).exists()
+
+
+def test_claim_without_an_owners_file_is_taken_over_after_long_silence(
+    house, config: Config
+) -> None:
+    lay(config.inbox, FOREIGN)
+    here = house("a")
+    here.strays.check(0.0)
+    assert here.strays.undecided and not (config.inbox / PHOTO).exists()
+    here.strays.check(SILENCE_S)
+    assert (config.inbox / PHOTO).exists() and tombstones(config.inbox) == [FOREIGN]
+
+
+def test_service_whose_inbox_could_not_be_looked_at_for_a_moment_is_not_robbed(
+    house, config: Config
+) -> None:
+    there = house("a")
+    picture_id = there.claimed()
+    there.strays.look_again()
+    house("b").strays.check(0.0)
+    assert claim.claims(config.inbox) == [picture_id] and tombstones(config.inbox) == []
+
+
+def copy_of(there: House, house: Callable[..., House]) -> House:
+    """A service with a copy of another's state, which has seen that and left all to the other."""
+    shutil.copytree(there.config.state, there.config.state.parent / "copy")
+    copy = house("copy")
+    copy.strays.check(0.0)
+    return copy
+
+
+def test_copy_that_takes_over_what_it_had_left_lays_a_tombstone(house, config: Config) -> None:
+    there = house("a")
+    picture_id = there.claimed()
+    copy = copy_of(there, house)
+    there.stop()
+    for now_s in (100.0, 161.0 + SILENCE_S):
+        copy.strays.check(now_s)
+    assert (config.inbox / PHOTO).exists() and tombstones(config.inbox) == [picture_id]
+    there.start()
+    there.strays.check(0.0)
+    assert there.ledger.counts()[State.READY] == 0 and (config.inbox / PHOTO).exists()
+
+
+def test_copy_leaves_the_tombstone_that_a_third_service_laid_for_the_original(
+    house, config: Config
+) -> None:
+    there = house("a")
+    picture_id = there.claimed()
+    copy = copy_of(there, house)
+    there.stop()
+    house("c").strays.check(0.0)
+    copy.strays.check(100.0)
+    assert tombstones(config.inbox) == [picture_id]
+    there.start()
+    there.strays.check(0.0)
+    assert there.ledger.counts()[State.READY] == 0
