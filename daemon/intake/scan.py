@@ -12,6 +12,7 @@ from daemon.ignored import is_ignored
 from daemon.names import is_yaml
 
 CLAIMED_FOLDER = ".claimed"
+MOUNTINFO = Path("/proc/self/mountinfo")
 NETWORK_TYPES = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs")
 
 
@@ -101,7 +102,12 @@ def walk(inbox: Path, closed: set[Path]) -> Iterator[os.DirEntry[str]]:
                 closed.add(folder.relative_to(inbox))
             continue
         for entry in found:
-            if entry.is_dir(follow_symlinks=False):
+            try:
+                is_folder = entry.is_dir(follow_symlinks=False)
+            except OSError:  # a file system that lists no kinds, in a folder that tells no more
+                closed.add(folder.relative_to(inbox))
+                continue
+            if is_folder:
                 waiting.append(Path(entry.path))
             else:
                 yield entry
@@ -110,9 +116,10 @@ def walk(inbox: Path, closed: set[Path]) -> Iterator[os.DirEntry[str]]:
 def lies_on_network(folder: Path) -> bool:
     """Whether a folder lies on a network file system now; it counts as one where /proc is not."""
     try:
-        return is_network_mount(folder.resolve(), Path("/proc/self/mountinfo").read_text())
+        mounts = MOUNTINFO.read_text("utf-8", "surrogateescape")  # as names of any bytes are
     except OSError:
         return True
+    return is_network_mount(folder.resolve(), mounts)
 
 
 def is_network_mount(folder: Path, mounts: str) -> bool:
@@ -132,9 +139,9 @@ def mount_points(mounts: str) -> set[str]:
 
 def read_mounts(mounts: str) -> Iterator[tuple[str, str]]:
     """Mount points and the types of what is mounted there, in the order of mounting."""
-    for line in mounts.splitlines():
+    for line in mounts.split("\n"):  # all other blanks and line ends may be of names
         left, _, right = line.partition(" - ")
-        fields = left.split()
+        fields = left.split(" ")
         if len(fields) >= 5 and right:
             point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
-            yield point, right.split()[0]
+            yield point, right.split(" ")[0]

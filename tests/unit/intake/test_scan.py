@@ -1,12 +1,15 @@
 """What lies in the inbox, and on what file system."""
 
+import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from daemon.intake.scan import Scan, is_network_mount, scan, signature_of
+from daemon.intake import scan as scanning
+from daemon.intake.scan import Scan, is_network_mount, lies_on_network, scan, signature_of
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -191,3 +194,46 @@ def test_folder_that_may_not_be_looked_into_is_told_and_holds_no_other_up(
     seen = scan(request.getfixturevalue("nobody"))
     assert [str(one.path) for one in seen.pictures] == ["photo.jpg"]
     assert [str(path) for path in seen.closed] == ["closed"]
+
+
+def test_mount_point_of_any_bytes_or_blanks_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = os.fsencode(tmp_path) + "/us\u00e9r\u00a0\u2028".encode() + b"\xe9"
+    (tmp_path / "mountinfo").write_bytes(b"1 2 0:3 / " + point + b" rw - nfs4 nas:/x rw\n")
+    monkeypatch.setattr(scanning, "MOUNTINFO", tmp_path / "mountinfo")
+    assert lies_on_network(Path(os.fsdecode(point)) / "inbox")
+    assert not lies_on_network(tmp_path / "inbox")
+
+
+def test_folder_of_a_file_system_that_lists_no_kinds_may_be_closed_and_holds_no_other_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("open", "closed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "photo.jpg").touch()
+    scandir = os.scandir
+
+    class Entry:
+        """An entry whose kind has to be asked for."""
+
+        def __init__(self, entry: os.DirEntry[str]) -> None:
+            self.entry, self.name, self.path = entry, entry.name, entry.path
+
+        def is_dir(self, *, follow_symlinks: bool) -> bool:
+            if Path(self.path).parent.name == "closed":
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return self.entry.is_dir(follow_symlinks=follow_symlinks)
+
+        def stat(self, *, follow_symlinks: bool) -> os.stat_result:
+            return self.entry.stat(follow_symlinks=follow_symlinks)
+
+    @contextlib.contextmanager
+    def listed(folder: Path) -> Iterator[list[Entry]]:
+        with scandir(folder) as entries:
+            yield [Entry(entry) for entry in entries]
+
+    monkeypatch.setattr("os.scandir", listed)
+    seen = scan(tmp_path)
+    assert [one.path for one in seen.pictures] == [Path("open/photo.jpg")]
+    assert seen.closed == (Path("closed"),)
