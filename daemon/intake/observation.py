@@ -1,13 +1,17 @@
 """The files of the inbox over time: since when each is as it is, and which belong together."""
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from daemon import files, names
 from daemon.intake import settle, sidecars
 from daemon.intake.scan import Scan
 from daemon.intake.settle import Proof, Watch
+
+READS, READ_BYTES = 256, 256 << 20
+"""How many files are read in one look, and how much of them, before other things get their turn."""
 
 
 class Observation:
@@ -65,11 +69,22 @@ class Observation:
         """What shows that a file is settled; None if it is not, or has nothing in it."""
         return settle.proof(self._watched[path], now_s, self._settle_s)
 
-    def restless(self, now_s: float) -> Iterator[Path]:
+    def restless(self, now_s: float) -> list[Path]:
         """The files that only their content can show to be settled, and that are to be read."""
-        for path, watch in self._watched.items():
-            if settle.wants_content(watch, now_s, self._settle_s):
-                yield path
+        return [
+            path
+            for path, watch in self._watched.items()
+            if settle.wants_content(watch, now_s, self._settle_s)
+        ]
+
+    def readable_in_a_look(self, paths: Iterable[Path]) -> Iterator[Path]:
+        """The first of them, as many as are read in one look; at least one."""
+        read_bytes = 0
+        for path in itertools.islice(paths, READS):
+            if read_bytes > READ_BYTES:
+                return
+            read_bytes += self._watched[path].signature.size
+            yield path
 
     def read(self, path: Path, now_s: float) -> None:
         """Reads a file's content; one that cannot be read is told of when it is to be claimed."""
@@ -79,7 +94,7 @@ class Observation:
             self._watched[path] = settle.with_content(watch, sha256, now_s, self._settle_s)
 
     def forget(self, path: Path) -> None:
-        """A file was claimed: what comes under its name is another."""
+        """A file was claimed, or is not what it was: what lies under its name now is another."""
         del self._watched[path]
 
     def pictures(self) -> list[tuple[Path, Watch]]:

@@ -12,7 +12,7 @@ from daemon.intake import claim, reports, scan
 from daemon.intake.admission import Admission, Claim
 from daemon.intake.decode import Decoder
 from daemon.intake.doubts import Doubts
-from daemon.intake.observation import Observation
+from daemon.intake.observation import READS, Observation
 from daemon.intake.owner import SILENCE_S, Others, Ownership
 from daemon.intake.readiness import PRESET_IS_WRITTEN, Patience, Postponed, Readiness
 from daemon.intake.reports import Reports
@@ -225,9 +225,13 @@ class Intake:
     def _observe(self, seen: Scan, now_s: float) -> None:
         """Remembers the look, and reads the files that only their content can show settled."""
         self._observation.observe(seen, now_s)
-        for path in self._observation.restless(now_s):
+        restless = self._observation.restless(now_s)
+        if restless:
+            longest = LONGEST_READS + len(restless) / READS
+            self._patience.allow("content is read", longest * self._settle_s)
+        for path in self._observation.readable_in_a_look(restless):
             self._on_picture(path)
-            self._patience.allow("content is read", LONGEST_READS * self._settle_s)
+            self._strays.beat()
             self._observation.read(path, now_s)
         self._doubts.keep(self._observation)
 
@@ -253,6 +257,11 @@ class Intake:
         self, settled: Sequence[tuple[Path, Proof]], taking: Taking, shelf: Shelf, now_s: float
     ) -> int:
         """Claims what is ready, in batches, while more jobs may wait; returns how many."""
+        try:  # before each is decoded, which a full disk would make vain at every look
+            files.ensure_room(self._config.state, 0, self._config.limits.free_bytes)
+        except SurroundingsError as error:
+            self._turn_away([path for path, _ in settled], error, mend=True)
+            return 0
         claimed = 0
         room = self._config.limits.waiting - self._ledger.waiting()
         batch: list[Claim] = []
@@ -297,8 +306,9 @@ class Intake:
         claimed = 0
         for part in taking.with_room(batch):
             admitted = taking.claim(part, shelf)
-            for one in admitted:
-                self._observation.forget(one.path)
+            for one in part:
+                if one in admitted or isinstance(one.expected, str):  # whose content may differ now
+                    self._observation.forget(one.path)
             claimed += len(admitted)
         return claimed
 

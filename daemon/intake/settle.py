@@ -83,8 +83,12 @@ def still_since_s(watch: Watch) -> float:
 
 
 def wants_content(watch: Watch, now_s: float, settle_s: float) -> bool:
-    """Whether the content has to be read, since all else about the file keeps changing."""
-    if watch.signature.size == 0 or now_s - watch.since_s >= settle_s:
+    """Whether the content has to be read, since all else about the file keeps changing.
+
+    Not once it has shown the file to be settled: that may lie here for hours until it is claimed,
+    and its copy is compared then.
+    """
+    if watch.signature.size == 0 or is_settled(watch, now_s, settle_s):
         return False
     due_s = watch.content.again_s if watch.content else watch.size_since_s + PATIENCE * settle_s
     return now_s >= due_s

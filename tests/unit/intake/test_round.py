@@ -1,5 +1,6 @@
 """Rounds of the intake, with the clock as a number and decoding in this process."""
 
+import contextlib
 import errno
 import itertools
 import json
@@ -17,7 +18,7 @@ from daemon.config import Config
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
-from daemon.intake import admission, claim, scan
+from daemon.intake import admission, claim, observation, scan
 from daemon.intake.decode import Verdict, judge
 from daemon.intake.owner import Owner, encode, is_locked, owner_file
 from daemon.intake.round import Intake
@@ -686,6 +687,59 @@ def test_cut_picture_is_given_up_in_time_where_times_change_by_themselves(
         intake.round(float(now_s))
     (job,) = failed(ledger)
     assert "decoded to the end" in job.reason
+
+
+@pytest.mark.usefixtures("odd")
+def test_picture_that_changed_after_its_content_was_read_is_claimed_as_it_is_then(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    # The queue is full meanwhile; nothing but its content tells that another came to its place.
+    path = drop("wave/photo.bmp")
+    Image.new("RGB", (64, 64), "orange").save(path, "BMP")
+    with pytest.MonkeyPatch.context() as full:
+        full.setattr(ledger, "waiting", lambda: config.limits.waiting)
+        for now_s in range(30):
+            with contextlib.suppress(SurroundingsError):
+                intake.round(float(now_s))
+    Image.new("RGB", (64, 64), "purple").save(path, "BMP")
+    content = path.read_bytes()
+    assert sum(intake.round(float(now_s)) for now_s in range(30, 90)) == 1
+    (job,) = queued(ledger)
+    assert Spool(config.state).picture(job.picture_id).read_bytes() == content
+
+
+@pytest.mark.usefixtures("odd")
+def test_files_that_only_their_content_shows_settled_are_not_read_all_at_once(
+    intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observation, "READS", 2)
+    for number in range(5):
+        drop(f"wave/{number}.jpg")
+    read: list[Path] = []
+    sha256_of = files.sha256_of
+    monkeypatch.setattr(files, "sha256_of", lambda path: (read.append(path), sha256_of(path))[1])
+    claimed, reads = 0, []
+    for now_s in range(60):
+        claimed += intake.round(float(now_s))
+        reads.append(len(read))
+    assert claimed == 5
+    assert max(after - before for before, after in itertools.pairwise(reads)) == 2
+
+
+def test_full_state_disk_is_known_before_any_picture_is_decoded(
+    config: Config, intake: Intake, decoder: Decoder, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        drop(f"wave/{name}")
+    usage = shutil.disk_usage(config.state)._replace(free=config.limits.free_bytes - 1)
+    intake.round(0.0)
+    asked = len(decoder.asked)
+    with monkeypatch.context() as full, pytest.raises(SurroundingsError, match="nearly full"):
+        full.setattr("shutil.disk_usage", lambda folder: usage)
+        intake.round(SETTLE_S)
+    assert len(decoder.asked) == asked
+    assert told(intake, SETTLE_S).keys() == {"wave/a.jpg", "wave/b.jpg"}
+    assert intake.round(SETTLE_S + 1.0) == 2
 
 
 def half_black(path: Path) -> None:

@@ -111,9 +111,19 @@ def test_content_that_goes_on_changing_is_read_less_and_less_often_and_never_set
 def test_content_that_came_to_rest_at_last_settles() -> None:
     watched: dict[Path, Watch] = {}
     for now_s in range(100):
-        content = "half" if now_s < 30 else "whole"
+        content = "half" if now_s < 18 else "whole"
         watched = look_at_odd(watched, float(now_s), content)
     assert proof(watched[PHOTO], 99.0, 5.0) == "whole"
+
+
+def test_file_that_its_content_has_shown_to_be_settled_is_read_no_more() -> None:
+    watched: dict[Path, Watch] = {}
+    for now_s in range(22):
+        watched = look_at_odd(watched, float(now_s), "same")
+    assert proof(watched[PHOTO], 22.0, 5.0) == "same"
+    for now_s in range(22, 1000):
+        assert not wants_content(watched[PHOTO], float(now_s), 5.0)
+        watched = look_at_odd(watched, float(now_s), "same")
 
 
 def test_file_that_grows_is_not_read_for_its_content() -> None:
