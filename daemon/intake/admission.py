@@ -25,6 +25,7 @@ from daemon.presets import Shelf
 from daemon.spool import Spool
 
 COPIERS = 8
+WRITTEN_TO = "was written to while it was claimed; waiting for its end"
 
 Copy = tuple[str, int] | SurroundingsError | None
 """Hash and size of a claimed picture's copy, None if it changed, or what went wrong."""
@@ -123,12 +124,9 @@ class Admission:
             return None
         return copied
 
-    def give_back(self, one: Claim) -> None:
+    def give_back(self, one: Claim, why: str = WRITTEN_TO) -> None:
         """Puts a picture that changed while it was claimed where it was dropped."""
-        logger.info(
-            "{} was written to while it was claimed; waiting for its end",
-            files.printable(one.path),
-        )
+        logger.info("{} {}", files.printable(one.path), why)
         claim.give_back_all(self.config.inbox, one.id)
         self.ledger.forget_picture(one.id)
 

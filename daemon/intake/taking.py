@@ -1,5 +1,6 @@
 """Out of the inbox into the claimed folder: what is ready, and what a crash left half taken."""
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,13 +11,20 @@ from daemon import files
 from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.intake import claim
-from daemon.intake.admission import Admission, Claim
-from daemon.intake.decode import Decoder
+from daemon.intake.admission import WRITTEN_TO, Admission, Claim
+from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.doubts import is_doubtful
 from daemon.intake.reports import Reports
 from daemon.job import ClaimedPicture
 from daemon.ledger.store import Ledger
 from daemon.presets import Shelf
+
+SIDECAR_IS_GONE = "has lost its sidecar while it was claimed; it is looked at anew"
+
+
+def unjudged(picture: ClaimedPicture) -> Claim:
+    """A half done claim, of which nothing is known but what the ledger has."""
+    return Claim(picture.id, picture.path, picture.sidecar, Verdict(), None, 0)
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,14 @@ class Taking:
             self._forget(one.id)
             self.wanted[one.sidecar] -= 1
             return False
-        if one.sidecar is not None:
-            self._take_sidecar(one.id, one.sidecar)
+        if one.sidecar is not None and not self._take_sidecar(one.id, one.sidecar):
+            self._give_back(one, SIDECAR_IS_GONE)
+            return False
         return True
 
-    def _take_sidecar(self, picture_id: str, sidecar: Path) -> None:
+    def _take_sidecar(self, picture_id: str, sidecar: Path) -> bool:
         """The same for a sidecar, which stays for the others that wait for it, if there are any."""
-        claim.take(
+        taken = claim.take(
             self.config.inbox,
             picture_id,
             sidecar,
@@ -88,6 +97,17 @@ class Taking:
             keep_bytes=self.config.limits.free_bytes,
         )
         self.wanted[sidecar] -= 1
+        return taken
+
+    def _give_back(self, one: Claim, why: str = WRITTEN_TO) -> None:
+        """Puts a picture back where it was dropped; raises SurroundingsError if that fails."""
+        try:
+            self.admission.give_back(one, why)
+        except OSError as error:
+            raise SurroundingsError(
+                f"{files.printable(one.path)} cannot be given back to the inbox: {error.strerror}; "
+                "let the service write there, and make room"
+            ) from error
 
     def _forget(self, picture_id: str) -> None:
         """Undoes a claim whose picture was never renamed."""
@@ -116,17 +136,24 @@ class Taking:
         inbox, sidecar = self.config.inbox, picture.sidecar
         if claim.drop_source(inbox, picture.id, picture.path):
             self.wanted[sidecar] -= 1
-        if sidecar is not None and self._misses_sidecar(picture):
-            self._take_sidecar(picture.id, sidecar)
-        elif sidecar is not None and self.wanted[sidecar] <= 0:
-            claim.drop_source(inbox, picture.id, sidecar)
+        if sidecar is not None and not self._has_sidecar(picture, sidecar):
+            self._give_back(unjudged(picture), SIDECAR_IS_GONE)
+            return None
         name = files.printable(picture.path.name)
         verdict = self.decoder.decode(self._folder(picture) / picture.path, name)
-        one = Claim(picture.id, picture.path, sidecar, verdict, None, 0)
+        one = dataclasses.replace(unjudged(picture), verdict=verdict)
         if is_doubtful(verdict):
-            self.admission.give_back(one)
+            self._give_back(one)
             return None
         return one
+
+    def _has_sidecar(self, picture: ClaimedPicture, sidecar: Path) -> bool:
+        """Sees to it that a half done claim has its sidecar; False if that is gone."""
+        if self._misses_sidecar(picture):
+            return self._take_sidecar(picture.id, sidecar)
+        if self.wanted[sidecar] <= 0:
+            claim.drop_source(self.config.inbox, picture.id, sidecar)
+        return True
 
     def _folder(self, picture: ClaimedPicture) -> Path:
         return claim.claimed_folder(self.config.inbox, picture.id)

@@ -461,6 +461,41 @@ def test_shared_sidecar_stays_for_the_picture_that_could_not_take_its_copy(
     assert [job.recipe["beta"] for job in queued(ledger)] == [7.0, 7.0]
 
 
+def test_picture_whose_sidecar_vanishes_while_it_is_claimed_is_looked_at_anew(
+    config: Config, ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another service has claimed it for a picture of its own.
+    drop("wave/photo.jpg")
+    sidecar = config.inbox / "wave/photo.yaml"
+    sidecar.write_text("beta: 7\n")
+    intake.round(0.0)
+    take = claim.take
+
+    def taken_away(inbox: Path, picture_id: str, path: Path, **more) -> bool:
+        if path.suffix == ".yaml":
+            sidecar.unlink()
+        return take(inbox, picture_id, path, **more)
+
+    with monkeypatch.context() as other:
+        other.setattr(claim, "take", taken_away)
+        assert intake.round(SETTLE_S) == 0
+    assert queued(ledger) == [] and ledger.claiming() == [] and claim.claims(config.inbox) == []
+    sidecar.write_text("beta: 8\n")
+    for now_s in (6.0, 12.0):
+        intake.round(now_s)
+    assert [job.recipe["beta"] for job in queued(ledger)] == [8.0]
+
+
+def test_half_done_claim_whose_sidecar_is_gone_is_given_back(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    path = drop("wave/photo.jpg")
+    ledger.add_picture("p1", Path("wave/photo.jpg"), Path("wave/photo.yaml"))
+    claim.take(config.inbox, "p1", Path("wave/photo.jpg"))
+    assert intake.round(0.0) == 0
+    assert path.exists() and ledger.claiming() == []
+
+
 def test_what_was_filed_while_the_inbox_was_unmounted_is_cleared_when_it_is_back(
     config: Config, ledger: Ledger, intake: Intake, drop
 ) -> None:
