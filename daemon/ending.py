@@ -1,9 +1,13 @@
 """When a service that is to end by itself gives up on what it cannot do."""
 
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 ONCE_GIVE_UP_S = 30.0
+MOST_NAMES = 20_000
+"""Of how many things is remembered how far they got; a service runs for months."""
 
 
 class Standstill:
@@ -30,26 +34,42 @@ class Standstill:
 
 
 class Furthest:
-    """How far each of several things has got; what is begun again does not count twice."""
+    """How far each of several things has got; what is begun again does not count twice.
 
-    def __init__(self) -> None:
-        self._now: dict[str, int] = {}
-        self._furthest: dict[str, int] = {}
+    For several threads. Beyond `most` names the one that was longest not heard of is forgotten, and
+    counts anew should it be begun again.
+    """
+
+    def __init__(self, most: int = MOST_NAMES) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._steps: OrderedDict[str, tuple[int, int]] = OrderedDict()  # now, and at the furthest
+        self._total = 0
 
     def begin(self, name: str) -> None:
         """It is at its beginning."""
-        self._now[name] = 0
+        with self._lock:
+            self._note(name, 0)
 
     def step(self, name: str) -> None:
         """It got a piece further."""
-        self.reach(name, self._now.get(name, 0) + 1)
+        with self._lock:
+            now, _ = self._steps.get(name, (0, 0))
+            self._note(name, now + 1)
 
     def reach(self, name: str, steps: int) -> None:
         """It got so far."""
-        self._now[name] = steps
-        self._furthest[name] = max(self._furthest.get(name, 0), steps)
+        with self._lock:
+            self._note(name, steps)
+
+    def _note(self, name: str, steps: int) -> None:
+        _, furthest = self._steps.pop(name, (0, 0))
+        self._steps[name] = (steps, max(furthest, steps))
+        self._total += max(0, steps - furthest)
+        if len(self._steps) > self._most:
+            self._steps.popitem(last=False)
 
     @property
     def total(self) -> int:
         """To be compared: grows when one of them gets further than it ever was."""
-        return sum(list(self._furthest.values()))
+        return self._total

@@ -49,3 +49,14 @@ def test_what_is_begun_again_is_no_progress_until_it_is_further_than_ever() -> N
     furthest.reach("b", 7)
     furthest.reach("b", 4)
     assert furthest.total == 10
+
+
+def test_furthest_remembers_so_many_names_and_the_total_of_all() -> None:
+    furthest = Furthest(most=2)
+    for name in ("a", "b", "c"):
+        furthest.begin(name)
+        furthest.step(name)
+    assert furthest.total == 3 and len(furthest._steps) == 2
+    furthest.begin("c")
+    furthest.step("c")
+    assert furthest.total == 3
