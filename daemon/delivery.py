@@ -96,8 +96,8 @@ class Delivery:
 
     @property
     def filing(self) -> bool:
-        """Whether originals may still have to be moved."""
-        return self._unfiled
+        """Whether originals may still have to be moved, or given back to the inbox."""
+        return self._unfiled or bool(self._unreturned)
 
     @property
     def reached(self) -> int:
@@ -242,6 +242,7 @@ class Delivery:
             return True
         for job in jobs:
             amend_record(self._config.outbox, job, REWRITTEN_WARNING)
+        self._unfiled = True  # from before the ledger's part ends until it lies in the inbox
         if let_go(self._ledger, self._spool, picture):
             logger.warning(
                 "{} was written to after it was claimed; what was painted is not all of it, and it "
@@ -264,9 +265,9 @@ class Delivery:
                     )
                 )
                 continue
+            self._returned()  # first: in between it would be nowhere
             self._unreturned.remove(picture)
             self._originals.forget(picture.id)
-            self._returned()
             self._changed()
 
     def _file_all(self) -> None:

@@ -120,12 +120,19 @@ class Service:
             self._wake.clear()
             quiet = self._intake.quiet  # before the tick, which then sees all that was claimed
             busy = self._guarded_tick()
-            if self._once and (self._is_stuck() or (quiet and not busy)):
+            # Asked again: meanwhile a picture may have gone back to the inbox.
+            is_over = quiet and not busy and self._intake.quiet
+            if self._once and (self._is_stuck() or is_over):
                 break
             self._wake.wait(TICK_S)
         self._shut_down()
         lock.release()
-        unwell = self._delivery.failed or self._health.essential or self._intake.left
+        return self._exit_code()
+
+    def _exit_code(self) -> ExitCode:
+        """What lies in the inbox still is a failure only of what was to empty it, to the end."""
+        unfinished = bool(self._intake.left) and not self._stop_asked
+        unwell = self._delivery.failed or self._health.essential or unfinished
         return ExitCode.JOB_FAILED if self._once and unwell else ExitCode.FINE
 
     def _is_stuck(self) -> bool:
@@ -134,7 +141,7 @@ class Service:
             self._reached = self._ledger.reached()
         rooms = self._runs.reached, self._delivery.reached, self._intake.reached
         reached = self._reached, rooms
-        active = bool(self._runs) or self._telling.busy
+        active = bool(self._runs) or self._telling.busy or self._is_at_work()
         idle_s = self._standstill.lasts_s(reached, active=active)
         if idle_s <= ONCE_GIVE_UP_S + self._intake.patience_s:
             return False
@@ -147,6 +154,13 @@ class Service:
         gave_up = f"it ends, since nothing has got further for {idle_s:.0f} s: {text}"
         self._health.bad("once", SurroundingsError(gave_up))
         return True
+
+    def _is_at_work(self) -> bool:
+        """Whether a room has something at hand, and not for longer than that may take."""
+        decoding_s = 2 * self._config.limits.decode_s  # what took too long is tried once more
+        return 0 < self._delivery.hangs_s() < HANGING_S or 0 < self._intake.hangs_s() < max(
+            HANGING_S, decoding_s
+        )
 
     # Signals
 
@@ -307,8 +321,8 @@ class Service:
         self._revive()
         allowed = self._permit()
         self._runs.tick(allowed)
-        filing = self._delivery.filing  # asked first: it comes true before the ledger's part ends
         owed = self._ledger.owed()
+        filing = self._delivery.filing  # asked second: it comes true before the ledger's part ends
         if owed or filing:
             self._delivery.wake()
         waiting = allowed.line is not None and self._ledger.first_in(allowed.line) is not None

@@ -124,7 +124,7 @@ class IntakeLoop:
 
     @property
     def reached(self) -> int:
-        """How much was copied so far: what is slow and gets further is no standstill."""
+        """What was decoded and copied so far: what is slow and gets further is no standstill."""
         return self._furthest.total
 
     @property

@@ -50,7 +50,7 @@ class Postponed:
 class Readiness:
     """Looks whether pictures are ready. The clock comes in.
 
-    on_picture: told the picture that is about to be looked at.
+    on_picture: told the picture that is about to be looked at.  on_piece: one that was decoded.
     """
 
     config: Config
@@ -62,6 +62,7 @@ class Readiness:
     settle_s: float
     give_up_s: float
     on_picture: Callable[[Path], object]
+    on_piece: Callable[[Path], object]
 
     def consider(self, path: Path, proof: Proof, shelf: Shelf, now_s: float) -> Claim | Postponed:
         """A settled picture's claim, or why it has to wait.
@@ -86,6 +87,7 @@ class Readiness:
         """The claim of a picture that was decoded, unless its rest may still come."""
         size = self.observation.watch(path).signature.size
         verdict = self._judge(path, size)
+        self.on_piece(path)
         if is_doubtful(verdict) and self.doubts.waits(path, proof, verdict, now_s):
             self.patience.allow("rest comes", self.give_up_s)
             return Postponed(fault_of(verdict))

@@ -40,7 +40,7 @@ class Intake:
     """Sees, settles, pairs and claims. One thread's; the clock comes in with every round.
 
     on_picture: told the picture that is about to be looked at or copied, from several threads.
-    on_piece: likewise, with each piece that was copied.
+    on_piece: likewise, with each piece that was copied, and when it was decoded.
     ownership: our mark in the inbox, where it is held already.
     awaits_presets: whether some were away or being written at the last look.
     """
@@ -83,6 +83,7 @@ class Intake:
             settle_s=settle_s,
             give_up_s=give_up_s,
             on_picture=on_picture,
+            on_piece=on_piece,
         )
         self._admission = Admission(config, ledger, spool, self._reports, on_picture, on_piece)
         self._looked_s = 0.0

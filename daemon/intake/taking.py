@@ -140,7 +140,9 @@ class Taking:
             self._give_back(unjudged(picture), SIDECAR_IS_GONE)
             return None
         name = files.printable(picture.path.name)
+        self.admission.on_picture(picture.path)
         verdict = self.decoder.decode(self._folder(picture) / picture.path, name)
+        self.admission.on_piece(picture.path)
         one = dataclasses.replace(unjudged(picture), verdict=verdict)
         if is_doubtful(verdict):
             self._give_back(one)

@@ -229,6 +229,39 @@ def test_inbox_that_does_not_take_a_picture_back_is_asked_again(
     assert (bench.config.inbox / PHOTO).exists()
 
 
+def test_picture_that_goes_back_is_being_filed_until_the_intake_knows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, bool, int]] = []
+    give_back_all = delivery.give_back_all
+
+    def look(inbox: Path, picture_id: str) -> None:
+        seen.append((bench.ledger.owed(), bench.delivery.filing, bench.returned))
+        give_back_all(inbox, picture_id)
+
+    bench.delivery._round()
+    assert not bench.delivery.filing
+    paint(bench, "j1").write_bytes(b"the whole picture")
+    finish(bench, "j1")
+    monkeypatch.setattr("daemon.delivery.give_back_all", look)
+    bench.delivery._round()
+    assert seen == [(False, True, 0)] and bench.returned == 1 and not bench.delivery.filing
+
+
+def test_picture_that_the_inbox_does_not_take_back_counts_as_being_filed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    paint(bench, "j1").write_bytes(b"the whole picture")
+    finish(bench, "j1")
+    monkeypatch.setattr("daemon.delivery.give_back_all", refused)
+    for _ in range(2):
+        bench.delivery._round()
+        assert bench.delivery.filing
+
+
 def test_original_is_read_once_however_often_the_outbox_refuses(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.config import Config
 from daemon.ending import ONCE_GIVE_UP_S, Standstill
-from daemon.errors import SurroundingsError
+from daemon.errors import ExitCode, SurroundingsError
 from daemon.job import Draft
 from daemon.ledger.store import Ledger
 from daemon.preparation import prepare_folders
@@ -119,6 +119,7 @@ class Rooms:
         self.running = self.reached = 0
         self.busy = False
         self.patience_s, self.at, self.hanging_s = 0.0, "", 0.0
+        self.failed, self.left = 0, [""][:0]
 
     def __len__(self) -> int:
         return self.running
@@ -151,10 +152,10 @@ def test_once_gives_up_when_nothing_gets_further_and_says_why(waiting) -> None:
 
 def test_once_names_the_picture_that_hangs_when_it_gives_up(waiting) -> None:
     service, rooms, clock = waiting
-    rooms.at, rooms.hanging_s = "a.jpg", 40.0
+    rooms.at, rooms.hanging_s = "a.jpg", HANGING_S + 1
     clock[0] = ONCE_GIVE_UP_S + 1
     assert service._is_stuck()
-    assert "outbox: a.jpg takes 40 s" in service._health.essential["once"]
+    assert "outbox: a.jpg takes 121 s" in service._health.essential["once"]
 
 
 def test_once_waits_for_what_runs_and_for_what_may_rightly_wait(waiting) -> None:
@@ -167,6 +168,63 @@ def test_once_waits_for_what_runs_and_for_what_may_rightly_wait(waiting) -> None
     assert not service._is_stuck()
     clock[0] += 60.0
     assert service._is_stuck()
+
+
+@pytest.mark.parametrize("room", ["_intake", "_delivery"])
+def test_once_waits_for_what_is_at_hand_and_not_for_what_hangs(waiting, room: str) -> None:
+    service, _, clock = waiting
+    busy = Rooms()
+    setattr(service, room, busy)
+    busy.hanging_s = HANGING_S - 1
+    clock[0] = HANGING_S - 1
+    assert not service._is_stuck()
+    busy.hanging_s = HANGING_S + ONCE_GIVE_UP_S
+    clock[0] = HANGING_S + ONCE_GIVE_UP_S
+    assert service._is_stuck()
+
+
+def test_once_waits_as_long_as_decoding_may_take(waiting) -> None:
+    service, _, clock = waiting
+    limits = service._config.limits.model_copy(update={"decode_s": 600.0})
+    service._config = service._config.model_copy(update={"limits": limits})
+    service._intake = Rooms()
+    service._intake.hanging_s = clock[0] = 1000.0
+    assert not service._is_stuck()
+
+
+def test_once_that_was_asked_to_stop_ends_well_whatever_lies_in_the_inbox(waiting) -> None:
+    service, rooms, _ = waiting
+    service._once, rooms.left = True, ["a.jpg (in the inbox: not looked at yet)"]
+    assert service._exit_code() is ExitCode.JOB_FAILED
+    service._stop_asked = True
+    assert service._exit_code() is ExitCode.FINE
+    rooms.failed = 1
+    assert service._exit_code() is ExitCode.JOB_FAILED
+
+
+def test_delivery_that_files_is_seen_whenever_the_ledgers_part_ends(waiting) -> None:
+    service, _, _ = waiting
+    filing = [False]
+
+    def owed() -> bool:  # the last job is published right before it is asked for
+        filing[0] = True
+        return False
+
+    class Delivers(Rooms):
+        alive = True
+        filing = property(lambda _: filing[0])
+
+        def wake(self) -> None:
+            pass
+
+    service._reload_asked = False
+    service._delivery = Delivers()
+    service._ledger = SimpleNamespace(owed=owed, first_in=lambda _: None, close=lambda: None)
+    service._intake.alive, service._intake.tick = True, lambda _: None
+    service._intake.go_on = lambda ledger, busy: False
+    service._intake.left = lambda: ()
+    service._neighbours = service._intake
+    assert service._tick()
 
 
 @pytest.mark.parametrize("further", ["copied", "queued", "hook"])

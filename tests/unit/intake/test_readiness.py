@@ -22,7 +22,7 @@ def test_sidecar_that_cannot_be_read_while_presets_are_away_is_named(
     nothing: Any = None
     room = Readiness(
         config, nothing, nothing, nothing, Patience(), nothing,
-        settle_s=0.0, give_up_s=0.0, on_picture=lambda _: None,
+        settle_s=0.0, give_up_s=0.0, on_picture=lambda _: None, on_piece=lambda _: None,
     )  # fmt: skip
     shelf = Shelf(config.presets, {}, {}, waiting={"wave": "wave is away"})
     with pytest.raises(SurroundingsError, match=r"photo\.yaml cannot be read: Permission denied"):

@@ -988,3 +988,25 @@ def test_mark_is_held_through_a_look_that_failed(
         broken.setattr(scan, "scan", refused)
         intake.round(1.0)
     assert is_locked(file)
+
+
+def test_each_picture_that_was_decoded_is_a_piece_of_progress(
+    config: Config, ledger: Ledger, decoder: Decoder, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[Path] = []
+    intake = Intake(
+        config,
+        ledger,
+        decoder,  # type: ignore[arg-type]
+        settle_s=SETTLE_S,
+        give_up_s=GIVE_UP_S,
+        on_piece=pieces.append,
+    )
+    names = [f"wave/{number}.jpg" for number in range(3)]
+    for name in names:
+        drop(name)
+    decoded: list[int] = []
+    monkeypatch.setattr(claim, "take", lambda *_, **__: decoded.append(len(pieces)))
+    intake.round(0.0)
+    intake.round(SETTLE_S)
+    assert decoded[0] == len(names) and {str(path) for path in pieces} == set(names)
