@@ -6,6 +6,7 @@ state folder, so that a share that hangs cannot hold it up.
 """
 
 import contextlib
+import dataclasses
 import os
 import signal
 import threading
@@ -23,6 +24,7 @@ from daemon.delivery import Delivery
 from daemon.ending import ONCE_GIVE_UP_S, Standstill
 from daemon.errors import AtelierError, ExitCode, SurroundingsError, in_short
 from daemon.health import Health
+from daemon.intake.copies import lacking
 from daemon.intake.loop import IntakeLoop, pace_of
 from daemon.job import QUEUES, State
 from daemon.ledger.opening import open_sound
@@ -87,6 +89,7 @@ class Service:
         self._live = Live(os.getpid(), utc_now(), devices=devices)
         self._live_written_s = self._status_told_s = 0.0
         self._reached: tuple[int, ...] = ()
+        self._lacking = 0
         self._ready = False
         self._stop_asked = self._reload_asked = self._report_asked = False
 
@@ -101,6 +104,7 @@ class Service:
         self._ledger = open_sound(self._config.ledger_path)
         self._recover()
         self._sweep()
+        self._lacking = len(lacking(self._ledger, self._spool))
         prepare_folders(self._config)
         self._runs = Runs(
             self._config, self._devices, self._ledger, self._owner, self._spool, self._health,
@@ -337,7 +341,23 @@ class Service:
         self._metrics.show_paused(paused)
         for queue, priority in QUEUES.items():
             self._metrics.show_queue(queue, open_now=found.opens(priority))
-        return found
+        return dataclasses.replace(found, line=None) if self._awaits_copies() else found
+
+    def _awaits_copies(self) -> bool:
+        """Whether copies that were gone at the start are still being made again."""
+        if self._lacking and self._intake.restored:
+            self._lacking = 0
+            self._health.good("copies")
+        if self._lacking:
+            self._health.bad("copies", SurroundingsError(self._words_on_copies()))
+        return bool(self._lacking)
+
+    def _words_on_copies(self) -> str:
+        return (
+            f"what {self._lacking} pictures wait for is gone from {self._config.state}; it is made "
+            f"again from {self._config.inbox}/.claimed, and nothing is painted until then: "
+            "that folder must be there"
+        )
 
     def _revive(self) -> None:
         """Starts threads again that a bug has ended: pictures would lie unseen with the rest up."""

@@ -118,6 +118,11 @@ class IntakeLoop:
         return self._looked.is_set()
 
     @property
+    def restored(self) -> bool:
+        """Whether the copies that the state folder had lost were made again."""
+        return self._intake is not None and self._intake.restored
+
+    @property
     def patience_s(self) -> float:
         """How long what lies in the inbox may rightly wait before it is claimed."""
         return self._intake.patience_s if self._intake and not self.quiet else 0.0

@@ -10,6 +10,7 @@ from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.intake import claim, reports, scan
 from daemon.intake.admission import Admission, Claim
+from daemon.intake.copies import Copies
 from daemon.intake.decode import Decoder
 from daemon.intake.doubts import Doubts
 from daemon.intake.observation import READS, Observation
@@ -43,6 +44,7 @@ class Intake:
     on_piece: likewise, with each piece that was copied, and when it was decoded.
     ownership: our mark in the inbox, where it is held already.
     awaits_presets: whether some were away or being written at the last look.
+    restored: whether the copies that the state folder had lost were made again.
     """
 
     def __init__(
@@ -86,8 +88,10 @@ class Intake:
             on_piece=on_piece,
         )
         self._admission = Admission(config, ledger, spool, self._reports, on_picture, on_piece)
+        self._copies = Copies(config, ledger, spool, on_picture, on_piece)
         self._looked_s = 0.0
         self.awaits_presets = False
+        self.restored = False
 
     def _judge_style(self, path: Path, name: str) -> str:
         """What is wrong with a style image; empty if nothing is."""
@@ -160,6 +164,7 @@ class Intake:
             claimed = self._resume_claims(taking, shelf)
         except OSError as error:
             self._strays.look_again()
+            self.restored = False
             raise unavailable(self._config.inbox, error) from error
         self._observe(seen, now_s)
         self._tell_what_lies(seen)
@@ -176,12 +181,27 @@ class Intake:
         try:
             self._mounts.check(self._config.inbox)
         except SurroundingsError:
-            self._strays.forget()
+            self._forget_inbox()
             raise
         self._strays.check(now_s)
+        self._restore_copies()
         seen = scan.scan(self._config.inbox)
         self._observation.pair(seen)
         return seen
+
+    def _forget_inbox(self) -> None:
+        """It is away: what comes back is looked at as at the start."""
+        self._strays.forget()
+        self.restored = False
+
+    def _restore_copies(self) -> None:
+        """Once for each start and each return of the inbox: it looks at every job that waits."""
+        if self.restored:
+            return
+        troubles = self._copies.restore()
+        for error in troubles:
+            self._reports.trouble(error)
+        self.restored = not troubles
 
     def _taking(self) -> Taking:
         """What takes pictures in this look."""

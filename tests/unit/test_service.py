@@ -112,6 +112,16 @@ def test_share_that_does_not_answer_is_told(service: Service, hanging: str, part
     assert service._health.troubles[part].startswith("a.jpg takes over 2 min")
 
 
+def test_nothing_is_painted_before_copies_that_are_gone_were_made_again(service: Service) -> None:
+    service._neighbours.left = set  # type: ignore[attr-defined]
+    service._intake.restored = False  # type: ignore[misc]
+    service._lacking = 2
+    assert service._permit().line is None
+    assert "what 2 pictures wait for is gone" in service._health.essential["copies"]
+    service._intake.restored = True  # type: ignore[misc]
+    assert service._permit().line is not None and service._health.troubles == {}
+
+
 class Rooms:
     """Runs, delivery, intake and hooks as a standstill sees them."""
 

@@ -1010,3 +1010,23 @@ def test_each_picture_that_was_decoded_is_a_piece_of_progress(
     intake.round(0.0)
     intake.round(SETTLE_S)
     assert decoded[0] == len(names) and {str(path) for path in pieces} == set(names)
+
+
+def test_copies_are_looked_for_once_until_the_inbox_comes_back(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop()
+    intake.round(0.0)
+    assert intake.restored and intake.round(SETTLE_S) == 1
+    (job,) = queued(ledger)
+    copy = Spool(config.state).picture(job.picture_id)
+    copy.unlink()
+    intake.round(10.0)
+    assert not copy.exists()
+    config.inbox.rename(config.inbox.with_name("away"))
+    with pytest.raises(SurroundingsError):
+        intake.round(15.0)
+    assert not intake.restored
+    config.inbox.with_name("away").rename(config.inbox)
+    intake.round(20.0)
+    assert copy.exists() and intake.restored

@@ -1,0 +1,111 @@
+"""Copies that the state folder has lost, as after a restore: made again of claimed pictures."""
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from loguru import logger
+
+from daemon import files
+from daemon.config import Config
+from daemon.errors import SurroundingsError
+from daemon.intake import claim
+from daemon.intake.strays import let_go
+from daemon.job import ClaimedPicture, Job, PictureState, State
+from daemon.ledger.store import Ledger
+from daemon.spool import Spool
+
+NO_STYLE = "a style image of its preset is gone from the state folder"
+OTHER_CONTENT = "it is not what it was when its copy, which is gone, was made"
+
+
+def is_whole(spool: Spool, job: Job) -> bool:
+    """Whether a job's picture and style images lie in the state folder."""
+    return spool.picture(job.picture_id).exists() and has_styles(spool, job)
+
+
+def has_styles(spool: Spool, job: Job) -> bool:
+    """Whether a job's style images lie in the state folder."""
+    return all(spool.style(style.sha256).exists() for style in job.styles)
+
+
+def lacking(ledger: Ledger, spool: Spool) -> list[str]:
+    """The ids of pictures with a waiting job that lacks its copy or a style image."""
+    waiting = ledger.jobs_in(State.READY)
+    return list(dict.fromkeys(job.picture_id for job in waiting if not is_whole(spool, job)))
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Makes copies again. Jobs that run or are published are left as they are.
+
+    on_picture: told the picture that is about to be copied.  on_piece: with each piece of it.
+    """
+
+    config: Config
+    ledger: Ledger
+    spool: Spool
+    on_picture: Callable[[Path], object]
+    on_piece: Callable[[Path], object]
+
+    def restore(self) -> list[SurroundingsError]:
+        """Makes all that is lacking again, or drops its picture again if that cannot be.
+
+        Returns what could not be copied now, and is to be tried again.
+        """
+        troubles: list[SurroundingsError] = []
+        for picture_id in lacking(self.ledger, self.spool):
+            picture = self.ledger.find_picture(picture_id)
+            if picture is None or picture.state is not PictureState.CLAIMED:
+                continue
+            self.on_picture(picture.path)
+            try:
+                self._restore(picture)
+            except SurroundingsError as error:
+                troubles.append(error)
+        return troubles
+
+    def _restore(self, picture: ClaimedPicture) -> None:
+        jobs = self.ledger.jobs_of_picture(picture.id)
+        waiting = [job for job in jobs if job.state is State.READY]
+        if not all(has_styles(self.spool, job) for job in waiting):
+            self._drop_again(picture, jobs, NO_STYLE)
+        elif not self.spool.picture(picture.id).exists() and not self._copy(picture):
+            self._drop_again(picture, jobs, OTHER_CONTENT)
+
+    def _copy(self, picture: ClaimedPicture) -> bool:
+        """Copies a claimed picture; False if it is not what its jobs were made for."""
+        source = claim.claimed_folder(self.config.inbox, picture.id) / picture.path
+        keep_bytes = self.config.limits.free_bytes
+        files.ensure_room(self.config.state, picture.bytes, keep_bytes)
+        target = self.spool.picture(picture.id)
+        try:
+            copied = claim.copy_hashing(source, target, lambda: self.on_piece(picture.path))
+        except FileNotFoundError:  # its job fails and says so
+            logger.error("{} is gone from state and inbox", files.printable(source))
+            return True
+        except OSError as error:
+            reason = error.strerror or errno.errorcode.get(error.errno or 0, "")
+            raise SurroundingsError(
+                f"{files.printable(source)} cannot be copied to {self.config.state} again: "
+                f"{reason}; nothing is painted before: let the service's user read it, or take it "
+                "away"
+            ) from error
+        if copied is not None and copied[0] == picture.sha256:
+            logger.info("{} was copied again from .claimed", files.printable(picture.path))
+            return True
+        self.spool.drop_picture(picture.id)
+        return False
+
+    def _drop_again(self, picture: ClaimedPicture, jobs: list[Job], why: str) -> None:
+        """Gives a picture back to the inbox, unless anything of it was painted already."""
+        if any(job.state is not State.READY for job in jobs):
+            return  # what lacks something fails and says so
+        if let_go(self.ledger, self.spool, picture):
+            logger.warning(
+                "{} goes back to the inbox to be painted anew: {}",
+                files.printable(picture.path),
+                why,
+            )
+            claim.give_back_all(self.config.inbox, picture.id)
