@@ -112,6 +112,9 @@ def put_back(config: Config, ledger: Ledger, job: Job) -> str:
         if said is not None:
             files.move(filed, said)
         files.move(source, target)
+        if said is not None:  # one that lay alone for long would pass for another picture's
+            with contextlib.suppress(OSError):
+                os.utime(said)
     except OSError as error:
         raise SurroundingsError(
             f"{files.printable(source)}: {error.strerror}; mend that, then retry it again"

@@ -1,10 +1,12 @@
 """Cancelling, and painting once more, in the ledger and in the folders."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from daemon import files
 from daemon.again import cancel_jobs, retry_jobs
 from daemon.config import Config
 from daemon.errors import SurroundingsError
@@ -243,3 +245,17 @@ def test_job_is_found_by_its_id_as_people_copy_it(config: Config, asked: str) ->
 def test_word_that_can_be_no_id_names_no_job(config: Config, asked: str) -> None:
     ((line, fault),) = cancel_jobs(config, [asked])
     assert "no job begins with" in fault and not line
+
+
+def test_sidecar_that_is_retried_is_newer_than_its_pictures_long_way(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(source: Path, target: Path) -> None:
+        move(source, target)
+        for path in target.parent.iterdir():
+            os.utime(path, (1e9, 1e9))  # it was long ago that they came
+
+    move = files.move
+    monkeypatch.setattr(files, "move", slow)
+    retry_jobs(config, ["bb33"], failed=False)
+    assert (config.inbox / "wave/p2.jpg.yaml").stat().st_mtime > 1e9
