@@ -15,16 +15,17 @@ from loguru import logger
 from daemon import files
 from daemon.config import Config
 from daemon.ending import Furthest
-from daemon.errors import SurroundingsError
+from daemon.errors import StaleJobError, SurroundingsError
 from daemon.health import Health
 from daemon.intake.claim import claimed_folder, drop_claim, give_back_all
 from daemon.intake.originals import Originals
+from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.intake.strays import is_anothers, let_go
 from daemon.job import ClaimedPicture, Job, State
 from daemon.ledger.store import Ledger, utc_now
 from daemon.metrics import Metrics
 from daemon.mounts import Mounts
-from daemon.outbox.publish import amend_record, file_original, publish
+from daemon.outbox.publish import amend_record, file_original, publish, take_back
 from daemon.spool import Spool
 
 LOOK_S = 60.0
@@ -222,26 +223,72 @@ class Delivery:
 
     def _is_not_to_be_published(self, picture: ClaimedPicture) -> bool:
         """Whether a picture is painted by somebody else by now, or is to be painted again."""
+        self._check_claims_are_seen(picture)
         if is_anothers(self._config.inbox, self._spool.known_mark() or "", picture.id):
+            for job in self._ledger.jobs_of_picture(picture.id):
+                take_back(self._config.outbox, job)
             if let_go(self._ledger, self._spool, picture):
                 logger.warning("{} is painted by another service now: nothing is published here",
                                files.printable(picture.path))  # fmt: skip
             return True
         return self._returned_if_rewritten(picture)
 
+    def _check_claims_are_seen(self, picture: ClaimedPicture) -> None:
+        """Raises SurroundingsError where another service may have taken a picture over unseen."""
+        if not self._spool.shares_inbox.exists() or self._sees_claims():
+            return
+        raise SurroundingsError(
+            f"{files.printable(picture.path)} is held back: {self._config.inbox}/{CLAIMED_FOLDER} "
+            "cannot be seen, and another service may paint it by now; mount the inbox, or delete "
+            f"{self._spool.shares_inbox} if no other service uses it"
+        )
+
+    def _sees_claims(self) -> bool:
+        try:
+            self._mounts.check(self._config.inbox)
+            return (self._config.inbox / CLAIMED_FOLDER).is_dir()
+        except (OSError, SurroundingsError):
+            return False
+
     def _returned_if_rewritten(self, picture: ClaimedPicture) -> bool:
         """Gives a picture back that somebody went on writing after its claim, to be painted whole.
 
-        While another of its jobs runs that is put off. The ledger goes first: what a crash leaves
-        in the claimed folder then goes back to the inbox at the next start.
+        Not one whose painting was cancelled. What still runs of it is stopped first.
         """
         if not self._originals.is_rewritten(picture):
             return False
         jobs = self._ledger.jobs_of_picture(picture.id)
-        if any(job.state is State.RUNNING for job in jobs):
-            return True
+        running = [job for job in jobs if job.state is State.RUNNING]
+        if all(job.verdict is State.CANCELLED for job in jobs if job not in running):
+            return False
+        if running:
+            self._stop_runs(running)
+        else:
+            self._give_back_rewritten(picture, jobs)
+        return True
+
+    def _stop_runs(self, jobs: list[Job]) -> None:
+        """Stops runs that paint what is not the whole picture."""
         for job in jobs:
-            amend_record(self._config.outbox, job, REWRITTEN_WARNING)
+            if job.cancel_requested:
+                continue
+            with contextlib.suppress(StaleJobError):  # it has just ended
+                self._ledger.request_cancel(job.id)
+                logger.bind(job=job.id, action="cancel").warning(
+                    "{} was written to after it was claimed: this run of it is stopped, and the "
+                    "picture goes back to the inbox to be painted again",
+                    files.printable(job.below),
+                )
+                self._changed()
+
+    def _give_back_rewritten(self, picture: ClaimedPicture, jobs: list[Job]) -> None:
+        """The ledger goes first: what a crash leaves in the claimed folder goes back at the start.
+
+        What lies in the outbox already says that it was made too early.
+        """
+        for job in jobs:
+            if not take_back(self._config.outbox, job):
+                amend_record(self._config.outbox, job, REWRITTEN_WARNING)
         self._unfiled = True  # from before the ledger's part ends until it lies in the inbox
         if let_go(self._ledger, self._spool, picture):
             logger.warning(
@@ -250,7 +297,6 @@ class Delivery:
             )  # fmt: skip
             self._unreturned.append(picture)
             self._return_rewritten()
-        return True
 
     def _return_rewritten(self) -> None:
         """Gives back what is to be painted again, as soon as the inbox takes it."""

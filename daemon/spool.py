@@ -29,6 +29,11 @@ class Spool:
         """The file that tells this state folder from all others, wherever it is moved."""
         return self.state / "identity"
 
+    @property
+    def shares_inbox(self) -> Path:
+        """The empty file that says that another service was seen on our inbox, once."""
+        return self.state / "shared-inbox"
+
     def mark(self) -> str:
         """Eight characters for this state folder, made when first asked for and kept with it.
 

@@ -17,7 +17,16 @@ from loguru import logger
 
 from daemon import files
 from daemon.intake import claim
-from daemon.intake.owner import Life, Others, Owner, Ownership, is_locked, owner_file, read_owner
+from daemon.intake.owner import (
+    OWNER_PREFIX,
+    Life,
+    Others,
+    Owner,
+    Ownership,
+    is_locked,
+    owner_file,
+    read_owner,
+)
 from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import ClaimedPicture, PictureState
 from daemon.ledger.store import Ledger
@@ -97,6 +106,7 @@ class Strays:
         if not self._ownership.renewed:
             self._ownership.hold_older(self._older_marks())
         stuck, self.stuck = self.stuck, {}
+        self._note_others()
         self._heed_tombstones()
         if self._again_s is None or stuck:
             self._return_our_own()
@@ -136,6 +146,12 @@ class Strays:
         copied = [id_ for id_ in self._ledger.open_pictures() if not id_.startswith(self.mark)]
         gone = [self._let_go(self._ledger.picture(picture_id)) for picture_id in copied]
         self._all_left = all(gone)
+
+    def _note_others(self) -> None:
+        """Remembers that this inbox is shared, for when it cannot be seen; tried at each look."""
+        if not self._spool.shares_inbox.exists() and is_shared(self._inbox, self.mark):
+            with contextlib.suppress(OSError):
+                files.write_bytes(self._spool.shares_inbox, b"", replace=True)
 
     def _heed_tombstones(self) -> None:
         """What another service has taken over while we were not there is no longer ours."""
@@ -271,6 +287,13 @@ def foreign_claims(inbox: Path, mark: str, find: Find) -> dict[str, list[str]]:
         if picture is None or picture.state is PictureState.FILED:
             found.setdefault(picture_id[:MARK_LENGTH], []).append(picture_id)
     return found
+
+
+def is_shared(inbox: Path, mark: str) -> bool:
+    """Whether anything tells that another service uses an inbox, or has."""
+    owners = (inbox / CLAIMED_FOLDER).glob(f"{OWNER_PREFIX}*")
+    ours = owner_file(inbox, mark)
+    return bool(tombstones(inbox)) or any(owner != ours for owner in owners)
 
 
 def tombstone(inbox: Path, picture_id: str) -> Path:

@@ -96,15 +96,44 @@ def amend_record(outbox: Path, job: Job, warning: str) -> None:
     if not job.outputs or not is_ours(record, job.id):
         return
     try:
-        found = json.loads(record.read_bytes())
-        if warning not in found["warnings"]:
-            found["warnings"].append(warning)
-            content = json.dumps(found, indent=2).encode() + b"\n"
+        content = with_warning(record.read_bytes(), warning)
+        if content is not None:
             files.write_bytes(record, content, replace=True)
     except OSError as error:
         raise SurroundingsError(
             f"the outbox {outbox} cannot be written: {error.strerror or error}"
         ) from error
+
+
+def with_warning(record: bytes, warning: str) -> bytes | None:
+    """A record with one more warning; None if it has it, or is none any more.
+
+    Whoever reads records may have rewritten them: what was made of the warnings is not relied on.
+    """
+    try:
+        found: dict[str, Any] = json.loads(record)
+    except ValueError:
+        return None
+    known = found.get("warnings")
+    warnings = known if isinstance(known, list) else []
+    if warning in warnings:
+        return None
+    return json.dumps({**found, "warnings": [*warnings, warning]}, indent=2).encode() + b"\n"
+
+
+def take_back(outbox: Path, job: Job) -> bool:
+    """Withdraws the record and log of a job that is not to be published any more.
+
+    False if there are none, or what they tell of lies beside them already.
+    """
+    outputs = job.outputs
+    if job.state is not State.PUBLISHING or not outputs:
+        return False
+    placed = (outbox / outputs[kind] for kind in ("result", "reason") if kind in outputs)
+    if any(map(os.path.lexists, placed)) or not is_ours(outbox / outputs["record"], job.id):
+        return False
+    withdraw(outbox, outputs)
+    return True
 
 
 def is_taken(outbox: Path, outputs: Mapping[str, str], picture: ClaimedPicture) -> bool:

@@ -284,3 +284,97 @@ def test_picture_that_another_service_has_taken_over_is_not_published(bench: Ben
     bench.delivery._round()
     assert published(bench) == set() and bench.ledger.counts()[State.RETRIED] == 1
     assert (bench.config.inbox / PHOTO).exists()
+
+
+def test_result_is_held_back_while_another_service_may_have_taken_its_picture_over(
+    bench: Bench,
+) -> None:
+    paint(bench, "j1")
+    files.write_bytes(Spool(bench.config.state).shares_inbox, b"")
+    finish(bench, "j1")
+    bench.config.inbox.rename(bench.config.inbox.with_name("away"))
+    bench.delivery._round()
+    assert published(bench) == set()
+    told = bench.health.troubles["outbox"]
+    assert "photo.jpg is held back" in told and "mount the inbox" in told
+    take_over(bench.config.inbox.with_name("away"), "p1", "0badcafe")
+    bench.config.inbox.with_name("away").rename(bench.config.inbox)
+    bench.delivery._round()
+    assert published(bench) == set() and bench.ledger.counts()[State.RETRIED] == 1
+    assert bench.health.troubles == {}
+
+
+def test_result_of_a_service_that_was_always_alone_is_published_while_the_inbox_is_away(
+    bench: Bench,
+) -> None:
+    paint(bench, "j1")
+    finish(bench, "j1")
+    bench.config.inbox.rename(bench.config.inbox.with_name("away"))
+    bench.delivery._round()
+    assert bench.ledger.counts()[State.DONE] == 1
+
+
+def test_rewritten_picture_whose_painting_was_cancelled_is_not_painted_again(bench: Bench) -> None:
+    original = paint(bench, "j1", "j2")
+    original.write_bytes(b"the whole picture")
+    for job in ("j1", "j2"):
+        bench.ledger.release_job(job, "me")
+        bench.ledger.request_cancel(job)
+    bench.delivery._round()
+    assert bench.ledger.counts()[State.CANCELLED] == 2 and bench.returned == 0
+    assert not (bench.config.inbox / PHOTO).exists()
+    filed = bench.config.outbox / "failed/preset-j1/photo.jpg"
+    assert filed.read_bytes() == b"the whole picture"
+
+
+def test_run_that_paints_what_is_not_the_whole_picture_is_stopped(bench: Bench) -> None:
+    original = paint(bench, "j1", "j2")
+    original.write_bytes(b"the whole picture")
+    finish(bench, "j1")
+    bench.delivery._round()
+    assert bench.ledger.cancel_requests() == ["j2"] and published(bench) == set()
+    bench.ledger.finish_job("j2", "me", State.CANCELLED, outcome={})
+    bench.delivery._round()
+    assert bench.ledger.counts()[State.RETRIED] == 2 and bench.returned == 1
+    assert (bench.config.inbox / PHOTO).read_bytes() == b"the whole picture"
+
+
+def test_run_beside_a_cancelled_job_of_a_rewritten_picture_is_not_stopped(bench: Bench) -> None:
+    original = paint(bench, "j1", "j2")
+    original.write_bytes(b"the whole picture")
+    bench.ledger.finish_job("j1", "me", State.CANCELLED, outcome={}, reason="Cancelled.")
+    bench.delivery._round()
+    assert bench.ledger.cancel_requests() == [] and bench.ledger.counts()[State.CANCELLED] == 1
+    finish(bench, "j2")
+    bench.delivery._round()
+    assert (bench.config.inbox / PHOTO).exists() and bench.returned == 1
+
+
+def test_record_that_was_laid_already_is_withdrawn_when_the_picture_goes_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    original = paint(bench, "j1")
+    finish(bench, "j1")
+    with monkeypatch.context() as short:
+        short.setattr("daemon.outbox.publish.place", full)
+        bench.delivery._round()
+    assert published(bench) == {"photo.jpg.json", "photo.jpg.log"}
+    original.write_bytes(b"the whole picture")
+    bench.delivery._round()
+    assert published(bench) == set() and bench.ledger.counts()[State.RETRIED] == 1
+
+
+def test_record_that_somebody_has_rewritten_keeps_no_picture_from_going_back(bench: Bench) -> None:
+    original = paint(bench, "j1", "j2")
+    finish(bench, "j1")
+    bench.delivery._round()
+    record = bench.config.outbox / "preset-j1/.jobs/photo.jpg.json"
+    record.write_text('{"id": "j1"}')
+    original.write_bytes(b"the whole picture")
+    finish(bench, "j2")
+    bench.delivery._round()
+    assert bench.health.troubles == {} and (bench.config.inbox / PHOTO).exists()
+    assert len(json.loads(record.read_bytes())["warnings"]) == 1

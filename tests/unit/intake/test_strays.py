@@ -399,3 +399,13 @@ def test_copy_leaves_the_tombstone_that_a_third_service_laid_for_the_original(
     there.start()
     there.strays.check(0.0)
     assert there.ledger.counts()[State.READY] == 0
+
+
+def test_service_remembers_that_it_has_met_another_on_its_inbox(house, config: Config) -> None:
+    first = house("a")
+    first.strays.check(0.0)
+    assert not first.spool.shares_inbox.exists()
+    second = house("b")
+    second.strays.check(0.0)
+    first.strays.check(strays.LOOK_S)
+    assert first.spool.shares_inbox.exists() and second.spool.shares_inbox.exists()

@@ -10,7 +10,7 @@ import pytest
 from daemon.errors import SurroundingsError
 from daemon.files import sha256_of
 from daemon.job import ClaimedPicture, Job, State
-from daemon.outbox.publish import file_original, publish, reason_text
+from daemon.outbox.publish import file_original, publish, reason_text, with_warning
 from daemon.spool import Spool
 
 MARK = "01234567"  # the job's first eight characters
@@ -374,3 +374,20 @@ def test_folder_where_the_original_would_lie_takes_its_name_and_holds_nothing_up
     job = make_job(outputs=outputs)
     file_original(outbox, tmp_path / "inbox/.claimed/p1", copy, picture, [job])
     assert (outbox / outputs["original"]).read_bytes() == b"dropped"
+
+
+@pytest.mark.parametrize(
+    ("record", "warnings"),
+    [
+        (b'{"id": "j"}', ["w"]),
+        (b'{"warnings": null}', ["w"]),
+        (b'{"warnings": ["v"]}', ["v", "w"]),
+        (b'{"warnings": ["w"]}', None),
+        (b"not JSON", None),
+    ],
+)
+def test_warning_is_added_to_whatever_a_record_holds(
+    record: bytes, warnings: list[str] | None
+) -> None:
+    content = with_warning(record, "w")
+    assert (json.loads(content)["warnings"] if content else None) == warnings
