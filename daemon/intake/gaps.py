@@ -1,4 +1,4 @@
-"""What a file lacks though it decodes: holes, and zeros where a copy has not come to yet.
+"""What a file lacks though it decodes: its end, holes, and zeros where a copy has not come to yet.
 
 Copies that reserve their size first (Windows to Samba, `rsync --preallocate`, file sharers) look as
 long as the whole from the beginning, and decoders of most formats paint what is missing grey or
@@ -10,8 +10,7 @@ record tells of it.
 import os
 from typing import BinaryIO
 
-PROVING = ("JPEG", "PNG")
-"""Formats whose decoder fails unless it comes to the end, so that zeros there are padding."""
+from daemon.intake.ends import end_of
 
 PLAIN = ("TIFF", "BMP")
 """Formats that often hold pixels as they are, where black is a run of zeros."""
@@ -35,9 +34,13 @@ def doubt_of(file: BinaryIO, name: str, form: str) -> str:
     size = file.seek(0, os.SEEK_END)
     ending = "the picture may be incomplete; if it is not whole, drop it again"
     empty = empty_end(file, size)
-    least = LEAST_PLAIN_END_BYTES if form in PLAIN else LEAST_END_BYTES
-    if form not in PROVING and empty >= least:
-        return f"{name} ends in {empty} empty bytes: {ending}"
+    end = end_of(file, form, size - empty)
+    if end is not None and end > size:
+        return f"{name} stops before its own end: {ending}"
+    # Zeros behind a file's own end are padding.
+    lacking = empty if end is None else end - (size - empty)
+    if lacking >= (LEAST_PLAIN_END_BYTES if form in PLAIN else LEAST_END_BYTES):
+        return f"{name} ends in {lacking} empty bytes: {ending}"
     hole = first_hole(file, size)
     if hole is None and form not in PLAIN:
         hole = first_run(file)
@@ -63,7 +66,9 @@ def empty_end(file: BinaryIO, size: int) -> int:
 def first_hole(file: BinaryIO, size: int) -> int | None:
     """Where the first part of a file begins that was never written, as far as its disk can tell."""
     try:
+        at = os.lseek(file.fileno(), 0, os.SEEK_CUR)
         hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE)
+        os.lseek(file.fileno(), at, os.SEEK_SET)  # where its buffer supposes it to be
     except OSError:
         return None
     return hole if hole < size else None
