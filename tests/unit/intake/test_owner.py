@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.intake import owner
 from daemon.intake.owner import (
     BEAT_S,
     SILENCE_S,
@@ -235,3 +236,18 @@ def test_words_that_say_nothing_do_not_count_as_anybodys(
     mark = held.hold()
     owner_file(inbox, mark).write_bytes(content)
     assert held.hold() == mark and not held.renewed
+
+
+def test_process_without_proc_is_still_told_from_all_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def missing(*_: object, **__: object) -> str:
+        raise FileNotFoundError(2, "No such file or directory", "/proc/self/stat")
+
+    owner.process_id.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", missing)
+        found = owner.process_id()
+        assert found and owner.process_id() == found
+    owner.process_id.cache_clear()
+    assert owner.process_id() != found
