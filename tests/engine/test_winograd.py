@@ -143,3 +143,24 @@ def test_timings_that_are_a_folder_or_no_text_are_none(tmp_path: Path) -> None:
     trial.timings_file(tmp_path).unlink()
     trial.timings_file(tmp_path).mkdir()
     assert trial.measured_before(tmp_path) is None
+
+
+def test_way_that_is_hopeless_is_not_timed_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: dict[str, int] = dict.fromkeys(trial.WAYS, 0)
+    took = {"float32 direct": 1.0, "float32 winograd": 0.6, "bfloat16 direct": 9.0}
+
+    def prepare(way: trial.Arithmetic) -> Callable[[], str]:
+        return lambda: next(name for name, one in trial.WAYS.items() if one == way)
+
+    def timed_s(work: Callable[[], str]) -> float:
+        name = work()
+        calls[name] += 1
+        return took[name] / min(calls[name], 2)
+
+    monkeypatch.setattr(trial, "prepare", prepare)
+    monkeypatch.setattr(trial, "timed_s", timed_s)
+    seconds = trial.measure(tmp_path)
+    assert seconds == {"float32 direct": 0.5, "float32 winograd": 0.3, "bfloat16 direct": 9.0}
+    assert calls == {"float32 direct": 7, "float32 winograd": 7, "bfloat16 direct": 1}
