@@ -1,6 +1,9 @@
 """`python -m daemon` is the same as `atelierd`."""
 
-from daemon.start import begin, seal_path
+from daemon.start import seal_path
 
 seal_path()
-begin()
+
+from daemon.launch import main  # noqa: E402  # not before it is known where code is looked for
+
+main()

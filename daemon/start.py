@@ -32,21 +32,6 @@ def prepare_process() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def begin() -> None:
-    """The command `atelierd`: whoever stops it while it still loads gets no trace.
-
-    `run` ends with 0 then, as it does afterwards, and any other command as the shell expects it.
-    """
-    handler = (lambda *_: os._exit(0)) if "run" in sys.argv[1:2] else signal.SIG_DFL
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not a background job's
-        signal.signal(signal.SIGINT, handler)
-    if handler is not signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, handler)
-    from daemon.cli import main
-
-    main()
-
-
 def speak_utf8() -> None:
     """Begins anew in UTF-8 where a locale says otherwise: names in config.yaml could not be opened.
 

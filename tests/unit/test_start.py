@@ -106,10 +106,10 @@ def test_command_that_is_stopped_while_it_loads_leaves_no_trace(
     word: str, number: signal.Signals, code: int
 ) -> None:
     loading = (
-        "import os, sys, types; from daemon import start\n"
+        "import os, sys, types; from daemon import launch\n"
         "stand_in = types.ModuleType('daemon.cli')\n"
         f"stand_in.main = lambda: os.kill(os.getpid(), {int(number)})\n"
-        f"sys.modules['daemon.cli'] = stand_in; sys.argv = ['atelierd', '{word}']; start.begin()"
+        f"sys.modules['daemon.cli'] = stand_in; sys.argv = ['atelierd', '{word}']; launch.main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", loading], capture_output=True, text=True, check=False
