@@ -20,6 +20,7 @@ from daemon.hooks_config import Hooks
 from daemon.job import BULK_FOLDER, ORDINARY
 from daemon.schedule import Hours, find_zone, make_hours, parse_window
 
+BYTES = re.compile(r"\s*\d*\.?\d+\s*[A-Za-z]*\s*", re.ASCII)
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 FOLDER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 ADDRESS = re.compile(r"(\[(?P<six>[\w:.%]+)\]|(?P<host>[^\s:\[\]/]*)):(?P<port>\d{1,5})", re.ASCII)
@@ -87,7 +88,15 @@ def is_device(name: object) -> bool:
     return isinstance(name, str) and DEVICE.fullmatch(name) is not None
 
 
+def check_bytes(value: object) -> object:
+    """Raises ValueError for a text of which only the beginning is a size, such as a date."""
+    if isinstance(value, str) and not BYTES.fullmatch(value):
+        raise ValueError(f"must be a size such as 4GiB or 500MB, not {value!r}")
+    return value
+
+
 Folder = Annotated[Path, BeforeValidator(to_path)]
+Bytes = Annotated[ByteSize, BeforeValidator(check_bytes)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -115,7 +124,7 @@ class Limits(BaseModel):
     waiting: Annotated[int, Field(ge=1)] = Field(
         default=100_000, description="jobs that may wait; more pictures stay in the inbox"
     )
-    free_bytes: ByteSize = Field(
+    free_bytes: Bytes = Field(
         default=ByteSize(1 << 30), description="room to keep free on the disks of state and outbox"
     )
 
@@ -190,7 +199,7 @@ class Neighbours(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    memory_used_by_others_over: ByteSize = Field(
+    memory_used_by_others_over: Bytes = Field(
         description="what other programs may take of a GPU's memory before it is left to them"
     )
 
@@ -204,7 +213,7 @@ class Log(BaseModel):
         default="auto",
         description="a file for the log; auto: none under journald, else state/log/atelierd.log",
     )
-    rotate_bytes: Annotated[ByteSize, Field(ge=10_000)] = Field(
+    rotate_bytes: Annotated[Bytes, Field(ge=10_000)] = Field(
         default=ByteSize(10_000_000), description="size at which a new file is begun"
     )
     keep: Annotated[int, Field(ge=0, le=1000)] = Field(
@@ -253,7 +262,7 @@ class Config(BaseModel):
         default="auto",
         description="arithmetic of the network: auto takes what a trial finds fastest",
     )
-    memory: Literal["auto"] | ByteSize = Field(
+    memory: Literal["auto"] | Bytes = Field(
         default="auto",
         description="what a worker may take: auto is four fifths of what is free, or 4GiB and such",
     )

@@ -401,6 +401,20 @@ def readers(tmp_path: Path) -> Readers:
     return Readers(tmp_path)
 
 
+TEXTS = {"huge-in-hex", "huge-in-sixties", "date", "day", "moment"}
+"""What other readers of YAML take for a number or a date is the text it is written as."""
+
+TEXT_FIELDS = (
+    "preset",
+    "presets",
+    "inbox",
+    "outbox",
+    "state",
+    "default_preset",
+    "image",
+)
+
+
 def test_every_field_refuses_what_it_cannot_be(readers: Readers) -> None:
     places: list[tuple[Callable[[bytes], None], str]] = [
         *(
@@ -425,7 +439,9 @@ def test_every_field_refuses_what_it_cannot_be(readers: Readers) -> None:
     for reader, text in places:
         for what, value in (ODD_VALUES | SOME_VALUES).items():
             content = (text % value).encode()
-            readers.judge(f"{what} in {text!r}", reader, content, odd=what in ODD_VALUES)
+            is_text = what in TEXTS and any(f"{name}:" in text for name in TEXT_FIELDS)
+            odd = what in ODD_VALUES and not is_text
+            readers.judge(f"{what} in {text!r}", reader, content, odd=odd)
     assert not readers.wrong, "\n".join(readers.wrong)
     assert readers.count >= 2500
     assert peak_memory_bytes(os.getpid()) <= own_bytes + SLACK_BYTES

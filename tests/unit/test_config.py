@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 import daemon
 from daemon import yamlfile
-from daemon.config import Config, check_guarded, find_config, load_config
+from daemon.config import Config, check_bytes, check_guarded, find_config, load_config
 from daemon.errors import ConfigError
 from daemon.hooks_config import Hook
 from daemon.intake.pair import Naming
@@ -454,3 +454,10 @@ def test_secret_that_is_not_there_or_no_file_is_told_at_the_start(hooked: Path) 
     secret.mkdir()
     with pytest.raises(ConfigError, match="secret:1: is no file"):
         check_guarded(load_config(hooked), hooked)
+
+
+@pytest.mark.parametrize("text", ["2026-11-26", "1:03", "4GiB of it", "4-5", "0x90"])
+def test_size_is_no_beginning_of_something_else(text: str) -> None:
+    with pytest.raises(ValueError, match="4GiB or 500MB"):
+        check_bytes(text)
+    assert check_bytes("4GiB") == "4GiB" and check_bytes(500) == 500
