@@ -88,14 +88,13 @@ def measured_before(folder: Path) -> dict[str, float] | None:
 def measure(folder: Path) -> dict[str, float]:
     """Times every way and keeps the seconds, as far as the folder allows it."""
     work = {name: prepare(way) for name, way in WAYS.items()}
-    for one in work.values():  # libraries set themselves up
-        one()
     seconds = {name: timed_s(one) for name, one in work.items()}
-    for _ in range(ROUNDS - 2):
-        bound = HOPELESS * min(seconds.values())
+    bound = 2 * HOPELESS * min(seconds.values())  # in the first round libraries set themselves up
+    for _ in range(ROUNDS - 1):
         for name, one in work.items():
             if seconds[name] <= bound:  # the least: other programs can only make a round slower
                 seconds[name] = min(seconds[name], timed_s(one))
+        bound = HOPELESS * min(seconds.values())
     target = timings_file(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
