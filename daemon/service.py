@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from loguru import logger
@@ -26,6 +25,7 @@ from daemon.errors import AtelierError, ExitCode, SurroundingsError, in_short
 from daemon.health import Health
 from daemon.intake.copies import lacking
 from daemon.intake.loop import IntakeLoop, pace_of
+from daemon.intake.scan import mount_table
 from daemon.job import QUEUES, State
 from daemon.ledger.opening import open_sound
 from daemon.ledger.store import utc_now
@@ -243,11 +243,7 @@ class Service:
     # Starting
 
     def _pace(self) -> Any:
-        try:
-            mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
-        except OSError:  # no /proc, or a closed one: what is mounted is not known
-            mounts = ""
-        return pace_of(self._config, once=self._once, mounts=mounts)
+        return pace_of(self._config, once=self._once, mounts=mount_table())
 
     def _start_intake(self) -> IntakeLoop:
         intake = IntakeLoop(

@@ -9,12 +9,13 @@ from daemon.access import explain
 from daemon.config import Config, check_guarded
 from daemon.doctor.folders import check_folders
 from daemon.doctor.inbox import check_inbox
-from daemon.doctor.machine import check_machine, read_text
+from daemon.doctor.machine import check_machine
 from daemon.doctor.queues import examine_queues
 from daemon.doctor.service import check_service
 from daemon.engine.errors import WeightsError
 from daemon.engine.weights import checked_sha256, locate
 from daemon.errors import AtelierError, ConfigError
+from daemon.intake.scan import mount_table
 from daemon.presets import shelf_in_use
 from daemon.status.report import Finding
 
@@ -23,8 +24,8 @@ def examine(config: Config, config_path: Path) -> list[Finding]:
     """Runs every check; nothing is made, and nothing left behind."""
     checks: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
         ("config", lambda: check_rights(config, config_path)),
-        ("folders", lambda: check_folders(config, read_text("/proc/self/mountinfo"))),
-        ("waits", lambda: check_inbox(config, read_text("/proc/self/mountinfo"))),
+        ("folders", lambda: check_folders(config, mount_table())),
+        ("waits", lambda: check_inbox(config, mount_table())),
         ("presets", lambda: check_presets(config)),
         ("hooks", lambda: check_hooks(config)),
         ("weights", lambda: [check_weights(config)]),

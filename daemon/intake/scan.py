@@ -113,13 +113,18 @@ def walk(inbox: Path, closed: set[Path]) -> Iterator[os.DirEntry[str]]:
                 yield entry
 
 
+def mount_table() -> str:
+    """The text of /proc/self/mountinfo, its names of any bytes; empty where it cannot be read."""
+    try:
+        return MOUNTINFO.read_text("utf-8", "surrogateescape")
+    except OSError:  # no /proc, or a closed one: what is mounted is not known
+        return ""
+
+
 def lies_on_network(folder: Path) -> bool:
     """Whether a folder lies on a network file system now; it counts as one where /proc is not."""
-    try:
-        mounts = MOUNTINFO.read_text("utf-8", "surrogateescape")  # as names of any bytes are
-    except OSError:
-        return True
-    return is_network_mount(folder.resolve(), mounts)
+    mounts = mount_table()
+    return not mounts or is_network_mount(folder.resolve(), mounts)
 
 
 def is_network_mount(folder: Path, mounts: str) -> bool:
