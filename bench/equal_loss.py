@@ -26,10 +26,10 @@ from surroundings import ROOT, as_tensor, as_worker, finish, machine
 from torch import Tensor
 
 from daemon.engine.engine import Engine, Style
-from daemon.engine.kernels import CLASSIC_MEAN_BGR, CONVOLUTIONS, Kernels, load_kernels
 from daemon.engine.paint import Stepped, to_image
 from daemon.engine.recipe import Recipe
-from daemon.engine.trial import Precision
+from daemon.engine.vgg.arithmetic import Precision
+from daemon.engine.vgg.kernels import CLASSIC_MEAN_BGR, CONVOLUTIONS, Kernels, load_kernels
 
 CONTENT = ROOT / "docs/images/rocket.jpg"
 STYLE = ROOT / "presets/starry.jpg"

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from surroundings import ROOT, payload
 
-from daemon.process import Message
-from daemon.worker.pool import Pool, WorkerLost
+from daemon.host.process import Message
+from daemon.pool.local import Pool, WorkerLost
 
 CHECKPOINT_S = 1.0
 

@@ -12,16 +12,16 @@ import sys
 import torch
 from surroundings import ROOT, as_worker, objective_between, photograph
 
-from daemon.engine import memory
-from daemon.engine.kernels import load_kernels
-from daemon.engine.lbfgs import Lbfgs
+from daemon.engine.fit import memory
+from daemon.engine.fit.plan import make_plan
+from daemon.engine.fit.scratch import Scratch
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.network import Network
-from daemon.engine.optimise import Course, minimise
-from daemon.engine.plan import make_plan
+from daemon.engine.optimise.lbfgs import Lbfgs
+from daemon.engine.optimise.steps import Course, minimise
 from daemon.engine.recipe import Recipe
-from daemon.engine.scratch import Scratch
-from daemon.engine.trial import choose_arithmetic
+from daemon.engine.vgg.arithmetic import choose_arithmetic
+from daemon.engine.vgg.kernels import load_kernels
+from daemon.engine.vgg.network import Network
 
 CPU = torch.device("cpu")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from surroundings import ROOT, payload
 
-from daemon.process import Message
-from daemon.worker.pool import Cancelled, Pool
+from daemon.host.process import Message
+from daemon.pool.local import Cancelled, Pool
 
 
 def first_step_s(pool: Pool, stepped: threading.Event, run_id: str, work: Message) -> float:

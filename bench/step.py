@@ -23,18 +23,18 @@ from surroundings import (
 from torch import Tensor
 from torchvision.models import vgg
 
-from daemon.engine import memory
-from daemon.engine.kernels import Kernels, load_kernels
-from daemon.engine.layers import CONVOLUTIONS
-from daemon.engine.lbfgs import Lbfgs
+from daemon.engine.fit import memory
+from daemon.engine.fit.plan import usual_history
+from daemon.engine.fit.scratch import Scratch
 from daemon.engine.losses.statistics import gram_matrix
-from daemon.engine.network import Filter, Network
-from daemon.engine.plan import usual_history
+from daemon.engine.optimise.lbfgs import Lbfgs
+from daemon.engine.optimise.recorded import Recorded
 from daemon.engine.recipe import Recipe
-from daemon.engine.recorded import Recorded
 from daemon.engine.schedule import fit
-from daemon.engine.scratch import Scratch
-from daemon.engine.trial import PLAIN, Arithmetic, choose_arithmetic
+from daemon.engine.vgg.arithmetic import PLAIN, Arithmetic, choose_arithmetic
+from daemon.engine.vgg.kernels import Kernels, load_kernels
+from daemon.engine.vgg.layers import CONVOLUTIONS
+from daemon.engine.vgg.network import Filter, Network
 
 USED = CONVOLUTIONS[: CONVOLUTIONS.index("conv5_1") + 1]
 MATRIX_SIDE = 8192

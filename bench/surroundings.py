@@ -11,17 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from daemon.engine.fit.scratch import Scratch
+from daemon.engine.fit.tiles import cut
+from daemon.engine.losses.objective import Objective, make_objective
 from daemon.engine.losses.style import moments_of
 from daemon.engine.losses.term import Materials
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.network import Network
-from daemon.engine.objective import Objective, make_objective
 from daemon.engine.recipe import Recipe
-from daemon.engine.scratch import Scratch
-from daemon.engine.tiles import cut
-from daemon.files import sha256_of
-from daemon.process import Message
-from daemon.worker.pool import KEEP_MEMORY
+from daemon.engine.vgg.network import Network
+from daemon.host.files import sha256_of
+from daemon.host.process import Message
+from daemon.pool.local import KEEP_MEMORY
 
 ROOT = Path(__file__).parent.parent
 RUNS = 5

@@ -10,12 +10,12 @@ import time
 import torch
 from surroundings import ROOT, as_worker, machine, objective_between, photograph
 
-from daemon.engine.kernels import load_kernels
+from daemon.engine.fit.tiles import cut
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.network import Network
 from daemon.engine.recipe import Recipe
-from daemon.engine.tiles import cut
-from daemon.engine.trial import choose_arithmetic
+from daemon.engine.vgg.arithmetic import choose_arithmetic
+from daemon.engine.vgg.kernels import load_kernels
+from daemon.engine.vgg.network import Network
 
 CPU = torch.device("cpu")
 

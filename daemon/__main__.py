@@ -1,6 +1,6 @@
 """`python -m daemon` is the same as `atelierd`."""
 
-from daemon.start import seal_path
+from daemon.host.start import seal_path
 
 seal_path()
 

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from daemon import __version__, access, files, streams
+from daemon import __version__
 from daemon.errors import (
     AlreadyRunningError,
     AtelierError,
@@ -25,10 +25,11 @@ from daemon.errors import (
     ExitCode,
     StoppedError,
 )
-from daemon.start import prepare_process
+from daemon.host import access, files, streams
+from daemon.host.start import prepare_process
 
 if TYPE_CHECKING:
-    from daemon.config import Config
+    from daemon.settings.config import Config
 
 Command = Callable[..., int]
 
@@ -212,7 +213,7 @@ def as_json(option: Callable[..., Any]) -> None:
 
 def configured(config: Path | None) -> tuple["Config", Path]:
     """The configuration in force and its file; raises ConfigError."""
-    from daemon.config import find_config, load_config
+    from daemon.settings.config import find_config, load_config
 
     path = find_config(config, os.environ)
     return load_config(path), path
@@ -224,10 +225,10 @@ def run(config: Path | None, *, once: bool, until: str | None) -> int:
         signal.signal(number, lambda *_: sys.exit(ExitCode.FINE))
     from loguru import logger
 
-    from daemon.config import find_config
-    from daemon.logs import catch_strays, start_logging
-    from daemon.result_file import sweep_work_folders
-    from daemon.service import run_service
+    from daemon.commands.result_file import sweep_work_folders
+    from daemon.service.main import run_service
+    from daemon.settings.config import find_config
+    from daemon.status.logs import catch_strays, start_logging
     from daemon.status.progress import no_progress, service_progress
 
     path = find_config(config, os.environ)
@@ -263,8 +264,8 @@ def leave_hanging(code: int) -> None:
 
 def read_anew(path: Path) -> tuple["Config", list[str]]:
     """The configuration in a file and the devices it means; raises ConfigError."""
-    from daemon.config import check_guarded, load_config
-    from daemon.worker.devices import resolve_devices
+    from daemon.pool.devices import resolve_devices
+    from daemon.settings.config import check_guarded, load_config
 
     config = load_config(path)
     check_guarded(config, path)
@@ -273,7 +274,7 @@ def read_anew(path: Path) -> tuple["Config", list[str]]:
 
 def end_of(until: str | None, config: "Config") -> datetime | None:
     """The next moment the clock shows `until`; raises UsageError if it is no time."""
-    from daemon.schedule import find_zone, next_time
+    from daemon.settings.windows import find_zone, next_time
 
     if until is None:
         return None
@@ -307,7 +308,7 @@ def status(config: Path | None, *, as_json: bool, watch: bool) -> int:
 
 def presets(config: Path | None, *, as_json: bool) -> int:
     """List the presets, and what is wrong with those that are wrong."""
-    from daemon.presets import shelf_in_use
+    from daemon.settings.presets import shelf_in_use
     from daemon.status.show import print_json, print_presets, shelf_report
 
     settings, _ = configured(config)
@@ -333,9 +334,9 @@ def stylize(
     """Paint one picture now, without the queue."""
     from loguru import logger
 
-    from daemon.single import Wish, paint_one
+    from daemon.commands.stylize import Wish, paint_one
+    from daemon.pool.devices import resolve_devices
     from daemon.status.progress import single_progress
-    from daemon.worker.devices import resolve_devices
 
     logger.remove()  # what is worth saying is in the message or in the result's warnings
     in_force, path = configured(config)
@@ -353,7 +354,7 @@ def stylize(
 
 def retry(config: Path | None, *, jobs: list[str], failed: bool) -> int:
     """Put the pictures of failed or cancelled jobs back into the inbox, to be painted anew."""
-    from daemon.again import retry_jobs
+    from daemon.commands.jobs import retry_jobs
 
     settings, _ = configured(config)
     if not jobs and not failed:
@@ -363,7 +364,7 @@ def retry(config: Path | None, *, jobs: list[str], failed: bool) -> int:
 
 def cancel(config: Path | None, *, jobs: list[str]) -> int:
     """Cancel waiting or running jobs; their pictures go to the outbox's `failed` folder."""
-    from daemon.again import cancel_jobs
+    from daemon.commands.jobs import cancel_jobs
 
     settings, _ = configured(config)
     return on_each(jobs, cancel_jobs(settings, jobs))
@@ -385,8 +386,8 @@ def on_each(asked: list[str], said: list[tuple[str, str]]) -> int:
 def pause(config: Path | None) -> int:
     """Let nothing run until `resume`: running jobs leave checkpoints, and their workers end."""
     from daemon.ledger.store import utc_now
-    from daemon.pause import pause as pause_painting
-    from daemon.pause import paused_since
+    from daemon.state.pause import pause as pause_painting
+    from daemon.state.pause import paused_since
 
     settings, _ = configured(config)
     access.is_there(settings.state)
@@ -400,7 +401,7 @@ def pause(config: Path | None) -> int:
 
 def resume(config: Path | None) -> int:
     """Let jobs run again after `pause`."""
-    from daemon.pause import resume as resume_painting
+    from daemon.state.pause import resume as resume_painting
 
     settings, _ = configured(config)
     print("painting goes on" if resume_painting(settings.state) else "painting was not paused")
@@ -428,9 +429,9 @@ def install_service(
     config: Path | None, *, system: bool, user: bool, nightly: bool, dry_run: bool
 ) -> int:
     """Make atelierd a service of systemd, and say what to type next."""
-    from daemon.config import check_guarded
     from daemon.install.render import Order, Scope, running_program
     from daemon.install.write import next_steps, notices, service_files, write_files
+    from daemon.settings.config import check_guarded
 
     if system == user:
         raise UsageError("say either --system or --user")
@@ -454,7 +455,7 @@ def install_service(
 def weights(config: Path | None) -> int:
     """Show where the VGG-19 weights are and their sha256; `weights fetch` gets another set."""
     from daemon.engine.errors import WeightsError
-    from daemon.engine.weights import NAMES, checked_sha256, locate
+    from daemon.engine.vgg.weights import NAMES, checked_sha256, locate
 
     settings, _ = configured(config)
     code = ExitCode.FINE
@@ -473,7 +474,7 @@ def weights(config: Path | None) -> int:
 def fetch_weights(config: Path | None, *, name: str) -> int:
     """Get another set of weights from the internet."""
     from daemon.engine.errors import WeightsError
-    from daemon.engine.kernels import fetch_torchvision
+    from daemon.engine.vgg.kernels import fetch_torchvision
 
     fetchers = {"torchvision": fetch_torchvision}
     settings, _ = configured(config)

@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from daemon.engine import Engine, Style, finish
-from daemon.engine.picture import read_picture
-from daemon.files import sha256_of
-from daemon.presets import Preset, load_presets
+from daemon.host.files import sha256_of
+from daemon.pictures.picture import read_picture
+from daemon.settings.presets import Preset, load_presets
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"

@@ -16,7 +16,7 @@ from past import Known, Past, read_jobs
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-from daemon import files
+from daemon.host import files
 from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import State
 

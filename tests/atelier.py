@@ -25,14 +25,14 @@ import skimage.data
 import yaml
 from PIL import Image, ImageDraw
 
-from daemon import files
-from daemon.config import Config, load_config
 from daemon.errors import SurroundingsError
-from daemon.health import Health
+from daemon.host import files
 from daemon.intake.loop import IntakeLoop, Pace
 from daemon.intake.owner import OWNER_PREFIX
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
+from daemon.settings.config import Config, load_config
+from daemon.status.health import Health
 
 Found = TypeVar("Found")
 

@@ -16,7 +16,7 @@ import skimage.data
 from PIL import Image, ImageCms, PngImagePlugin
 from pillow_heif import register_heif_opener
 
-from daemon.engine.formats import FORMAT_OF_SUFFIX
+from daemon.pictures.formats import FORMAT_OF_SUFFIX
 
 WIDTH, HEIGHT = 64, 48
 BOMB_BYTES = 64 << 20

@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from daemon.process import Message
+from daemon.host.process import Message
 
 
 class Puppet:

@@ -4,19 +4,19 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from daemon import files
-from daemon.access import explain
-from daemon.config import Config, check_guarded
 from daemon.doctor.folders import check_folders
 from daemon.doctor.inbox import check_inbox
 from daemon.doctor.machine import check_machine
 from daemon.doctor.queues import examine_queues
 from daemon.doctor.service import check_service
 from daemon.engine.errors import WeightsError
-from daemon.engine.weights import checked_sha256, locate
+from daemon.engine.vgg.weights import checked_sha256, locate
 from daemon.errors import AtelierError, ConfigError
+from daemon.host import files
+from daemon.host.access import explain
 from daemon.intake.scan import mount_table
-from daemon.presets import shelf_in_use
+from daemon.settings.config import Config, check_guarded
+from daemon.settings.presets import shelf_in_use
 from daemon.status.report import Finding
 
 

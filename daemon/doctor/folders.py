@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon import files
-from daemon.access import advice, explain, is_there
-from daemon.config import Config
 from daemon.errors import SurroundingsError
+from daemon.host import files
+from daemon.host.access import advice, explain, is_there
 from daemon.intake.scan import CLAIMED_FOLDER, is_network_mount
+from daemon.settings.config import Config
 from daemon.status.report import Finding
 
 FEW_INODES = 1000

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from daemon import files
-from daemon.config import Config
 from daemon.errors import SurroundingsError
-from daemon.ignored import is_ignored
+from daemon.host import files
 from daemon.intake.owner import Life
 from daemon.intake.scan import mount_points
 from daemon.intake.strays import Holding, known_holdings
 from daemon.ledger.store import Ledger
-from daemon.lock import is_held
-from daemon.spool import Spool
+from daemon.pictures.ignored import is_ignored
+from daemon.settings.config import Config
+from daemon.state.lock import is_held
+from daemon.state.spool import Spool
 from daemon.status.live import read_live
 from daemon.status.report import Finding
 

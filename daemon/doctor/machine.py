@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from daemon import files
-from daemon.config import Config
-from daemon.engine.cgroups import MemoryGroup, memory_groups, processors, threads_of_each
+from daemon.engine.fit.cgroups import MemoryGroup, memory_groups, processors, threads_of_each
 from daemon.errors import ConfigError
-from daemon.files import printable
+from daemon.host import files
+from daemon.host.files import printable
+from daemon.host.zone import UNKNOWN_ZONE, unknown_zone
 from daemon.intake.scan import CLAIMED_FOLDER
+from daemon.pool.devices import DRIVER_FILES, resolve_devices
+from daemon.settings.config import Config
 from daemon.status.report import Finding
-from daemon.worker.devices import DRIVER_FILES, resolve_devices
-from daemon.zone import UNKNOWN_ZONE, unknown_zone
 
 NETWORK_BYTES = 1_600_000_000
 """What a worker needs to do anything: 1.0 GB with its network, and the rest for small tiles."""

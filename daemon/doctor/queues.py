@@ -4,14 +4,14 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from daemon.config import Config
 from daemon.errors import ConfigError
 from daemon.job import QUEUES
-from daemon.lock import is_held
-from daemon.pause import paused_since
+from daemon.pool.devices import resolve_devices
+from daemon.pool.memory import used_by_others
+from daemon.settings.config import Config
+from daemon.state.lock import is_held
+from daemon.state.pause import paused_since
 from daemon.status.report import Finding
-from daemon.worker.devices import resolve_devices
-from daemon.worker.usage import used_by_others
 
 CONNECT_S = 2.0
 

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.access import explain, is_there
-from daemon.config import Config
 from daemon.doctor.folders import nearest
 from daemon.errors import AtelierError, SurroundingsError
+from daemon.host.access import explain, is_there
 from daemon.install.render import NIGHTLY, SERVICE, Order, Scope, running_program
 from daemon.install.unitfile import quoted
 from daemon.install.write import SYSTEM_UNITS, again, service_files, user_units
 from daemon.ledger.store import Ledger
-from daemon.lock import LOCK_FILE, is_held
-from daemon.logs import is_journal, log_path
+from daemon.settings.config import Config
+from daemon.state.lock import LOCK_FILE, is_held
 from daemon.status.live import read_live
+from daemon.status.logs import is_journal, log_path
 from daemon.status.report import Finding
 
 SILENT_S = 120.0

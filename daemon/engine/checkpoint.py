@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from daemon.engine.errors import CheckpointError
-from daemon.engine.optimise import Course, Step
-from daemon.engine.plan import Plan
+from daemon.engine.fit.plan import Plan
+from daemon.engine.optimise.steps import Course, Step
 from daemon.engine.schedule import Pass
 
 CHECKPOINT_FORMAT = 2

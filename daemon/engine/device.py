@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import torch
 
-from daemon.engine import memory
 from daemon.engine.errors import DeviceError, EngineError, OutOfMemoryError
+from daemon.engine.fit import memory
 from daemon.engine.schedule import Pass
 
 

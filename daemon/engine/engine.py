@@ -12,21 +12,21 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from daemon.engine import memory
 from daemon.engine.checkpoint import CHECKPOINT_FORMAT, Checkpoint
 from daemon.engine.device import usable_device
-from daemon.engine.kernels import load_kernels
-from daemon.engine.layers import MIN_SIDE_PX
+from daemon.engine.fit import memory
+from daemon.engine.fit.plan import Plan, make_plan
+from daemon.engine.fit.tiles import aligned, cut
 from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.moments import MomentStore, StyleMoments
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.moments import MomentStore, StyleMoments
-from daemon.engine.network import Network
 from daemon.engine.paint import Commission, Moment, paint_passes, resize, to_tensor
-from daemon.engine.plan import Plan, make_plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, fit, plan_passes
-from daemon.engine.tiles import aligned, cut
-from daemon.engine.trial import Precision, choose_arithmetic
+from daemon.engine.vgg.arithmetic import Precision, choose_arithmetic
+from daemon.engine.vgg.kernels import load_kernels
+from daemon.engine.vgg.layers import MIN_SIDE_PX
+from daemon.engine.vgg.network import Network
 
 
 @dataclass(frozen=True)

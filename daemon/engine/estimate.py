@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
+from daemon.engine.fit.plan import Plan
+from daemon.engine.fit.tiles import cut
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
-from daemon.engine.tiles import cut
 
 GROWTH = 0.05
 """Measured: seconds a pixel grow about with this power of the pixels worked on at once (0 to 0.14

@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from daemon.engine import memory
 from daemon.engine.checkpoint import (
     Checkpoint,
     Earlier,
@@ -26,17 +25,18 @@ from daemon.engine.checkpoint import (
 )
 from daemon.engine.device import in_our_words
 from daemon.engine.errors import CheckpointError, DivergedError
+from daemon.engine.fit import memory
+from daemon.engine.fit.plan import Plan
+from daemon.engine.fit.scratch import Scratch
+from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.objective import make_objective
 from daemon.engine.losses.term import Materials
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.objective import make_objective
-from daemon.engine.optimise import LEAST_PROGRESS, Course, Step, make_optimiser, minimise
-from daemon.engine.plan import Plan
+from daemon.engine.optimise.recorded import Evaluate, recorded
+from daemon.engine.optimise.steps import LEAST_PROGRESS, Course, Step, make_optimiser, minimise
 from daemon.engine.recipe import Recipe
-from daemon.engine.recorded import Evaluate, recorded
 from daemon.engine.schedule import Pass
-from daemon.engine.scratch import Scratch
-from daemon.engine.tiles import cut
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine, Style

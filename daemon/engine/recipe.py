@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from daemon.engine.layers import LAYERS
+from daemon.engine.vgg.layers import LAYERS
 
 
 def check_layers(layers: dict[str, float]) -> dict[str, float]:

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, replace
 
 from daemon.engine.errors import PictureError
-from daemon.engine.layers import MIN_SIDE_PX
 from daemon.engine.recipe import Recipe
+from daemon.engine.vgg.layers import MIN_SIDE_PX
 
 FIRST_PASS_PX = 128
 """Longest side of the first pass: the network's receptive fields span the whole composition, so

@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from daemon import __version__
-from daemon.files import printable
 from daemon.hooks.attempt import LOOK_S, Attempt, CutShortError
+from daemon.host.files import printable
 
 TRY_AGAIN = (408, 429)
 """The only answers that blame the request and pass by themselves: too slow, too many."""

@@ -14,11 +14,11 @@ from typing import Any
 
 from loguru import logger
 
-from daemon.files import printable
 from daemon.hooks.attempt import Attempt, CutShortError
 from daemon.hooks.command import OUTPUT_BYTES, run_command
 from daemon.hooks.request import headers_of, post
-from daemon.hooks_config import Event, Hook, Hooks
+from daemon.host.files import printable
+from daemon.settings.hooks import Event, Hook, Hooks
 
 MOST_IN_FLIGHT = 16
 FIRST_PAUSE_S = 1.0

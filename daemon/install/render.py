@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from daemon.config import Config
 from daemon.errors import SurroundingsError
-from daemon.files import printable
+from daemon.host.files import printable
+from daemon.host.process import python
 from daemon.install.unitfile import quoted, with_values, without
-from daemon.process import python
+from daemon.settings.config import Config
 
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 """What ProtectHome= hides."""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from daemon.errors import SurroundingsError
-from daemon.files import printable
+from daemon.host.files import printable
 
 DIRECTIVE = re.compile(r"([A-Za-z]+)=")
 

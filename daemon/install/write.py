@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import files
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.install import render
 from daemon.install.render import File, Order, Scope
 

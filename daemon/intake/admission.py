@@ -10,9 +10,8 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon import files
-from daemon.config import Config
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.intake import claim
 from daemon.intake.decode import Verdict
 from daemon.intake.drafts import Drafting
@@ -21,8 +20,9 @@ from daemon.intake.scan import Signature
 from daemon.intake.settle import Proof
 from daemon.job import Draft
 from daemon.ledger.store import Ledger
-from daemon.presets import Shelf
-from daemon.spool import Spool
+from daemon.settings.config import Config
+from daemon.settings.presets import Shelf
+from daemon.state.spool import Spool
 
 COPIERS = 8
 WRITTEN_TO = "was written to while it was claimed; waiting for its end"

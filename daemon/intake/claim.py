@@ -15,12 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from daemon import files
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.intake.scan import CLAIMED_FOLDER, signature_of
 from daemon.intake.sidecars import is_exact, match
 from daemon.job import ClaimedPicture
-from daemon.names import is_yaml
+from daemon.settings.names import is_yaml
 
 
 def claimed_folder(inbox: Path, picture_id: str) -> Path:

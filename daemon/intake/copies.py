@@ -7,14 +7,14 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon import files
-from daemon.config import Config
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.intake import claim
 from daemon.intake.strays import let_go
 from daemon.job import ClaimedPicture, Job, PictureState, State
 from daemon.ledger.store import Ledger
-from daemon.spool import Spool
+from daemon.settings.config import Config
+from daemon.state.spool import Spool
 
 NO_STYLE = "a style image of its preset is gone from the state folder"
 OTHER_CONTENT = "it is not what it was when its copy, which is gone, was made"

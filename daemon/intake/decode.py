@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictureError
-from daemon.engine.picture import read_picture
 from daemon.errors import SurroundingsError
-from daemon.files import NotOrdinaryError, open_ordinary
+from daemon.host.files import NotOrdinaryError, open_ordinary
+from daemon.host.process import Child, Message, claim_stdout, limited_to, say
 from daemon.intake.gaps import doubt_of
-from daemon.process import Child, Message, claim_stdout, limited_to, say
+from daemon.pictures.picture import read_picture
 
 MEMORY_BYTES = 6 << 30
 MOST_TRIES = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon import files
+from daemon.host import files
 from daemon.intake.decode import Verdict
 from daemon.intake.settle import Proof
 

@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import __version__, files
-from daemon.config import Config
+from daemon import __version__
 from daemon.engine.errors import PictureError
-from daemon.engine.formats import output_name
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes
+from daemon.host import files
 from daemon.intake import pair
 from daemon.intake.decode import Verdict
 from daemon.job import Draft, StyleRef
-from daemon.presets import Shelf, StyleSource
-from daemon.spool import Spool
+from daemon.pictures.formats import output_name
+from daemon.settings.config import Config
+from daemon.settings.presets import Shelf, StyleSource
+from daemon.state.spool import Spool
 
 
 @dataclass(frozen=True)

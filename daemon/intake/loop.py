@@ -7,20 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import files
-from daemon.config import Config
-from daemon.ending import ONCE_GIVE_UP_S, Furthest
 from daemon.errors import SurroundingsError
-from daemon.health import Health
+from daemon.host import files
+from daemon.host.standstill import ONCE_GIVE_UP_S, Furthest
 from daemon.intake.decode import Decoder
 from daemon.intake.owner import BEAT_S, Ownership
 from daemon.intake.round import Intake
 from daemon.intake.scan import is_network_mount
 from daemon.intake.strays import Holding
+from daemon.intake.waits import Wait
 from daemon.intake.watch import Watch
 from daemon.ledger.store import Ledger
-from daemon.spool import Spool
-from daemon.waits import Wait
+from daemon.settings.config import Config
+from daemon.state.spool import Spool
+from daemon.status.health import Health
 
 BROKEN_WAIT_S = 5.0
 PRESETS_WAIT_S = 2.0

@@ -5,10 +5,11 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from daemon import files, names
+from daemon.host import files
 from daemon.intake import settle, sidecars
 from daemon.intake.scan import Scan
 from daemon.intake.settle import Proof, Watch
+from daemon.settings import names
 
 READS, READ_BYTES = 256, 256 << 20
 """How many files are read in one look, and how much of them, before other things get their turn."""

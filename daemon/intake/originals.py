@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon import files
+from daemon.host import files
 from daemon.intake.claim import claimed_folder
 from daemon.intake.scan import Signature, signature_of
 from daemon.job import ClaimedPicture

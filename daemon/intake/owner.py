@@ -24,10 +24,10 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon import files
+from daemon.host import files
 from daemon.intake.scan import CLAIMED_FOLDER, lies_on_network
-from daemon.lock import lock_patiently
-from daemon.spool import Spool
+from daemon.state.lock import lock_patiently
+from daemon.state.spool import Spool
 
 OWNER_PREFIX = ".owner-"
 BEAT_S = 60.0

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from daemon import yamlfile
 from daemon.engine.recipe import Recipe
 from daemon.errors import BadInputError, PresetError
 from daemon.job import BULK, ORDINARY
-from daemon.names import folded, nearest
-from daemon.presets import Preset, Shelf, override
+from daemon.settings import yamlfile
+from daemon.settings.names import folded, nearest
+from daemon.settings.presets import Preset, Shelf, override
 
 
 class Naming(BaseModel):

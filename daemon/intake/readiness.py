@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import files
-from daemon.config import Config
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.intake import claim, pair, settle
 from daemon.intake.admission import Claim, sidecar_content
 from daemon.intake.decode import Decoder, Verdict
@@ -16,7 +15,8 @@ from daemon.intake.observation import Observation
 from daemon.intake.settle import Proof
 from daemon.intake.shelf import PATIENCE_S
 from daemon.intake.strays import Strays
-from daemon.presets import Shelf
+from daemon.settings.config import Config
+from daemon.settings.presets import Shelf
 
 PRESET_IS_WRITTEN = "waits for its preset, which is just being written"
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon import files
 from daemon.errors import SeveralError, SurroundingsError
+from daemon.host import files
 from daemon.intake import settle
 from daemon.intake.owner import Life
 from daemon.intake.scan import CLAIMED_FOLDER, Scan, Signature
 from daemon.intake.strays import Holding
-from daemon.waits import Wait, Waits
+from daemon.intake.waits import Wait, Waits
 
 UNDECIDED = "if nothing is heard of it within five minutes they are taken over"
 

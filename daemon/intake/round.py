@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from daemon import files
-from daemon.config import Config
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.intake import claim, reports, scan
 from daemon.intake.admission import Admission, Claim
 from daemon.intake.copies import Copies
@@ -22,11 +21,12 @@ from daemon.intake.settle import Proof
 from daemon.intake.shelf import PresetWatch
 from daemon.intake.strays import HURRIED_LOOK_S, Holding, Strays
 from daemon.intake.taking import Taking
+from daemon.intake.waits import Wait
 from daemon.ledger.store import Ledger, utc_now
-from daemon.mounts import Mounts
-from daemon.presets import Shelf
-from daemon.spool import Spool
-from daemon.waits import Wait
+from daemon.settings.config import Config
+from daemon.settings.presets import Shelf
+from daemon.state.mounts import Mounts
+from daemon.state.spool import Spool
 
 BATCH, BATCH_BYTES = 64, 64 << 20
 LONGEST_READS = 5.0

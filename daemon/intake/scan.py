@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.engine.formats import FORMAT_OF_SUFFIX
-from daemon.ignored import is_ignored
-from daemon.names import is_yaml
+from daemon.pictures.formats import FORMAT_OF_SUFFIX
+from daemon.pictures.ignored import is_ignored
+from daemon.settings.names import is_yaml
 
 CLAIMED_FOLDER = ".claimed"
 MOUNTINFO = Path("/proc/self/mountinfo")

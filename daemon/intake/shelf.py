@@ -13,20 +13,20 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon import files
-from daemon.config import Config
 from daemon.errors import Fault, SurroundingsError
+from daemon.host import files
 from daemon.job import StyleRef
-from daemon.lastgood import (
+from daemon.settings.config import Config
+from daemon.settings.last_good import (
     LastGood,
     read_last_good,
     stand_in_text,
     write_last_good,
 )
-from daemon.mounts import Mounts
-from daemon.names import is_yaml
-from daemon.presets import Preset, Reading, Shelf, ShelfReader, ensure_there, recall
-from daemon.spool import Spool
+from daemon.settings.names import is_yaml
+from daemon.settings.presets import Preset, Reading, Shelf, ShelfReader, ensure_there, recall
+from daemon.state.mounts import Mounts
+from daemon.state.spool import Spool
 
 PATIENCE_S = 60.0
 """How long pictures wait for a preset that is gone or being written; then that is believed."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from daemon import files
-from daemon.engine.formats import suffix_format
-from daemon.names import folded, picture_stem, yaml_stem
+from daemon.host import files
+from daemon.pictures.formats import suffix_format
+from daemon.settings.names import folded, picture_stem, yaml_stem
 
 LONGEST_CHARACTER_BYTES = 4
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon import files
+from daemon.host import files
 from daemon.intake import claim
 from daemon.intake.owner import (
     OWNER_PREFIX,
@@ -30,7 +30,7 @@ from daemon.intake.owner import (
 from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import ClaimedPicture, PictureState
 from daemon.ledger.store import Ledger
-from daemon.spool import MARK_LENGTH, Spool
+from daemon.state.spool import MARK_LENGTH, Spool
 
 LOOK_S = 60.0
 HURRIED_LOOK_S = 5.0

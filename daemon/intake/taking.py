@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import files
-from daemon.config import Config
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.intake import claim
 from daemon.intake.admission import WRITTEN_TO, Admission, Claim
 from daemon.intake.decode import Decoder, Verdict
@@ -17,7 +16,8 @@ from daemon.intake.doubts import is_doubtful
 from daemon.intake.reports import Reports
 from daemon.job import ClaimedPicture
 from daemon.ledger.store import Ledger
-from daemon.presets import Shelf
+from daemon.settings.config import Config
+from daemon.settings.presets import Shelf
 
 SIDECAR_IS_GONE = "has lost its sidecar while it was claimed; it is looked at anew"
 

@@ -13,9 +13,9 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer, inotify_c
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from daemon import files
-from daemon.ignored import is_ignored
+from daemon.host import files
 from daemon.intake.scan import CLAIMED_FOLDER
+from daemon.pictures.ignored import is_ignored
 
 MOST_WATCHED = 48
 """Each folder takes one of the system's inotify instances, often 128 a user; scans see the rest."""

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from daemon import files
 from daemon.errors import StaleJobError, SurroundingsError
+from daemon.host import files
 from daemon.job import QUEUES, ClaimedPicture, Draft, Job, PictureState, State
 from daemon.ledger.rows import Backlog, Waiting, draft_row, to_job, to_picture
 

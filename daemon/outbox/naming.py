@@ -12,9 +12,9 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from daemon import files
-from daemon.engine.formats import output_name
+from daemon.host import files
 from daemon.job import Job, State
+from daemon.pictures.formats import output_name
 
 JOBS_FOLDER = ".jobs"
 MARK_LENGTH = 8

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from daemon import files
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.job import ClaimedPicture, Job, State
 from daemon.outbox.naming import MARK_LENGTH, held_layouts
 from daemon.outbox.record import make_record
-from daemon.spool import Spool
+from daemon.state.spool import Spool
 
 OUT_OF_SIGHT = (
     errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,

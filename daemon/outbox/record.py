@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from daemon import __version__, files
+from daemon import __version__
+from daemon.host import files
 from daemon.job import ClaimedPicture, Job
 from daemon.outbox.naming import renamed
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from daemon.config import Schedule
 from daemon.job import BULK, QUEUES
 from daemon.ledger.rows import Backlog
-from daemon.schedule import Hours
+from daemon.settings.config import Schedule
+from daemon.settings.windows import Hours
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from daemon import files
+from daemon.host import files
 
 LIVE_FILE = "live.json"
 

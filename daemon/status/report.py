@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from daemon import files
-from daemon.access import is_there
-from daemon.config import Config
 from daemon.errors import SurroundingsError
+from daemon.host import files
+from daemon.host.access import is_there
 from daemon.job import Job, State
-from daemon.lastgood import faulty_presets
 from daemon.ledger.store import Ledger
-from daemon.lock import is_held
-from daemon.pause import paused_since
+from daemon.settings.config import Config
+from daemon.settings.last_good import faulty_presets
+from daemon.state.lock import is_held
+from daemon.state.pause import paused_since
 from daemon.status.forecast import forecast
 from daemon.status.live import LIVE_FILE, read_live
 

@@ -14,13 +14,13 @@ from rich.live import Live as Screen
 from rich.markup import escape as without_markup
 from rich.table import Table
 
-from daemon import files
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.status.live import RunningJob, loss_text
 from daemon.status.report import Finding, in_words
 
 if TYPE_CHECKING:  # presets read pictures, and `status` must answer fast
-    from daemon.presets import Shelf
+    from daemon.settings.presets import Shelf
 
 WATCH_S = 1.0
 

@@ -15,10 +15,10 @@ import safetensors
 import torch
 from torch import Tensor
 
-from daemon import files
-from daemon.engine import memory
 from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.errors import CheckpointError
+from daemon.engine.fit import memory
+from daemon.host import files
 
 FACTS = "atelierd"
 CODES = {torch.float32: "F32", torch.float64: "F64"}

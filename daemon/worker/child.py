@@ -25,8 +25,7 @@ from typing import Any, TextIO
 
 import torch
 
-from daemon import __version__, files
-from daemon.engine import memory
+from daemon import __version__
 from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.device import device_error
 from daemon.engine.engine import Engine, Style
@@ -40,14 +39,16 @@ from daemon.engine.errors import (
     WeightsError,
 )
 from daemon.engine.estimate import estimate_s
-from daemon.engine.optimise import Step
+from daemon.engine.fit import memory
+from daemon.engine.fit.plan import Plan
+from daemon.engine.optimise.steps import Step
 from daemon.engine.paint import Moment, Painted, Planned, Resting, Stepped
-from daemon.engine.picture import Picture, read_picture, write_picture
-from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, plan_passes, plan_proof
-from daemon.engine.trial import Precision
-from daemon.process import Message, claim_stdout, say
+from daemon.engine.vgg.arithmetic import Precision
+from daemon.host import files
+from daemon.host.process import Message, claim_stdout, say
+from daemon.pictures.picture import Picture, read_picture, write_picture
 from daemon.worker.checkpoint import PARTS_OF_TIME, read_checkpoint, write_checkpoint
 from daemon.worker.preview import Previewer
 from daemon.worker.timeshare import TimeShare

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from daemon import files
 from daemon.engine.paint import to_image
 from daemon.engine.schedule import fit
+from daemon.host import files
 from daemon.worker.timeshare import TimeShare
 
 LONGEST_PX = 512

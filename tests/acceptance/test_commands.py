@@ -24,7 +24,7 @@ from atelier import (
 )
 from PIL import Image
 
-from daemon.engine.picture import read_note
+from daemon.pictures.picture import read_note
 
 SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 

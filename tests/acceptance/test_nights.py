@@ -139,8 +139,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from daemon.cli import read_anew
-from daemon.logs import start_logging
-from daemon.service import run_service
+from daemon.status.logs import start_logging
+from daemon.service.main import run_service
 config, devices = read_anew(Path(sys.argv[1]))
 start_logging(config)
 end = datetime.now(UTC) + timedelta(seconds=2)

@@ -144,7 +144,7 @@ def test_run_once_ends_with_0_when_all_is_well(
 
 IMPATIENT = """
 import sys, threading, time
-from daemon import service
+from daemon.service.main import main as service
 from daemon.cli import main
 service.ONCE_GIVE_UP_S = 1.0
 def grow(path):

@@ -25,8 +25,8 @@ from atelier import (
 )
 from PIL import Image, ImageCms
 
-from daemon.engine.picture import read_note
 from daemon.job import State
+from daemon.pictures.picture import read_note
 
 RECORD_FIELDS = {
     "schema", "id", "state", "picture", "preset", "recipe", "styles", "weights", "seed", "device",

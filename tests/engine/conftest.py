@@ -11,16 +11,16 @@ from PIL import Image
 from torch import Tensor
 
 from daemon.engine.engine import Engine, Style
-from daemon.engine.kernels import Kernels, load_kernels
+from daemon.engine.fit.scratch import Scratch
+from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.moments import MomentStore
+from daemon.engine.losses.objective import Objective, make_objective
 from daemon.engine.losses.term import Materials
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.moments import MomentStore
-from daemon.engine.network import Network
-from daemon.engine.objective import Objective, make_objective
 from daemon.engine.recipe import Recipe
-from daemon.engine.scratch import Scratch
-from daemon.engine.tiles import cut
+from daemon.engine.vgg.kernels import Kernels, load_kernels
+from daemon.engine.vgg.network import Network
 
 CPU = torch.device("cpu")
 STARRY = Path(__file__).parents[2] / "presets" / "starry.jpg"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.engine import cgroups
-from daemon.engine.cgroups import memory_groups, processors, threads_of_each
+from daemon.engine.fit import cgroups
+from daemon.engine.fit.cgroups import memory_groups, processors, threads_of_each
 
 HIERARCHIES = (
     "30 1 0:1 {root} {top}/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"

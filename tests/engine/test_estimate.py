@@ -3,7 +3,7 @@
 import pytest
 
 from daemon.engine.estimate import GROWTH, SECOND_LOOK, estimate_s, regions, work
-from daemon.engine.plan import Plan
+from daemon.engine.fit.plan import Plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, plan_passes, plan_proof
 

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from daemon.engine import weights
 from daemon.engine.errors import WeightsError
-from daemon.engine.kernels import (
+from daemon.engine.vgg import weights
+from daemon.engine.vgg.kernels import (
     CLASSIC_MEAN_BGR,
     CONVOLUTIONS,
     Kernels,

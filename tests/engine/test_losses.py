@@ -6,7 +6,7 @@ from torch import Tensor
 
 from daemon.engine.losses import content, statistics, variation, wide
 from daemon.engine.losses.term import Moments
-from daemon.engine.network import Network
+from daemon.engine.vgg.network import Network
 
 
 def features(*channels: list[list[float]]) -> Tensor:

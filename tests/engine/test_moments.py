@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from daemon.engine import moments
+from daemon.engine.losses import moments
+from daemon.engine.losses.moments import MomentStore, StyleMoments
 from daemon.engine.losses.term import Moments
-from daemon.engine.moments import MomentStore, StyleMoments
 
 KEY = {"style": "starry", "size": [64, 48]}
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from daemon.engine.kernels import Kernels
-from daemon.engine.layers import LAYERS, OPERATIONS
-from daemon.engine.network import Network, fold_replicated_border
+from daemon.engine.vgg.kernels import Kernels
+from daemon.engine.vgg.layers import LAYERS, OPERATIONS
+from daemon.engine.vgg.network import Network, fold_replicated_border
 
 DEPTH_IN_TORCHVISION = {
     "conv1_1": 0, "relu1_1": 1, "conv1_2": 2, "relu2_1": 6, "relu3_1": 11, "relu4_1": 20,

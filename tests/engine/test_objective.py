@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from daemon.engine.kernels import Kernels
-from daemon.engine.layers import CONVOLUTIONS
 from daemon.engine.losses import content as content_loss
 from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.objective import Objective
 from daemon.engine.losses.term import Materials, Moments, shares
-from daemon.engine.network import Network
-from daemon.engine.objective import Objective
 from daemon.engine.recipe import Recipe
+from daemon.engine.vgg.kernels import Kernels
+from daemon.engine.vgg.layers import CONVOLUTIONS
+from daemon.engine.vgg.network import Network
 
 TUTORIAL_STYLE = {"conv1_1": 1.0, "conv1_2": 1.0, "conv2_1": 1.0, "conv5_4": 1.0}
 RECIPES = {

@@ -10,15 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from daemon.engine import scratch
-from daemon.engine.lbfgs import (
+from daemon.engine.fit import scratch
+from daemon.engine.fit.scratch import Scratch
+from daemon.engine.losses.objective import Evaluation
+from daemon.engine.optimise.lbfgs import (
     FIRST_STEP_RMS,
     LONGEST_STEP_RMS,
     FourierPreconditioner,
     Lbfgs,
 )
-from daemon.engine.objective import Evaluation
-from daemon.engine.optimise import (
+from daemon.engine.optimise.steps import (
     ADAM_BETAS,
     ADAM_RATE,
     CONVERGED_WINDOW,
@@ -31,7 +32,6 @@ from daemon.engine.optimise import (
     make_optimiser,
     minimise,
 )
-from daemon.engine.scratch import Scratch
 
 CPU = torch.device("cpu")
 MEMORY = Scratch(CPU)

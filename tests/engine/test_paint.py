@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-from daemon.engine import memory, plan
 from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.device import translated, usable_device
 from daemon.engine.engine import Engine, Style
@@ -19,9 +18,10 @@ from daemon.engine.errors import (
     OutOfMemoryError,
     PictureError,
 )
+from daemon.engine.fit import memory, plan
+from daemon.engine.fit.plan import Plan
 from daemon.engine.losses import style as style_loss
 from daemon.engine.paint import Painted, Planned, Resting, Stepped, finish, refine, to_image
-from daemon.engine.plan import Plan
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from daemon.engine import memory
-from daemon.engine.cgroups import MemoryGroup
-from daemon.engine.plan import Plan, Way, make_plan, predict, usual_history
+from daemon.engine.fit import memory
+from daemon.engine.fit.cgroups import MemoryGroup
+from daemon.engine.fit.plan import Plan, Way, make_plan, predict, usual_history
 from daemon.engine.recipe import Recipe
 
 GB = 10**9

@@ -6,9 +6,9 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from daemon.engine.layers import LAYERS, deepest
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.recipe import Recipe
+from daemon.engine.vgg.layers import LAYERS, deepest
 
 
 def test_defaults_are_those_of_the_documented_recipe() -> None:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from daemon.engine import recorded as module
-from daemon.engine.objective import Evaluation
-from daemon.engine.recorded import recorded
+from daemon.engine.losses.objective import Evaluation
+from daemon.engine.optimise.recorded import recorded
+from daemon.engine.optimise.steps import recorded as module
 
 
 def evaluate(picture: Tensor) -> Evaluation:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from daemon.engine import memory
-from daemon.engine.scratch import Scratch
+from daemon.engine.fit import memory
+from daemon.engine.fit.scratch import Scratch
 
 CPU = torch.device("cpu")
 
@@ -51,5 +51,5 @@ def test_disk_without_room_is_told_before_anything_is_written(
 
 
 def test_bands_cover_a_vector_without_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.engine.scratch.BAND", 4)
+    monkeypatch.setattr("daemon.engine.fit.scratch.BAND", 4)
     assert list(Scratch(CPU).bands(10)) == [slice(0, 4), slice(4, 8), slice(8, 10)]

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from daemon.engine.layers import LAYERS, scale_of
-from daemon.engine.network import Network
-from daemon.engine.objective import Evaluation
+from daemon.engine.fit.tiles import ALIGNMENT_PX, cut, margin_px
+from daemon.engine.losses.objective import Evaluation
 from daemon.engine.recipe import Recipe
-from daemon.engine.tiles import ALIGNMENT_PX, cut, margin_px
+from daemon.engine.vgg.layers import LAYERS, scale_of
+from daemon.engine.vgg.network import Network
 
 DEEP = {"relu1_1": 1.0, "relu3_1": 1.0, "conv5_4": 1.0}
 CASES = [

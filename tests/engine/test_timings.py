@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.engine.timings import kept_seconds, timings_file, waiting
+from daemon.engine.vgg.timings import kept_seconds, timings_file, waiting
 
 KEY = "Some Processor x86_64, {} threads, torch 2.11.0"
 BFLOAT = {"float32 direct": 1.0, "float32 winograd": 0.5, "bfloat16 direct": 0.2}

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from daemon.engine import trial, winograd
-from daemon.engine.kernels import Kernels, load_kernels
-from daemon.engine.network import Method, Network
 from daemon.engine.recipe import Recipe
+from daemon.engine.vgg import arithmetic
+from daemon.engine.vgg import winograd
+from daemon.engine.vgg.kernels import Kernels, load_kernels
+from daemon.engine.vgg.network import Method, Network
 
 CPU = torch.device("cpu")
 
@@ -89,7 +90,7 @@ def test_fast_gradient_stays_near_the_exact_one(
 
 
 def keep_seconds(folder: Path, seconds: dict[str, float]) -> None:
-    (folder / "arithmetic.json").write_text(json.dumps({trial.machine_key(): seconds}))
+    (folder / "arithmetic.json").write_text(json.dumps({arithmetic.machine_key(): seconds}))
 
 
 @pytest.mark.parametrize(
@@ -103,64 +104,64 @@ def keep_seconds(folder: Path, seconds: dict[str, float]) -> None:
     ],
 )
 def test_fastest_arithmetic_is_chosen_if_it_is_worth_its_rounding(
-    tmp_path: Path, seconds: tuple[float, ...], precision: trial.Precision, expected: str
+    tmp_path: Path, seconds: tuple[float, ...], precision: arithmetic.Precision, expected: str
 ) -> None:
-    keep_seconds(tmp_path, dict(zip(trial.WAYS, seconds, strict=True)))
-    assert trial.choose_arithmetic(CPU, precision, tmp_path) == trial.WAYS[expected]
+    keep_seconds(tmp_path, dict(zip(arithmetic.WAYS, seconds, strict=True)))
+    assert arithmetic.choose_arithmetic(CPU, precision, tmp_path) == arithmetic.WAYS[expected]
 
 
 def test_trial_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = trial.choose_arithmetic(CPU, "auto", tmp_path)
+    first = arithmetic.choose_arithmetic(CPU, "auto", tmp_path)
     monkeypatch.delattr(trial, "timed_s")  # a second trial would fail
-    assert trial.choose_arithmetic(CPU, "auto", tmp_path) == first
+    assert arithmetic.choose_arithmetic(CPU, "auto", tmp_path) == first
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"another machine": {}}'])
 def test_damaged_timings_are_measured_anew(tmp_path: Path, content: str) -> None:
     (tmp_path / "arithmetic.json").write_text(content)
-    assert trial.choose_arithmetic(CPU, "float32", tmp_path).dtype == torch.float32
-    assert trial.machine_key() in (tmp_path / "arithmetic.json").read_text()
+    assert arithmetic.choose_arithmetic(CPU, "float32", tmp_path).dtype == torch.float32
+    assert arithmetic.machine_key() in (tmp_path / "arithmetic.json").read_text()
 
 
 def test_folder_that_cannot_be_written_costs_only_the_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert trial.choose_arithmetic(CPU, "float32", tmp_path / "file").dtype == torch.float32
+    assert arithmetic.choose_arithmetic(CPU, "float32", tmp_path / "file").dtype == torch.float32
 
 
 @pytest.mark.parametrize(
     "value", ['"fast"', "null", "NaN", "0", "-1", "Infinity", "[]"], ids=lambda text: text
 )
 def test_timing_that_is_none_is_measured_anew(tmp_path: Path, value: str) -> None:
-    ways = ", ".join(f'"{name}": {value}' for name in trial.WAYS)
-    file = trial.timings_file(tmp_path)
-    file.write_text(f'{{"{trial.machine_key()}": {{{ways}}}}}')
-    assert trial.measured_before(tmp_path) is None
+    ways = ", ".join(f'"{name}": {value}' for name in arithmetic.WAYS)
+    file = arithmetic.timings_file(tmp_path)
+    file.write_text(f'{{"{arithmetic.machine_key()}": {{{ways}}}}}')
+    assert arithmetic.measured_before(tmp_path) is None
 
 
 def test_timings_that_are_a_folder_or_no_text_are_none(tmp_path: Path) -> None:
-    trial.timings_file(tmp_path).write_bytes(b"\xff\xfe")
-    assert trial.measured_before(tmp_path) is None
-    trial.timings_file(tmp_path).unlink()
-    trial.timings_file(tmp_path).mkdir()
-    assert trial.measured_before(tmp_path) is None
+    arithmetic.timings_file(tmp_path).write_bytes(b"\xff\xfe")
+    assert arithmetic.measured_before(tmp_path) is None
+    arithmetic.timings_file(tmp_path).unlink()
+    arithmetic.timings_file(tmp_path).mkdir()
+    assert arithmetic.measured_before(tmp_path) is None
 
 
 def test_way_that_is_hopeless_is_not_timed_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: dict[str, int] = dict.fromkeys(trial.WAYS, 0)
+    calls: dict[str, int] = dict.fromkeys(arithmetic.WAYS, 0)
     took = {"float32 direct": 1.0, "float32 winograd": 0.6, "bfloat16 direct": 9.0}
 
-    def prepare(way: trial.Arithmetic) -> Callable[[], str]:
-        return lambda: next(name for name, one in trial.WAYS.items() if one == way)
+    def prepare(way: arithmetic.Arithmetic) -> Callable[[], str]:
+        return lambda: next(name for name, one in arithmetic.WAYS.items() if one == way)
 
     def timed_s(work: Callable[[], str]) -> float:
         name = work()
         calls[name] += 1
         return took[name] / min(calls[name], 2)
 
-    monkeypatch.setattr(trial, "prepare", prepare)
-    monkeypatch.setattr(trial, "timed_s", timed_s)
-    seconds = trial.measure(tmp_path)
+    monkeypatch.setattr(arithmetic, "prepare", prepare)
+    monkeypatch.setattr(arithmetic, "timed_s", timed_s)
+    seconds = arithmetic.measure(tmp_path)
     assert seconds == {"float32 direct": 0.5, "float32 winograd": 0.3, "bfloat16 direct": 9.0}
     assert calls == {"float32 direct": 8, "float32 winograd": 8, "bfloat16 direct": 1}

@@ -10,7 +10,7 @@ from atelier import Studio, encoded, photograph, wait_for
 from daemon.intake import claim
 from daemon.job import State
 from daemon.ledger.store import Ledger
-from daemon.spool import Spool
+from daemon.state.spool import Spool
 
 # watchdog may warn when a folder it is about to watch is renamed; the scans go on regardless.
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")

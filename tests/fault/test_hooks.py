@@ -10,7 +10,7 @@ from atelier import Service, Studio, is_alive, wait_for
 
 from daemon.job import State
 from daemon.ledger.store import Ledger
-from daemon.spool import Spool
+from daemon.state.spool import Spool
 from fault.test_publish_crashes import OUTCOME, RESULT
 
 

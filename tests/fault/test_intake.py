@@ -29,7 +29,7 @@ from daemon.intake import claim, scan
 from daemon.intake.decode import Decoder
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
-from daemon.spool import Spool
+from daemon.state.spool import Spool
 
 # watchdog may warn when a folder it is about to watch is renamed; the scans go on regardless.
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from malformed import Malformed
 from pydantic import BaseModel
 
-from daemon.config import Config, Limits, load_config
 from daemon.engine.errors import PictureError
-from daemon.engine.formats import FORMAT_OF_SUFFIX
-from daemon.engine.picture import read_header
 from daemon.engine.recipe import Recipe
 from daemon.errors import FaultsError, PresetError
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.pair import Naming, choose, read_sidecar
-from daemon.presets import Preset, PresetFile, Shelf, StyleEntry, override, read_preset
+from daemon.pictures.formats import FORMAT_OF_SUFFIX
+from daemon.pictures.picture import read_header
+from daemon.settings.config import Config, Limits, load_config
+from daemon.settings.presets import Preset, PresetFile, Shelf, StyleEntry, override, read_preset
 
 MAX_PIXELS = 1_000_000
 HANGS_S = 60.0
@@ -328,7 +328,7 @@ def odd_documents() -> Iterator[tuple[str, bytes]]:
     yield "carriage-returns", b"steps: 5\ralpha: 6\r"
     yield "scalar", b"steps\n"
     yield "list", b"- steps: 5\n"
-    yield "tagged", b"!!python/object:daemon.config.Config {steps: 5}\n"
+    yield "tagged", b"!!python/object:daemon.settings.config.Config {steps: 5}\n"
     yield "module", b"!!python/module:os {}\n"
 
 

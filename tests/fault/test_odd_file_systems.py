@@ -18,7 +18,7 @@ from atelier import Studio, encoded, photograph
 from habits import HABITS
 from PIL import Image
 
-from daemon import files
+from daemon.host import files
 from daemon.job import State
 
 UNSTEADY = ("new inodes", "ctime now", "whole seconds")

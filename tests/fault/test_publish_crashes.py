@@ -14,7 +14,7 @@ from daemon.intake.claim import claimed_folder
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.publish import file_original, publish
-from daemon.spool import Spool
+from daemon.state.spool import Spool
 
 # watchdog may warn when a folder it is about to watch is renamed; the scans go on regardless.
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")

@@ -22,7 +22,7 @@ from atelier import (
     wait_for,
 )
 
-from daemon import files
+from daemon.host import files
 from daemon.intake.claim import claims
 from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import State

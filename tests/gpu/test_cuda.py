@@ -9,19 +9,19 @@ from PIL import Image
 from torch import Tensor
 
 from daemon.engine.engine import Engine, Style
-from daemon.engine.kernels import Kernels, load_kernels
-from daemon.engine.lbfgs import Lbfgs
+from daemon.engine.fit.scratch import Scratch
+from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.objective import Evaluation, Objective, make_objective
 from daemon.engine.losses.term import Materials
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.network import Network
-from daemon.engine.objective import Evaluation, Objective, make_objective
-from daemon.engine.optimise import Best
+from daemon.engine.optimise.lbfgs import Lbfgs
+from daemon.engine.optimise.recorded import Recorded
+from daemon.engine.optimise.steps import Best
 from daemon.engine.paint import finish
 from daemon.engine.recipe import Recipe
-from daemon.engine.recorded import Recorded
-from daemon.engine.scratch import Scratch
-from daemon.engine.tiles import cut
+from daemon.engine.vgg.kernels import Kernels, load_kernels
+from daemon.engine.vgg.network import Network
 
 pytestmark = [
     pytest.mark.gpu,

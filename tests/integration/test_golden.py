@@ -13,8 +13,8 @@ from typing import Any
 
 import safetensors
 
-from daemon.engine import trial
-from daemon.files import sha256_of
+from daemon.engine.vgg import arithmetic
+from daemon.host.files import sha256_of
 from daemon.job import ClaimedPicture, Job, PictureState, State, StyleRef
 from daemon.outbox.record import make_record
 from daemon.worker.child import Worker
@@ -54,8 +54,8 @@ def said(folder: Path, after: int | None = None) -> list[dict[str, Any]]:
     """All that a worker says of a small painting in `folder`, cancelled after some steps."""
     engine = folder / "engine"
     engine.mkdir(exist_ok=True)
-    plain = {name: 1.0 for name in trial.WAYS} | {"float32 direct": 0.1}
-    (engine / "arithmetic.json").write_text(json.dumps({trial.machine_key(): plain}))
+    plain = {name: 1.0 for name in arithmetic.WAYS} | {"float32 direct": 0.1}
+    (engine / "arithmetic.json").write_text(json.dumps({arithmetic.machine_key(): plain}))
     wire = Wire(after)
     wire.worker = Worker("cpu", "classic", engine, "float32", None, 1000.0, wire)
     wire.worker.run("run", {

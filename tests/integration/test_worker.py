@@ -25,11 +25,11 @@ from atelier import (
 from PIL import Image
 
 from daemon.engine.checkpoint import Checkpoint
-from daemon.files import sha256_of
+from daemon.host.files import sha256_of
+from daemon.host.process import Message
 from daemon.job import State
-from daemon.process import Message
+from daemon.pool.local import Cancelled, MemoryRanOut, Pool, WorkerLost
 from daemon.worker.checkpoint import write_checkpoint
-from daemon.worker.pool import Cancelled, MemoryRanOut, Pool, WorkerLost
 
 ENDLESS = {"steps": ENDLESS_STEPS, "normalise": "raw"}
 """Raw losses fall for a long time; relative ones do not, and a run ends when they do no more."""

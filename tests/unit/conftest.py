@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from puppet import Puppet
 
-from daemon.config import Config
+from daemon.settings.config import Config
 
 NOBODY = 65534
 
@@ -44,7 +44,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Puppet]]:
         found.append(Puppet(*arguments, **more))  # type: ignore[arg-type]
         return found[-1]
 
-    monkeypatch.setattr("daemon.worker.pool.Child", start)
+    monkeypatch.setattr("daemon.pool.local.Child", start)
     yield found
     for child in found:
         child.close(0.0)

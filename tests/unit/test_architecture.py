@@ -12,11 +12,11 @@ import pytest
 from pydantic import BaseModel
 
 from daemon.cli import make_parser
-from daemon.config import Config
 from daemon.errors import ExitCode
-from daemon.hooks_config import Hook, Hooks
-from daemon.presets import PresetFile, StyleEntry
-from daemon.yamlfile import nested_model
+from daemon.settings.config import Config
+from daemon.settings.hooks import Hook, Hooks
+from daemon.settings.presets import PresetFile, StyleEntry
+from daemon.settings.yamlfile import nested_model
 
 ROOT = Path(__file__).parents[2]
 Rows = list[tuple[str, str]]
@@ -106,7 +106,7 @@ def test_every_setting_describes_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["daemon.service", "daemon.cli", "daemon.worker.pool", "daemon.intake.decode"]
+    "module", ["daemon.service.main", "daemon.cli", "daemon.pool.local", "daemon.intake.decode"]
 )
 def test_service_process_never_loads_torch(module: str) -> None:
     script = f"import sys, {module}; sys.exit('torch' in sys.modules)"
@@ -116,7 +116,7 @@ def test_service_process_never_loads_torch(module: str) -> None:
 def test_weights_are_found_without_torch() -> None:
     """`doctor` looks for them: torch takes seconds, and does not load where the folder is gone."""
     script = (
-        "import sys, pathlib, daemon.engine.weights as weights\n"
+        "import sys, pathlib, daemon.engine.vgg.weights as weights\n"
         "path = weights.locate('classic', pathlib.Path())\n"
         "sys.exit('torch' in sys.modules or not path.is_file())"
     )

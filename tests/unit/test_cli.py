@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from daemon import cli
-from daemon.config import Config
 from daemon.errors import (
     AlreadyRunningError,
     BadInputError,
@@ -17,7 +16,8 @@ from daemon.errors import (
     Fault,
     StoppedError,
 )
-from daemon.streams import Output
+from daemon.host.streams import Output
+from daemon.settings.config import Config
 
 ENDINGS = {
     ExitCode.JOB_FAILED: BadInputError("no such picture"),

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from daemon.engine.layers import scale_of
+from daemon.engine.fit.scratch import Scratch
+from daemon.engine.fit.tiles import Tile, Tiling
 from daemon.engine.losses.term import Materials, shares
 from daemon.engine.losses.wide import wide
 from daemon.engine.recipe import Recipe
-from daemon.engine.scratch import Scratch
-from daemon.engine.tiles import Tile, Tiling
+from daemon.engine.vgg.layers import scale_of
 
 NAME = "content"
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from daemon.engine.fit.tiles import Tile, Tiling
 from daemon.engine.losses.statistics import STATISTICS, Pull, Statistic, Sums, add_pull
 from daemon.engine.losses.term import Materials, Moments, shares
-from daemon.engine.network import Network
 from daemon.engine.recipe import Recipe
-from daemon.engine.tiles import Tile, Tiling
+from daemon.engine.vgg.network import Network
 
 NAME = "style"
 

@@ -7,11 +7,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from daemon.engine.fit.scratch import Scratch
+from daemon.engine.fit.tiles import Tile, Tiling
 from daemon.engine.losses.wide import mean_square
-from daemon.engine.network import Network
 from daemon.engine.recipe import Recipe
-from daemon.engine.scratch import Scratch
-from daemon.engine.tiles import Tile, Tiling
+from daemon.engine.vgg.network import Network
 
 SMALLEST_MEAN_SQUARE = 1e-12
 """Floor of the divisor for targets that are all but zero, such as a flat picture's."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from daemon.engine.fit.tiles import Tile, Tiling
 from daemon.engine.losses.term import Materials
 from daemon.engine.recipe import Recipe
-from daemon.engine.tiles import Tile, Tiling
 
 NAME = "tv"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from daemon.config import Config
+from daemon.settings.config import Config
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from daemon.cli import answer
-from daemon.config import Config, Log
 from daemon.doctor import service
 from daemon.install.render import Order, Scope, render, running_program
-from daemon.lock import hold
+from daemon.settings.config import Config, Log
+from daemon.state.lock import hold
 from daemon.status.live import Live, write_live
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

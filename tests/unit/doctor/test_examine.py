@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Config
 from daemon.doctor import examine
-from daemon.hooks_config import Hooks
-from daemon.lastgood import LastGood, write_last_good
+from daemon.settings.config import Config
+from daemon.settings.hooks import Hooks
+from daemon.settings.last_good import LastGood, write_last_good
 from daemon.status.report import Finding
 
 

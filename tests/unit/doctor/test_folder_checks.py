@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Config
 from daemon.doctor import folders
+from daemon.settings.config import Config
 
 NFS = "36 35 98:0 / {} rw - nfs4 server:/export rw\n"
 INBOX = Path("/srv/inbox")

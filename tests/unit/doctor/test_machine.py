@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Config
 from daemon.doctor import machine
-from daemon.engine.cgroups import MemoryGroup
+from daemon.engine.fit.cgroups import MemoryGroup
+from daemon.settings.config import Config
 
 MEMINFO = "MemTotal: {} kB\nMemAvailable: 1000000 kB\nSwapTotal: {} kB\n"
 CTL, UVM = "/dev/nvidiactl", "/dev/nvidia-uvm"

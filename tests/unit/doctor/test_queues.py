@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Address, Config, Neighbours, Schedule
 from daemon.doctor.queues import check_metrics, check_neighbours, check_queues, examine_queues
-from daemon.pause import pause
+from daemon.settings.config import Address, Config, Neighbours, Schedule
+from daemon.state.pause import pause
 from daemon.status.report import Finding
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Config
 from daemon.install.render import Order, Program, Scope
+from daemon.settings.config import Config
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daemon.config import Log
 from daemon.errors import SurroundingsError
 from daemon.install.render import (
     Order,
@@ -28,6 +27,7 @@ from daemon.install.render import (
     running_program,
     template,
 )
+from daemon.settings.config import Log
 
 ANALYZE = shutil.which("systemd-analyze")
 UNITS = Path(__file__).parents[3] / "systemd"

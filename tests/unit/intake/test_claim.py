@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon import files
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.intake import claim
 from daemon.intake.claim import (
     check_claimable,
@@ -24,7 +24,7 @@ from daemon.intake.claim import (
     take,
 )
 from daemon.intake.sidecars import match
-from daemon.names import is_yaml
+from daemon.settings.names import is_yaml
 
 PHOTO = Path("starry/2024/photo.jpg")
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from daemon import files
-from daemon.config import Config
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.intake import claim
 from daemon.intake.copies import Copies, lacking
 from daemon.job import Draft, State, StyleRef
 from daemon.ledger.store import Ledger
-from daemon.spool import Spool
+from daemon.settings.config import Config
+from daemon.state.spool import Spool
 
 PHOTO = Path("wave/photo.jpg")
 

@@ -10,9 +10,9 @@ import malformed
 import pytest
 from PIL import Image
 
-from daemon.engine.formats import FORMAT_OF_SUFFIX
 from daemon.intake.ends import ENDS, end_of
 from daemon.intake.gaps import doubt_of
+from daemon.pictures.formats import FORMAT_OF_SUFFIX
 
 PADDING = bytes(5000)
 FILM = (

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import pytest
 from atelier import PATIENCE_S
 
-from daemon.config import Config
-from daemon.health import Health
 from daemon.intake.decode import Decoder
 from daemon.intake.loop import IntakeLoop, Pace, pace_of
 from daemon.intake.owner import is_locked, owner_file
 from daemon.intake.round import Intake
 from daemon.intake.scan import Scan
 from daemon.ledger.store import Ledger
+from daemon.settings.config import Config
+from daemon.status.health import Health
 
 LOCAL = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 NETWORK = LOCAL + "40 22 0:45 / /srv rw - nfs4 nas:/export rw\n"

@@ -22,7 +22,7 @@ from daemon.intake.owner import (
     owner_file,
     read_owner,
 )
-from daemon.spool import Spool
+from daemon.state.spool import Spool
 
 MARK = "0badcafe"
 THERE = Owner("nas-box", 7, "/srv/state", kernel="another", process="another:1", beat=1)

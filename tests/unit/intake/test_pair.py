@@ -14,7 +14,7 @@ from daemon.intake.pair import (
     queue_of,
 )
 from daemon.job import BULK, ORDINARY
-from daemon.presets import Preset, Shelf
+from daemon.settings.presets import Preset, Shelf
 
 PHOTO = Path("starry/2024/photo.jpg")
 

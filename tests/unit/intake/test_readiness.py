@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.intake import readiness
 from daemon.intake.readiness import Patience, Readiness
-from daemon.presets import Shelf
+from daemon.settings.config import Config
+from daemon.settings.presets import Shelf
 
 
 def test_sidecar_that_cannot_be_read_while_presets_are_away_is_named(

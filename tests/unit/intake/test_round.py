@@ -13,11 +13,10 @@ import pytest
 from loguru import logger
 from PIL import Image
 
-from daemon import files
-from daemon.config import Config
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes
 from daemon.errors import SurroundingsError
+from daemon.host import files
 from daemon.intake import admission, claim, observation, scan
 from daemon.intake.decode import Verdict, judge
 from daemon.intake.owner import Owner, encode, is_locked, owner_file
@@ -25,8 +24,9 @@ from daemon.intake.round import Intake
 from daemon.intake.scan import CLAIMED_FOLDER, Scan, Signature
 from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
-from daemon.mounts import MOUNTS_FILE
-from daemon.spool import Spool
+from daemon.settings.config import Config
+from daemon.state.mounts import MOUNTS_FILE
+from daemon.state.spool import Spool
 
 SETTLE_S, GIVE_UP_S = 5.0, 60.0
 

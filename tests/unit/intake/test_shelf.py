@@ -8,12 +8,12 @@ from unittest.mock import Mock
 import pytest
 from PIL import Image
 
-from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.intake.shelf import PATIENCE_S, PresetWatch
-from daemon.lastgood import LAST_GOOD_FILE, faulty_presets, read_last_good
-from daemon.mounts import MOUNTS_FILE
-from daemon.presets import shelf_in_use
+from daemon.settings.config import Config
+from daemon.settings.last_good import LAST_GOOD_FILE, faulty_presets, read_last_good
+from daemon.settings.presets import shelf_in_use
+from daemon.state.mounts import MOUNTS_FILE
 
 SETTLE_S = 5.0
 GOOD = "styles: [{image: p.png}]\nsteps: 7\n"
@@ -249,7 +249,7 @@ def test_presets_are_taken_into_the_spool_as_soon_as_there_is_room(
 ) -> None:
     watch = start()
     with monkeypatch.context() as full:
-        full.setattr("daemon.files.ensure_room", refuse)
+        full.setattr("daemon.host.files.ensure_room", refuse)
         assert watch.look(0.0).good["p"].styles[0].sha256 is None
         assert read_last_good(config.state, folder) == {}
     watch.look(1.0)
@@ -263,6 +263,6 @@ def refuse(*_: object) -> None:
 def test_nothing_is_kept_or_hashed_while_nothing_changes(
     watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.spool.Spool.keep_style", refuse)
+    monkeypatch.setattr("daemon.state.spool.Spool.keep_style", refuse)
     monkeypatch.setattr("daemon.intake.shelf.write_last_good", refuse)
     assert watch.look(10.0).good["p"].styles[0].sha256 is not None

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Config
 from daemon.intake import claim, strays
 from daemon.intake.owner import SILENCE_S, Others, Owner, Ownership, encode, owner_file
 from daemon.intake.strays import (
@@ -23,7 +22,8 @@ from daemon.intake.strays import (
 )
 from daemon.job import Draft, PictureState, State
 from daemon.ledger.store import Ledger
-from daemon.spool import Spool
+from daemon.settings.config import Config
+from daemon.state.spool import Spool
 
 PHOTO = Path("wave/photo.jpg")
 FOREIGN = "0badcafe" + "0" * 24

@@ -14,7 +14,7 @@ from daemon.errors import SurroundingsError
 from daemon.job import ClaimedPicture, Job, State
 from daemon.outbox import naming
 from daemon.outbox.publish import file_original, publish
-from daemon.spool import Spool
+from daemon.state.spool import Spool
 
 ID = "0123456789abcdef"
 Refuses = Callable[[str], bool]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.files import sha256_of
+from daemon.host.files import sha256_of
 from daemon.job import ClaimedPicture, Job, State
 from daemon.outbox.publish import file_original, publish, reason_text, with_warning
-from daemon.spool import Spool
+from daemon.state.spool import Spool
 
 MARK = "01234567"  # the job's first eight characters
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from daemon.config import Schedule
 from daemon.job import BULK, ORDINARY
 from daemon.ledger.rows import Backlog
+from daemon.settings.config import Schedule
 from daemon.status.forecast import Forecast, forecast, seconds_of
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon import lock
-from daemon.config import Config
 from daemon.errors import SurroundingsError
 from daemon.job import Draft, State
-from daemon.lastgood import LastGood, write_last_good
 from daemon.ledger.store import Ledger
+from daemon.settings.config import Config
+from daemon.settings.last_good import LastGood, write_last_good
+from daemon.state import lock
 from daemon.status.live import LIVE_FILE, Live, write_live
 from daemon.status.report import gather, in_words
 from daemon.status.show import status_text

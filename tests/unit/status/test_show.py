@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from daemon.config import Config
 from daemon.engine.recipe import Recipe
 from daemon.errors import Fault, SurroundingsError
-from daemon.presets import Preset, Shelf
+from daemon.settings.config import Config
+from daemon.settings.presets import Preset, Shelf
 from daemon.status import show
 from daemon.status.report import Finding, gather
 

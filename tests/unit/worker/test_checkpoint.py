@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from daemon.engine import memory
 from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.errors import CheckpointError
+from daemon.engine.fit import memory
 from daemon.worker.checkpoint import read_checkpoint, write_checkpoint
 
 TENSORS = {

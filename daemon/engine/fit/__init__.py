@@ -1,0 +1,1 @@
+"""Fitting a pass into memory: tiles, plans, scratch files, and how much there is."""

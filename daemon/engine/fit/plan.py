@@ -1,0 +1,220 @@
+"""How a picture will be worked on so that it fits into memory, decided before the first step.
+
+The prediction follows the tensors of one evaluation through the network, and adds the optimiser's
+vectors, the targets, and what the process holds already. `bench/memory.py` holds it against what
+the process really took.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from daemon.engine.fit.scratch import BAND
+from daemon.engine.fit.tiles import Tiling, cut
+from daemon.engine.losses.terms import kept_layers, layers_of
+from daemon.engine.recipe import Recipe
+from daemon.engine.vgg.layers import channels_of, down_to_deepest, is_kept, scale_of
+
+LARGE_PIXELS = 500_000
+HISTORIES = (20, 10, 5, 3)
+"""Pairs L-BFGS remembers. Measured: above half a megapixel, where passes are short, 10 cost nothing
+against 20, and 5 two per cent of the loss."""
+
+TILE_SIDES_PX = (4096, 2048, 1536, 1024, 768, 512, 384, 256)
+
+BYTES_PER_VALUE = 4
+PICTURE_BYTES = 3 * BYTES_PER_VALUE
+"""A pixel of a picture-sized vector."""
+
+LIBRARY_BYTES = {4: 60_000_000, 2: 150_000_000}
+"""Measured: buffers of libraries, whatever the size, by the bytes of the network's numbers."""
+
+HOLES_BYTES = 300_000_000
+"""Measured: what tiles of several sizes leave unused between their blocks, up to 100 megapixels."""
+
+EVALUATION_VECTORS = 2
+"""The picture and its gradient; the others rest."""
+
+ADVANCE_VECTORS = 4.2
+"""The picture, its gradient, the same smoothed, and the Fourier transforms of a channel."""
+
+LEAST_TILE_IN_MEMORY_PX = 1024
+"""Smaller tiles take more time than vectors that lie aside; those wear out a disk, though."""
+
+MOST_PAIRS_ASIDE = 5
+"""A pair takes 24 bytes a pixel of disk, and as many again in a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to compute a pass.
+
+    tile_px: side of a tile, None for one tile.  history: pairs of L-BFGS, 0 for Adam.
+    aside: whether what only the optimiser or one tile at a time looks at lies in a file (on CUDA:
+    in host memory).
+    """
+
+    tile_px: int | None
+    history: int
+    aside: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one pass is computed: a way, and what it takes.
+
+    predicted_bytes: the process's peak (on CUDA: the device's).
+    budget_bytes: what it may take.
+    """
+
+    tile_px: int | None
+    history: int
+    aside: bool
+    predicted_bytes: int
+    budget_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the prediction stays inside the budget."""
+        return self.predicted_bytes <= self.budget_bytes
+
+
+def make_plan(
+    height_px: int,
+    width_px: int,
+    recipe: Recipe,
+    *,
+    value_bytes: int,
+    held_bytes: int,
+    budget_bytes: int,
+    aside_bytes: int,
+    history: int | None = None,
+    recorded: bool = False,
+) -> Plan:
+    """The plan that takes least time of those that fit; if none does, the smallest.
+
+    value_bytes: of the network's numbers (4 for float32, 2 for bfloat16).  held_bytes: what the
+    process holds before the pass.  aside_bytes: the most that may lie aside.  history: of a pass
+    that goes on from a checkpoint, whose pairs it brings.  recorded: whether an evaluation keeps
+    its memory between two of them, as a CUDA graph does.
+    """
+    size = (height_px, width_px, recipe)
+
+    def has_room(way: Way) -> bool:
+        return resting_bytes(*size, way.history, value_bytes) <= aside_bytes
+
+    plans = [
+        Plan(
+            way.tile_px,
+            way.history,
+            way.aside,
+            held_bytes + predict(*size, way, value_bytes, recorded=recorded),
+            budget_bytes,
+        )
+        for way in ways(max(height_px, width_px), histories_of(size, history))
+        if not way.aside or has_room(way)
+    ]
+    least = min(plans, key=lambda plan: plan.predicted_bytes)
+    return next((plan for plan in plans if plan.fits), least)
+
+
+def ways(longest_px: int, histories: Sequence[int]) -> Iterator[Way]:
+    """The ways to compute a pass, the one that takes least time first.
+
+    Fewer pairs cost a few per cent, tiles up to twice the time: so they are the later choice.
+    histories: how many pairs may be remembered, the usual number first.
+    """
+    sides: list[int | None] = [None, *(side for side in TILE_SIDES_PX if side < longest_px)]
+    large = [side for side in sides if side is None or side >= LEAST_TILE_IN_MEMORY_PX]
+    only_few = [one for one in histories if one <= MOST_PAIRS_ASIDE or len(histories) == 1]
+    for side in large:
+        yield from (Way(side, pairs, aside=False) for pairs in histories)
+    for side in sides:
+        yield from (Way(side, pairs, aside=True) for pairs in only_few)
+    for side in sides[len(large) :]:
+        yield from (Way(side, pairs, aside=False) for pairs in histories)
+
+
+def histories_of(size: tuple[int, int, Recipe], history: int | None) -> list[int]:
+    """How many pairs a pass may remember, the usual number first; see `make_plan`."""
+    height_px, width_px, recipe = size
+    if history is not None:
+        return [history]
+    if recipe.optimizer != "lbfgs":
+        return [0]
+    usual = usual_history(height_px * width_px)
+    return [one for one in HISTORIES if one <= usual]
+
+
+def usual_history(pixels: int) -> int:
+    """Pairs remembered where memory is plenty."""
+    return HISTORIES[1 if pixels > LARGE_PIXELS else 0]
+
+
+def predict(
+    height_px: int,
+    width_px: int,
+    recipe: Recipe,
+    way: Way,
+    value_bytes: int,
+    *,
+    recorded: bool = False,
+) -> int:
+    """Bytes a pass takes at most, beyond what is held already; see `make_plan`."""
+    layers = layers_of(recipe)
+    tiling = cut(height_px, width_px, way.tile_px, layers)
+    vector = PICTURE_BYTES * height_px * width_px
+    resting = resting_bytes(height_px, width_px, recipe, way.history, value_bytes)
+    # While the network works, and between two evaluations.
+    evaluating = EVALUATION_VECTORS * vector + evaluation_bytes(tiling, layers, value_bytes)
+    if len(tiling.tiles) > 1:
+        evaluating += HOLES_BYTES
+    advancing = int(ADVANCE_VECTORS * vector)
+    if way.aside:
+        resting = 0
+        bands = 2 * (way.history or 1) + 2
+        advancing += bands * min(BAND * BYTES_PER_VALUE, vector)
+    working = max(evaluating, advancing)
+    if recorded and not way.aside:
+        working = evaluating + advancing
+    return LIBRARY_BYTES[value_bytes] + resting + working
+
+
+def resting_bytes(
+    height_px: int, width_px: int, recipe: Recipe, history: int, value_bytes: int
+) -> int:
+    """Bytes of what only the optimiser, or one tile at a time, looks at.
+
+    The best picture, the gradient before, the history, and the content's targets.
+    """
+    pixels = height_px * width_px
+    vectors = 2 + 2 * (history or 1)  # Adam's two moments are as large as a pair
+    targets = sum(features_bytes(layer, pixels, value_bytes) for layer in kept_layers(recipe))
+    return vectors * PICTURE_BYTES * pixels + int(targets)
+
+
+def features_bytes(layer: str, pixels: int, value_bytes: int) -> float:
+    """Bytes of a layer's features for so many pixels of the picture."""
+    return channels_of(layer) * pixels / scale_of(layer) ** 2 * value_bytes
+
+
+def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) -> int:
+    """Bytes of the largest tile's trace at its peak, forwards or backwards."""
+    region = max(tile.region_px for tile in tiling.tiles)
+    used = down_to_deepest(layers)
+    kept, peak = 0.0, 0.0
+    kept_of: list[float] = []
+    for layer in used:
+        size = features_bytes(layer, region, value_bytes)
+        if layer.startswith("conv"):
+            # The convolution's input is kept already; its output is rectified in place, unless
+            # both are wanted.
+            peak = max(peak, kept + 2 * size)
+        kept_of.append(size if is_kept(layer, layers) else 0.0)
+        kept += kept_of[-1]
+    # Backwards: the gradient of a layer and of the one before it live side by side, beside what
+    # is still kept; a pooling has its indices too, 8 bytes for a quarter of the values.
+    for layer, own in zip(reversed(used), reversed(kept_of), strict=True):
+        size = features_bytes(layer, region, value_bytes)
+        peak = max(peak, kept + 2.5 * size)
+        kept -= own
+    return int(peak)

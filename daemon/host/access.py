@@ -1,0 +1,55 @@
+"""What keeps a path from being looked at or written, in words that name the remedy."""
+
+import errno
+import os
+from pathlib import Path
+
+from daemon.errors import SurroundingsError
+from daemon.host.files import printable
+
+NO_ANSWER = (
+    errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
+    errno.ENODEV, errno.ENXIO,
+)  # fmt: skip
+REMEDIES = {
+    errno.EROFS: "mount it writable, or choose another place",
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room: the quota is used up",
+    errno.ELOOP: "a link there leads to itself: mend it",
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.ENOTDIR: "a file is where a folder should be: move it away",
+    errno.EISDIR: "a folder is where a file should be: move it away",
+    errno.ENOENT: "make it, or name another place",
+    errno.EMFILE: "let more files be open at once (ulimit -n)",
+    errno.ENFILE: "let more files be open at once (sysctl fs.file-max)",
+} | dict.fromkeys(NO_ANSWER, "its disk or share does not answer: mount it again")
+
+
+def explain(error: OSError, path: str | os.PathLike[str] | None = None) -> str:
+    """What the system refused, at which path, and what to do.  path: the error's own if None."""
+    where = error.filename if path is None else os.fspath(path)
+    text = f"{error.strerror or error}{advice(error)}"
+    return f"{printable(os.fsdecode(where))}: {text}" if isinstance(where, str | bytes) else text
+
+
+def advice(error: OSError) -> str:
+    """`; make room on its disk` and the like; empty where nothing is known to help."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        remedy = f"let user {os.geteuid()} in there (chmod, chown), or run this as its owner"
+        return f"; {remedy}"
+    return f"; {REMEDIES[error.errno]}" if error.errno in REMEDIES else ""
+
+
+def is_there(folder: Path) -> bool:
+    """Whether a folder is there. Raises SurroundingsError if it may not be looked into, or is none.
+
+    `Path.exists` raises PermissionError for what lies in a closed folder, and takes a file in the
+    folder's place for nothing at all.
+    """
+    try:
+        os.stat(f"{folder}/.")  # noqa: PTH116  # a Path drops the dot, which asks for the right
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise SurroundingsError(explain(error, folder)) from error
+    return True

@@ -1,0 +1,68 @@
+"""How much memory the devices have, and how much of it the workers hold."""
+
+import os
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.pool.local import Slot
+
+
+@dataclass(frozen=True)
+class DeviceMemory:
+    """The memory of a device, in bytes. used: by everybody.  own: by the service's workers."""
+
+    device: str
+    used_bytes: int
+    own_bytes: int
+    total_bytes: int
+
+
+def device_memory(slots: Iterable[Slot]) -> list[DeviceMemory]:
+    """The memory of each slot's device; without those whose driver tells nothing."""
+    found = []
+    for slot in slots:
+        pids = [] if slot.pid is None else [slot.pid]
+        of = host_memory if slot.device == "cpu" else cuda_memory
+        found.append(of(slot.device, pids))
+    return [one for one in found if one is not None]
+
+
+def cuda_memory(device: str, own_pids: Collection[int]) -> DeviceMemory | None:
+    """A CUDA device's memory; None where its driver does not tell."""
+    from daemon.pool import gpu  # where there is no GPU its library would only take room
+
+    taken = gpu.memory(device)
+    if taken is None:
+        return None
+    own = sum(one.used_bytes or 0 for one in gpu.processes(device) if one.pid in own_pids)
+    return DeviceMemory(device, taken.used_bytes, own, taken.total_bytes)
+
+
+def host_memory(device: str, own_pids: Collection[int]) -> DeviceMemory | None:
+    """The machine's memory, of which the workers hold what is resident; None where it is hidden."""
+    try:
+        text = Path("/proc/meminfo").read_text("utf-8")
+        kilobytes = dict(re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE))
+        total = int(kilobytes["MemTotal"]) * 1024
+        used = total - int(kilobytes["MemAvailable"]) * 1024
+    except (OSError, KeyError):
+        return None
+    return DeviceMemory(device, used, sum(map(resident_bytes, own_pids)), total)
+
+
+def resident_bytes(pid: int) -> int:
+    """The memory a process has now; 0 when it is gone."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1]
+    except (OSError, IndexError):  # empty while a process ends
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def used_by_others(device: str, own_pids: Collection[int]) -> int | None:
+    """Bytes of a CUDA device's memory that other programs hold; None where that cannot be told."""
+    from daemon.pool import gpu  # as above
+
+    return gpu.memory_used_by_others(device, own_pids)

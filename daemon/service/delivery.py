@@ -1,0 +1,367 @@
+"""The thread that brings what is finished to the outbox, and files the originals.
+
+A thread of its own, since an outbox that hangs must keep the service neither from painting nor
+from telling that it lives.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from loguru import logger
+
+from daemon.errors import StaleJobError, SurroundingsError
+from daemon.host import files
+from daemon.host.standstill import Furthest
+from daemon.intake.claim import claimed_folder, drop_claim, give_back_all
+from daemon.intake.originals import Originals
+from daemon.intake.scan import CLAIMED_FOLDER
+from daemon.intake.strays import is_anothers, let_go
+from daemon.job import ClaimedPicture, Job, State
+from daemon.ledger.store import Ledger, utc_now
+from daemon.outbox.publish import amend_record, file_original, publish, take_back
+from daemon.settings.config import Config
+from daemon.state.mounts import Mounts
+from daemon.state.spool import Spool
+from daemon.status.health import Health
+from daemon.status.metrics import Metrics
+
+LOOK_S = 60.0
+BROKEN_WAIT_S = 5.0
+ANSWERS_A_ROUND = 50
+
+CANCELLED_REASON = "Cancelled on request before it was finished."
+REWRITTEN_WARNING = (
+    "The picture was still being written when it was claimed: this was made from an earlier state "
+    "of the file, which went back to the inbox to be painted again."
+)
+
+
+class Delivery:
+    """Publishes, answers with results that are there already, and files.
+
+    tells: whether anybody is to be told of a verdict.  changed: called when something has left the
+    queue.  returned: called when a picture has been given back to the inbox.
+    """
+
+    def __init__(
+        self, config: Config, spool: Spool, health: Health, metrics: Metrics,
+        tells: Callable[[State | None], bool], changed: Callable[[], None],
+        returned: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._spool = spool
+        self._mounts = Mounts(config.state)
+        self._health = health
+        self._metrics = metrics
+        self._tells = tells
+        self._changed = changed
+        self._returned = returned
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._began_s: float | None = None
+        self._at = ""
+        self._furthest = Furthest()
+        self._unfiled = True  # as long as it is not known
+        self._troubles: list[Exception] = []  # of the round at hand
+        self._originals = Originals(config.inbox)
+        self._unreturned: list[ClaimedPicture] = []
+        self.failed = 0
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def change(self, config: Config) -> None:
+        """Goes on with other settings."""
+        self._config = config
+
+    def wake(self) -> None:
+        """There is something to deliver."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Asks the thread to end after the picture at hand."""
+        self._stop.set()
+        self._wake.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Waits for the end; a thread that hangs is left behind, and its picture to the next."""
+        self._thread.join(timeout_s)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def filing(self) -> bool:
+        """Whether originals may still have to be moved, or given back to the inbox."""
+        return self._unfiled or bool(self._unreturned)
+
+    @property
+    def reached(self) -> int:
+        """How much was swept and copied so far: what is slow and gets further is no standstill."""
+        return self._furthest.total
+
+    @property
+    def at(self) -> str:
+        """The picture at hand, or the last one."""
+        return self._at
+
+    def hangs_s(self) -> float:
+        """Seconds that the picture at hand has taken so far; 0 if there is none."""
+        began_s = self._began_s
+        return time.monotonic() - began_s if began_s is not None else 0.0
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with contextlib.closing(Ledger(self._config.ledger_path)) as self._ledger:
+                    self._deliver()
+            except Exception as error:  # a thread that ended would leave results undelivered
+                self._health.bad("outbox", error)
+                self._stop.wait(BROKEN_WAIT_S)
+
+    def _deliver(self) -> None:
+        """A round whenever there is something to deliver, until it is to stop."""
+        self._sweep()
+        while not self._stop.is_set():
+            self._wake.clear()
+            self._round()
+            self._stop.wait(BROKEN_WAIT_S if self._troubles else 0.0)
+            self._wake.wait(LOOK_S)
+
+    def _sweep(self) -> None:
+        """Removes what a service that was killed left half-written in the outbox."""
+        self._begin("sweeping the outbox")
+        try:
+            files.sweep(self._config.outbox, self._note_piece)
+        except OSError as error:  # no harm but lost room
+            logger.warning("leftovers cannot be removed: {}: {}", error.strerror, error.filename)
+        finally:
+            self._began_s = None
+
+    def _begin(self, what: str) -> None:
+        self._at, self._began_s = what, time.monotonic()
+        self._furthest.begin(what)
+
+    def _note_piece(self) -> None:
+        self._furthest.step(self._at)
+
+    def _round(self) -> None:
+        """Everything there is to deliver now; one bad path holds up no others."""
+        self._troubles.clear()
+        try:
+            for job in self._ledger.cancel_waiting(CANCELLED_REASON):
+                logger.bind(job=job.id, action="cancel").info("cancelled while it waited")
+            self._return_rewritten()
+            self._answer_twins()
+            self._publish_all()
+            if self._unfiled:
+                self._file_all()
+        except Exception as error:  # the ledger, or a bug: the rest of the round must wait
+            self._troubles.append(error)
+        finally:
+            self._began_s = None
+        if self._troubles:
+            self._health.bad("outbox", *self._troubles)
+        elif not self._stop.is_set():
+            self._health.good("outbox")
+
+    def _publish_all(self) -> None:
+        """Publishes what is painted or failed."""
+        for job in self._ledger.jobs_in(State.PUBLISHING):
+            if self._stop.is_set():
+                return
+            with self._guarded(job.below):
+                self._mounts.check(self._config.outbox)
+                self._publish(job)
+
+    @contextlib.contextmanager
+    def _guarded(self, path: Path) -> Iterator[None]:
+        """One picture's turn: what goes wrong with it is noted, and holds up no others."""
+        self._begin(files.printable(path))
+        try:
+            yield
+        except OSError as error:
+            what = f"{self._at}: {error.strerror or error}"
+            where = f": {files.printable(error.filename)}" if error.filename else ""
+            self._troubles.append(SurroundingsError(what + where))
+        except Exception as error:
+            self._troubles.append(error)
+
+    def _publish(self, job: Job) -> None:
+        """Publishing -> done, failed or cancelled; the outbox first, the ledger after it."""
+
+        def plan(outputs: Mapping[str, str]) -> None:
+            self._ledger.plan_outputs(job.id, outputs)
+
+        began_s = time.monotonic()
+        picture = self._ledger.picture(job.picture_id)
+        if self._ledger.job(job.id).state is not State.PUBLISHING:
+            return  # its picture has gone back to the inbox with another job of it
+        if self._is_not_to_be_published(picture):
+            return
+        result = self._spool.result(job.id)
+        coming = result.stat().st_size if result.exists() else 0
+        files.ensure_room(self._config.outbox, coming, self._config.limits.free_bytes)
+        outputs = publish(
+            self._config.outbox, self._spool, job, picture, plan, on_piece=self._note_piece
+        )
+        self._unfiled = True
+        self._ledger.publish_job(job.id, tell=self._tells(job.verdict))
+        self.failed += job.verdict is State.FAILED
+        self._metrics.observe_job(job)
+        seen = files.printable(outputs.get("result") or outputs["reason"])
+        # Not bound to the job: its log has been published, and is not to begin anew.
+        logger.info("[{}] {}: {}", job.id[:8], job.verdict, seen)
+        self._spool.drop_job(job.id)
+        self._metrics.observe_publish(time.monotonic() - began_s)
+        self._changed()
+
+    def _is_not_to_be_published(self, picture: ClaimedPicture) -> bool:
+        """Whether a picture is painted by somebody else by now, or is to be painted again."""
+        self._check_claims_are_seen(picture)
+        if is_anothers(self._config.inbox, self._spool.known_mark() or "", picture.id):
+            for job in self._ledger.jobs_of_picture(picture.id):
+                take_back(self._config.outbox, job)
+            if let_go(self._ledger, self._spool, picture):
+                logger.warning("{} is painted by another service now: nothing is published here",
+                               files.printable(picture.path))  # fmt: skip
+            return True
+        return self._returned_if_rewritten(picture)
+
+    def _check_claims_are_seen(self, picture: ClaimedPicture) -> None:
+        """Raises SurroundingsError where another service may have taken a picture over unseen."""
+        if not self._spool.shares_inbox.exists() or self._sees_claims():
+            return
+        raise SurroundingsError(
+            f"{files.printable(picture.path)} is held back: {self._config.inbox}/{CLAIMED_FOLDER} "
+            "cannot be seen, and another service may paint it by now; mount the inbox, or delete "
+            f"{self._spool.shares_inbox} if no other service uses it"
+        )
+
+    def _sees_claims(self) -> bool:
+        try:
+            self._mounts.check(self._config.inbox)
+            return (self._config.inbox / CLAIMED_FOLDER).is_dir()
+        except (OSError, SurroundingsError):
+            return False
+
+    def _returned_if_rewritten(self, picture: ClaimedPicture) -> bool:
+        """Gives a picture back that somebody went on writing after its claim, to be painted whole.
+
+        Not one whose painting was cancelled. What still runs of it is stopped first.
+        """
+        if not self._originals.is_rewritten(picture):
+            return False
+        jobs = self._ledger.jobs_of_picture(picture.id)
+        running = [job for job in jobs if job.state is State.RUNNING]
+        if all(job.verdict is State.CANCELLED for job in jobs if job not in running):
+            return False
+        if running:
+            self._stop_runs(running)
+        else:
+            self._give_back_rewritten(picture, jobs)
+        return True
+
+    def _stop_runs(self, jobs: list[Job]) -> None:
+        """Stops runs that paint what is not the whole picture."""
+        for job in jobs:
+            if job.cancel_requested:
+                continue
+            with contextlib.suppress(StaleJobError):  # it has just ended
+                self._ledger.request_cancel(job.id)
+                logger.bind(job=job.id, action="cancel").warning(
+                    "{} was written to after it was claimed: this run of it is stopped, and the "
+                    "picture goes back to the inbox to be painted again",
+                    files.printable(job.below),
+                )
+                self._changed()
+
+    def _give_back_rewritten(self, picture: ClaimedPicture, jobs: list[Job]) -> None:
+        """The ledger goes first: what a crash leaves in the claimed folder goes back at the start.
+
+        What lies in the outbox already says that it was made too early.
+        """
+        for job in jobs:
+            if not take_back(self._config.outbox, job):
+                amend_record(self._config.outbox, job, REWRITTEN_WARNING)
+        self._unfiled = True  # from before the ledger's part ends until it lies in the inbox
+        if let_go(self._ledger, self._spool, picture):
+            logger.warning(
+                "{} was written to after it was claimed; what was painted is not all of it, and it "
+                "goes back to the inbox to be painted again", files.printable(picture.path),
+            )  # fmt: skip
+            self._unreturned.append(picture)
+            self._return_rewritten()
+
+    def _return_rewritten(self) -> None:
+        """Gives back what is to be painted again, as soon as the inbox takes it."""
+        for picture in tuple(self._unreturned):
+            try:
+                give_back_all(self._config.inbox, picture.id)
+            except OSError as error:
+                self._troubles.append(
+                    SurroundingsError(
+                        f"{files.printable(picture.path)} cannot be given back to the inbox: "
+                        f"{error.strerror}; it is repeated, and lies in .claimed/{picture.id}"
+                    )
+                )
+                continue
+            self._returned()  # first: in between it would be nowhere
+            self._unreturned.remove(picture)
+            self._originals.forget(picture.id)
+            self._changed()
+
+    def _file_all(self) -> None:
+        """Moves the originals of finished jobs out of the claimed folder."""
+        for picture in self._ledger.unfiled():
+            if self._stop.is_set():
+                return
+            with self._guarded(picture.path):
+                self._mounts.check(self._config.outbox)
+                self._file(picture)
+        self._unfiled = bool(self._ledger.unfiled())
+
+    def _file(self, picture: ClaimedPicture) -> None:
+        if self._returned_if_rewritten(picture):
+            return
+        claimed = claimed_folder(self._config.inbox, picture.id)
+        jobs = self._ledger.jobs_of_picture(picture.id)
+        copy = self._spool.picture(picture.id)
+        file_original(self._config.outbox, claimed, copy, picture, jobs, on_piece=self._note_piece)
+        self._ledger.file_picture(picture.id)
+        drop_claim(self._config.inbox, picture.id)
+        self._spool.drop_picture(picture.id)
+        self._originals.forget(picture.id)
+        self._changed()
+
+    # The same again
+
+    def _answer_twins(self) -> None:
+        """Gives jobs the result that a job like them has, while it lies unchanged in the outbox."""
+        if not self._config.outbox.is_dir():
+            return  # what is out of sight is not gone
+        for job, twin in self._ledger.twinned(limit=ANSWERS_A_ROUND):
+            if self._stop.is_set():
+                return
+            with self._guarded(job.below):
+                self._mounts.check(self._config.outbox)
+                self._answer(job, twin)
+
+    def _answer(self, job: Job, twin: Job) -> None:
+        """Ready -> publishing with the twin's result, or to be painted if that is gone."""
+        began, now_s = utc_now(), time.monotonic()
+        log = logger.bind(job=job.id, action="answer")
+        painted = self._config.outbox / twin.outputs["result"]
+        if not self._spool.keep_result(job.id, painted, twin.outcome["result_sha256"]):
+            log.info("was painted before as job {}, but that result is gone", twin.id[:8])
+            self._ledger.forget_twin(job.id)
+            return
+        log.info("the same was painted before as job {}: its result is used", twin.id[:8])
+        seconds = round(time.monotonic() - now_s, 3)
+        outcome = {**twin.outcome, "seconds": seconds, "peak_memory_bytes": 0}
+        self._ledger.answer_job(job.id, {"same_as": twin.id} | outcome, began)

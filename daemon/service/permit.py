@@ -1,0 +1,47 @@
+"""What may run now: the windows of the queues, the pause, and GPUs that others need."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.job import BULK, ORDINARY
+from daemon.ledger.store import EVERY, Line
+from daemon.settings.config import Schedule
+
+
+@dataclass(frozen=True)
+class Permit:
+    """What may run now.
+
+    line: the priorities that may; None if none.  paused: on request.  left: devices that others
+    need.
+    """
+
+    line: Line | None
+    paused: bool = False
+    left: frozenset[str] = frozenset()
+
+    def opens(self, priority: int) -> bool:
+        """Whether jobs of that priority may run."""
+        return self.line is not None and self.line[0] <= priority <= self.line[1]
+
+    def forbids(self, priority: int, device: str) -> str | None:
+        """Why a job of that priority may not run on that device; None if it may."""
+        if self.paused:
+            return "painting is paused"
+        if device in self.left:
+            return f"another program needs {device}"
+        return None if self.opens(priority) else "its window has closed"
+
+
+def permit(
+    schedule: Schedule, now: datetime, *, paused: bool, left: Collection[str] = ()
+) -> Permit:
+    """What may run at `now`."""
+    if paused:
+        return Permit(None, paused=True)
+    ordinary = schedule.hours(ORDINARY).is_open(now)
+    bulk = schedule.hours(BULK).is_open(now)
+    least, most = EVERY
+    line = (least if bulk else ORDINARY, most if ordinary else BULK)
+    return Permit(line if ordinary or bulk else None, left=frozenset(left))

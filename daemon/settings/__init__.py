@@ -1,0 +1,1 @@
+"""What people write: the configuration, presets, hooks and hours, read strictly."""

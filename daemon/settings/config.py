@@ -1,0 +1,478 @@
+"""config.yaml as a checked, frozen object."""
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+
+from daemon.engine.vgg.timings import waiting
+from daemon.errors import ConfigError, Fault
+from daemon.host import access
+from daemon.host.bounded import ANSWER_S, NoAnswerError, resolved, within
+from daemon.job import BULK_FOLDER, ORDINARY
+from daemon.pictures.formats import MAX_PIXELS
+from daemon.settings import yamlfile
+from daemon.settings.hooks import Hooks
+from daemon.settings.windows import Hours, find_zone, make_hours, parse_window
+
+BYTES = re.compile(r"\s*\d*\.?\d+\s*[A-Za-z]*\s*", re.ASCII)
+DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+FOLDER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+ADDRESS = re.compile(r"(\[(?P<six>[\w:.%]+)\]|(?P<host>[^\s:\[\]/]*)):(?P<port>\d{1,5})", re.ASCII)
+SYSTEM_CONFIG = Path("/etc/atelierd/config.yaml")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where something listens; the host as a name or an IP address, without brackets."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def to_address(value: object) -> Address | None:
+    """An address from HOST:PORT, [IPv6]:PORT or :PORT, which is localhost's; null is None."""
+    if value is None:
+        return None
+    found = ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 1 <= int(found["port"]) <= 65535:
+        raise ValueError(
+            f"must be HOST:PORT such as 127.0.0.1:9470, '[::1]:9470' in quotes, or :9470 for "
+            f"localhost, with a port from 1 to 65535, not {yamlfile.shortened(value)}"
+        )
+    return Address(found["six"] or found["host"] or "localhost", int(found["port"]))
+
+
+def to_log_file(value: object) -> Path | Literal["auto"] | None:
+    """A log file's path from text; `auto` and null stay what they are."""
+    if value is None or value == "auto":
+        return value
+    return to_path(value, "auto, null or the path of a file")
+
+
+def to_path(value: object, what: str = "the path of a folder") -> Path:
+    """A path from text; raises ValueError for anything else, which was to be `what`."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"must be {what}, not {yamlfile.shortened(value)}")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise ValueError(f"is in a home folder that is not known: {value!r}") from error
+
+
+def check_devices(value: object) -> object:
+    """Raises ValueError unless every device could exist."""
+    if value == "auto":
+        return value
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(map(is_device, names)):
+        raise ValueError(
+            "must be auto, cpu, cuda or a list such as [cuda:0, cuda:1], not "
+            f"{yamlfile.shortened(value)}"
+        )
+    if len(set(names)) != len(names):
+        raise ValueError("names a device twice; one job at a time runs on each")
+    return value
+
+
+def is_device(name: object) -> bool:
+    """Whether something could be a device's name."""
+    return isinstance(name, str) and DEVICE.fullmatch(name) is not None
+
+
+def check_bytes(value: object) -> object:
+    """Raises ValueError for a text of which only the beginning is a size, such as a date."""
+    if isinstance(value, str) and not BYTES.fullmatch(value):
+        raise ValueError(f"must be a size such as 4GiB or 500MB, not {value!r}")
+    return value
+
+
+Folder = Annotated[Path, BeforeValidator(to_path)]
+Bytes = Annotated[ByteSize, BeforeValidator(check_bytes)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+class Limits(BaseModel):
+    """What a picture may ask of the service."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    picture_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=1 << 30, description="larger files are refused"
+    )
+    picture_pixels: Annotated[int, Field(ge=1)] = Field(
+        default=MAX_PIXELS, description="pictures with more pixels are refused from their header"
+    )
+    decode_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=60.0, description="seconds a picture may take to decode"
+    )
+    job_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=172_800.0, description="seconds one start of a job may take"
+    )
+    stall_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=600.0,
+        description="seconds a worker may say nothing, and as many more for each 4 megapixels",
+    )
+    waiting: Annotated[int, Field(ge=1)] = Field(
+        default=100_000, description="jobs that may wait; more pictures stay in the inbox"
+    )
+    free_bytes: Bytes = Field(
+        default=ByteSize(1 << 30), description="room to keep free on the disks of state and outbox"
+    )
+
+
+def check_window(text: object) -> str:
+    """Raises ValueError unless it is a window of the week."""
+    if not isinstance(text, str):
+        raise ValueError(f'must be a window such as "22:00-06:00", not {yamlfile.shortened(text)}')
+    parse_window(text)
+    return text
+
+
+def to_windows(value: object) -> object:
+    """A list of windows; a single one needs no brackets. Raises ValueError for what is neither."""
+    if not isinstance(value, list | tuple | str):
+        raise ValueError(
+            'must be a window such as "22:00-06:00", or a list of such, not '
+            f"{yamlfile.shortened(value)}"
+        )
+    return [value] if isinstance(value, str) else value
+
+
+def check_folder_name(value: str) -> str:
+    """Raises ValueError unless it can be the name of a folder of the inbox."""
+    if not FOLDER_NAME.fullmatch(value):
+        raise ValueError(
+            "must have only letters, digits, dots, _ and -, and not begin with a dot or -, not "
+            f"{yamlfile.shortened(value)}"
+        )
+    return value
+
+
+def check_zone(name: str | None) -> str | None:
+    """Raises ValueError unless it is the name of a time zone."""
+    find_zone(name)
+    return name
+
+
+Windows = Annotated[
+    tuple[Annotated[str, BeforeValidator(check_window)], ...],
+    BeforeValidator(to_windows),
+    Field(strict=False),
+]
+
+
+class Schedule(BaseModel):
+    """When which queue may run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    time_zone: Annotated[str | None, AfterValidator(check_zone)] = Field(
+        default=None, description="whose clock the windows mean, as Europe/Berlin; the machine's"
+    )
+    ordinary: Windows = Field(
+        default=(), description="windows in which ordinary jobs run; none: always"
+    )
+    bulk: Windows = Field(
+        default=(), description="the same for what was dropped in the bulk folder"
+    )
+    bulk_folder: Annotated[str, AfterValidator(check_folder_name)] = Field(
+        default=BULK_FOLDER,
+        description="folder of the inbox whose pictures come after all others",
+    )
+
+    def hours(self, priority: int) -> Hours:
+        """When jobs of a priority may run."""
+        return make_hours(self.bulk if priority < ORDINARY else self.ordinary, self.time_zone)
+
+
+class Neighbours(BaseModel):
+    """When a GPU is left to others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    memory_used_by_others_over: Bytes = Field(
+        description="what other programs may take of a GPU's memory before it is left to them"
+    )
+
+
+class Log(BaseModel):
+    """Where the service's log goes beside standard error, and what its lines look like."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    file: Annotated[Literal["auto"] | Path | None, BeforeValidator(to_log_file)] = Field(
+        default="auto",
+        description="a file for the log; auto: none under journald, else state/log/atelierd.log",
+    )
+    rotate_bytes: Annotated[Bytes, Field(ge=10_000)] = Field(
+        default=ByteSize(10_000_000), description="size at which a new file is begun"
+    )
+    keep: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=10, description="older files that are kept, as .1, .2 and so on"
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="lines for people, or one JSON object a line"
+    )
+
+
+class Config(BaseModel):
+    """The service's settings. Every path is absolute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    inbox: Folder = Field(default=Path("inbox"), description="where pictures are dropped")
+    outbox: Folder = Field(default=Path("outbox"), description="where results appear")
+    presets: Folder = Field(default=Path("presets"), description="YAML files and style images")
+    state: Folder = Field(
+        default=Path("state"), description="ledger, spool and caches; must be a local disk"
+    )
+    default_preset: str | None = Field(
+        default=None, description="preset of pictures whose folder names none"
+    )
+    settle_s: Seconds | None = Field(
+        default=None, description="seconds a file must not change: 5, on network mounts 15"
+    )
+    settle_give_up_s: Seconds = Field(
+        default=600.0, description="seconds until a file that does not decode has failed"
+    )
+    sidecar_wait_s: Seconds = Field(
+        default=30.0,
+        description="seconds a picture outside every preset's folder waits for its sidecar",
+    )
+    scan_s: Annotated[float, Field(gt=0, le=3600)] | None = Field(
+        default=None,
+        description="seconds between scans at most: 60; 5 where nothing tells of changes",
+    )
+    devices: Annotated[str | list[str], BeforeValidator(check_devices)] = Field(
+        default="auto", description="auto, cpu, cuda, or a list such as [cuda:0, cuda:1]"
+    )
+    weights: Literal["classic", "torchvision"] = Field(
+        default="classic", description="which VGG-19 weights judge"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="arithmetic of the network: auto takes what a trial finds fastest",
+    )
+    memory: Literal["auto"] | Bytes = Field(
+        default="auto",
+        description="what a worker may take: auto is four fifths of what is free, or 4GiB and such",
+    )
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field(
+        default="auto",
+        description="threads a worker computes with: auto is what quota and affinity leave to each",
+    )
+    checkpoint_every: Seconds = Field(
+        default=60.0, description="seconds between checkpoints of a running job"
+    )
+    dedupe: bool = Field(
+        default=True,
+        description="whether the same picture, recipe and name of preset is painted only once",
+    )
+    limits: Limits = Field(default=Limits(), description="what a picture may ask")
+    schedule: Schedule = Field(default=Schedule(), description="when which queue may run")
+    yield_gpu_when: Neighbours | None = Field(
+        default=None, description="when a GPU is left to others, its job to go on afterwards"
+    )
+    hooks: Hooks = Field(default=Hooks(), description="who is told of jobs that are over")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="least level of the service's log"
+    )
+    log: Log = Field(default=Log(), description="the log's file and form")
+    metrics: Annotated[Address | None, BeforeValidator(to_address)] = Field(
+        default=None, description="address of the metrics for Prometheus, such as 127.0.0.1:9470"
+    )
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.state / "ledger.sqlite3"
+
+    @property
+    def worker_arguments(self) -> list[str]:
+        """What every worker is started with."""
+        return [
+            "--weights", self.weights,
+            "--engine-folder", str(self.engine_folder),
+            "--precision", self.precision,
+            "--checkpoint-s", str(self.checkpoint_every),
+            *(["--memory-bytes", str(int(self.memory))] if self.memory != "auto" else []),
+        ]  # fmt: skip
+
+    @property
+    def worker_threads(self) -> int | None:
+        """How many threads each worker computes with; None: as many as it is granted."""
+        return None if self.threads == "auto" else self.threads
+
+    def worker_waiting(self, threads: int) -> dict[str, str]:
+        """How so many threads of a worker wait for one another, as variables."""
+        return waiting(self.engine_folder, self.precision, threads)
+
+    @property
+    def engine_folder(self) -> Path:
+        """What the engine keeps between runs: fetched weights, timings, Gram matrices."""
+        return self.state / "engine"
+
+
+def find_config(given: Path | None, environment: Mapping[str, str]) -> Path:
+    """The configuration file in force; raises ConfigError if there is none."""
+    if given is not None:
+        candidates = [given]
+    elif environment.get("ATELIERD_CONFIG"):
+        candidates = [Path(environment["ATELIERD_CONFIG"])]
+    else:
+        candidates = [Path("config.yaml"), SYSTEM_CONFIG]
+    looked = []
+    for candidate in candidates:
+        try:
+            if stat.S_ISREG(candidate.stat().st_mode):
+                return candidate.absolute()
+            looked.append(f"{candidate} (no ordinary file)")
+        except FileNotFoundError:
+            looked.append(str(candidate))
+        except OSError as error:  # the folder one stands in may be closed: root's to a service
+            looked.append(f"{candidate} ({error.strerror}{access.advice(error)})")
+    told = f"no configuration: looked for {' and '.join(looked)}; use --config"
+    raise ConfigError([Fault(str(candidates[0]), 1, "", told)])
+
+
+def load_config(path: Path) -> Config:
+    """The settings of a file, paths relative to it; raises ConfigError naming every fault."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        told = f"cannot be read: {error.strerror}{access.advice(error)}"
+        raise ConfigError([Fault(str(path), 1, "", told)]) from error
+    document = yamlfile.parse(content, str(path))
+    config = yamlfile.check(Config, document)
+    if config is not None:
+        config = absolute(config, path.parent)
+        check_apart(config, document)
+    if config is None or document.faults:
+        raise ConfigError(document.faults)
+    return config
+
+
+def absolute(config: Config, base: Path) -> Config:
+    """The same settings with every path absolute."""
+    folders = ("inbox", "outbox", "presets", "state")
+    changed: dict[str, object] = {
+        name: Path(os.path.normpath(base / getattr(config, name))) for name in folders
+    }
+    changed["hooks"] = config.hooks.below(base)
+    if isinstance(config.log.file, Path):
+        file = Path(os.path.normpath(base / config.log.file))
+        changed["log"] = config.log.model_copy(update={"file": file})
+    return config.model_copy(update=changed)
+
+
+def check_apart(config: Config, document: yamlfile.Document) -> None:
+    """Notes a fault for each folder that lies in another: results would be painted again.
+
+    Nor may the program lie in one of them, where droppings or clean-ups could change it.
+    """
+    folders = {
+        name: resolved(getattr(config, name)) for name in ("inbox", "outbox", "presets", "state")
+    }
+    check_log(config, folders, document)
+    code = Path(__file__).resolve().parents[1]
+    for name, folder in folders.items():
+        if folder == code or folder in code.parents or code in folder.parents:
+            document.fault(
+                document.line_of((name,)),
+                (name,),
+                f"{folder} and the program's own folder {code} lie in one another; move it",
+            )
+        for other, outer in folders.items():
+            if name != other and (folder == outer or outer in folder.parents):
+                document.fault(
+                    document.line_of((name,)),
+                    (name,),
+                    f"{folder} lies in {other} ({outer}); move it out",
+                )
+
+
+def real(path: Path) -> Path:
+    """Where a path leads, links seen through; one that leads to itself leads nowhere."""
+    return Path(os.path.realpath(path))
+
+
+def check_log(config: Config, folders: Mapping[str, Path], document: yamlfile.Document) -> None:
+    """Notes a fault for a log that would lie where pictures or presets do, or is a folder."""
+    if not isinstance(config.log.file, Path):
+        return
+    file, key = real(config.log.file), ("log", "file")
+    for name in ("inbox", "outbox", "presets"):
+        if folders[name] in file.parents:
+            document.fault(
+                document.line_of(key), key, f"lies in {name} ({folders[name]}); move it out"
+            )
+    if os.path.isdir(file):  # noqa: PTH112  # False for what may not be looked at
+        document.fault(document.line_of(key), key, f"is a folder: {file}; name a file in it")
+
+
+def check_guarded(config: Config, config_file: Path) -> None:
+    """Raises ConfigError if just anybody may change what the service obeys, or read its secrets.
+
+    That is config.yaml, the presets and their style images, the programs and secrets of hooks,
+    and the folders they lie in (where a sticky bit keeps others from replacing them).
+    """
+    obeyed = [config_file, config_file.parent]
+    secrets = [hook.secret_file for _, hook in config.hooks.all() if hook.secret_file]
+    for path in (*secrets, *(hook.program for _, hook in config.hooks.all() if hook.program)):
+        obeyed += [path, path.parent, real(path).parent]
+    faults = [
+        Fault(str(path), 1, "", "everybody may write here; take that right away (chmod o-w)")
+        for path in (*filter(is_open_to_all, dict.fromkeys(obeyed)), *open_presets(config.presets))
+    ]
+    told = {path: secret_fault(path) for path in secrets}
+    faults += [Fault(str(path), 1, "", fault) for path, fault in told.items() if fault]
+    if faults:
+        raise ConfigError(faults)
+
+
+def open_presets(folder: Path) -> list[Path]:
+    """What anybody may change of the presets folder and what lies in it.
+
+    While it is away, closed or does not answer, nothing there is obeyed.
+    """
+    found: list[Path] = []
+
+    def look() -> None:
+        found.extend(filter(is_open_to_all, [folder]))
+        found.extend(filter(is_open_to_all, sorted(folder.iterdir())))
+
+    with contextlib.suppress(OSError, NoAnswerError):
+        within(ANSWER_S, look)
+    return list(found)
+
+
+def secret_fault(path: Path) -> str:
+    """What is wrong with a file that holds a secret; empty if nothing is."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"cannot be read: {error.strerror}; put the secret there (hooks: secret_file)"
+    if not stat.S_ISREG(mode):
+        return "is no file; put the secret into one (hooks: secret_file)"
+    if mode & stat.S_IROTH:
+        return "everybody may read this secret; take that right away (chmod o-r)"
+    return ""
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Whether any user may write a file, or put another into a folder in an old one's place."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    shielded = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
+    return bool(mode & stat.S_IWOTH) and not shielded

@@ -1,0 +1,184 @@
+"""Hooks as config.yaml describes them: who is told of jobs that are over, and how.
+
+Apart from `config.py`, which holds them, for its length only.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from daemon.host.files import printable
+
+COMMAND_S, REQUEST_S, RETRIES = 60.0, 10.0, 3
+URL_CHARACTERS = re.compile(r"[!-~]+")
+
+
+class Event(StrEnum):
+    """What hooks are told of."""
+
+    DONE = "done"
+    FAILED = "failed"
+    IDLE = "idle"
+
+
+def to_arguments(value: object) -> object:
+    """A command as the tuple of its arguments; raises ValueError for what is no list."""
+    if isinstance(value, str):
+        raise ValueError(
+            "must be a list, the program and its arguments, such as [/usr/local/bin/notify, "
+            "--now]; no shell reads it"
+        )
+    if not isinstance(value, list) or not value:
+        raise ValueError("must be a list: the program and its arguments")
+    if any(isinstance(word, str) and "\0" in word for word in value) or value[0] == "":
+        raise ValueError("names no program, or holds a NUL character")
+    return tuple(value)
+
+
+def check_url(value: str | None) -> str | None:
+    """Raises ValueError, which never repeats the URL, unless it could be sent to."""
+    if value is None:
+        return None
+    if not URL_CHARACTERS.fullmatch(value):
+        raise ValueError("must be an address in ASCII without spaces; write others as %20 and such")
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets, or a port beyond the last
+        usable = False
+    if not usable:
+        raise ValueError("must be an address that begins with http:// or https://, and a host")
+    if "@" in parts.netloc:
+        raise ValueError(
+            "holds a user or password, which others would read here; take it out, and let the "
+            "receiver check a signature (secret_file)"
+        )
+    return value
+
+
+def to_file(value: object) -> Path | None:
+    """The path of a file from text; raises ValueError for anything else."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("must be the path of a file")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise ValueError(f"is in a home folder that is not known: {value!r}") from error
+
+
+class Hook(BaseModel):
+    """One command or one address, and how patiently it is told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    command: Annotated[tuple[str, ...] | None, BeforeValidator(to_arguments)] = Field(
+        default=None, description="a program and its arguments, as a list; no shell reads it"
+    )
+    url: Annotated[str | None, AfterValidator(check_url)] = Field(
+        default=None, description="where the record is sent by POST"
+    )
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] | None = Field(
+        default=None, description="seconds one try may take: 60 for a command, 10 for a url"
+    )
+    retries: Annotated[int, Field(ge=0, le=10)] | None = Field(
+        default=None, description="how often a url is tried again: 3"
+    )
+    secret_file: Annotated[Path | None, BeforeValidator(to_file)] = Field(
+        default=None, description="file of the secret that what is sent to a url is signed with"
+    )
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("must have either `command` or `url`")
+        if self.command is not None and (self.retries, self.secret_file) != (None, None):
+            raise ValueError("has a `command`; `retries` and `secret_file` are for a `url`")
+        return self
+
+    @property
+    def limit_s(self) -> float:
+        """Seconds one try may take."""
+        return self.timeout_s or (REQUEST_S if self.url else COMMAND_S)
+
+    @property
+    def tries(self) -> int:
+        """How often it is tried at most."""
+        if self.command is not None:
+            return 1
+        return 1 + (RETRIES if self.retries is None else self.retries)
+
+    @property
+    def program(self) -> Path | None:
+        """The command's file, None if it is looked for in PATH (or is no command)."""
+        return Path(self.command[0]) if self.command and "/" in self.command[0] else None
+
+    @property
+    def name(self) -> str:
+        """What logs call it: no arguments and no query, where secrets might be."""
+        if self.command is not None:
+            return printable(self.command[0])
+        parts = urlsplit(self.url or "")
+        return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+
+    def below(self, base: Path) -> "Hook":
+        """The same with its files absolute, those that were not being below `base`."""
+        command, secret = self.command, self.secret_file
+        if command is not None and self.program is not None:
+            command = (str(base / self.program), *command[1:])
+        if secret is not None:
+            secret = base / secret
+        return self.model_copy(update={"command": command, "secret_file": secret})
+
+
+def to_list(value: object) -> object:
+    """One hook as a list of one; raises ValueError, which never repeats it, for what is neither."""
+    if isinstance(value, dict):
+        return (value,)
+    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        return tuple(value)
+    raise ValueError("must be a hook, {command: [...]} or {url: ...}, or a list of such")
+
+
+HookList = Annotated[tuple[Hook, ...], BeforeValidator(to_list)]
+
+
+class Hooks(BaseModel):
+    """Who is told, in this order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    on_done: HookList = Field(default=(), description="told of each job that is done")
+    on_failed: HookList = Field(default=(), description="told of each job that failed")
+    on_idle: HookList = Field(default=(), description="told when the queue has run empty")
+
+    def of(self, event: Event) -> tuple[Hook, ...]:
+        """The hooks of an event."""
+        found: tuple[Hook, ...] = getattr(self, f"on_{event}")
+        return found
+
+    def all(self) -> Iterator[tuple[str, Hook]]:
+        """Every hook with its key."""
+        for event in Event:
+            for hook in self.of(event):
+                yield f"on_{event}", hook
+
+    def below(self, base: Path) -> "Hooks":
+        """The same with all their files absolute."""
+        changed: dict[str, Any] = {
+            f"on_{event}": tuple(hook.below(base) for hook in self.of(event)) for event in Event
+        }
+        return self.model_copy(update=changed)

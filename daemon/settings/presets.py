@@ -1,0 +1,387 @@
+"""Presets: named styles in YAML beside their images, and the sidecars that override them."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from daemon.engine.errors import PictureError
+from daemon.engine.recipe import Positive, Recipe
+from daemon.errors import Fault, PresetError, SurroundingsError
+from daemon.host import files
+from daemon.job import BULK_FOLDER
+from daemon.pictures.formats import FORMAT_OF_SUFFIX
+from daemon.pictures.ignored import is_ignored
+from daemon.pictures.picture import read_header
+from daemon.settings import yamlfile
+from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, stand_in_text
+from daemon.settings.names import folded, nearest, yaml_stem
+from daemon.settings.yamlfile import Document
+from daemon.state.spool import Spool
+
+NAME = re.compile(r"[A-Za-z0-9._-]+")
+RESERVED = ("originals", "failed")
+"""Folders of the outbox that a preset's results would mix with."""
+
+
+class StyleEntry(BaseModel):
+    """One style image of a preset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    image: str = Field(description="file name, relative to the presets folder")
+    weight: Positive = Field(default=1.0, description="its share among the styles")
+
+
+class PresetFile(Recipe):
+    """What a preset's YAML may say: the styles, and every setting of a recipe."""
+
+    styles: Annotated[list[StyleEntry], Field(min_length=1, max_length=16)] = Field(
+        description="style images and their weights"
+    )
+
+
+@dataclass(frozen=True)
+class StyleSource:
+    """A style image on disk and its weight.
+
+    name: the file's in the presets folder.  sha256: of its bytes, None unless the spool has them.
+    """
+
+    path: Path
+    weight: float
+    name: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named style, checked: what to paint after, and how.
+
+    warning: what the record of a job made from it is to tell; empty for one that is in order.
+    """
+
+    name: str
+    file: Path
+    recipe: Recipe
+    styles: tuple[StyleSource, ...]
+    warning: str = ""
+
+
+Stamp = tuple[int, int, int, int] | None
+"""What changes when a file does: size, time of change, inode, time of status; None if not there."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the files of one name came to, and what those files were like before they were read.
+
+    stamps: the first is its own file's.  None for one that could not be read, too, so that it is
+    tried again.
+    """
+
+    preset: Preset | None
+    faults: tuple[Fault, ...]
+    stamps: Mapping[Path, Stamp]
+
+    @property
+    def file(self) -> Path:
+        """Its own file."""
+        return next(iter(self.stamps))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether none of the files has changed since."""
+        return all(stamp(path) == before for path, before in self.stamps.items())
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """All presets of a folder: the good by name, and the faults of the others by name.
+
+    last_good: what stands in for faulty ones.  waiting: those that pictures wait for, and what is
+    to be told of it; nothing if they are just being written.  readings: of all that are there.
+    """
+
+    folder: Path
+    good: Mapping[str, Preset]
+    faulty: Mapping[str, tuple[Fault, ...]]
+    last_good: Mapping[str, Preset] = field(default_factory=dict)
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Every preset's name, good or not, sorted."""
+        return sorted({*self.good, *self.faulty, *self.waiting})
+
+    @property
+    def usable(self) -> list[str]:
+        """The names of all that can be painted with, sorted."""
+        return sorted({*self.good, *self.last_good})
+
+    def known(self, name: str) -> str | None:
+        """The preset that a name means: exactly, or because only one is like it."""
+        return nearest(name, self.names)
+
+    def get(self, name: str) -> Preset:
+        """The preset that `name` means; raises PresetError saying what is wrong with it."""
+        known = self.known(name) or name
+        if known in self.good:
+            return self.good[known]
+        if known in self.last_good:
+            return self.last_good[known]
+        if known in self.faulty:
+            raise PresetError(self.faulty[known])
+        there = ", ".join(self.usable) or "none"
+        message = f"there is no preset {yamlfile.shortened(name)}; there are: {there}"
+        raise PresetError([Fault(str(self.folder), 1, "", message)])
+
+
+class ShelfReader:
+    """Reads a presets folder again and again, and of it only what has changed.
+
+    bulk_folder: the inbox's folder of that name, which no preset may have.
+    """
+
+    def __init__(self, folder: Path, bulk_folder: str = BULK_FOLDER) -> None:
+        self._folder = folder
+        self._bulk_folder = bulk_folder
+        self._cache: dict[Path, Reading] = {}
+
+    def read(self) -> Shelf:
+        """Every preset of the folder; one that is wrong does not disturb the others.
+
+        Raises SurroundingsError if the folder is away or may not be read.
+        """
+        entries = [path for path in list_folder(self._folder) if not is_ignored(path.name)]
+        files_of = together((yaml_stem(path.name), path) for path in entries)
+        readings = self._read_all(files_of, "keep one")
+        used = {path for reading in readings.values() for path in reading.stamps}
+        bare = together(
+            (path.stem, path)
+            for path in entries
+            if path.suffix.lower() in FORMAT_OF_SUFFIX and path not in used
+        )
+        alone = {key: paths for key, paths in bare.items() if key not in files_of}
+        readings |= self._read_all(alone, "keep one, or say in a YAML file which is meant")
+        self._cache = {one.file: one for one in readings.values()}
+        good = {name: one.preset for name, one in readings.items() if one.preset is not None}
+        faulty = {name: one.faults for name, one in readings.items() if one.preset is None}
+        return Shelf(self._folder, good, faulty, readings=readings)
+
+    def _read_all(self, files_of: Mapping[str, list[Path]], mend: str) -> dict[str, Reading]:
+        """The readings by name; files that would make one preset are a fault of each's name."""
+        readings = {}
+        for paths in files_of.values():
+            if len(paths) == 1:
+                readings[preset_name(paths[0])] = self._read(paths[0])
+                continue
+            names = " and ".join(files.printable(path.name) for path in paths)
+            fault = Fault(str(paths[0]), 1, "", f"{names} would be one and the same preset; {mend}")
+            clash = Reading(None, (fault,), {path: stamp(path) for path in paths})
+            readings |= {preset_name(path): clash for path in paths}
+        return readings
+
+    def _read(self, path: Path) -> Reading:
+        known = self._cache.get(path)
+        if known is not None and known.is_current:
+            return known
+        return read_preset(path, self._bulk_folder)
+
+
+def load_presets(folder: Path, bulk_folder: str = BULK_FOLDER) -> Shelf:
+    """Every preset of a folder as it is now; raises SurroundingsError if it cannot be read."""
+    return ShelfReader(folder, bulk_folder).read()
+
+
+def shelf_in_use(folder: Path, bulk_folder: str, state: Path) -> Shelf:
+    """Every preset as the service uses it: for a faulty one its last good version, if it had one.
+
+    Raises SurroundingsError if the folder cannot be read.
+    """
+    shelf = load_presets(folder, bulk_folder)
+    kept = read_last_good(state, folder)
+    ensure_there(shelf, kept, state)
+    found = {
+        name: recall(name, kept[name], folder, Spool(state)) for name in shelf.faulty.keys() & kept
+    }
+    last_good = {name: preset for name, preset in found.items() if preset is not None}
+    return Shelf(folder, shelf.good, shelf.faulty, last_good, readings=shelf.readings)
+
+
+def ensure_there(shelf: Shelf, known: Collection[str], state: Path) -> None:
+    """Raises SurroundingsError for a folder without any preset that once had some.
+
+    So looks a mount point where nothing is mounted, or a folder that is just being replaced.
+    """
+    if known and not shelf.names:
+        raise SurroundingsError(
+            f"the presets folder {files.printable(shelf.folder)} is empty, and held "
+            f"{', '.join(sorted(known))}: mount it or put them back; if they are to be gone, stop "
+            f"the service and delete {state / LAST_GOOD_FILE}; until then pictures wait"
+        )
+
+
+def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | None:
+    """A preset from its last good version, or None if that is of no use any more."""
+    styles = tuple(
+        StyleSource(spool.style(style.sha256), style.weight, style.name, style.sha256)
+        for style in kept.styles
+    )
+    try:
+        recipe = Recipe.model_validate(dict(kept.recipe))
+    except ValidationError:  # written by another version
+        return None
+    if not all(style.path.is_file() for style in styles):
+        return None
+    return Preset(name, folder / kept.file, recipe, styles, stand_in_text(name, kept))
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """What lies in the presets folder, sorted; raises SurroundingsError if it cannot be read."""
+    try:
+        (folder / "..").stat()  # a folder may be listed without the right to enter it
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise SurroundingsError(
+            f"the presets folder {files.printable(folder)} is unavailable: {error.strerror}; put "
+            "it back, mount it, or give the service the right to read it (chmod g+rx); until then "
+            "pictures wait in the inbox"
+        ) from error
+
+
+def together(named: Iterable[tuple[str | None, Path]]) -> dict[str, list[Path]]:
+    """Files by what their names have in common where case and Unicode form do not matter.
+
+    So it is on a share, where folders of the inbox and the outbox are called after presets.
+    """
+    found: dict[str, list[Path]] = defaultdict(list)
+    for name, path in named:
+        if name is not None:
+            found[folded(name)].append(path)
+    return dict(found)
+
+
+def preset_name(path: Path) -> str:
+    """The name of the preset that a file makes."""
+    return yaml_stem(path.name) or path.stem
+
+
+def stamp(path: Path) -> Stamp:
+    """What a file is like now, links seen through."""
+    try:
+        info = path.stat()
+    except (OSError, ValueError):
+        return None
+    return info.st_size, info.st_mtime_ns, info.st_ino, info.st_ctime_ns
+
+
+def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
+    """One preset from its YAML, or from a picture with the default recipe."""
+    stamps = {path: stamp(path)}
+    document = Document(str(path))
+    recipe: Recipe | None = Recipe()
+    styles = [StyleSource(path, 1.0, path.name)]
+    if yaml_stem(path.name) is None:
+        check_image(path, 1, (), document, stamps)
+    else:
+        document = read_document(path, stamps)
+        if stamps[path] is None:
+            return Reading(None, PresetError(document.faults).faults, stamps)
+        found = yamlfile.check(PresetFile, document)
+        recipe = Recipe(**found.model_dump(exclude={"styles"})) if found else None
+        styles = check_styles(path.parent, document, stamps)
+    check_name(path, bulk_folder, document)
+    if recipe is None or document.faults:
+        return Reading(None, PresetError(document.faults).faults, stamps)
+    return Reading(Preset(preset_name(path), path, recipe, tuple(styles)), (), stamps)
+
+
+def read_document(path: Path, stamps: dict[Path, Stamp]) -> Document:
+    """A preset's YAML; that it cannot be read is a fault of the document."""
+    try:
+        with files.open_ordinary(path) as file:
+            return yamlfile.parse(file.read(), str(path))
+    except OSError as error:
+        stamps[path] = None
+        document = Document(str(path))
+        remedy = "let the service's user or group read it (chmod g+r)"
+        document.fault(1, (), f"cannot be read: {error.strerror}; {remedy}")
+        return document
+
+
+def check_name(path: Path, bulk_folder: str, document: Document) -> None:
+    """Notes a fault unless the file's name can be a preset's."""
+    name = preset_name(path)
+    if not NAME.fullmatch(name):
+        document.fault(1, (), "a preset's name may only have letters, digits, dots, _ and -")
+    elif folded(name) in (*RESERVED, folded(bulk_folder)):
+        document.fault(1, (), f"a preset may not be called {name}; give the file another name")
+    elif is_ignored(name):
+        document.fault(
+            1, (),
+            f"a preset may not be called {name}: nothing is taken from a folder of that name; "
+            "give the file another name",
+        )  # fmt: skip
+
+
+def check_styles(folder: Path, document: Document, stamps: dict[Path, Stamp]) -> list[StyleSource]:
+    """The style images a document names, as far as they are usable; faults for the others.
+
+    stamps: gets what each was like before it was looked at.
+    """
+    sources = []
+    entries = document.data.get("styles")
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        name = entry.get("image") if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            continue  # already a fault of the model's
+        where = ("styles", index, "image")
+        path = folder / name
+        stamps[path] = stamp(path)
+        if not lies_in(folder, path):
+            document.fault(document.line_of(where), where, "must lie in the presets folder")
+            continue
+        check_image(path, document.line_of(where), where, document, stamps)
+        weight = entry.get("weight", 1.0)
+        share = float(weight) if isinstance(weight, int | float) else 1.0
+        sources.append(StyleSource(path, share, path.name))
+    return sources
+
+
+def lies_in(folder: Path, path: Path) -> bool:
+    """Whether a path leads to something inside the folder, links seen through."""
+    try:
+        return folder.resolve() in path.resolve().parents
+    except (ValueError, RuntimeError):
+        return False  # a name that no file system can hold, or a link that leads to itself
+
+
+def check_image(
+    path: Path, line: int, where: yamlfile.KeyPath, document: Document, stamps: dict[Path, Stamp]
+) -> None:
+    """Notes a fault unless `path` is a picture by its header."""
+    try:
+        with files.open_ordinary(path) as file:
+            read_header(file, path.name)
+    except FileNotFoundError:
+        document.fault(line, where, f"style image {path} is missing; put it there")
+    except OSError as error:
+        stamps[path] = None
+        document.fault(line, where, f"style image {path} cannot be read: {error.strerror}")
+    except PictureError as error:
+        document.fault(line, where, str(error))
+
+
+def override(recipe: Recipe, document: Document) -> Recipe:
+    """The recipe with a document's fields in place of its own; raises PresetError."""
+    merged: dict[str, Any] = recipe.model_dump() | document.data
+    found = yamlfile.check(Recipe, document, merged)
+    if found is None:
+        raise PresetError(document.faults)
+    return found

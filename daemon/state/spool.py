@@ -1,0 +1,145 @@
+"""The state folder's inside: where the copies lie that jobs work on."""
+
+import errno
+import hashlib
+import re
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.errors import SurroundingsError
+from daemon.host import files
+
+NOT_TO_BE_HAD = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.EACCES)
+"""What opening a file says that was taken away, replaced or closed to us, now and later."""
+
+MARK_LENGTH = 8
+IDENTITY = re.compile(r"[0-9a-f]{8,}")
+
+
+@dataclass(frozen=True)
+class Spool:
+    """Paths in the state folder, by picture and by job."""
+
+    state: Path
+
+    @property
+    def identity(self) -> Path:
+        """The file that tells this state folder from all others, wherever it is moved."""
+        return self.state / "identity"
+
+    @property
+    def shares_inbox(self) -> Path:
+        """The empty file that says that another service was seen on our inbox, once."""
+        return self.state / "shared-inbox"
+
+    def mark(self) -> str:
+        """Eight characters for this state folder, made when first asked for and kept with it.
+
+        Every claim begins with them, so that services on one inbox know their own. Neither host
+        nor path go in: containers of one image have the same, and a folder that is moved keeps
+        what is its own.  Raises SurroundingsError if they can be neither read nor kept.
+        """
+        return self.known_mark() or self.renew_mark()
+
+    def known_mark(self) -> str | None:
+        """The mark if there is one; nothing is made."""
+        try:
+            found = self.identity.read_text("ascii", "replace").strip()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SurroundingsError(
+                f"{self.identity} cannot be read: {error.strerror}; let the service's user read it"
+            ) from error
+        return found[:MARK_LENGTH] if IDENTITY.fullmatch(found) else None
+
+    def renew_mark(self) -> str:
+        """A fresh mark, kept durably in the place of the one before."""
+        token = secrets.token_hex(16)
+        try:
+            files.write_bytes(self.identity, f"{token}\n".encode(), replace=True)
+        except OSError as error:
+            raise SurroundingsError(
+                f"{self.identity} cannot be written: {error.strerror}"
+            ) from error
+        return token[:MARK_LENGTH]
+
+    def picture(self, picture_id: str) -> Path:
+        """The job's own copy of a dropped picture."""
+        return self.state / "spool" / "pictures" / picture_id
+
+    def job(self, job_id: str) -> Path:
+        """The folder of one job: its checkpoint, preview, result and log until it is published."""
+        return self.state / "spool" / "jobs" / job_id
+
+    def result(self, job_id: str) -> Path:
+        """The painted picture, whole or absent."""
+        return self.job(job_id) / "result"
+
+    def checkpoint(self, job_id: str) -> Path:
+        """Where a job's painting stands, for the child that goes on with it."""
+        return self.job(job_id) / "checkpoint.safetensors"
+
+    def preview(self, job_id: str) -> Path:
+        """What a running job looked like a few seconds ago, a small JPEG, whole or absent."""
+        return self.job(job_id) / "preview.jpg"
+
+    def log(self, job_id: str) -> Path:
+        """The job's log."""
+        return self.job(job_id) / "log"
+
+    def style(self, sha256: str) -> Path:
+        """A style image by the hash of its file; edits of a preset never reach it."""
+        return self.state / "styles" / sha256
+
+    def keep_style(self, source: Path) -> str:
+        """Copies a style image here, once, and returns its hash."""
+        with files.open_ordinary(source) as file:
+            content = file.read()
+        sha256 = hashlib.sha256(content).hexdigest()
+        if not self.style(sha256).exists():
+            files.write_bytes(self.style(sha256), content, replace=True)
+        return sha256
+
+    def keep_result(self, job_id: str, painted: Path, sha256: str) -> bool:
+        """Copies a finished result here for another job; False if it is not there unchanged.
+
+        Raises SurroundingsError if the disk is full, or that of the result does not answer.
+        """
+        try:
+            files.open_ordinary(painted).close()
+        except OSError as error:
+            if error.errno in NOT_TO_BE_HAD:
+                return False
+        try:
+            files.copy_whole(painted, self.result(job_id), replace=True)
+        except OSError as error:
+            raise SurroundingsError(
+                f"{files.printable(painted)} cannot be copied to {self.state}: {error.strerror}"
+            ) from error
+        return files.sha256_of(self.result(job_id)) == sha256
+
+    def sweep(self, jobs: Collection[str], pictures: Collection[str]) -> None:
+        """Removes what is of no job and no picture that is still open, and half-written files.
+
+        jobs, pictures: the ids of the open ones. To be called before anything is written here.
+        """
+        for folder, known in ((self.job("x").parent, jobs), (self.picture("x").parent, pictures)):
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if path.name in known:
+                    continue
+                if path.is_dir():
+                    files.remove_tree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        files.sweep(self.state)
+
+    def drop_job(self, job_id: str) -> None:
+        """Removes what a published job leaves."""
+        files.remove_tree(self.job(job_id))
+
+    def drop_picture(self, picture_id: str) -> None:
+        """Removes the copy of a filed picture."""
+        self.picture(picture_id).unlink(missing_ok=True)

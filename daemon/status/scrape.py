@@ -1,0 +1,127 @@
+"""What stands at the moment somebody fetches the metrics: ledger, health, memory of the devices."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from daemon.errors import SurroundingsError
+from daemon.job import State
+from daemon.ledger.rows import Waiting
+from daemon.ledger.store import Ledger
+from daemon.status.health import Health
+
+PARTS = ("disk", "inbox", "ledger", "metrics", "outbox", "state folder", "worker")
+
+KEPT_FOR = 100
+KEPT_MOST_S = 15.0
+"""What the ledger said is told again for a hundred times as long as it took to ask, or so long."""
+
+
+class Memory(Protocol):
+    """The memory of a device, in bytes; used by everybody, and by the service's workers."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def used_bytes(self) -> int: ...
+    @property
+    def own_bytes(self) -> int: ...
+    @property
+    def total_bytes(self) -> int: ...
+
+
+class LedgerState:
+    """What the ledger holds at the moment somebody asks, or a little before where asking is slow.
+
+    Each look opens the ledger anew: it may have been put aside for another.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: tuple[Mapping[State, int], Mapping[str, Waiting]] | None = None
+        self._until_s = 0.0
+
+    def collect(self) -> Iterator[Metric]:
+        """What the ledger says; only that it cannot be read, if so."""
+        try:
+            counts, waiting = self._look()
+        except SurroundingsError:
+            counts, waiting = {}, {}
+        readable = GaugeMetricFamily("atelierd_ledger_readable", "Whether the ledger can be read.")
+        readable.add_metric([], float(bool(counts)))
+        yield readable
+        yield family("jobs", "Jobs by state.", "state", {str(one): n for one, n in counts.items()})
+        told: list[tuple[str, str, Callable[[Waiting], float]]] = [
+            ("waiting_jobs", "Jobs that wait.", lambda one: one.jobs),
+            ("queue_age_seconds", "Since the oldest that waits was queued.", age_s),
+            ("waiting_bytes", "Bytes of the pictures of jobs that wait.", lambda one: one.bytes),
+            ("waiting_work", "Pixels times steps that wait.", lambda one: one.work),
+        ]
+        for name, text, of in told:
+            yield family(name, text, "queue", {queue: of(one) for queue, one in waiting.items()})
+
+    def _look(self) -> tuple[Mapping[State, int], Mapping[str, Waiting]]:
+        with self._lock:  # several may ask at once, and one answer does for all
+            began_s = self._clock()
+            if self._kept is None or began_s >= self._until_s:
+                ledger = Ledger(self._path, read_only=True)
+                try:
+                    self._kept = ledger.counts(), ledger.waiting_by_queue()
+                finally:
+                    ledger.close()
+                now_s = self._clock()
+                self._until_s = now_s + min(KEPT_MOST_S, KEPT_FOR * (now_s - began_s))
+            return self._kept
+
+
+class HealthState:
+    """Which parts are in trouble; one that was keeps its series and shows 0."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._parts = set(PARTS)
+
+    def collect(self) -> Iterator[Metric]:
+        troubles = dict(self._health.troubles)
+        self._parts |= set(troubles)
+        values = {part: float(part in troubles) for part in sorted(self._parts)}
+        yield family("health_trouble", "Whether a part is in trouble.", "part", values)
+
+
+class MemoryState:
+    """The devices' memory; a device whose driver does not tell has no series."""
+
+    def __init__(self, memory: Callable[[], Iterable[Memory]]) -> None:
+        self._memory = memory
+
+    def collect(self) -> Iterator[Metric]:
+        found = list(self._memory())
+        for name, text in (
+            ("used", "Memory of a device that everybody holds."),
+            ("own", "Memory of a device that the workers hold."),
+            ("total", "Memory of a device."),
+        ):
+            values = {one.device: float(getattr(one, f"{name}_bytes")) for one in found}
+            yield family(f"device_memory_{name}_bytes", text, "device", values)
+
+
+def family(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    """A gauge with its values of this moment, by its one label."""
+    made = GaugeMetricFamily(f"atelierd_{name}", text, labels=[label])
+    for label_value, value in values.items():
+        made.add_metric([label_value], value)
+    return made
+
+
+def age_s(waiting: Waiting) -> float:
+    """Seconds since the oldest was queued; 0 if none waits, or the clock was set back."""
+    if waiting.oldest is None:
+        return 0.0
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(waiting.oldest)).total_seconds())

@@ -1,0 +1,261 @@
+"""Cancelling, and painting once more, in the ledger and in the folders."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.commands.jobs import cancel_jobs, retry_jobs
+from daemon.errors import SurroundingsError
+from daemon.host import files
+from daemon.job import Draft, Job, State
+from daemon.ledger.store import Ledger
+from daemon.outbox.publish import file_original
+from daemon.settings.config import Config
+from daemon.status.live import Live, write_live
+
+
+@pytest.fixture(autouse=True)
+def jobs(config: Config) -> None:
+    """Two waiting jobs, and a failed one whose picture lies in the outbox."""
+    ledger = Ledger(config.ledger_path)
+    below = Path("photo.jpg")
+    for picture, drafts in {
+        "p1": [Draft("aa11", "wave", below, {}, ()), Draft("aa22", "wave", below, {}, ())],
+        "p2": [Draft("bb33", "wave", below, {}, (), "Broken.")],
+    }.items():
+        ledger.add_picture(picture, Path(f"wave/{picture}.jpg"), Path(f"wave/{picture}.yaml"))
+        ledger.admit(picture, sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
+    outputs = {
+        "original": "failed/wave/photo.jpg", "reason": "failed/wave/photo.jpg.reason.txt",
+        "record": "failed/wave/photo.jpg.json", "log": "failed/wave/photo.jpg.log",
+    }  # fmt: skip
+    for path in (*outputs.values(), "failed/wave/photo.jpg.yaml"):
+        (config.outbox / path).parent.mkdir(parents=True, exist_ok=True)
+        (config.outbox / path).write_text(path)
+    (config.outbox / outputs["record"]).write_text('{"id": "bb33"}')
+    ledger.plan_outputs("bb33", outputs)
+    ledger.publish_job("bb33")
+    ledger.file_picture("p2")
+    ledger.close()
+
+
+def job(config: Config, job_id: str) -> Job:
+    ledger = Ledger(config.ledger_path)
+    (found,) = ledger.jobs_by_prefix(job_id)
+    ledger.close()
+    return found
+
+
+def test_waiting_job_is_asked_to_be_cancelled_by_the_beginning_of_its_id(config: Config) -> None:
+    assert cancel_jobs(config, ["aa1"]) == [("aa11 photo.jpg: will be cancelled", "")]
+    assert job(config, "aa11").cancel_requested and not job(config, "aa22").cancel_requested
+
+
+@pytest.mark.parametrize(
+    ("asked", "fault"),
+    [
+        ("zz", "no job begins with 'zz'"),
+        ("aa", "several jobs begin with 'aa'"),
+        ("", "an empty word names no job"),
+        ("  ", "an empty word names no job"),
+        ("bb33", "is failed; only waiting or running jobs can be cancelled"),
+    ],
+)
+def test_job_that_cannot_be_cancelled_is_told_why(config: Config, asked: str, fault: str) -> None:
+    ((done, why),) = cancel_jobs(config, [asked])
+    assert done == "" and fault in why
+
+
+def test_cancelling_what_is_painted_is_told_what_it_waits_for(config: Config) -> None:
+    ledger = Ledger(config.ledger_path)
+    ledger.claim_job("me")
+    ledger.finish_job("aa11", "me", State.DONE, outcome={})
+    ledger.close()
+    ((_, why),) = cancel_jobs(config, ["aa11"])
+    assert f"is over (done), and only waits for the outbox {config.outbox}: " in why
+    write_live(config.state, Live(1, "", health={"outbox": "photo.jpg: full"}))
+    ((_, why),) = cancel_jobs(config, ["aa11"])
+    assert why.endswith("photo.jpg: full")
+
+
+def test_retried_picture_lies_where_it_was_dropped_with_its_sidecar(config: Config) -> None:
+    ((done, fault),) = retry_jobs(config, ["bb"], failed=False)
+    assert "back in the inbox" in done and fault == ""
+    assert (config.inbox / "wave/p2.jpg").read_text() == "failed/wave/photo.jpg"
+    assert (config.inbox / "wave/p2.jpg.yaml").exists()
+    assert [path for path in config.outbox.rglob("*") if path.is_file()] == []
+    assert job(config, "bb33").state is State.RETRIED
+
+
+def test_every_failed_job_is_retried_when_asked_for(config: Config) -> None:
+    assert len(retry_jobs(config, [], failed=True)) == 1
+    assert retry_jobs(config, [], failed=True) == []
+
+
+def test_job_that_has_not_failed_is_not_retried(config: Config) -> None:
+    ((done, fault),) = retry_jobs(config, ["aa11"], failed=False)
+    assert done == "" and "only failed or cancelled jobs" in fault
+    assert job(config, "aa11").state is State.READY
+
+
+@pytest.mark.parametrize("new", ["wave/p2.jpg", "wave/p2.jpg.yaml"])
+def test_retry_never_replaces_what_is_new_in_the_inbox(config: Config, new: str) -> None:
+    (config.inbox / "wave").mkdir()
+    (config.inbox / new).write_text("new")
+    ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "is there already" in fault
+    assert [path.read_text() for path in (config.inbox / "wave").iterdir()] == ["new"]
+    assert (config.outbox / "failed/wave/photo.jpg").exists()
+    assert job(config, "bb33").state is State.FAILED
+
+
+def test_picture_that_somebody_took_away_cannot_be_retried(config: Config) -> None:
+    (config.outbox / "failed/wave/photo.jpg").unlink()
+    ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "not at" in fault and job(config, "bb33").state is State.FAILED
+
+
+# What retry meets in the folders and the ledger
+
+
+@pytest.mark.parametrize("away", ["renamed", "unmounted"])
+def test_retry_makes_nothing_in_the_place_of_an_inbox_that_is_away(
+    config: Config, away: str
+) -> None:
+    if away == "renamed":
+        config.inbox.rmdir()
+    else:
+        never_mounted = {str(config.inbox): str(config.inbox)}
+        (config.state / "mounts.json").write_text(json.dumps(never_mounted))
+    ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "is unavailable" in fault
+    assert not config.inbox.exists() or list(config.inbox.iterdir()) == []
+    assert (config.outbox / "failed/wave/photo.jpg").exists()
+    assert job(config, "bb33").state is State.FAILED
+
+
+def test_retry_that_the_ledger_refuses_leaves_the_picture_where_it_is(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(ledger: Ledger, job_id: str) -> None:
+        raise SurroundingsError("the ledger cannot be used: database or disk is full")
+
+    monkeypatch.setattr(Ledger, "retry_job", refuse)
+    ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "cannot be used" in fault
+    assert list(config.inbox.rglob("*")) == []
+    assert (config.outbox / "failed/wave/photo.jpg.reason.txt").exists()
+
+
+def test_retry_that_was_cut_off_after_the_ledger_is_finished_by_another(config: Config) -> None:
+    ledger = Ledger(config.ledger_path)
+    ledger.retry_job("bb33")
+    ledger.close()
+    ((done, _),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "back in the inbox" in done
+    assert (config.inbox / "wave/p2.jpg").read_text() == "failed/wave/photo.jpg"
+    ((_, fault),) = retry_jobs(config, ["bb33"], failed=False)
+    assert "is retried; only failed or cancelled jobs" in fault
+
+
+def test_picture_that_is_not_filed_yet_is_not_retried(config: Config) -> None:
+    """Its filing would be repeated after a full disk, and bring it to the outbox once more."""
+    ledger = Ledger(config.ledger_path)
+    ledger.add_picture("p3", Path("wave/p3.jpg"), None)
+    drafts = [Draft("cc44", "wave", Path("p3.jpg"), {}, (), "Broken.")]
+    ledger.admit("p3", sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
+    ledger.plan_outputs("cc44", {"original": "failed/wave/p3.jpg"})
+    ledger.publish_job("cc44")
+    ledger.close()
+    (config.outbox / "failed/wave/p3.jpg").write_text("copied, and not noted so yet")
+    ((_, fault),) = retry_jobs(config, ["cc44"], failed=False)
+    assert "not filed yet" in fault
+    assert job(config, "cc44").state is State.FAILED and list(config.inbox.rglob("*")) == []
+
+
+def test_each_retried_job_brings_the_sidecar_that_its_picture_came_with(config: Config) -> None:
+    ledger = Ledger(config.ledger_path)
+    ledger.add_picture("p3", Path("photo.jpg"), Path("photo.yaml"))
+    drafts = [Draft(name, name[:1], Path("photo.jpg"), {}, (), "Broken.") for name in ("c1", "d1")]
+    ledger.admit("p3", sha256="ab", size=1, width_px=1, height_px=1, drafts=drafts)
+    claimed = config.inbox / ".claimed/p3"
+    claimed.mkdir(parents=True)
+    (claimed / "photo.jpg").write_text("picture")
+    (claimed / "photo.yaml").write_text("presets: [c, d]")
+    (config.outbox / "failed/c").mkdir()
+    (config.outbox / "failed/c/photo.yaml").write_text("another's")
+    for draft in drafts:
+        folder = f"failed/{draft.preset}"
+        ledger.plan_outputs(draft.id, {
+            kind: f"{folder}/photo.jpg{ending}" for kind, ending in
+            {"original": "", "reason": ".reason.txt", "record": ".json", "log": ".log"}.items()
+        })  # fmt: skip
+        ledger.publish_job(draft.id)
+    jobs = ledger.jobs_of_picture("p3")
+    file_original(config.outbox, claimed, config.state / "none", ledger.picture("p3"), jobs)
+    ledger.file_picture("p3")
+    ledger.close()
+    ((done, fault),) = retry_jobs(config, ["d1"], failed=False)
+    assert "back in the inbox" in done and fault == ""
+    assert (config.inbox / "photo.jpg.yaml").read_text() == "presets: [c, d]"
+    assert (config.outbox / "failed/c/photo.yaml").read_text() == "another's"
+    (config.inbox / "photo.jpg").unlink()  # both are taken again
+    (config.inbox / "photo.jpg.yaml").unlink()
+    ((done, fault),) = retry_jobs(config, ["c1"], failed=False)
+    assert "back in the inbox" in done and fault == ""
+    assert (config.inbox / "photo.jpg.yaml").read_text() == "presets: [c, d]"
+
+
+def test_nothing_is_made_where_no_service_has_been_yet(config: Config, tmp_path: Path) -> None:
+    fresh = config.model_copy(update={"state": tmp_path / "fresh"})
+    assert cancel_jobs(fresh, ["aa"]) == [("", "aa: there are no jobs yet")]
+    assert retry_jobs(fresh, [], failed=True) == []
+    (tmp_path / "fresh").mkdir()
+    assert retry_jobs(fresh, ["aa"], failed=False) == [("", "aa: there are no jobs yet")]
+    assert list((tmp_path / "fresh").iterdir()) == []
+
+
+def test_state_that_may_not_be_looked_into_is_told(config: Config, closed: Path) -> None:
+    with pytest.raises(SurroundingsError, match="Permission denied; let user"):
+        cancel_jobs(config.model_copy(update={"state": closed}), ["aa"])
+
+
+def test_folder_that_may_not_be_looked_into_is_told_for_each_job(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise PermissionError(13, "Permission denied", "/srv/outbox")
+
+    monkeypatch.setattr("daemon.commands.jobs.check_whole", refuse)
+    said = retry_jobs(config, ["bb33", "bb33"], failed=False)
+    assert [fault.partition(";")[0] for _, fault in said] == [
+        "bb33: /srv/outbox: Permission denied"
+    ] * 2
+
+
+@pytest.mark.parametrize("asked", ["AA11", " aa11 ", "aa11\n"])
+def test_job_is_found_by_its_id_as_people_copy_it(config: Config, asked: str) -> None:
+    ((line, fault),) = cancel_jobs(config, [asked])
+    assert "will be cancelled" in line and not fault
+
+
+@pytest.mark.parametrize("asked", ["\udcff", "%", "aa1'", "\0", "é"])
+def test_word_that_can_be_no_id_names_no_job(config: Config, asked: str) -> None:
+    ((line, fault),) = cancel_jobs(config, [asked])
+    assert "no job begins with" in fault and not line
+
+
+def test_sidecar_that_is_retried_is_newer_than_its_pictures_long_way(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(source: Path, target: Path) -> None:
+        move(source, target)
+        for path in target.parent.iterdir():
+            os.utime(path, (1e9, 1e9))  # it was long ago that they came
+
+    move = files.move
+    monkeypatch.setattr(files, "move", slow)
+    retry_jobs(config, ["bb33"], failed=False)
+    assert (config.inbox / "wave/p2.jpg.yaml").stat().st_mtime > 1e9

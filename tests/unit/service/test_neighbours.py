@@ -1,0 +1,87 @@
+"""GPUs that others need are left to them, and taken up again when it has been calm for a while."""
+
+from collections.abc import Sequence
+
+import pytest
+from loguru import logger
+
+from daemon.service.neighbours import CALM_S, Neighbours
+
+GIB = 1 << 30
+
+
+class Street:
+    """The neighbours of two GPUs, with what others use of each, and the time."""
+
+    def __init__(self) -> None:
+        self.used: dict[str, int | None] = {"cuda:0": 0, "cuda:1": 0}
+        self.asked: list[tuple[str, Sequence[int]]] = []
+        self.now_s = 1000.0
+        self.neighbours = Neighbours(
+            ["cuda:0", "cuda:1", "cpu"], 2 * GIB, lambda: {"cuda:1": 42}, self._used,
+            clock=lambda: self.now_s,
+        )  # fmt: skip
+
+    def _used(self, device: str, own: Sequence[int]) -> int | None:
+        self.asked.append((device, own))
+        return self.used[device]
+
+    def left(self, *, after_s: float = 5.0, **used: int | None) -> set[str]:
+        self.used |= {name.replace("cuda", "cuda:"): amount for name, amount in used.items()}
+        self.now_s += after_s
+        self.neighbours.look()
+        return set(self.neighbours.left())
+
+
+@pytest.fixture
+def street() -> Street:
+    return Street()
+
+
+def test_device_is_left_while_others_use_more_than_they_may(street: Street) -> None:
+    assert street.left() == set()
+    assert street.left(cuda1=2 * GIB) == set()
+    assert street.left(cuda1=2 * GIB + 1) == {"cuda:1"}
+    assert street.left(after_s=1e4) == {"cuda:1"}
+
+
+def test_device_is_taken_up_again_when_it_was_calm_for_a_while(street: Street) -> None:
+    street.left(cuda0=3 * GIB)
+    assert street.left(cuda0=0, after_s=CALM_S - 1) == {"cuda:0"}
+    assert street.left(cuda0=3 * GIB, after_s=0.5) == {"cuda:0"}
+    assert street.left(cuda0=0, after_s=CALM_S - 1) == {"cuda:0"}
+    assert street.left(after_s=2.0) == set()
+
+
+def test_our_own_worker_is_no_neighbour_and_the_processor_none_of_theirs(street: Street) -> None:
+    street.left()
+    assert street.asked == [("cuda:0", []), ("cuda:1", [42])]
+
+
+def test_what_cannot_be_told_is_said_once_and_leaves_nothing(street: Street) -> None:
+    said: list[str] = []
+    sink = logger.add(said.append, format="{message}")  # type: ignore[arg-type]
+    assert street.left(cuda0=None) == street.left(cuda0=None) == set()
+    logger.remove(sink)
+    assert [line for line in said if "cannot be told" in line] == [
+        "who uses cuda:0 cannot be told here, so it is never left to others (yield_gpu_when)\n"
+    ]
+
+
+def test_driver_that_raises_whatever_is_said_once_and_leaves_nothing_to_others() -> None:
+    said: list[str] = []
+    number = logger.add(said.append, format="{level}")
+
+    def used(device: str, own: Sequence[int]) -> int | None:
+        raise AttributeError("the library does not fit its driver")
+
+    neighbours = Neighbours(["cuda:0"], 2 * GIB, dict, used)
+    for _ in range(3):
+        neighbours.look_safely()
+    logger.remove(number)
+    assert len(said) == 1
+    assert neighbours.left() == frozenset()
+
+
+def test_neighbours_that_no_thread_can_be_had_for_harm_nothing(no_threads: None) -> None:
+    Neighbours(["cuda:0"], 2 * GIB, dict, lambda device, own: 0).start()
