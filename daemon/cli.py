@@ -130,9 +130,10 @@ def some_path(text: str) -> Path:
 def make_parser() -> ArgumentParser:
     """Every command with its options; `command` is the function that does it."""
     parser = Parser(
-        "atelierd", allow_abbrev=False,
+        "atelierd",
+        allow_abbrev=False,
         description="A folder that paints: drop a photograph in, find the picture in the outbox.",
-    )  # fmt: skip
+    )
     parser.set_defaults(command=None)
     parser.add_argument(
         "--version", action="version", version=f"atelierd {__version__}", help="print the version"
@@ -156,13 +157,18 @@ def make_parser() -> ArgumentParser:
     option("--out", type=some_path, metavar="FILE", help="the result; else PICTURE-PRESET here")
     option("--force", action="store_true", help="let the result replace a file that is there")
     option(
-        "--set", action="append", default=[], dest="settings", metavar="KEY=VALUE",
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="KEY=VALUE",
         help="override a field of the preset; may be given several times",
-    )  # fmt: skip
+    )
     option(
-        "--proof", action="store_true",
+        "--proof",
+        action="store_true",
         help="paint it at 512 px, and say how long the full one takes",
-    )  # fmt: skip
+    )
 
     option = add_command("retry", retry).add_argument
     option("jobs", nargs="*", type=some, metavar="JOB", help="job ids, or their beginnings")
@@ -201,9 +207,12 @@ def command_adder(group: Any, name: str, command: Command) -> ArgumentParser:
 def takes_config(parser: ArgumentParser, *, default: str | None) -> None:
     """Adds the option of every command, which may stand before and after its name."""
     parser.add_argument(
-        "--config", type=some_path, metavar="FILE", default=default,
+        "--config",
+        type=some_path,
+        metavar="FILE",
+        default=default,
         help="the configuration; else $ATELIERD_CONFIG, ./config.yaml or /etc/atelierd/config.yaml",
-    )  # fmt: skip
+    )
 
 
 def as_json(option: Callable[..., Any]) -> None:
@@ -241,9 +250,13 @@ def run(config: Path | None, *, once: bool, until: str | None) -> int:
     try:
         with no_progress() if as_json else service_progress(plain=once) as on_change:
             code = run_service(
-                settings, devices, lambda: read_anew(path),
-                once=once, until=end, on_change=on_change,
-            )  # fmt: skip
+                settings,
+                devices,
+                lambda: read_anew(path),
+                once=once,
+                until=end,
+                on_change=on_change,
+            )
     except (AtelierError, OSError) as error:
         if not as_json:
             raise

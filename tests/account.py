@@ -24,9 +24,21 @@ GIVEN_UP = "times in a row while painting"
 """By design: a job whose worker was lost three times running has failed, with that reason."""
 
 RECORD_FIELDS = {
-    "schema", "id", "state", "picture", "preset", "recipe", "styles", "version", "outputs",
-    "queued_at", "finished_at", "starts", "warnings", "reason",
-}  # fmt: skip
+    "schema",
+    "id",
+    "state",
+    "picture",
+    "preset",
+    "recipe",
+    "styles",
+    "version",
+    "outputs",
+    "queued_at",
+    "finished_at",
+    "starts",
+    "warnings",
+    "reason",
+}
 OUTPUTS = {
     State.DONE: {"result", "record", "log", "original"},
     State.FAILED: {"original", "reason", "record", "log"},
@@ -122,14 +134,18 @@ def wanted(drops: Mapping[str, Sequence[Drop]]) -> list[Wanted]:
     """Every job that was asked for."""
     return [
         Wanted(
-            kind, files.printable(picture.path), sha256(picture.content).hexdigest(), preset,
-            picture.verdict, picture.perhaps,
+            kind,
+            files.printable(picture.path),
+            sha256(picture.content).hexdigest(),
+            preset,
+            picture.verdict,
+            picture.perhaps,
         )
         for kind, dropped in drops.items()
         for drop in dropped
         for picture in drop.pictures
         for preset in picture.presets
-    ]  # fmt: skip
+    ]
 
 
 def with_retried(wants: Sequence[Wanted], retried: Iterable[Known]) -> list[Wanted]:
@@ -230,9 +246,12 @@ def shown(record: Mapping[str, Any]) -> str:
 
 
 def check_record(
-    record: Mapping[str, Any], want: Wanted, named: Mapping[str, Path], account: Account,
+    record: Mapping[str, Any],
+    want: Wanted,
+    named: Mapping[str, Path],
+    account: Account,
     cancelled: Collection[str],
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """What is wrong with one job's verdict and files. cancelled: ids somebody asked for."""
     faults = []
     state, outputs = State(record["state"]), record["outputs"]
@@ -302,9 +321,11 @@ def check_jobs(
 
 def check_outbox(
     studio: Studio,
-    named: Mapping[str, Path], records: Iterable[Mapping[str, Any]],
-    drops: Mapping[str, Sequence[Drop]], account: Account,
-) -> None:  # fmt: skip
+    named: Mapping[str, Path],
+    records: Iterable[Mapping[str, Any]],
+    drops: Mapping[str, Sequence[Drop]],
+    account: Account,
+) -> None:
     """Nothing lies in the outbox but what records name, and sidecars."""
     accounted = {name for record in records for name in record["outputs"].values()}
     sidecars = {note for dropped in drops.values() for drop in dropped for note in drop.sidecars}

@@ -149,9 +149,12 @@ class Studio:
         try:
             answer = subprocess.run(
                 [COMMAND, "--config", self.config_file, *arguments],
-                capture_output=True, text=True, timeout=timeout_s, cwd=self.root,
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                cwd=self.root,
                 env=environment(),
-            )  # fmt: skip
+            )
         except subprocess.TimeoutExpired as error:
             error.add_note(str(error.stderr)[-4000:])
             raise
@@ -288,8 +291,11 @@ class Service:
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
                 [COMMAND, "--config", studio.config_file, "run", *arguments],
-                stdout=log, stderr=log, cwd=studio.root, env=environment() | variables,
-            )  # fmt: skip
+                stdout=log,
+                stderr=log,
+                cwd=studio.root,
+                env=environment() | variables,
+            )
         try:
             wait_for("the service to watch", lambda: "watching" in self.log or self.ended)
             assert not self.ended, self.log

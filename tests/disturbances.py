@@ -33,8 +33,11 @@ Choice = TypeVar("Choice")
 SMALL_DISK = "size=96m"
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 PATIENT: Mapping[str, object] = {
-    "settle_give_up_s": 6.0, "sidecar_wait_s": 4.0, "checkpoint_every": 0.5, "dedupe": True,
-}  # fmt: skip
+    "settle_give_up_s": 6.0,
+    "sidecar_wait_s": 4.0,
+    "checkpoint_every": 0.5,
+    "dedupe": True,
+}
 HARMLESS: Sequence[Mapping[str, object]] = (
     {"settle_s": 0.4, "scan_s": 0.5},
     {"checkpoint_every": 1.0},  # the workers are replaced

@@ -365,9 +365,13 @@ def overwritten(hand: Hand) -> Drop:
 
 
 def with_sidecar(
-    note: str, *, presets: tuple[str, ...], verdict: State = State.DONE, folder: str = "",
+    note: str,
+    *,
+    presets: tuple[str, ...],
+    verdict: State = State.DONE,
+    folder: str = "",
     late_s: float = 0.0,
-) -> Kind:  # fmt: skip
+) -> Kind:
     """A picture and what says how to paint it; with `late_s` it comes so long after it."""
 
     def make(hand: Hand) -> Drop:
@@ -375,9 +379,7 @@ def with_sidecar(
         text = f"# {hand.number}\n{note}\n".encode()
         acts = [put(path.with_name(path.name + ".yaml"), text), put(path, content)]
         act = together(*(reversed(acts) if late_s else acts), pause_s=late_s)
-        return Drop(
-            ((0.0, act),), (Picture(path, content, presets, verdict),), sidecars=(text,)
-        )  # fmt: skip
+        return Drop(((0.0, act),), (Picture(path, content, presets, verdict),), sidecars=(text,))
 
     return make
 
@@ -516,9 +518,7 @@ KINDS: dict[str, Kind] = {
         f"presets: [{QUICK}, {SWIFT}]", presets=(QUICK, SWIFT), folder=STEADY
     ),
     "sidecar with settings": with_sidecar("steps: 1", presets=(QUICK,), folder=QUICK),
-    "sidecar wrong": with_sidecar(
-        "stepz: 3", presets=(QUICK,), verdict=State.FAILED, folder=QUICK
-    ),
+    "sidecar wrong": with_sidecar("stepz: 3", presets=(QUICK,), verdict=State.FAILED, folder=QUICK),
     "sidecar shared": shared_sidecar,
     "long painting": in_folder(STEADY, State.DONE),
     "preset edited": preset_edited,
@@ -530,7 +530,7 @@ KINDS: dict[str, Kind] = {
     "text": staying("-notes.txt", b"not for painting"),
     "sidecar alone": staying("-alone.jpg.yaml", b"preset: quick\n"),
     "half for ever": staying("-half.jpg.part", b"the first half"),
-}  # fmt: skip
+}
 
 
 def add_presets(studio: Studio) -> None:

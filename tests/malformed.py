@@ -177,9 +177,13 @@ def png(
     header = struct.pack(">IIBBBBB", *size, *depth, 0, 0, 0)
     pixels = zlib.compress(bytes((WIDTH + 1) * HEIGHT) + rest)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunks)
-        + chunk(b"IDAT", pixels) + after + chunk(b"IEND")
-    )  # fmt: skip
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + b"".join(chunks)
+        + chunk(b"IDAT", pixels)
+        + after
+        + chunk(b"IEND")
+    )
 
 
 def zeros_deflated(count: int) -> bytes:
@@ -202,10 +206,15 @@ def crafted_png() -> Iterator[Malformed]:
         for index in range(100)
     )
     for what, width, height in (
-        ("most", 0x7FFFFFFF, 0x7FFFFFFF), ("beyond", 0xFFFFFFFF, 0xFFFFFFFF),
-        ("wide", 0x7FFFFFFF, 16), ("high", 16, 0x7FFFFFFF), ("nothing", 0, 0),
-        ("no-height", WIDTH, 0), ("just-over", 1001, 1000), ("no-width", 0, 0x7FFFFFFF),
-    ):  # fmt: skip
+        ("most", 0x7FFFFFFF, 0x7FFFFFFF),
+        ("beyond", 0xFFFFFFFF, 0xFFFFFFFF),
+        ("wide", 0x7FFFFFFF, 16),
+        ("high", 16, 0x7FFFFFFF),
+        ("nothing", 0, 0),
+        ("no-height", WIDTH, 0),
+        ("just-over", 1001, 1000),
+        ("no-width", 0, 0x7FFFFFFF),
+    ):
         yield Malformed(f"{what}-ihdr.png", png(size=(width, height)))
     for depth in (0, 1, 3, 16, 255):
         for colour in (0, 1, 2, 3, 6, 255):
@@ -274,10 +283,16 @@ def tiff(
     The pixels, or `tail`, lie at the value that TAIL stands for.
     """
     fields: dict[int, tuple[int, int, int] | None] = {
-        256: (LONG, 1, WIDTH), 257: (LONG, 1, HEIGHT), 258: (SHORT, 1, 8), 259: (SHORT, 1, 1),
-        262: (SHORT, 1, 1), 273: (LONG, 1, TAIL), 277: (SHORT, 1, 1), 278: (LONG, 1, HEIGHT),
+        256: (LONG, 1, WIDTH),
+        257: (LONG, 1, HEIGHT),
+        258: (SHORT, 1, 8),
+        259: (SHORT, 1, 1),
+        262: (SHORT, 1, 1),
+        273: (LONG, 1, TAIL),
+        277: (SHORT, 1, 1),
+        278: (LONG, 1, HEIGHT),
         279: (LONG, 1, WIDTH * HEIGHT),
-    }  # fmt: skip
+    }
     fields |= changes or {}
     kept = [(tag, *field) for tag, field in sorted(fields.items()) if field is not None]
     tail_at = 8 + 2 + 12 * len(kept) + 4
@@ -290,9 +305,43 @@ def tiff(
 
 TAIL = 0x60000000
 TAGS = (
-    254, 256, 257, 258, 259, 262, 266, 270, 273, 274, 277, 278, 279, 282, 284, 296, 305, 317, 320,
-    322, 323, 324, 325, 330, 338, 339, 347, 530, 532, 700, 33432, 34377, 34665, 34675, 34853, 48129,
-)  # fmt: skip
+    254,
+    256,
+    257,
+    258,
+    259,
+    262,
+    266,
+    270,
+    273,
+    274,
+    277,
+    278,
+    279,
+    282,
+    284,
+    296,
+    305,
+    317,
+    320,
+    322,
+    323,
+    324,
+    325,
+    330,
+    338,
+    339,
+    347,
+    530,
+    532,
+    700,
+    33432,
+    34377,
+    34665,
+    34675,
+    34853,
+    48129,
+)
 """The tags that readers look at: sizes, layout, colour, orientation, notes, directories."""
 
 
@@ -328,23 +377,37 @@ def odd_exif() -> Iterator[tuple[str, bytes]]:
 
 def crafted_tiff() -> Iterator[Malformed]:
     for what, width, height in (
-        ("most", 0xFFFFFFFF, 0xFFFFFFFF), ("half", 0x7FFFFFFF, 0x7FFFFFFF), ("nothing", 0, 0),
-        ("wide", 0x7FFFFFFF, 16), ("high", 16, 0x7FFFFFFF), ("just-over", 1001, 1000),
-    ):  # fmt: skip
+        ("most", 0xFFFFFFFF, 0xFFFFFFFF),
+        ("half", 0x7FFFFFFF, 0x7FFFFFFF),
+        ("nothing", 0, 0),
+        ("wide", 0x7FFFFFFF, 16),
+        ("high", 16, 0x7FFFFFFF),
+        ("just-over", 1001, 1000),
+    ):
         size: dict[int, tuple[int, int, int] | None] = {
-            256: (LONG, 1, width), 257: (LONG, 1, height),
-        }  # fmt: skip
+            256: (LONG, 1, width),
+            257: (LONG, 1, height),
+        }
         yield Malformed(f"{what}-size.tif", tiff(size))
         for way in (5, 7, 8, 50000, 65535):
             yield Malformed(f"{what}-size-packed-{way}.tif", tiff(size | {259: (SHORT, 1, way)}))
     for tag in TAGS:
         yield Malformed(f"without-{tag}.tif", tiff({tag: None}))
         for kind, count, value in (
-            (LONG, 1, 0), (LONG, 1, 0xFFFFFFFF), (SHORT, 2, 0x00080008), (ASCII, 4, 0x41414141),
-            (RATIONAL, 1, TAIL), (DOUBLE, 3, TAIL), (BYTE, 0, 0), (LONG, 0, 0),
-            (SHORT, 65535, TAIL), (LONG, 0x7FFFFFFF, TAIL), (IFD, 1, 8), (LONG, 700, TAIL),
+            (LONG, 1, 0),
+            (LONG, 1, 0xFFFFFFFF),
+            (SHORT, 2, 0x00080008),
+            (ASCII, 4, 0x41414141),
+            (RATIONAL, 1, TAIL),
+            (DOUBLE, 3, TAIL),
+            (BYTE, 0, 0),
+            (LONG, 0, 0),
+            (SHORT, 65535, TAIL),
+            (LONG, 0x7FFFFFFF, TAIL),
+            (IFD, 1, 8),
+            (LONG, 700, TAIL),
             (99, 1, 1),
-        ):  # fmt: skip
+        ):
             name = f"tag-{tag}-type-{kind}-count-{count}-value-{value:x}.tif"
             yield Malformed(name, tiff({tag: (kind, count, value)}))
     for way in (2, 3, 4, 5, 6, 7, 8, 32773, 32809, 32946, 34676, 34677, 34712, 34925, 50000, 50001):
@@ -356,9 +419,14 @@ def crafted_tiff() -> Iterator[Malformed]:
     yield Malformed("tile-most.tif", deflated_tile(0x7FFFFFF0, zlib.compress(bytes(100))))
     many = struct.pack("<I", 8) * 200_000
     table: dict[int, tuple[int, int, int] | None] = {
-        273: None, 278: None, 279: None, 322: (LONG, 1, 16), 323: (LONG, 1, 16),
-        324: (LONG, 200_000, TAIL), 325: (LONG, 200_000, TAIL),
-    }  # fmt: skip
+        273: None,
+        278: None,
+        279: None,
+        322: (LONG, 1, 16),
+        323: (LONG, 1, 16),
+        324: (LONG, 200_000, TAIL),
+        325: (LONG, 200_000, TAIL),
+    }
     for way in (1, 5, 8):
         yield Malformed(f"tile-table-{way}.tif", tiff(table | {259: (SHORT, 1, way)}, tail=many))
         strips = {273: (LONG, 200_000, TAIL), 278: (LONG, 1, 1), 259: (SHORT, 1, way)}
@@ -388,11 +456,17 @@ def deflated_tile(side: int, packed: bytes) -> bytes:
     """A small grey TIFF in one tile that is very much larger than the picture."""
     return tiff(
         {
-            259: (SHORT, 1, 8), 273: None, 278: None, 279: None, 322: (LONG, 1, side),
-            323: (LONG, 1, side), 324: (LONG, 1, TAIL), 325: (LONG, 1, len(packed)),
+            259: (SHORT, 1, 8),
+            273: None,
+            278: None,
+            279: None,
+            322: (LONG, 1, side),
+            323: (LONG, 1, side),
+            324: (LONG, 1, TAIL),
+            325: (LONG, 1, len(packed)),
         },
         tail=packed,
-    )  # fmt: skip
+    )
 
 
 # JPEG
@@ -419,9 +493,13 @@ def crafted_jpeg() -> Iterator[Malformed]:
         return whole[:2] + b"".join(segments) + whole[2:]
 
     for what, width, height in (
-        ("most", 65535, 65535), ("nothing", 0, 0), ("no-height", WIDTH, 0), ("wide", 65535, 16),
-        ("just-over", 1001, 1000), ("larger", 900, 900),
-    ):  # fmt: skip
+        ("most", 65535, 65535),
+        ("nothing", 0, 0),
+        ("no-height", WIDTH, 0),
+        ("wide", 65535, 16),
+        ("just-over", 1001, 1000),
+        ("larger", 900, 900),
+    ):
         size = struct.pack(">HH", height, width)
         yield Malformed(f"{what}-frame.jpg", whole[: frame + 5] + size + whole[frame + 9 :])
         second = whole[frame : frame + 5] + size + whole[frame + 9 : scan]
@@ -506,9 +584,12 @@ def crafted_gif() -> Iterator[Malformed]:
     yield Malformed("frame-nothing.gif", gif(frame=(0, 0, 0, 0)))
     for bits in (0, 1, 8, 12, 13, 255):
         for what, codes in (
-            ("ones", b"\xff" + b"\xff" * 255 + b"\0"), ("zeros", b"\xff" + bytes(255) + b"\0"),
-            ("none", b"\0"), ("cut", b"\xff\x01"), ("long", (b"\xff" + b"\xaa" * 255) * 500),
-        ):  # fmt: skip
+            ("ones", b"\xff" + b"\xff" * 255 + b"\0"),
+            ("zeros", b"\xff" + bytes(255) + b"\0"),
+            ("none", b"\0"),
+            ("cut", b"\xff\x01"),
+            ("long", (b"\xff" + b"\xaa" * 255) * 500),
+        ):
             yield Malformed(f"codes-{bits}-{what}.gif", gif(code_bits=bits, codes=codes))
     sizes = b"\xff" + b"x" * 255
     for label in (0x01, 0xF9, 0xFE, 0xFF, 0x00):
@@ -544,20 +625,36 @@ def bmp(
 ) -> bytes:
     """A BMP in 256 greys."""
     head = struct.pack(
-        "<IIIHHIIIIII", head_bytes, width & 0xFFFFFFFF, height & 0xFFFFFFFF, planes, depth, packed,
-        0, 0, 0, colours, 0,
-    )  # fmt: skip
+        "<IIIHHIIIIII",
+        head_bytes,
+        width & 0xFFFFFFFF,
+        height & 0xFFFFFFFF,
+        planes,
+        depth,
+        packed,
+        0,
+        0,
+        0,
+        colours,
+        0,
+    )
     greys = b"".join(bytes([value, value, value, 0]) for value in range(256))
     return struct.pack("<2sIHHI", b"BM", 0, 0, 0, at) + head + greys + pixels
 
 
 def crafted_bmp() -> Iterator[Malformed]:
     for what, width, height in (
-        ("most", 0x7FFFFFFF, 0x7FFFFFFF), ("least", -0x80000000, -0x80000000),
-        ("beyond", 0xFFFFFFFF, 0xFFFFFFFF), ("nothing", 0, 0), ("no-height", WIDTH, 0),
-        ("upside-down", WIDTH, -HEIGHT), ("mirrored", -WIDTH, HEIGHT), ("high", 16, 0x7FFFFFFF),
-        ("just-over", 1001, 1000), ("wide", 0x7FFFFFFF, 16),
-    ):  # fmt: skip
+        ("most", 0x7FFFFFFF, 0x7FFFFFFF),
+        ("least", -0x80000000, -0x80000000),
+        ("beyond", 0xFFFFFFFF, 0xFFFFFFFF),
+        ("nothing", 0, 0),
+        ("no-height", WIDTH, 0),
+        ("upside-down", WIDTH, -HEIGHT),
+        ("mirrored", -WIDTH, HEIGHT),
+        ("high", 16, 0x7FFFFFFF),
+        ("just-over", 1001, 1000),
+        ("wide", 0x7FFFFFFF, 16),
+    ):
         for packed in (0, 1, 2, 3):
             name = f"{what}-packed-{packed}.bmp"
             yield Malformed(name, bmp(width, height, packed=packed))
@@ -572,10 +669,14 @@ def crafted_bmp() -> Iterator[Malformed]:
         yield Malformed(f"pixels-at-{at}.bmp", bmp(at=at))
     for packed in (1, 2):
         for what, pixels in (
-            ("jumps", b"\0\2\xff\xff" * 50_000), ("lines", b"\0\0" * 200_000),
-            ("runs", b"\xff\x01" * 200_000), ("ends", b"\0\1"), ("raw", b"\0\xff" * 50_000),
-            ("nothing", b""), ("short-runs", b"\1\1" * 200_000),
-        ):  # fmt: skip
+            ("jumps", b"\0\2\xff\xff" * 50_000),
+            ("lines", b"\0\0" * 200_000),
+            ("runs", b"\xff\x01" * 200_000),
+            ("ends", b"\0\1"),
+            ("raw", b"\0\xff" * 50_000),
+            ("nothing", b""),
+            ("short-runs", b"\1\1" * 200_000),
+        ):
             width, height = (62_000, 16) if what == "jumps" else (1000, 1000)
             name = f"runs-{packed}-{what}.bmp"
             yield Malformed(
@@ -613,9 +714,14 @@ def crafted_webp() -> Iterator[Malformed]:
     sides = (WIDTH - 1).to_bytes(3, "little") + (HEIGHT - 1).to_bytes(3, "little")
     moving = part(b"ANMF", bytes(6) + sides + b"\x64\0\0\0" + pixels)
     for what, width, height in (
-        ("most", 1 << 24, 1 << 24), ("under-limit", 65536, 65535), ("square", 16384, 16384),
-        ("wide", 1 << 24, 16), ("just-over", 1001, 1000), ("larger", 900, 900), ("small", 16, 16),
-    ):  # fmt: skip
+        ("most", 1 << 24, 1 << 24),
+        ("under-limit", 65536, 65535),
+        ("square", 16384, 16384),
+        ("wide", 1 << 24, 16),
+        ("just-over", 1001, 1000),
+        ("larger", 900, 900),
+        ("small", 16, 16),
+    ):
         yield Malformed(f"{what}-canvas.webp", riff(canvas(width, height), pixels))
         still = riff(canvas(width, height, 2), animation, moving)
         yield Malformed(f"{what}-canvas-moving.webp", still)
@@ -658,10 +764,14 @@ def crafted_heic() -> Iterator[Malformed]:
     kind = box(b"ftyp", b"heic\0\0\0\0mif1heic")
     size_at = whole.index(b"ispe") + 8
     for what, width, height in (
-        ("most", 0xFFFFFFFF, 0xFFFFFFFF), ("half", 0x7FFFFFFF, 0x7FFFFFFF), ("nothing", 0, 0),
-        ("just-over", 1001, 1000), ("larger", 900, 900), ("smaller", 16, 16),
+        ("most", 0xFFFFFFFF, 0xFFFFFFFF),
+        ("half", 0x7FFFFFFF, 0x7FFFFFFF),
+        ("nothing", 0, 0),
+        ("just-over", 1001, 1000),
+        ("larger", 900, 900),
+        ("smaller", 16, 16),
         ("wide", 0x7FFFFFFF, 16),
-    ):  # fmt: skip
+    ):
         size = struct.pack(">II", width, height)
         yield Malformed(f"{what}-size.heic", whole[:size_at] + size + whole[size_at + 8 :])
     flat = encoded(Image.new("L", (2048, 2048)), "HEIF", quality=10)

@@ -69,8 +69,12 @@ def unshared(script: str) -> "subprocess.CompletedProcess[str]":
     """A shell's script in a mount namespace of its own: what it mounts goes when it ends."""
     return subprocess.run(
         ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script],
-        capture_output=True, text=True, timeout=2 * PATIENCE_S, env=environment(), check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE_S,
+        env=environment(),
+        check=False,
+    )
 
 
 def run_with_mounts(

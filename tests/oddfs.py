@@ -12,8 +12,18 @@ import fuse
 from habits import CROSSING, HABITS, LOOKS, NAMES, NO_ROOM_TOLD, REFUSALS, TIMES, Attributes
 
 SHOWN = ("st_mode", "st_nlink", "st_uid", "st_gid", "st_size", "st_ino")
-ROOM = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_favail", "f_ffree", "f_files", "f_flag",
-        "f_frsize", "f_namemax")  # fmt: skip
+ROOM = (
+    "f_bavail",
+    "f_bfree",
+    "f_blocks",
+    "f_bsize",
+    "f_favail",
+    "f_ffree",
+    "f_files",
+    "f_flag",
+    "f_frsize",
+    "f_namemax",
+)
 NAMING = ("mkdir", "create", "rename", "link", "symlink")
 TWO_PATHS = ("rename", "link")
 
@@ -144,9 +154,16 @@ def main() -> None:
     if unknown := set(habits) - set(HABITS):
         sys.exit(f"unknown habits {unknown}; known are {', '.join(HABITS)}")
     fuse.FUSE(
-        Passing(source, frozenset(habits)), mount, foreground=True, nothreads=True, use_ino=True,
-        attr_timeout=0, entry_timeout=0, default_permissions=True, encoding="latin-1",
-    )  # fmt: skip
+        Passing(source, frozenset(habits)),
+        mount,
+        foreground=True,
+        nothreads=True,
+        use_ino=True,
+        attr_timeout=0,
+        entry_timeout=0,
+        default_permissions=True,
+        encoding="latin-1",
+    )
 
 
 if __name__ == "__main__":

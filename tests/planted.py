@@ -4,9 +4,20 @@ from collections.abc import Collection
 from pathlib import Path
 
 MODULES = (
-    "random", "json", "torch", "numpy", "sitecustomize", "usercustomize", "runpy", "socket",
-    "statistics", "pydantic", "loguru", "safetensors", "yaml",
-)  # fmt: skip
+    "random",
+    "json",
+    "torch",
+    "numpy",
+    "sitecustomize",
+    "usercustomize",
+    "runpy",
+    "socket",
+    "statistics",
+    "pydantic",
+    "loguru",
+    "safetensors",
+    "yaml",
+)
 PACKAGES = ("PIL", "daemon", "watchdog", "rich")
 MARK = "RAN"
 

@@ -87,12 +87,16 @@ def main() -> None:
         endings = terminate_often(Path(root), options.times, random.Random(options.seed))
     for ending in endings:
         mark = "" if ending.well else "  TOO LATE" if ending.code == 0 else "  WRONG"
-        print(f"after {ending.after_s:4.1f} s, {ending.at}: exit {ending.code} "
-              f"in {ending.took_s:.1f} s{mark}")  # fmt: skip
+        print(
+            f"after {ending.after_s:4.1f} s, {ending.at}: exit {ending.code} "
+            f"in {ending.took_s:.1f} s{mark}"
+        )
     slowest = max(ending.took_s for ending in endings)
     well = sum(ending.well for ending in endings)
-    print(f"seed {options.seed}: {well} of {len(endings)} ended well, the slowest in "
-          f"{slowest:.1f} s; every picture is done once")  # fmt: skip
+    print(
+        f"seed {options.seed}: {well} of {len(endings)} ended well, the slowest in "
+        f"{slowest:.1f} s; every picture is done once"
+    )
     sys.exit(well < len(endings))
 
 

@@ -298,8 +298,9 @@ def main() -> int:
     """Prints the plan's seed, what happens, and the account."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.torture",
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--kinds", type=int, default=40)
@@ -314,9 +315,14 @@ def main() -> int:
     kills = options.kills if options.kills is not None else options.pictures // 10
     print(f"seed {options.seed}; {COMMAND}", flush=True)
     plan = make_plan(
-        options.seed, pictures=options.pictures, kinds=options.kinds, seconds=60 * minutes,
-        kills=kills, troubles=troubles, plain=options.plain,
-    )  # fmt: skip
+        options.seed,
+        pictures=options.pictures,
+        kinds=options.kinds,
+        seconds=60 * minutes,
+        kills=kills,
+        troubles=troubles,
+        plain=options.plain,
+    )
     root = options.keep or Path(tempfile.mkdtemp(prefix="atelierd-torture-")) / "atelier"
     print(f"odd file system: {plan.odd or 'none'}", flush=True)
     with stage(root, plan.odd) as made:

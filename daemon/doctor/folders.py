@@ -58,10 +58,11 @@ def check_absent(name: str, folder: Path) -> Finding:
     if os.access(parent, os.W_OK | os.X_OK):
         return Finding(name, True, f"{folder}: not there yet; the service makes it at its start")
     return Finding(
-        name, False,
+        name,
+        False,
         f"{folder}: is not there, and user {os.getuid()} may not make it in {parent}: make it, and "
         "let that user write there (chown)",
-    )  # fmt: skip
+    )
 
 
 def nearest(folder: Path) -> Path:
@@ -147,10 +148,11 @@ def check_state_disk(state: Path, mounts: str) -> Finding:
     """The ledger needs a disk whose locks and syncs are what they say."""
     if is_network_mount(Path(os.path.realpath(state)), mounts):
         return Finding(
-            "state disk", False,
+            "state disk",
+            False,
             f"{state} is on a network file system, where the ledger can be damaged: stop the "
             "service, move it to a local disk, and change `state` in the configuration",
-        )  # fmt: skip
+        )
     return Finding("state disk", True, "local")
 
 
@@ -165,8 +167,9 @@ def check_shares(config: Config, mounts: str) -> Finding:
         return Finding("shares", True, "inbox and outbox are on local disks")
     if "inbox" in shares and config.settle_s is not None and config.settle_s < 5:
         return Finding(
-            "shares", False,
+            "shares",
+            False,
             f"the inbox is on the network, and settle_s: {config.settle_s:g} may take a picture "
             "that is still being written; use 15, or leave it out",
-        )  # fmt: skip
+        )
     return Finding("shares", True, f"on the network: {', '.join(shares)}")

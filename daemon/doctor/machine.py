@@ -59,9 +59,10 @@ def check_clock(now_s: float, installed_s: float) -> Finding:
     told = datetime.fromtimestamp(now_s).astimezone().isoformat(" ", "seconds")
     if now_s < installed_s - 86_400:
         return Finding(
-            "clock", False,
+            "clock",
+            False,
             f"{told} is before atelierd was installed: set the clock (timedatectl set-ntp true)",
-        )  # fmt: skip
+        )
     return Finding("clock", True, told)
 
 
@@ -72,9 +73,10 @@ def check_zone(environment: Mapping[str, str]) -> Finding:
         return Finding("time zone", False, UNKNOWN_ZONE.format(printable(name)))
     if "TZ" not in environment and local.is_symlink() and not local.exists():
         return Finding(
-            "time zone", False,
+            "time zone",
+            False,
             f"{local} leads to {local.readlink()}, which is not there: timedatectl set-timezone",
-        )  # fmt: skip
+        )
     return Finding("time zone", True, f"{time.strftime('%Z')} ({time.strftime('%z')})")
 
 
@@ -125,10 +127,11 @@ def check_watches(inbox: Path, limit: str) -> Finding:
     if count > int(limit) * USED_ELSEWHERE:
         more = max(524_288, 4 * count)
         return Finding(
-            "watches", False,
+            "watches",
+            False,
             f"{told}: pictures are found by the scan only. sysctl fs.inotify.max_user_watches="
             f"{more}, and keep that in /etc/sysctl.d",
-        )  # fmt: skip
+        )
     return Finding("watches", True, told)
 
 

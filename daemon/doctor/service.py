@@ -44,11 +44,12 @@ def check_user(state: Path, user: int) -> Finding:
         return Finding("user", False, explain(error))
     if owner != user:
         return Finding(
-            "user", False,
+            "user",
+            False,
             f"{state} belongs to {user_name(owner)}, but these checks are made by "
             f"{user_name(user)} and say little about the service: sudo -u {user_name(owner)} "
             "atelierd doctor",
-        )  # fmt: skip
+        )
     return Finding("user", True, f"{user_name(user)}, who owns {state}")
 
 
@@ -88,10 +89,11 @@ def check_holder(config: Config, now: datetime) -> Finding:
     silent_s = (now - datetime.fromisoformat(live["written_at"])).total_seconds() if live else 0.0
     if silent_s > SILENT_S:
         return Finding(
-            "holder", False,
+            "holder",
+            False,
             f"{holder} has not been heard of for {silent_s:.0f} s: restart it "
             "(systemctl restart atelierd), and keep its log",
-        )  # fmt: skip
+        )
     return Finding("holder", True, f"{holder} is running")
 
 
@@ -132,10 +134,11 @@ def check_unit(order: Order, unit: Path) -> Finding:
     if stale:
         differ = ", ".join(map(str, stale))
         return Finding(
-            "unit", False,
+            "unit",
+            False,
             f"not what this atelierd would install: {differ}; look with --dry-run, then: "
             f"{again(order)}",
-        )  # fmt: skip
+        )
     return Finding("unit", True, f"{unit}, as this atelierd would install it")
 
 

@@ -24,9 +24,11 @@ steps is left after 61 to 74 steps, 3 % after 78 to 95, 2 % after 97 and 99."""
 
 
 def estimate_s(
-    full: Sequence[tuple[Pass, Plan]], recipe: Recipe, proof: Sequence[tuple[Pass, int]],
+    full: Sequence[tuple[Pass, Plan]],
+    recipe: Recipe,
+    proof: Sequence[tuple[Pass, int]],
     step_s: float,
-) -> float:  # fmt: skip
+) -> float:
     """Seconds of the full picture's passes, each as its plan will compute it.
 
     proof: the passes that were painted, and the steps each took.  step_s: seconds of a step of the

@@ -15,12 +15,26 @@ from daemon.hooks.attempt import LOOK_S, Attempt, CutShortError
 
 OUTPUT_BYTES = 64 * 1024
 KILL_S = 5.0
-KEPT_BACK = frozenset({
-    "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID",
-    "LISTEN_FDNAMES", "LISTEN_PIDFDID", "FDSTORE", "MAINPID", "MANAGERPID", "SYSTEMD_EXEC_PID",
-    "INVOCATION_ID", "JOURNAL_STREAM", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
-    "CREDENTIALS_DIRECTORY",
-})  # fmt: skip
+KEPT_BACK = frozenset(
+    {
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+        "LISTEN_PIDFDID",
+        "FDSTORE",
+        "MAINPID",
+        "MANAGERPID",
+        "SYSTEMD_EXEC_PID",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "MEMORY_PRESSURE_WATCH",
+        "MEMORY_PRESSURE_WRITE",
+        "CREDENTIALS_DIRECTORY",
+    }
+)
 """What systemd tells the service, and the service alone."""
 LATE = "late"
 
@@ -44,9 +58,14 @@ def run_command(
             record.write(document)
             record.seek(0)
             process = subprocess.Popen(
-                arguments, stdin=record, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                cwd="/", env=inherited(os.environ) | present(environment), start_new_session=True,
-            )  # fmt: skip
+                arguments,
+                stdin=record,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=inherited(os.environ) | present(environment),
+                start_new_session=True,
+            )
     except (OSError, ValueError) as error:  # ValueError: a NUL
         return Attempt(f"cannot be started: {getattr(error, 'strerror', None) or error}")
     assert process.stdout is not None

@@ -182,9 +182,12 @@ class HookRunner:
         """One try, its output logged."""
         if hook.command is not None:
             attempt = run_command(
-                hook.command, delivery.body, delivery.environment,
-                timeout_s=hook.limit_s, cut=self._cut,
-            )  # fmt: skip
+                hook.command,
+                delivery.body,
+                delivery.environment,
+                timeout_s=hook.limit_s,
+                cut=self._cut,
+            )
             say_output(hook, delivery, attempt.output)
             return attempt
         try:

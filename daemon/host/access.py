@@ -8,9 +8,15 @@ from daemon.errors import SurroundingsError
 from daemon.host.files import printable
 
 NO_ANSWER = (
-    errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
-    errno.ENODEV, errno.ENXIO,
-)  # fmt: skip
+    errno.EIO,
+    errno.ENOTCONN,
+    errno.ESTALE,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ETIMEDOUT,
+    errno.ENODEV,
+    errno.ENXIO,
+)
 REMEDIES = {
     errno.EROFS: "mount it writable, or choose another place",
     errno.ENOSPC: "make room on its disk",

@@ -24,8 +24,13 @@ from daemon.errors import SurroundingsError
 SIDECAR_SUFFIX = ".yaml"
 NAME_MAX_BYTES = 255
 NOT_KNOWN = (
-    errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.ENOTTY,
-)  # fmt: skip
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EBADF,
+    errno.ENOTTY,
+)
 """What a file system answers to what it has never heard of: no sign that anything is broken."""
 
 NOT_SO = (*NOT_KNOWN, errno.EPERM, errno.EACCES, errno.EMLINK)

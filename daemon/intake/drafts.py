@@ -60,10 +60,15 @@ class Drafting:
         )
         recipe: Mapping[str, object] = choice.recipe.model_dump()
         draft = Draft(
-            uuid.uuid4().hex, choice.preset, below, recipe, styles,
-            priority=priority, work=planned_work(choice.recipe, *size),
+            uuid.uuid4().hex,
+            choice.preset,
+            below,
+            recipe,
+            styles,
+            priority=priority,
+            work=planned_work(choice.recipe, *size),
             warnings=(choice.source.warning,) if choice.source.warning else (),
-        )  # fmt: skip
+        )
         if not self.config.dedupe:
             return draft
         way = (self.config.weights, self.config.precision)

@@ -59,9 +59,14 @@ class IntakeLoop:
     """
 
     def __init__(
-        self, config: Config, pace: Pace, health: Health, changed: threading.Event, *,
+        self,
+        config: Config,
+        pace: Pace,
+        health: Health,
+        changed: threading.Event,
+        *,
         on_scan: Callable[[float], object] = lambda _: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._on_scan = on_scan
         self._config = config
         self._pace = pace
@@ -177,10 +182,15 @@ class IntakeLoop:
         watch = Watch(config.inbox, self._wake)
         opened.callback(watch.stop)
         self._intake = intake = Intake(
-            config, ledger, decoder,
-            settle_s=self._pace.settle_s, give_up_s=self._pace.give_up_s,
-            on_picture=self._begin, on_piece=self._note_piece, ownership=self._own(config),
-        )  # fmt: skip
+            config,
+            ledger,
+            decoder,
+            settle_s=self._pace.settle_s,
+            give_up_s=self._pace.give_up_s,
+            on_picture=self._begin,
+            on_piece=self._note_piece,
+            ownership=self._own(config),
+        )
         opened.callback(self._close, intake, config)
         while not self._stop.is_set() and self._config is config:
             self._wake.clear()

@@ -39,8 +39,11 @@ class Originals:
         except FileNotFoundError:
             return False
         except OSError as error:
-            logger.warning("{} cannot be compared with what was painted: {}",
-                           files.printable(source), error.strerror)  # fmt: skip
+            logger.warning(
+                "{} cannot be compared with what was painted: {}",
+                files.printable(source),
+                error.strerror,
+            )
             return False
 
     def forget(self, picture_id: str) -> None:

@@ -358,9 +358,11 @@ class Others:
     """What is known of other owners, from looks at their files."""
 
     def __init__(
-        self, inbox: Path, on_network: Callable[[Path], bool] = lies_on_network,
+        self,
+        inbox: Path,
+        on_network: Callable[[Path], bool] = lies_on_network,
         kernel: Callable[[], str] = kernel_id,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._inbox = inbox
         self._on_network = on_network
         self._kernel = kernel

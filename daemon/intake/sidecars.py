@@ -156,9 +156,13 @@ def is_exact(sidecar: Path, picture: Path) -> bool:
 
 
 def remark(
-    picture: Path, sidecar: Path, likeness: Likeness, chosen: Path | None, tied: Sequence[Path],
+    picture: Path,
+    sidecar: Path,
+    likeness: Likeness,
+    chosen: Path | None,
+    tied: Sequence[Path],
     stale: Collection[Path],
-) -> str:  # fmt: skip
+) -> str:
     """Why a sidecar beside a picture was not obeyed, and what to do if it should be."""
     own = files.printable(files.sidecar_of(picture).name)
     if likeness is Likeness.OTHER_FORMAT:

@@ -173,8 +173,9 @@ class Strays:
         if gone or picture.id not in self._left:
             logger.warning(
                 "{} was claimed by this service and is painted by another now{}",
-                files.printable(picture.path), "" if gone else "; a job of it still runs here",
-            )  # fmt: skip
+                files.printable(picture.path),
+                "" if gone else "; a job of it still runs here",
+            )
         self._left.add(picture.id)
         return gone
 
@@ -223,8 +224,9 @@ class Strays:
                     take_over(self._inbox, picture_id, self.mark)
                     logger.warning(
                         "claim {} of a service that is gone ({}) goes back into the inbox",
-                        picture_id, who,
-                    )  # fmt: skip
+                        picture_id,
+                        who,
+                    )
 
     @contextlib.contextmanager
     def _one_of_many(self, picture_id: str) -> Iterator[None]:

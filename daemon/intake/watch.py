@@ -133,8 +133,9 @@ class Watch:
             logger.warning(
                 "{} cannot be watched ({}): pictures are found by looking there now and then; "
                 "see atelierd doctor",
-                files.printable(self._folder), error,
-            )  # fmt: skip
+                files.printable(self._folder),
+                error,
+            )
 
     def _put_off(self) -> None:
         """Sets when it may be tried again: the first time at once."""

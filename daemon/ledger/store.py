@@ -182,18 +182,28 @@ class Ledger:
         self._change("forget_picture", id=picture_id)
 
     def admit(
-        self, picture_id: str, *, sha256: str, size: int, width_px: int, height_px: int,
+        self,
+        picture_id: str,
+        *,
+        sha256: str,
+        size: int,
+        width_px: int,
+        height_px: int,
         drafts: Sequence[Draft],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Claiming -> claimed, with all of the picture's jobs, in one transaction.
 
         A draft with a reason is failed and only waits to be published; the others are ready.
         """
         with self._transaction():
             self._change_within(
-                "admit_picture", id=picture_id, sha256=sha256, bytes=size,
-                width_px=width_px, height_px=height_px,
-            )  # fmt: skip
+                "admit_picture",
+                id=picture_id,
+                sha256=sha256,
+                bytes=size,
+                width_px=width_px,
+                height_px=height_px,
+            )
             for draft in drafts:
                 self._change_within("add_job", **draft_row(draft, picture_id, utc_now()))
 
@@ -282,17 +292,29 @@ class Ledger:
         self._change("note_progress", id=job_id, owner=owner)
 
     def finish_job(
-        self, job_id: str, owner: str, verdict: State, *,
-        outcome: Mapping[str, Any], reason: str = "", warnings: Sequence[str] = (),
-    ) -> None:  # fmt: skip
+        self,
+        job_id: str,
+        owner: str,
+        verdict: State,
+        *,
+        outcome: Mapping[str, Any],
+        reason: str = "",
+        warnings: Sequence[str] = (),
+    ) -> None:
         """Running -> publishing: the run ended with `verdict` (done, failed or cancelled).
 
         Its warnings follow those that the job had before.
         """
         self._change(
-            "finish_job", id=job_id, owner=owner, verdict=verdict, outcome=json.dumps(outcome),
-            reason=reason, warnings=json.dumps(list(warnings)), now=utc_now(),
-        )  # fmt: skip
+            "finish_job",
+            id=job_id,
+            owner=owner,
+            verdict=verdict,
+            outcome=json.dumps(outcome),
+            reason=reason,
+            warnings=json.dumps(list(warnings)),
+            now=utc_now(),
+        )
 
     def cancel_waiting(self, reason: str) -> list[Job]:
         """Ready -> publishing for every job whose cancelling was asked for."""
@@ -340,9 +362,12 @@ class Ledger:
     def answer_job(self, job_id: str, outcome: Mapping[str, Any], started_at: str) -> None:
         """Ready -> publishing, done: its twin's result lies in the spool."""
         self._change(
-            "answer_job", id=job_id, outcome=json.dumps(outcome), started_at=started_at,
+            "answer_job",
+            id=job_id,
+            outcome=json.dumps(outcome),
+            started_at=started_at,
             now=utc_now(),
-        )  # fmt: skip
+        )
 
     def forget_twin(self, job_id: str) -> None:
         """Ready -> ready: to be painted after all."""

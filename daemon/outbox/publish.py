@@ -21,8 +21,13 @@ from daemon.outbox.record import make_record
 from daemon.state.spool import Spool
 
 OUT_OF_SIGHT = (
-    errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
-)  # fmt: skip
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.ETIMEDOUT,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+)
 """What a disk or share answers that has a file, perhaps, and does not show it now."""
 
 

@@ -47,10 +47,15 @@ class Delivery:
     """
 
     def __init__(
-        self, config: Config, spool: Spool, health: Health, metrics: Metrics,
-        tells: Callable[[State | None], bool], changed: Callable[[], None],
+        self,
+        config: Config,
+        spool: Spool,
+        health: Health,
+        metrics: Metrics,
+        tells: Callable[[State | None], bool],
+        changed: Callable[[], None],
         returned: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._config = config
         self._spool = spool
         self._mounts = Mounts(config.state)
@@ -228,8 +233,10 @@ class Delivery:
             for job in self._ledger.jobs_of_picture(picture.id):
                 take_back(self._config.outbox, job)
             if let_go(self._ledger, self._spool, picture):
-                logger.warning("{} is painted by another service now: nothing is published here",
-                               files.printable(picture.path))  # fmt: skip
+                logger.warning(
+                    "{} is painted by another service now: nothing is published here",
+                    files.printable(picture.path),
+                )
             return True
         return self._returned_if_rewritten(picture)
 
@@ -293,8 +300,9 @@ class Delivery:
         if let_go(self._ledger, self._spool, picture):
             logger.warning(
                 "{} was written to after it was claimed; what was painted is not all of it, and it "
-                "goes back to the inbox to be painted again", files.printable(picture.path),
-            )  # fmt: skip
+                "goes back to the inbox to be painted again",
+                files.printable(picture.path),
+            )
             self._unreturned.append(picture)
             self._return_rewritten()
 

@@ -71,9 +71,15 @@ class Service:
     """
 
     def __init__(
-        self, config: Config, devices: list[str], *, once: bool, until: datetime | None,
-        reread: Reread, on_change: Callable[[Live], None],
-    ) -> None:  # fmt: skip
+        self,
+        config: Config,
+        devices: list[str],
+        *,
+        once: bool,
+        until: datetime | None,
+        reread: Reread,
+        on_change: Callable[[Live], None],
+    ) -> None:
         self._config = config
         self._devices = devices
         self._once = once
@@ -109,9 +115,15 @@ class Service:
         self._lacking = len(lacking(self._ledger, self._spool))
         prepare_folders(self._config)
         self._runs = Runs(
-            self._config, self._devices, self._ledger, self._owner, self._spool, self._health,
-            self._metrics, self._wake.set,
-        )  # fmt: skip
+            self._config,
+            self._devices,
+            self._ledger,
+            self._owner,
+            self._spool,
+            self._health,
+            self._metrics,
+            self._wake.set,
+        )
         self._telling = Telling(self._config.hooks, self._config.outbox, self._metrics.count_hook)
         self._intake = self._start_intake()
         self._delivery = self._start_delivery()
@@ -249,17 +261,25 @@ class Service:
 
     def _start_intake(self) -> IntakeLoop:
         intake = IntakeLoop(
-            self._config, self._pace(), self._health, self._wake,
+            self._config,
+            self._pace(),
+            self._health,
+            self._wake,
             on_scan=self._metrics.observe_scan,
-        )  # fmt: skip
+        )
         begin(intake)
         return intake
 
     def _start_delivery(self) -> Delivery:
         delivery = Delivery(
-            self._config, self._spool, self._health, self._metrics, self._telling.note_end,
-            self._wake.set, returned=lambda: self._intake.look_again(),
-        )  # fmt: skip
+            self._config,
+            self._spool,
+            self._health,
+            self._metrics,
+            self._telling.note_end,
+            self._wake.set,
+            returned=lambda: self._intake.look_again(),
+        )
         begin(delivery)
         return delivery
 
@@ -480,9 +500,14 @@ def begin(room: IntakeLoop | Delivery) -> None:
 
 
 def run_service(
-    config: Config, devices: list[str], reread: Reread, *, once: bool = False,
-    until: datetime | None = None, on_change: Callable[[Live], Any] = lambda _: None,
-) -> ExitCode:  # fmt: skip
+    config: Config,
+    devices: list[str],
+    reread: Reread,
+    *,
+    once: bool = False,
+    until: datetime | None = None,
+    on_change: Callable[[Live], Any] = lambda _: None,
+) -> ExitCode:
     """Runs the service in this thread until SIGTERM, SIGINT, `until`, or with `once` the end."""
     service = Service(config, devices, once=once, until=until, reread=reread, on_change=on_change)
     return service.run()

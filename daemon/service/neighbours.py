@@ -24,9 +24,13 @@ class Neighbours:
     """
 
     def __init__(
-        self, devices: Sequence[str], limit_bytes: int, own: Callable[[], Mapping[str, int]],
-        used: UsedByOthers, clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+        self,
+        devices: Sequence[str],
+        limit_bytes: int,
+        own: Callable[[], Mapping[str, int]],
+        used: UsedByOthers,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._devices = [device for device in devices if device != "cpu"]
         self._limit_bytes = limit_bytes
         self._own = own
@@ -68,8 +72,9 @@ class Neighbours:
                 if device not in before:
                     logger.info(
                         "{} is left to others, who use {:.1f} GB of it (yield_gpu_when)",
-                        device, used / 1e9,
-                    )  # fmt: skip
+                        device,
+                        used / 1e9,
+                    )
         for device in before - self.left():
             logger.info("{} is free of others again", device)
 

@@ -29,9 +29,11 @@ class Telling:
     """
 
     def __init__(
-        self, hooks: Hooks, outbox: Path,
+        self,
+        hooks: Hooks,
+        outbox: Path,
         count: Callable[[str, str], object] = lambda event, outcome: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._hooks = hooks
         self._outbox = outbox
         self._runner = HookRunner(hooks, count)

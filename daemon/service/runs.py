@@ -69,9 +69,16 @@ class Runs:
     """Dispatches, and turns what becomes of runs into transitions. One thread's but for `_hear`."""
 
     def __init__(
-        self, config: Config, devices: list[str], ledger: Ledger, owner: str, spool: Spool,
-        health: Health, metrics: Metrics, wake: Callable[[], None],
-    ) -> None:  # fmt: skip
+        self,
+        config: Config,
+        devices: list[str],
+        ledger: Ledger,
+        owner: str,
+        spool: Spool,
+        health: Health,
+        metrics: Metrics,
+        wake: Callable[[], None],
+    ) -> None:
         self._config = config
         self._ledger = ledger
         self._owner = owner
@@ -327,8 +334,9 @@ class Runs:
                 run.stalled = True
                 logger.bind(job=run.job.id, action="stall").warning(
                     "the worker on {} has said nothing for {:.0f} s (limits: stall_s); it is ended",
-                    run.shown.device, run.stall_s,
-                )  # fmt: skip
+                    run.shown.device,
+                    run.stall_s,
+                )
                 self._pool.kill(run.job.id)
 
     def _stop_what_may_not(self, permit: Permit) -> None:

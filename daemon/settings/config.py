@@ -300,12 +300,16 @@ class Config(BaseModel):
     def worker_arguments(self) -> list[str]:
         """What every worker is started with."""
         return [
-            "--weights", self.weights,
-            "--engine-folder", str(self.engine_folder),
-            "--precision", self.precision,
-            "--checkpoint-s", str(self.checkpoint_every),
+            "--weights",
+            self.weights,
+            "--engine-folder",
+            str(self.engine_folder),
+            "--precision",
+            self.precision,
+            "--checkpoint-s",
+            str(self.checkpoint_every),
             *(["--memory-bytes", str(int(self.memory))] if self.memory != "auto" else []),
-        ]  # fmt: skip
+        ]
 
     @property
     def worker_threads(self) -> int | None:

@@ -324,10 +324,11 @@ def check_name(path: Path, bulk_folder: str, document: Document) -> None:
         document.fault(1, (), f"a preset may not be called {name}; give the file another name")
     elif is_ignored(name):
         document.fault(
-            1, (),
+            1,
+            (),
             f"a preset may not be called {name}: nothing is taken from a folder of that name; "
             "give the file another name",
-        )  # fmt: skip
+        )
 
 
 def check_styles(folder: Path, document: Document, stamps: dict[Path, Stamp]) -> list[StyleSource]:

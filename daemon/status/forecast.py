@@ -47,9 +47,14 @@ class Forecast:
 
 
 def forecast(
-    schedule: Schedule, now: datetime, backlog: Sequence[Backlog],
-    pace: Sequence[tuple[str, int, float]], *, running_s: float, devices: int,
-) -> dict[str, Forecast]:  # fmt: skip
+    schedule: Schedule,
+    now: datetime,
+    backlog: Sequence[Backlog],
+    pace: Sequence[tuple[str, int, float]],
+    *,
+    running_s: float,
+    devices: int,
+) -> dict[str, Forecast]:
     """Each queue's forecast; bulk jobs begin when the ordinary ones are done.
 
     pace: preset, work and seconds of jobs of late.  running_s: what the running jobs have left,
@@ -68,9 +73,13 @@ def forecast(
             done_at = hours.finish(began, seconds + ahead_s / max(devices, 1))
             began, ahead_s = done_at or began, 0.0
         found[queue] = Forecast(
-            waiting, seconds, hours.is_open(now), local(hours.next_change(now), hours),
-            room_s(hours, now), local(done_at, hours),
-        )  # fmt: skip
+            waiting,
+            seconds,
+            hours.is_open(now),
+            local(hours.next_change(now), hours),
+            room_s(hours, now),
+            local(done_at, hours),
+        )
     return found
 
 

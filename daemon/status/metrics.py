@@ -34,9 +34,24 @@ HOOK_OUTCOMES = ("fine", "failed")
 
 MINUTE, HOUR = 60, 3600
 JOB_BUCKETS_S = (
-    1, 2, 5, 10, 20, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE,
-    HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR,
-)  # fmt: skip
+    1,
+    2,
+    5,
+    10,
+    20,
+    30,
+    MINUTE,
+    2 * MINUTE,
+    5 * MINUTE,
+    10 * MINUTE,
+    20 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    4 * HOUR,
+    8 * HOUR,
+    12 * HOUR,
+)
 BRIEF_BUCKETS_S = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60)
 
 
@@ -47,9 +62,12 @@ class Metrics:
     """
 
     def __init__(
-        self, ledger: Path, devices: Sequence[str], health: Health,
+        self,
+        ledger: Path,
+        devices: Sequence[str],
+        health: Health,
         memory: Callable[[], Iterable[Memory]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is told once, by the start time
         self.registry = CollectorRegistry()
         self._health = health
@@ -66,8 +84,10 @@ class Metrics:
         self._job_seconds = Histogram(
             "atelierd_job_seconds",
             "Seconds that painting a job took, by the longest side of its result in pixels.",
-            ("preset", "size"), buckets=JOB_BUCKETS_S, registry=self.registry,
-        )  # fmt: skip
+            ("preset", "size"),
+            buckets=JOB_BUCKETS_S,
+            registry=self.registry,
+        )
         self._ended = self._counter("jobs_ended", "Jobs that are over.", verdict=VERDICTS)
         self._steps = self._counter("steps", "Optimisation steps taken.", device=devices)
         self._work = self._counter("work", "Pixels times steps taken.", device=devices)
@@ -80,13 +100,17 @@ class Metrics:
 
     def _count_rounds(self) -> None:
         self._scan_seconds = Histogram(
-            "atelierd_scan_seconds", "Seconds that a look at the inbox took, with claiming.",
-            buckets=BRIEF_BUCKETS_S, registry=self.registry,
-        )  # fmt: skip
+            "atelierd_scan_seconds",
+            "Seconds that a look at the inbox took, with claiming.",
+            buckets=BRIEF_BUCKETS_S,
+            registry=self.registry,
+        )
         self._publish_seconds = Histogram(
-            "atelierd_publish_seconds", "Seconds that putting a job into the outbox took.",
-            buckets=BRIEF_BUCKETS_S, registry=self.registry,
-        )  # fmt: skip
+            "atelierd_publish_seconds",
+            "Seconds that putting a job into the outbox took.",
+            buckets=BRIEF_BUCKETS_S,
+            registry=self.registry,
+        )
         self._last_scan = self._gauge(
             "last_scan_timestamp_seconds", "When the inbox was last looked at; 0 if never."
         )

@@ -89,9 +89,13 @@ def queues(config: Config, ledger: Ledger, report: dict[str, Any]) -> dict[str, 
     """What waits in each queue and how long it takes."""
     running_s = sum(job["eta_s"] or 0.0 for job in report["running"])
     found = forecast(
-        config.schedule, datetime.now(UTC), ledger.waiting_work(), ledger.pace(),
-        running_s=running_s, devices=len(report["service"]["devices"]),
-    )  # fmt: skip
+        config.schedule,
+        datetime.now(UTC),
+        ledger.waiting_work(),
+        ledger.pace(),
+        running_s=running_s,
+        devices=len(report["service"]["devices"]),
+    )
     return {name: one.as_data() for name, one in found.items()}
 
 

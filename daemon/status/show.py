@@ -165,10 +165,15 @@ def running_table(running: Sequence[Mapping[str, Any]]) -> Table:
     for row in running:
         job = RunningJob(**row)
         table.add_row(
-            escape(job.id[:8]), escape(job.picture), escape(job.preset), escape(job.device),
-            f"{job.pass_number}/{job.passes}", f"{job.step}/{job.steps}",
-            loss_text(job), in_words(job.eta_s),
-        )  # fmt: skip
+            escape(job.id[:8]),
+            escape(job.picture),
+            escape(job.preset),
+            escape(job.device),
+            f"{job.pass_number}/{job.passes}",
+            f"{job.step}/{job.steps}",
+            loss_text(job),
+            in_words(job.eta_s),
+        )
     return table
 
 
@@ -181,9 +186,12 @@ def recent_table(recent: Sequence[Mapping[str, Any]]) -> Table:
         seconds = f"{row['seconds']:.0f}" if row["seconds"] else "-"
         text = row["output"] if row["state"] == "done" else row["reason"]
         table.add_row(
-            row["id"][:8], (row["finished_at"] or "")[:19], f"[{colour}]{row['state']}[/{colour}]",
-            seconds, escape(text or ""),
-        )  # fmt: skip
+            row["id"][:8],
+            (row["finished_at"] or "")[:19],
+            f"[{colour}]{row['state']}[/{colour}]",
+            seconds,
+            escape(text or ""),
+        )
     return table
 
 
@@ -221,9 +229,14 @@ def print_presets(shelf: "Shelf") -> None:
         recipe = preset.recipe
         images = ", ".join(style.path.name for style in preset.styles)
         table.add_row(
-            escape(name), escape(images), str(recipe.size), str(recipe.steps), f"{recipe.beta:g}",
-            " ".join(recipe.content_layers), " ".join(recipe.style_layers),
-        )  # fmt: skip
+            escape(name),
+            escape(images),
+            str(recipe.size),
+            str(recipe.steps),
+            f"{recipe.beta:g}",
+            " ".join(recipe.content_layers),
+            " ".join(recipe.style_layers),
+        )
     console = make_console()
     if not shelf.names:
         folder = escape(files.printable(shelf.folder))

@@ -153,10 +153,13 @@ class Worker:
         self._log(run_id, "INFO", describe(engine, picture, recipe))
         is_proof = payload.get("proof", False)
         begin = partial(
-            engine.paint, picture.image, styles, recipe,
+            engine.paint,
+            picture.image,
+            styles,
+            recipe,
             passes=(plan_proof if is_proof else plan_passes)(recipe, *picture.image.size),
             memory_bytes=payload["memory_bytes"],
-        )  # fmt: skip
+        )
         follower = Follower(self, run_id, payload, self._checkpoint_s)
         try:
             resumed = read_checkpoint(follower.place) if follower.place else None
@@ -282,13 +285,15 @@ class Follower:
         if step.number == 1:
             self.step_s.clear()
         self.step_s.append(step.seconds)
-        self._tell({
-            "event": "progress",
-            "run": self._run_id,
-            "pass": moment.pass_number,
-            "passes": [asdict(one) for one in moment.passes],
-            **step.as_data(),
-        })  # fmt: skip
+        self._tell(
+            {
+                "event": "progress",
+                "run": self._run_id,
+                "pass": moment.pass_number,
+                "passes": [asdict(one) for one in moment.passes],
+                **step.as_data(),
+            }
+        )
         if step.number in (1, size.steps) or step.number % max(1, size.steps // 5) == 0:
             self._log("DEBUG", describe_step(moment))
         if self._previewer and self._previewer.offer(moment.picture):

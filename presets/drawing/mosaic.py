@@ -96,10 +96,17 @@ SUN = (0.90, 0.31)
 
 #: Bands of the sky: outer border (distance from the sun), stones, and their mean shade.
 BANDS = (
-    (0.205, LAPIS, 0.2), (0.285, LAPIS, 0.6), (0.31, IVORY, 0.5), (0.37, SEA, 0.75),
-    (0.385, GOLD, 0.55), (0.50, SEA, 0.45), (0.525, IVORY, 0.5), (0.66, LAPIS, 0.75),
-    (0.685, GOLD, 0.5), (9.0, LAPIS, 0.3),
-)  # fmt: skip
+    (0.205, LAPIS, 0.2),
+    (0.285, LAPIS, 0.6),
+    (0.31, IVORY, 0.5),
+    (0.37, SEA, 0.75),
+    (0.385, GOLD, 0.55),
+    (0.50, SEA, 0.45),
+    (0.525, IVORY, 0.5),
+    (0.66, LAPIS, 0.75),
+    (0.685, GOLD, 0.5),
+    (9.0, LAPIS, 0.3),
+)
 
 
 def _sun_tint(distance: float, turn: float, shade: float) -> Array | None:
@@ -141,9 +148,16 @@ def _sky(floor: Floor, aspect: float) -> None:
 
 #: The rows of a feather from the rim to the eye: stones and their mean shade.
 FEATHER = (
-    (IVORY, 0.7), (LAPIS, 0.15), (LAPIS, 0.45), (SEA, 0.35), (SEA, 0.75), (GOLD, 0.65),
-    (CLAY, 0.5), (LAPIS, 0.2), (GOLD, 0.85),
-)  # fmt: skip
+    (IVORY, 0.7),
+    (LAPIS, 0.15),
+    (LAPIS, 0.45),
+    (SEA, 0.35),
+    (SEA, 0.75),
+    (GOLD, 0.65),
+    (CLAY, 0.5),
+    (LAPIS, 0.2),
+    (GOLD, 0.85),
+)
 
 
 def _feather(floor: Floor, x: float, y: float, radius: float) -> None:

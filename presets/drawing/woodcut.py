@@ -71,9 +71,11 @@ def _heavens(x: Array, y: Array, rng: Rng) -> Block:
 def _hills(block: Block, x: Array, y: Array, rng: Rng) -> None:
     """Lay hills behind one another; the light comes over their right shoulders."""
     plans = (
-        (0.47, 0.26, 0.80, 0.9, 0.0), (0.56, 0.24, 0.45, 0.9, 0.0),
-        (0.62, 0.20, 0.70, 0.0, 0.0), (0.68, 0.16, 0.40, 0.0, 0.35),
-    )  # fmt: skip
+        (0.47, 0.26, 0.80, 0.9, 0.0),
+        (0.56, 0.24, 0.45, 0.9, 0.0),
+        (0.62, 0.20, 0.70, 0.0, 0.0),
+        (0.68, 0.16, 0.40, 0.0, 0.35),
+    )
     for base, rough, light, indigo, red in plans:
         skyline = ridge(rng, x, base, rough, 0.55)
         depth = y - skyline

@@ -40,8 +40,13 @@ def test_wrong_configuration_ends_with_78_and_names_every_fault(studio: Studio) 
     )
     answer = studio.run("run")
     assert answer.returncode == 78
-    for promised in (":2: outbux: unknown key; did you mean `outbox`", ":3: settle_s",
-                     ":4: devices", ":5: inbox: stands twice", ":6: limits.decode_s"):  # fmt: skip
+    for promised in (
+        ":2: outbux: unknown key; did you mean `outbox`",
+        ":3: settle_s",
+        ":4: devices",
+        ":5: inbox: stands twice",
+        ":6: limits.decode_s",
+    ):
         assert promised in answer.stderr
     assert not studio.state.exists()
 
@@ -93,8 +98,10 @@ def test_reader_that_had_enough_is_no_trouble(studio: Studio) -> None:
 def test_module_is_the_same_command(studio: Studio) -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "daemon", "--config", studio.config_file, "presets", "--json"],
-        capture_output=True, text=True, env=environment(),
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout == studio.run("presets", "--json").stdout
 
@@ -186,8 +193,19 @@ def test_doctor_reports_a_default_preset_that_does_not_exist(studio: Studio) -> 
 def test_stylize_paints_one_picture_and_prints_where(studio: Studio) -> None:
     picture = studio.root / os.fsdecode(b"caf\xe9.jpg")
     picture.write_bytes(encoded(photograph()))
-    command = [COMMAND, "--config", studio.config_file, "stylize", picture, "--preset", "quick",
-               "--set", "size=80", "--set", "steps=1"]  # fmt: skip
+    command = [
+        COMMAND,
+        "--config",
+        studio.config_file,
+        "stylize",
+        picture,
+        "--preset",
+        "quick",
+        "--set",
+        "size=80",
+        "--set",
+        "steps=1",
+    ]
     answer = subprocess.run(command, cwd=studio.root, capture_output=True, env=environment())
     result = studio.root / os.fsdecode(b"caf\xe9-quick.jpg")
     assert answer.returncode == 0, answer.stderr
@@ -206,12 +224,25 @@ def test_result_has_the_format_of_its_name_and_its_path_comes_back_in_any_encodi
     (studio.root / "photo.jpg").write_bytes(encoded(photograph()))
     lend_timings(studio.state / "engine")
     name = b"caf\xe9 \xc3\xa9.png"
-    command = [COMMAND, "stylize", "photo.jpg", "--preset", "quick", "--set", "steps=1",
-               "--out", os.fsdecode(name), "--config", studio.config_file]  # fmt: skip
+    command = [
+        COMMAND,
+        "stylize",
+        "photo.jpg",
+        "--preset",
+        "quick",
+        "--set",
+        "steps=1",
+        "--out",
+        os.fsdecode(name),
+        "--config",
+        studio.config_file,
+    ]
     answer = subprocess.run(
-        command, cwd=studio.root, capture_output=True,
+        command,
+        cwd=studio.root,
+        capture_output=True,
         env=environment() | {"PYTHONIOENCODING": "ascii:strict"},
-    )  # fmt: skip
+    )
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout == os.fsencode(studio.root) + b"/" + name + b"\n"
     with Image.open(studio.root / os.fsdecode(name)) as opened:
@@ -233,8 +264,19 @@ def test_service_whose_output_and_errors_nobody_takes_does_its_work_all_the_same
 
 def test_stylize_begins_anew_with_less_when_memory_runs_out(studio: Studio) -> None:
     (studio.root / "photo.jpg").write_bytes(encoded(photograph()))
-    command = [COMMAND, "--config", studio.config_file, "stylize", "photo.jpg",
-               "--preset", "quick", "--set", "size=320", "--set", "steps=3"]  # fmt: skip
+    command = [
+        COMMAND,
+        "--config",
+        studio.config_file,
+        "stylize",
+        "photo.jpg",
+        "--preset",
+        "quick",
+        "--set",
+        "size=320",
+        "--set",
+        "steps=3",
+    ]
     told = studio.root / "told"
     with told.open("w") as stderr:
         painting = subprocess.Popen(command, cwd=studio.root, stderr=stderr, env=environment())
@@ -249,8 +291,17 @@ def test_stylize_begins_anew_with_less_when_memory_runs_out(studio: Studio) -> N
 
 def test_proof_is_the_small_picture_and_says_how_long_the_full_one_takes(studio: Studio) -> None:
     (studio.root / "photo.jpg").write_bytes(encoded(photograph((1000, 500))))
-    answer = studio.run("stylize", "photo.jpg", "--preset", "quick", "--proof",
-                        "--set", "size=original", "--set", "steps=1")  # fmt: skip
+    answer = studio.run(
+        "stylize",
+        "photo.jpg",
+        "--preset",
+        "quick",
+        "--proof",
+        "--set",
+        "size=original",
+        "--set",
+        "steps=1",
+    )
     assert answer.returncode == 0, answer.stderr
     result = studio.root / "photo-quick-proof.jpg"
     path, forecast = answer.stdout.splitlines()

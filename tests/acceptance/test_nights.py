@@ -155,9 +155,13 @@ def test_run_until_a_time_stops_then_and_leaves_the_rest(studio: Studio) -> None
     with studio.intake():  # before, for two seconds may be too few
         wait_for("the job", lambda: studio.jobs(State.READY))
     answer = subprocess.run(
-        [sys.executable, "-c", UNTIL, studio.config_file], capture_output=True, text=True,
-        timeout=PATIENCE_S, env=environment(), check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", UNTIL, studio.config_file],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env=environment(),
+        check=False,
+    )
     assert answer.returncode == 0, answer.stderr
     assert "it is time to stop" in answer.stderr
     assert len(studio.jobs(State.READY)) == 1

@@ -62,10 +62,18 @@ def test_everything_dropped_is_painted_where_its_folder_says(
 ) -> None:
     painted = {name for name in studio.files(studio.outbox) if ".jobs" not in name}
     assert {name for name in painted if name.split("/")[0] in ("quick", "second")} == {
-        "quick/plain.jpg", "quick/deep/er/photo.png", "quick/turned.jpg", "quick/folder/a.jpg",
-        "quick/folder/b.jpg", "quick/long.jpg", "second/short.jpg", "quick/both.jpg",
-        "second/both.jpg", "second/nobody.jpg", "second/holiday/beach.jpg",
-    }  # fmt: skip
+        "quick/plain.jpg",
+        "quick/deep/er/photo.png",
+        "quick/turned.jpg",
+        "quick/folder/a.jpg",
+        "quick/folder/b.jpg",
+        "quick/long.jpg",
+        "second/short.jpg",
+        "quick/both.jpg",
+        "second/both.jpg",
+        "second/nobody.jpg",
+        "second/holiday/beach.jpg",
+    }
 
 
 def test_only_what_is_no_picture_stays_in_the_inbox(
@@ -102,8 +110,10 @@ def test_sidecar_names_another_preset(
 ) -> None:
     record = studio.record("second/.jobs/short.jpg.json")
     assert (record["preset"], record["recipe"]["steps"], record["recipe"]["beta"]) == (
-        "second", 1, 5.0,
-    )  # fmt: skip
+        "second",
+        1,
+        5.0,
+    )
 
 
 def test_sidecar_with_two_presets_makes_two_jobs_of_one_picture(
@@ -165,8 +175,12 @@ def test_run_once_ends_beside_what_never_ends_and_says_what_is_left(tmp_path: Pa
     studio.drop("quick/empty.jpg", b"")
     answer = subprocess.run(
         [sys.executable, "-c", IMPATIENT, studio.inbox / "quick/grows.jpg", studio.config_file],
-        capture_output=True, text=True, timeout=60, env=environment(), check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+        check=False,
+    )
     assert answer.returncode == 1, answer.stderr
     assert "it ends, since nothing has got further for" in answer.stderr
     assert "quick/empty.jpg (in the inbox: it is empty)" in answer.stderr

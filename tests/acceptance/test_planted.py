@@ -12,9 +12,14 @@ def run_in(studio: Studio, folder: Path, *words: str | Path) -> "subprocess.Comp
     """A command typed in a folder."""
     lend_timings(studio.state / "engine")
     return subprocess.run(
-        [COMMAND, "--config", studio.config_file, *words], cwd=folder, env=environment(),
-        capture_output=True, text=True, timeout=120.0, check=False,
-    )  # fmt: skip
+        [COMMAND, "--config", studio.config_file, *words],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120.0,
+        check=False,
+    )
 
 
 def test_file_that_is_dropped_is_never_run_though_one_stands_in_the_inbox(studio: Studio) -> None:

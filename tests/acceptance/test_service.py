@@ -29,11 +29,32 @@ from daemon.job import State
 from daemon.pictures.picture import read_note
 
 RECORD_FIELDS = {
-    "schema", "id", "state", "picture", "preset", "recipe", "styles", "weights", "seed", "device",
-    "dtype", "version", "passes", "first_loss", "last_loss", "queued_at", "started_at",
-    "finished_at", "seconds", "peak_memory_bytes", "starts", "same_as", "outputs",
-    "warnings", "reason",
-}  # fmt: skip
+    "schema",
+    "id",
+    "state",
+    "picture",
+    "preset",
+    "recipe",
+    "styles",
+    "weights",
+    "seed",
+    "device",
+    "dtype",
+    "version",
+    "passes",
+    "first_loss",
+    "last_loss",
+    "queued_at",
+    "started_at",
+    "finished_at",
+    "seconds",
+    "peak_memory_bytes",
+    "starts",
+    "same_as",
+    "outputs",
+    "warnings",
+    "reason",
+}
 
 
 @pytest.fixture(scope="module")

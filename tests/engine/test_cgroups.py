@@ -49,9 +49,15 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 @pytest.mark.parametrize(
     ("quota", "threads"),
-    [("max 100000", 8), ("100000 100000", 1), ("150000 100000", 2), ("5000 100000", 1),
-     ("9900000 100000", 8), ("", 8)],
-)  # fmt: skip
+    [
+        ("max 100000", 8),
+        ("100000 100000", 1),
+        ("150000 100000", 2),
+        ("5000 100000", 1),
+        ("9900000 100000", 8),
+        ("", 8),
+    ],
+)
 def test_quota_is_rounded_up_to_whole_processors(
     machine: Machine, quota: str, threads: int
 ) -> None:
@@ -100,9 +106,21 @@ def test_affinity_counts_and_nothing_known_means_affinity(
 
 @pytest.mark.parametrize(
     ("wish", "sharers", "threads"),
-    [(None, 1, 8), (None, 3, 2), (None, 20, 1), ("3", 4, 3), ("2,1", 1, 2), ("many", 1, 8),
-     ("0", 1, 8), ("-4", 1, 8), ("", 1, 8), ("64", 1, 8), ("9" * 30, 2, 8), ("008", 1, 8)],
-)  # fmt: skip
+    [
+        (None, 1, 8),
+        (None, 3, 2),
+        (None, 20, 1),
+        ("3", 4, 3),
+        ("2,1", 1, 2),
+        ("many", 1, 8),
+        ("0", 1, 8),
+        ("-4", 1, 8),
+        ("", 1, 8),
+        ("64", 1, 8),
+        ("9" * 30, 2, 8),
+        ("008", 1, 8),
+    ],
+)
 def test_workers_share_what_is_granted_unless_the_environment_says_how_many_each(
     machine: Machine, wish: str | None, sharers: int, threads: int
 ) -> None:

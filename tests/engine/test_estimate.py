@@ -14,8 +14,9 @@ def foretold(recipe: Recipe, plan: Plan = WHOLE, *, taken: int = 60, step_s: flo
     """Seconds of a square picture whose smaller passes took `taken` steps in the proof."""
     *smaller, last = plan_proof(recipe, 512, 512)
     proof = [*((size, min(taken, recipe.steps)) for size in smaller), (last, last.steps)]
-    return estimate_s([(size, plan) for size in plan_passes(recipe, 512, 512)], recipe, proof,
-                      step_s)  # fmt: skip
+    return estimate_s(
+        [(size, plan) for size in plan_passes(recipe, 512, 512)], recipe, proof, step_s
+    )
 
 
 def test_seconds_are_those_of_every_pass_of_the_full_picture() -> None:

@@ -119,9 +119,11 @@ def test_torchvisions_first_layer_takes_over_the_standardisation(tmp_path: Path)
         (rgb - mean) / deviation, state["features.0.weight"], state["features.0.bias"]
     )
     torch.testing.assert_close(
-        F.conv2d(rgb, found.kernels["conv1_1"], found.biases["conv1_1"]), expected,
-        rtol=0, atol=1e-4,  # float32 sums of 27 values of up to about 10
-    )  # fmt: skip
+        F.conv2d(rgb, found.kernels["conv1_1"], found.biases["conv1_1"]),
+        expected,
+        rtol=0,
+        atol=1e-4,  # float32 sums of 27 values of up to about 10
+    )
 
 
 def test_failed_download_is_a_weights_error_and_leaves_nothing(tmp_path: Path) -> None:

@@ -13,9 +13,18 @@ from daemon.engine.vgg.layers import LAYERS, OPERATIONS
 from daemon.engine.vgg.network import Network, fold_replicated_border
 
 DEPTH_IN_TORCHVISION = {
-    "conv1_1": 0, "relu1_1": 1, "conv1_2": 2, "relu2_1": 6, "relu3_1": 11, "relu4_1": 20,
-    "conv4_2": 21, "relu4_2": 22, "relu5_1": 29, "conv5_4": 34, "relu5_4": 35,
-}  # fmt: skip
+    "conv1_1": 0,
+    "relu1_1": 1,
+    "conv1_2": 2,
+    "relu2_1": 6,
+    "relu3_1": 11,
+    "relu4_1": 20,
+    "conv4_2": 21,
+    "relu4_2": 22,
+    "relu5_1": 29,
+    "conv5_4": 34,
+    "relu5_4": 35,
+}
 """Indices into `vgg19().features` that the literature's code uses for these names."""
 
 

@@ -118,11 +118,15 @@ def test_adam_lowers_the_loss(paint: Paint) -> None:
     assert report.last.total < 0.5 * report.first.total
 
 
-@pytest.mark.parametrize("settings", [
-    {"pooling": "average"},
-    {"normalise": "raw", "beta": 1e-6, "content_layers": {"relu4_2": 1e-3}},
-    {"content_layers": {"conv4_2": 1.0}, "style_layers": {"conv1_1": 1.0, "conv5_4": 1.0}},
-], ids=["average pooling", "raw", "the tutorial's layers"])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pooling": "average"},
+        {"normalise": "raw", "beta": 1e-6, "content_layers": {"relu4_2": 1e-3}},
+        {"content_layers": {"conv4_2": 1.0}, "style_layers": {"conv1_1": 1.0, "conv5_4": 1.0}},
+    ],
+    ids=["average pooling", "raw", "the tutorial's layers"],
+)
 def test_every_kind_of_recipe_lowers_the_loss(paint: Paint, settings: dict[str, object]) -> None:
     (report,) = paint(steps=20, **settings).passes
     assert report.last.total < 0.5 * report.first.total
@@ -138,8 +142,13 @@ def test_coarse_to_fine_tells_every_step_of_every_pass(
     assert isinstance(painting, Painted)
     passes = (Pass(128, 51, 3), Pass(200, 80, 3))
     assert [(one.pass_number, one.step.number) for one in told] == [
-        (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3),
-    ]  # fmt: skip
+        (1, 1),
+        (1, 2),
+        (1, 3),
+        (2, 1),
+        (2, 2),
+        (2, 3),
+    ]
     for one in told:
         assert one.passes == passes
         assert 0 < one.step.total < 1e3 and one.step.seconds > 0
@@ -147,8 +156,9 @@ def test_coarse_to_fine_tells_every_step_of_every_pass(
         assert one.step.total == pytest.approx(weighted, rel=1e-5)
     assert [report.size for report in painting.passes] == list(passes)
     assert [(report.first, report.last) for report in painting.passes] == [
-        (told[0].step, told[2].step), (told[3].step, told[5].step),
-    ]  # fmt: skip
+        (told[0].step, told[2].step),
+        (told[3].step, told[5].step),
+    ]
     assert painting.image.size == (200, 80) and painting.image.mode == "RGB"
 
 
@@ -180,9 +190,16 @@ def test_warm_engine_computes_gram_matrices_of_a_style_once(
     assert gram_calls == [(1, 3, 50, 64)]
 
 
-@pytest.mark.parametrize("settings", [
-    {"size": 96}, {"style_scale": 2.0}, {"pooling": "average"}, {"style_layers": {"relu1_1": 1.0}},
-], ids=repr)  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"size": 96},
+        {"style_scale": 2.0},
+        {"pooling": "average"},
+        {"style_layers": {"relu1_1": 1.0}},
+    ],
+    ids=repr,
+)
 def test_what_changes_a_styles_gram_matrices_makes_them_new(
     paint: Paint, gram_calls: list[tuple[int, ...]], settings: dict[str, object]
 ) -> None:
@@ -214,8 +231,9 @@ def test_style_scale_is_the_style_images_size_relative_to_the_picture(
 def test_several_styles_are_mixed_by_weight(
     engine: Engine, photograph: Image.Image, starry: Style
 ) -> None:
-    coffee = Style(photograph.transpose(Image.Transpose.ROTATE_90).convert("L").convert("RGB"),
-                   1.0, "grey")  # fmt: skip
+    coffee = Style(
+        photograph.transpose(Image.Transpose.ROTATE_90).convert("L").convert("RGB"), 1.0, "grey"
+    )
     recipe = Recipe(size=64, steps=15)
 
     def style_loss_to_starry(*styles: Style) -> float:
@@ -254,25 +272,35 @@ def test_device_that_is_not_there_is_named() -> None:
         usable_device("abacus")
 
 
-@pytest.mark.parametrize("error", [
-    torch.OutOfMemoryError("CUDA out of memory"),
-    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes\nmore"),
-    RuntimeError("unable to mmap 9 bytes from file <x>: Cannot allocate memory (12)"),
-    RuntimeError("CUDA error: out of memory"),
-    RuntimeError("std::bad_alloc"),
-    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-    RuntimeError("Intel oneMKL DFTI ERROR: Memory allocation error"),
-    MemoryError(),
-    OSError(errno.ENOMEM, "Cannot allocate memory"),
-], ids=repr)  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes\nmore"),
+        RuntimeError("unable to mmap 9 bytes from file <x>: Cannot allocate memory (12)"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("Intel oneMKL DFTI ERROR: Memory allocation error"),
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+    ids=repr,
+)
 def test_memory_error_of_any_library_is_told_in_the_engines_words(error: Exception) -> None:
     told = translated(error, Pass(4000, 3000, 10))
     assert isinstance(told, OutOfMemoryError) and "4000x3000 px" in str(told)
 
 
-@pytest.mark.parametrize("library", [
-    lambda: torch.empty(1 << 55), lambda: np.empty(1 << 55), lambda: bytearray(1 << 55),
-], ids=["torch", "numpy", "Python"])  # fmt: skip
+@pytest.mark.parametrize(
+    "library",
+    [
+        lambda: torch.empty(1 << 55),
+        lambda: np.empty(1 << 55),
+        lambda: bytearray(1 << 55),
+    ],
+    ids=["torch", "numpy", "Python"],
+)
 def test_every_library_is_understood_when_it_really_gets_no_memory(
     library: Callable[[], object],
 ) -> None:
@@ -312,8 +340,9 @@ def test_proof_shows_the_composition_of_the_larger_picture(
 
     def distance(other: Image.Image) -> float:
         """Root mean square difference from the full picture, both at the proof's size."""
-        one, two = (values(each.resize(proof.size, Image.Resampling.LANCZOS))
-                    for each in (full, other))  # fmt: skip
+        one, two = (
+            values(each.resize(proof.size, Image.Resampling.LANCZOS)) for each in (full, other)
+        )
         return float(((one - two) ** 2).mean() ** 0.5)
 
     others = {
@@ -374,9 +403,12 @@ def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_sh
 
 @pytest.mark.parametrize("memory_bytes", [None, 1])
 def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
-    engine: Engine, photograph: Image.Image, starry: Style, memory_bytes: int | None,
+    engine: Engine,
+    photograph: Image.Image,
+    starry: Style,
+    memory_bytes: int | None,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(engine, "_memory_bytes", memory_bytes)
     monkeypatch.setattr(plan, "HOLES_BYTES", 0)  # they outweigh what tiles of 256 px save
     wide = photograph.resize((272, 64))

@@ -28,9 +28,16 @@ def plan_for(
 ) -> Plan:
     recipe = Recipe(**changes)  # type: ignore[arg-type]
     return make_plan(
-        height, width, recipe, value_bytes=4, held_bytes=GB, budget_bytes=budget_bytes,
-        aside_bytes=aside_bytes, history=history, recorded=recorded,
-    )  # fmt: skip
+        height,
+        width,
+        recipe,
+        value_bytes=4,
+        held_bytes=GB,
+        budget_bytes=budget_bytes,
+        aside_bytes=aside_bytes,
+        history=history,
+        recorded=recorded,
+    )
 
 
 def test_plenty_of_memory_means_one_tile_and_the_usual_history() -> None:
@@ -132,8 +139,16 @@ MEASURE = Path(__file__).parents[2] / "bench" / "memory.py"
 def test_a_process_takes_what_was_predicted() -> None:
     # A fresh process, since the peak of this one belongs to other tests. float32 without a trial
     # of arithmetic would be another method on another machine: the engine's own choice is right.
-    command = [sys.executable, str(MEASURE), "480x360", "--precision", "float32", "--child",
-               "--budget-gib", "1.6"]  # fmt: skip
+    command = [
+        sys.executable,
+        str(MEASURE),
+        "480x360",
+        "--precision",
+        "float32",
+        "--child",
+        "--budget-gib",
+        "1.6",
+    ]
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     row = json.loads(found.splitlines()[-1])
     above = {name: row[name] - row["held"] for name in ("predicted", "measured")}

@@ -15,12 +15,24 @@ def test_defaults_are_those_of_the_documented_recipe() -> None:
     assert Recipe().model_dump() == {
         "content_layers": {"relu4_2": 1.0},
         "style_layers": {
-            "relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0,
+            "relu1_1": 1.0,
+            "relu2_1": 1.0,
+            "relu3_1": 1.0,
+            "relu4_1": 1.0,
+            "relu5_1": 1.0,
         },
-        "pooling": "max", "alpha": 1.0, "beta": 20.0, "normalise": "relative", "tv": 0.0,
-        "size": 512, "style_scale": 1.0, "init": "content", "optimizer": "lbfgs", "steps": 100,
+        "pooling": "max",
+        "alpha": 1.0,
+        "beta": 20.0,
+        "normalise": "relative",
+        "tv": 0.0,
+        "size": 512,
+        "style_scale": 1.0,
+        "init": "content",
+        "optimizer": "lbfgs",
+        "steps": 100,
         "seed": 0,
-    }  # fmt: skip
+    }
 
 
 def test_layers_run_from_conv1_1_to_relu5_4() -> None:

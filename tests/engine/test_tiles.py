@@ -112,8 +112,9 @@ def test_every_position_of_every_layer_is_owned_by_one_tile(seed: int) -> None:
 
 def test_tiles_are_of_about_equal_size() -> None:
     tiling = cut(1000, 2100, 1024, ["relu5_1"])
-    sides = [(t.owned[0].end - t.owned[0].first, t.owned[1].end - t.owned[1].first)
-             for t in tiling.tiles]  # fmt: skip
+    sides = [
+        (t.owned[0].end - t.owned[0].first, t.owned[1].end - t.owned[1].first) for t in tiling.tiles
+    ]
     assert sides == [(1000, 704), (1000, 704), (1000, 692)]
 
 

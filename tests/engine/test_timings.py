@@ -29,9 +29,12 @@ def keep(folder: Path, seconds: dict[str, float], threads: int = 2) -> None:
     ],
 )
 def test_threads_sleep_while_they_wait_where_that_costs_little(
-    tmp_path: Path, seconds: dict[str, float], precision: str, threads: int,
+    tmp_path: Path,
+    seconds: dict[str, float],
+    precision: str,
+    threads: int,
     variables: dict[str, str],
-) -> None:  # fmt: skip
+) -> None:
     keep(tmp_path, seconds)
     assert waiting(tmp_path, precision, threads, {}) == variables
 

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from daemon.engine.recipe import Recipe
-from daemon.engine.vgg import arithmetic
-from daemon.engine.vgg import winograd
+from daemon.engine.vgg import arithmetic, winograd
 from daemon.engine.vgg.kernels import Kernels, load_kernels
 from daemon.engine.vgg.network import Method, Network
 
@@ -112,7 +111,7 @@ def test_fastest_arithmetic_is_chosen_if_it_is_worth_its_rounding(
 
 def test_trial_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = arithmetic.choose_arithmetic(CPU, "auto", tmp_path)
-    monkeypatch.delattr(trial, "timed_s")  # a second trial would fail
+    monkeypatch.delattr(arithmetic, "timed_s")  # a second trial would fail
     assert arithmetic.choose_arithmetic(CPU, "auto", tmp_path) == first
 
 

@@ -61,8 +61,10 @@ def test_hooks_are_told_of_done_and_failed_jobs_and_then_of_an_idle_queue(studio
     studio.drop("quick/text.png", b"no picture")
     answer = studio.run("run", "--once")
     assert answer.returncode == 1
-    for event, record in (("done", "quick/.jobs/photo.jpg.json"),
-                          ("failed", "failed/quick/text.png.json")):  # fmt: skip
+    for event, record in (
+        ("done", "quick/.jobs/photo.jpg.json"),
+        ("failed", "failed/quick/text.png.json"),
+    ):
         told = json.loads((studio.root / f"{event}.json").read_text())
         assert told == studio.record(record)
         lines = (studio.root / f"{event}.env").read_text().splitlines()
@@ -77,11 +79,14 @@ def test_hooks_are_told_of_done_and_failed_jobs_and_then_of_an_idle_queue(studio
 
 
 def test_hook_that_fails_is_a_warning_and_the_job_stays_done(studio: Studio, port: int) -> None:
-    hooks(studio, on_done=[
-        shell("echo out of order; exit 3"),
-        shell(f"echo $ATELIERD_STATE >> {studio.root}/said"),
-        {"url": f"http://127.0.0.1:{port}/gone?token=secret", "retries": 0},
-    ])  # fmt: skip
+    hooks(
+        studio,
+        on_done=[
+            shell("echo out of order; exit 3"),
+            shell(f"echo $ATELIERD_STATE >> {studio.root}/said"),
+            {"url": f"http://127.0.0.1:{port}/gone?token=secret", "retries": 0},
+        ],
+    )
     paint(studio, "photo.jpg")
     answer = studio.run("run", "--once")
     assert answer.returncode == 0, answer.stderr

@@ -162,10 +162,20 @@ def test_links_pipes_sockets_and_devices_are_left_logged_and_never_opened(
 
 @pytest.mark.parametrize(
     "name",
-    [".hidden.jpg", "~$lock.jpg", "photo.jpg.part", "photo.tmp", "photo.jpg.crdownload",
-     "photo.filepart", "._photo.jpg", ".stfolder/photo.jpg", "@eaDir/photo.jpg",
-     "__MACOSX/photo.jpg", "~syncthing~photo.jpg.tmp"],
-)  # fmt: skip
+    [
+        ".hidden.jpg",
+        "~$lock.jpg",
+        "photo.jpg.part",
+        "photo.tmp",
+        "photo.jpg.crdownload",
+        "photo.filepart",
+        "._photo.jpg",
+        ".stfolder/photo.jpg",
+        "@eaDir/photo.jpg",
+        "__MACOSX/photo.jpg",
+        "~syncthing~photo.jpg.tmp",
+    ],
+)
 def test_half_written_and_foreign_names_are_ignored(studio: Studio, name: str) -> None:
     studio.drop(f"quick/{name}")
     found = scan.scan(studio.inbox)

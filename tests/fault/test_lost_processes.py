@@ -99,9 +99,11 @@ def test_killed_service_leaves_no_process_and_the_next_start_finishes_its_job(
     (job,) = studio.jobs()
     assert (job.id, job.state, job.starts) == (running.id, State.DONE, 2)
     assert studio.files(studio.outbox) == {
-        "slow/photo.jpg", "slow/.jobs/photo.jpg.json", "slow/.jobs/photo.jpg.log",
+        "slow/photo.jpg",
+        "slow/.jobs/photo.jpg.json",
+        "slow/.jobs/photo.jpg.log",
         "originals/slow/photo.jpg",
-    }  # fmt: skip
+    }
 
 
 def test_run_that_ends_while_the_ledger_is_locked_is_told_to_it_later(studio: Studio) -> None:

@@ -34,9 +34,12 @@ SLACK_BYTES = 96 << 20
 LEAK_BYTES = 8 << 20
 LONGEST_FAULT = 2000
 SAME_EVERY_TIME = settings(
-    deadline=None, derandomize=True, database=None, max_examples=400,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=400,
     suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+)
 
 
 class Bench:

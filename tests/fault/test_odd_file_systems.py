@@ -111,26 +111,40 @@ def test_odd_file_system_has_its_habits_and_else_is_ordinary(
         file = folder / os.fsdecode(b"\xff.jpg")
         os.utime(file.parent.parent / f"behind-{folder.name}" / file.name, (1, 1.5))
         with file.open("ab") as opened:
-            seen.append([
-                file.read_bytes(),
-                file.stat().st_ino == file.stat().st_ino,
-                file.stat().st_mtime,
-                file.stat().st_ctime_ns == file.stat().st_ctime_ns,
-                os.statvfs(folder).f_blocks > 0,
-                refusal(os.fsync, opened.fileno()),
-                refusal(os.link, file, folder / "link"),
-                refusal(os.utime, file),
-                refusal(os.chmod, file, 0o600),
-                refusal(os.rename, file, folder / "ten:30"),
-                refusal(os.mkdir, folder / ("l" * 200)),
-            ])  # fmt: skip
+            seen.append(
+                [
+                    file.read_bytes(),
+                    file.stat().st_ino == file.stat().st_ino,
+                    file.stat().st_mtime,
+                    file.stat().st_ctime_ns == file.stat().st_ctime_ns,
+                    os.statvfs(folder).f_blocks > 0,
+                    refusal(os.fsync, opened.fileno()),
+                    refusal(os.link, file, folder / "link"),
+                    refusal(os.utime, file),
+                    refusal(os.chmod, file, 0o600),
+                    refusal(os.rename, file, folder / "ten:30"),
+                    refusal(os.mkdir, folder / ("l" * 200)),
+                ]
+            )
         kept = next(path for path in folder.iterdir() if path.is_file())
         seen[-1].append(refusal(os.rename, kept, folder / "within/moved"))
     assert seen == [
-        [b"content", False, 1.0, False, False, "EINVAL", "EPERM", "EPERM", "EPERM", "EINVAL",
-         "ENAMETOOLONG", "EXDEV"],
+        [
+            b"content",
+            False,
+            1.0,
+            False,
+            False,
+            "EINVAL",
+            "EPERM",
+            "EPERM",
+            "EPERM",
+            "EINVAL",
+            "ENAMETOOLONG",
+            "EXDEV",
+        ],
         [b"content", True, 1.5, True, True, "", "", "", "", "", "", ""],
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("habits", [(*UNSTEADY, *POOR), ("crossing",)], ids="+".join)
@@ -181,8 +195,7 @@ def test_once_ends_and_keeps_its_result_where_the_outbox_takes_nothing(
 ) -> None:
     content = studio.drop("quick/a.jpg").read_bytes()
     studio.outbox.mkdir()
-    read_only = [["--bind", studio.outbox, studio.outbox],
-                 ["-o", "remount,bind,ro", studio.outbox]]  # fmt: skip
+    read_only = [["--bind", studio.outbox, studio.outbox], ["-o", "remount,bind,ro", studio.outbox]]
     answer = mounts.run_with_mounts(studio, read_only, "run", "--once")
     assert answer.returncode == 1, answer.stderr
     assert str(studio.outbox) in answer.stderr

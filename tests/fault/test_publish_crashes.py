@@ -21,10 +21,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning"
 
 RESULT = b"the painted picture"
 OUTCOME = {
-    "seconds": 1.5, "warnings": [], "passes": [], "device": "cpu", "dtype": "float32",
+    "seconds": 1.5,
+    "warnings": [],
+    "passes": [],
+    "device": "cpu",
+    "dtype": "float32",
     "weights": {"name": "classic", "sha256": "0" * 64},
-    "result_sha256": hashlib.sha256(RESULT).hexdigest(), "result_bytes": len(RESULT),
-}  # fmt: skip
+    "result_sha256": hashlib.sha256(RESULT).hexdigest(),
+    "result_bytes": len(RESULT),
+}
 
 
 @pytest.fixture
@@ -49,9 +54,12 @@ def publish_once(studio: Studio, ledger: Ledger) -> Job:
     """What the service does before it marks the job."""
     (job,) = ledger.jobs_in(State.PUBLISHING)
     publish(
-        studio.outbox, Spool(studio.state), job, ledger.picture(job.picture_id),
+        studio.outbox,
+        Spool(studio.state),
+        job,
+        ledger.picture(job.picture_id),
         lambda outputs: ledger.plan_outputs(job.id, outputs),
-    )  # fmt: skip
+    )
     return job
 
 
@@ -63,9 +71,11 @@ def finished_by_the_next_start(studio: Studio) -> None:
     (job,) = studio.jobs()
     assert (job.state, job.starts) == (State.DONE, 1)
     assert studio.files(studio.outbox) == {
-        "quick/photo.jpg", "quick/.jobs/photo.jpg.json", "quick/.jobs/photo.jpg.log",
+        "quick/photo.jpg",
+        "quick/.jobs/photo.jpg.json",
+        "quick/.jobs/photo.jpg.log",
         "originals/quick/photo.jpg",
-    }  # fmt: skip
+    }
     assert (studio.outbox / "quick/photo.jpg").read_bytes() == RESULT
     assert (studio.outbox / "originals/quick/photo.jpg").read_bytes() == encoded(photograph())
     assert studio.files(studio.inbox) == set()
@@ -106,10 +116,12 @@ def test_killed_after_the_original_was_moved_before_the_mark(
     job = publish_once(studio, ledger)
     ledger.publish_job(job.id)
     file_original(
-        studio.outbox, claimed_folder(studio.inbox, job.picture_id),
-        Spool(studio.state).picture(job.picture_id), ledger.picture(job.picture_id),
+        studio.outbox,
+        claimed_folder(studio.inbox, job.picture_id),
+        Spool(studio.state).picture(job.picture_id),
+        ledger.picture(job.picture_id),
         ledger.jobs_of_picture(job.picture_id),
-    )  # fmt: skip
+    )
     finished_by_the_next_start(studio)
 
 

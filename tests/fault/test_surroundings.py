@@ -242,8 +242,10 @@ def test_clock_that_jumps_by_a_day_settles_and_expires_nothing(
         wait_for("three more looks", lambda: len(scans) >= before + 3)
         assert studio.jobs() == []
         assert studio.files(studio.inbox) == {
-            "quick/cut.jpg", "quick/photo.jpg", "quick/letter.txt",
-        }  # fmt: skip
+            "quick/cut.jpg",
+            "quick/photo.jpg",
+            "quick/letter.txt",
+        }
 
 
 # Limits

@@ -25,9 +25,19 @@ STYLE = ROOT / "presets" / "starry.jpg"
 PHOTOGRAPH = ROOT / "docs" / "images" / "chelsea.jpg"
 STEPS, STOPPED_AFTER = 4, 2
 UNLIKE = {
-    "seconds", "predicted_bytes", "held_bytes", "budget_bytes", "peak_memory_bytes",
-    "result_bytes", "result_sha256", "version", "total", "content", "style", "falling",
-}  # fmt: skip
+    "seconds",
+    "predicted_bytes",
+    "held_bytes",
+    "budget_bytes",
+    "peak_memory_bytes",
+    "result_bytes",
+    "result_sha256",
+    "version",
+    "total",
+    "content",
+    "style",
+    "falling",
+}
 """What differs from run to run, or from processor to processor: only its kind is compared."""
 
 
@@ -58,14 +68,23 @@ def said(folder: Path, after: int | None = None) -> list[dict[str, Any]]:
     (engine / "arithmetic.json").write_text(json.dumps({arithmetic.machine_key(): plain}))
     wire = Wire(after)
     wire.worker = Worker("cpu", "classic", engine, "float32", None, 1000.0, wire)
-    wire.worker.run("run", {
-        "name": "chelsea.jpg", "picture": str(PHOTOGRAPH), "max_pixels": 1_000_000,
-        "recipe": {"size": 64, "steps": STEPS, "tv": 0.0}, "result": str(folder / "result"),
-        "checkpoint": str(folder / "checkpoint"), "preview": str(folder / "preview"),
-        "memory_bytes": None, "note": {"id": "x", "preset": "starry", "seed": 0},
-        "styles": [{"name": STYLE.name, "path": str(STYLE), "sha256": sha256_of(STYLE),
-                    "weight": 1.0}],
-    })  # fmt: skip
+    wire.worker.run(
+        "run",
+        {
+            "name": "chelsea.jpg",
+            "picture": str(PHOTOGRAPH),
+            "max_pixels": 1_000_000,
+            "recipe": {"size": 64, "steps": STEPS, "tv": 0.0},
+            "result": str(folder / "result"),
+            "checkpoint": str(folder / "checkpoint"),
+            "preview": str(folder / "preview"),
+            "memory_bytes": None,
+            "note": {"id": "x", "preset": "starry", "seed": 0},
+            "styles": [
+                {"name": STYLE.name, "path": str(STYLE), "sha256": sha256_of(STYLE), "weight": 1.0}
+            ],
+        },
+    )
     return wire.messages()
 
 
@@ -94,24 +113,51 @@ def record() -> dict[str, Any]:
     """The record of a job with a value in every field."""
     losses = {"total": 3.0, "content": 1.0, "style": 0.1}
     job = Job(
-        id="0123456789abcdef0123456789abcdef", picture_id="p", preset="starry",
-        below=Path("2024/photo.jpg"), recipe={"size": 64, "seed": 7},
-        styles=(StyleRef("starry.jpg", "ab", 1.0),), priority=0, state=State.PUBLISHING,
-        verdict=State.DONE, starts=2, cancel_requested=False,
-        queued_at="2026-11-01T10:00:00.000Z", started_at="2026-11-01T10:00:05.000Z",
+        id="0123456789abcdef0123456789abcdef",
+        picture_id="p",
+        preset="starry",
+        below=Path("2024/photo.jpg"),
+        recipe={"size": 64, "seed": 7},
+        styles=(StyleRef("starry.jpg", "ab", 1.0),),
+        priority=0,
+        state=State.PUBLISHING,
+        verdict=State.DONE,
+        starts=2,
+        cancel_requested=False,
+        queued_at="2026-11-01T10:00:00.000Z",
+        started_at="2026-11-01T10:00:05.000Z",
         finished_at="2026-11-01T10:01:00.000Z",
         outcome={
-            "ok": True, "width_px": 64, "height_px": 43, "device": "cpu", "dtype": "float32",
+            "ok": True,
+            "width_px": 64,
+            "height_px": 43,
+            "device": "cpu",
+            "dtype": "float32",
             "weights": {"name": "classic", "sha256": "cd"},
-            "passes": [{"width_px": 64, "height_px": 43, "steps": 4, "seconds": 1.5,
-                        "converged": False, "plan": {"tile_px": None, "history": 20},
-                        "loss": losses}],
-            "first_loss": losses, "last_loss": losses, "seconds": 55.0,
-            "peak_memory_bytes": 123, "warnings": ["w"], "same_as": "fedc",
-            "result_sha256": "ef", "result_bytes": 9,
+            "passes": [
+                {
+                    "width_px": 64,
+                    "height_px": 43,
+                    "steps": 4,
+                    "seconds": 1.5,
+                    "converged": False,
+                    "plan": {"tile_px": None, "history": 20},
+                    "loss": losses,
+                }
+            ],
+            "first_loss": losses,
+            "last_loss": losses,
+            "seconds": 55.0,
+            "peak_memory_bytes": 123,
+            "warnings": ["w"],
+            "same_as": "fedc",
+            "result_sha256": "ef",
+            "result_bytes": 9,
         },
-        outputs={"result": "starry/2024/photo.jpg"}, reason="why", warnings=("w",),
-    )  # fmt: skip
+        outputs={"result": "starry/2024/photo.jpg"},
+        reason="why",
+        warnings=("w",),
+    )
     picture = ClaimedPicture(
         "p", Path("starry/2024/photo.jpg"), None, PictureState.CLAIMED, "aa", 9, 64, 43
     )

@@ -61,13 +61,19 @@ class Bench:
         style = self.root / "style.png"
         recipe = {"size": 64, "steps": 2} | changes.pop("recipe", {})
         return {
-            "name": "photo.jpg", "picture": str(self.root / "photo.jpg"), "max_pixels": 1_000_000,
-            "recipe": recipe, "result": str(self.root / "result"), "note": {"id": "x"},
+            "name": "photo.jpg",
+            "picture": str(self.root / "photo.jpg"),
+            "max_pixels": 1_000_000,
+            "recipe": recipe,
+            "result": str(self.root / "result"),
+            "note": {"id": "x"},
             "checkpoint": str(self.root / f"checkpoint-{next(self.payloads)}"),
-            "memory_bytes": None, "preview": None,
-            "styles": [{"name": style.name, "path": str(style), "sha256": sha256_of(style),
-                        "weight": 1.0}],
-        } | changes  # fmt: skip
+            "memory_bytes": None,
+            "preview": None,
+            "styles": [
+                {"name": style.name, "path": str(style), "sha256": sha256_of(style), "weight": 1.0}
+            ],
+        } | changes
 
     def steps(self, run_id: str) -> list[Message]:
         return [said for run, said in self.heard if run == run_id and said["event"] == "progress"]

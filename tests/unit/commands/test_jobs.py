@@ -28,9 +28,11 @@ def jobs(config: Config) -> None:
         ledger.add_picture(picture, Path(f"wave/{picture}.jpg"), Path(f"wave/{picture}.yaml"))
         ledger.admit(picture, sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
     outputs = {
-        "original": "failed/wave/photo.jpg", "reason": "failed/wave/photo.jpg.reason.txt",
-        "record": "failed/wave/photo.jpg.json", "log": "failed/wave/photo.jpg.log",
-    }  # fmt: skip
+        "original": "failed/wave/photo.jpg",
+        "reason": "failed/wave/photo.jpg.reason.txt",
+        "record": "failed/wave/photo.jpg.json",
+        "log": "failed/wave/photo.jpg.log",
+    }
     for path in (*outputs.values(), "failed/wave/photo.jpg.yaml"):
         (config.outbox / path).parent.mkdir(parents=True, exist_ok=True)
         (config.outbox / path).write_text(path)
@@ -188,10 +190,18 @@ def test_each_retried_job_brings_the_sidecar_that_its_picture_came_with(config: 
     (config.outbox / "failed/c/photo.yaml").write_text("another's")
     for draft in drafts:
         folder = f"failed/{draft.preset}"
-        ledger.plan_outputs(draft.id, {
-            kind: f"{folder}/photo.jpg{ending}" for kind, ending in
-            {"original": "", "reason": ".reason.txt", "record": ".json", "log": ".log"}.items()
-        })  # fmt: skip
+        ledger.plan_outputs(
+            draft.id,
+            {
+                kind: f"{folder}/photo.jpg{ending}"
+                for kind, ending in {
+                    "original": "",
+                    "reason": ".reason.txt",
+                    "record": ".json",
+                    "log": ".log",
+                }.items()
+            },
+        )
         ledger.publish_job(draft.id)
     jobs = ledger.jobs_of_picture("p3")
     file_original(config.outbox, claimed, config.state / "none", ledger.picture("p3"), jobs)

@@ -65,12 +65,20 @@ def test_new_name_is_taken_as_it_is(choose: Choose, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("out", "promised"),
-    [("folder", "is a folder"), ("/dev/null", "no ordinary file"), ("pipe.jpg", "no ordinary file"),
-     ("link-to-null.jpg", "no ordinary file"), ("loop.jpg", "leads to itself"),
-     ("x" * 300 + ".jpg", "shorter name"), ("file/x.jpg", "a file is where a folder should be"),
-     ("new", "let its name end in"), ("new.doc", "let its name end in .jpg"),
-     ("new.heic", "let its name end in"), ("there.png", "--force")],
-)  # fmt: skip
+    [
+        ("folder", "is a folder"),
+        ("/dev/null", "no ordinary file"),
+        ("pipe.jpg", "no ordinary file"),
+        ("link-to-null.jpg", "no ordinary file"),
+        ("loop.jpg", "leads to itself"),
+        ("x" * 300 + ".jpg", "shorter name"),
+        ("file/x.jpg", "a file is where a folder should be"),
+        ("new", "let its name end in"),
+        ("new.doc", "let its name end in .jpg"),
+        ("new.heic", "let its name end in"),
+        ("there.png", "--force"),
+    ],
+)
 def test_what_cannot_be_written_is_refused_with_a_reason(
     choose: Choose, tmp_path: Path, out: str, promised: str
 ) -> None:

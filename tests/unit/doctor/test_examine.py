@@ -80,9 +80,12 @@ def test_faulty_preset_is_told_with_what_is_used_in_its_place(config: Config) ->
 
 def test_hook_whose_program_is_not_there_is_told(config: Config) -> None:
     hooks = Hooks.model_validate(
-        {"on_done": [{"command": ["/gone/notify"]}, {"command": ["sh"]}],
-         "on_failed": {"command": ["no-such-program"]}, "on_idle": {"url": "http://127.0.0.1:9"}}
-    )  # fmt: skip
+        {
+            "on_done": [{"command": ["/gone/notify"]}, {"command": ["sh"]}],
+            "on_failed": {"command": ["no-such-program"]},
+            "on_idle": {"url": "http://127.0.0.1:9"},
+        }
+    )
     assert wrong(config.model_copy(update={"hooks": hooks})) == {
         "hooks: on_done": "/gone/notify is no program that can be run here",
         "hooks: on_failed": "no-such-program is no program that can be run here",

@@ -40,9 +40,13 @@ def test_claims_that_are_our_own_are_not_told_of(config: Config) -> None:
     ledger = Ledger(config.ledger_path)
     ledger.add_picture("open", Path("photo.jpg"), None)
     ledger.admit(
-        "open", sha256="", size=1, width_px=1, height_px=1,
+        "open",
+        sha256="",
+        size=1,
+        width_px=1,
+        height_px=1,
         drafts=[Draft("j1", "wave", Path("photo.jpg"), {}, ())],
-    )  # fmt: skip
+    )
     ledger.close()
     (found,) = check_inbox(config, "")
     assert found.what == "claims" and found.detail.startswith("1 claimed by /srv/state on nas-box")

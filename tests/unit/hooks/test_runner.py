@@ -59,9 +59,12 @@ def sleeper() -> Iterator[Callable[[str], int]]:
 
 
 def run(
-    *arguments: str, document: bytes = b"", timeout_s: float = 20.0,
-    cut: threading.Event = NEVER, **environment: str | Path,
-) -> Attempt:  # fmt: skip
+    *arguments: str,
+    document: bytes = b"",
+    timeout_s: float = 20.0,
+    cut: threading.Event = NEVER,
+    **environment: str | Path,
+) -> Attempt:
     return run_command(arguments, document, environment, timeout_s=timeout_s, cut=cut)
 
 
@@ -108,9 +111,12 @@ def test_path_at_which_nothing_is_is_left_out_and_others_are_kept_to_the_byte(
 
 @pytest.mark.parametrize(
     ("text", "fault"),
-    [("exit 3", "ended with exit code 3"), ("kill -9 $$", "was ended by signal 9 (Killed)"),
-     ("kill -40 $$", "was ended by signal 40")],
-)  # fmt: skip
+    [
+        ("exit 3", "ended with exit code 3"),
+        ("kill -9 $$", "was ended by signal 9 (Killed)"),
+        ("kill -40 $$", "was ended by signal 40"),
+    ],
+)
 def test_command_that_fails_says_how_and_keeps_what_it_said(text: str, fault: str) -> None:
     ended = script(f"echo out; echo err >&2; {text}")
     assert ended.fault.startswith(fault) and not ended.again
@@ -119,9 +125,12 @@ def test_command_that_fails_says_how_and_keeps_what_it_said(text: str, fault: st
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
-    [(["/gone/notify"], "No such file"), (["/etc/passwd"], "Permission denied"),
-     (["echo", "a\0b"], "null byte")],
-)  # fmt: skip
+    [
+        (["/gone/notify"], "No such file"),
+        (["/etc/passwd"], "Permission denied"),
+        (["echo", "a\0b"], "null byte"),
+    ],
+)
 def test_command_that_cannot_be_started_is_a_failure(arguments: list[str], fault: str) -> None:
     assert fault in run(*arguments).fault
 
@@ -258,9 +267,17 @@ def test_address_without_a_path_is_asked_for_its_root(receiver: Receiver) -> Non
 
 @pytest.mark.parametrize(
     ("status", "again"),
-    [(302, True), (400, False), (404, False), (408, True), (410, False), (429, True),
-     (500, True), (503, True)],
-)  # fmt: skip
+    [
+        (302, True),
+        (400, False),
+        (404, False),
+        (408, True),
+        (410, False),
+        (429, True),
+        (500, True),
+        (503, True),
+    ],
+)
 def test_answer_that_is_no_success_tells_whether_to_try_again(
     receiver: Receiver, status: int, again: bool
 ) -> None:
@@ -332,11 +349,27 @@ def certificate(tmp_path: Path) -> Path:
         pytest.skip("needs the program openssl")
     path = tmp_path / "certificate.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", path.with_suffix(".key"), "-out", path],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            "/CN=test",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            path.with_suffix(".key"),
+            "-out",
+            path,
+        ],
+        check=True,
+        capture_output=True,
+    )
     path.write_bytes(path.read_bytes() + path.with_suffix(".key").read_bytes())
     return path
 
@@ -561,8 +594,12 @@ def test_stopping_leaves_what_has_not_begun(
 def test_stopping_ends_a_command_that_takes_longer_and_it_counts_as_untold(
     started: Callable[..., HookRunner], tmp_path: Path
 ) -> None:
-    runner = started(shell(f"echo $$ > {tmp_path}/making; mv {tmp_path}/making {tmp_path}/pid; "
-                           f"exec sleep {ENDLESS_S}"))  # fmt: skip
+    runner = started(
+        shell(
+            f"echo $$ > {tmp_path}/making; mv {tmp_path}/making {tmp_path}/pid; "
+            f"exec sleep {ENDLESS_S}"
+        )
+    )
     offer(runner)
     wait_for("the command", (tmp_path / "pid").exists)
     runner.stop(0.0)
@@ -580,9 +617,11 @@ def test_stopping_does_not_wait_for_an_address_that_is_silent(
 
 
 def test_stopping_does_not_wait_for_the_next_try(
-    started: Callable[..., HookRunner], receiver: Receiver, monkeypatch: pytest.MonkeyPatch,
+    started: Callable[..., HookRunner],
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
     lines: list[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(runner_module, "FIRST_PAUSE_S", float(ENDLESS_S))
     receiver.answers = [500]
     runner = started({"url": receiver.url})

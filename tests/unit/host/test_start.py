@@ -31,9 +31,12 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIO
 def after(inherits: Callable[[], object], **environment: str) -> dict[str, object]:
     """What a process has after `prepare_process` that was started so."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env={**os.environ, **environment}, check=True,
-        preexec_fn=inherits, capture_output=True,
-    )  # fmt: skip
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, **environment},
+        check=True,
+        preexec_fn=inherits,
+        capture_output=True,
+    )
     found: dict[str, object] = json.loads(done.stdout)
     return found
 
@@ -69,8 +72,10 @@ def test_folders_with_names_that_a_locale_has_not_are_found(tmp_path: Path) -> N
     config.write_text("inbox: Für Druck\noutbox: Gemälde\n", "utf-8")
     done = subprocess.run(
         process.python("daemon", "--config", str(config), "status", "--json"),
-        env={**os.environ, **ASCII}, capture_output=True, check=True,
-    )  # fmt: skip
+        env={**os.environ, **ASCII},
+        capture_output=True,
+        check=True,
+    )
     assert json.loads(done.stdout)["inbox"] == str(tmp_path / "Für Druck")
 
 
@@ -91,17 +96,24 @@ def test_what_pythonpath_says_of_the_working_directory_is_not_obeyed(
     (elsewhere / "wanted.py").write_text("")
     done = subprocess.run(
         [sys.executable, "-P", "-c", "import daemon, random, wanted; print(random.__file__)"],
-        cwd=here, capture_output=True, text=True, check=False,
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PYTHONPATH": given.format(elsewhere)},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert not done.stdout.startswith(str(tmp_path))
 
 
-@pytest.mark.parametrize(("word", "number", "code"), [
-    ("status", signal.SIGINT, -signal.SIGINT), ("run", signal.SIGINT, 0),
-    ("run", signal.SIGTERM, 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("word", "number", "code"),
+    [
+        ("status", signal.SIGINT, -signal.SIGINT),
+        ("run", signal.SIGINT, 0),
+        ("run", signal.SIGTERM, 0),
+    ],
+)
 def test_command_that_is_stopped_while_it_loads_leaves_no_trace(
     word: str, number: signal.Signals, code: int
 ) -> None:

@@ -202,9 +202,11 @@ def test_systemd_understands_any_path(
     paths: dict[str, Any] = {key: str(place / key) for key in ("inbox", "outbox", "state")}
     odd = dataclasses.replace(
         moved(order, presets=f"/root/{name}", **paths),
-        scope=scope, nightly=nightly, config_file=place / "config.yaml",
+        scope=scope,
+        nightly=nightly,
+        config_file=place / "config.yaml",
         program=Program((command,), (place,)),
-    )  # fmt: skip
+    )
     written = render(odd, tmp_path / "units")
     written[0].path.parent.mkdir(exist_ok=True)
     for file in written:

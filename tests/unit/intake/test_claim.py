@@ -104,10 +104,12 @@ def test_giving_back_that_was_cut_off_leaves_one_file(inbox: Path) -> None:
 @pytest.mark.parametrize(
     "newer",
     [
-        ["photo.jpg"], ["photo.yaml"], ["photo.jpg.yaml"],
+        ["photo.jpg"],
+        ["photo.yaml"],
+        ["photo.jpg.yaml"],
         ["photo.jpg", "photo.yaml", "photo.jpg.yaml"],
     ],
-)  # fmt: skip
+)
 def test_picture_given_back_beside_a_newer_one_keeps_its_sidecar(
     inbox: Path, said: str, newer: list[str]
 ) -> None:
@@ -288,8 +290,9 @@ def test_source_that_a_crash_left_beside_its_copy_is_one_picture_when_it_is_give
         take(inbox, "p1", PHOTO)
     give_back_all(inbox, "p1")
     assert sorted(path.name for path in (inbox / PHOTO).parent.iterdir()) == [
-        "photo.jpg", "photo.yaml",
-    ]  # fmt: skip
+        "photo.jpg",
+        "photo.yaml",
+    ]
     assert claims(inbox) == []
 
 

@@ -78,10 +78,15 @@ def test_hole_within_a_picture_is_in_doubt(photograph, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("form", "zeros", "doubted"),
-    [("BMP", LEAST_PLAIN_END_BYTES - 1, False), ("BMP", LEAST_PLAIN_END_BYTES, True),
-     ("WEBP", LEAST_END_BYTES - 1, False), ("WEBP", LEAST_END_BYTES, True),
-     ("JPEG", LEAST_END_BYTES - 1, False), ("JPEG", LEAST_END_BYTES, True)],
-)  # fmt: skip
+    [
+        ("BMP", LEAST_PLAIN_END_BYTES - 1, False),
+        ("BMP", LEAST_PLAIN_END_BYTES, True),
+        ("WEBP", LEAST_END_BYTES - 1, False),
+        ("WEBP", LEAST_END_BYTES, True),
+        ("JPEG", LEAST_END_BYTES - 1, False),
+        ("JPEG", LEAST_END_BYTES, True),
+    ],
+)
 def test_zeros_at_the_end_count_by_what_the_format_ends_in(
     form: str, zeros: int, doubted: bool
 ) -> None:

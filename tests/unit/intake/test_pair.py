@@ -129,8 +129,9 @@ def test_empty_sidecar_changes_nothing() -> None:
 
 def test_bulk_folder_is_a_queue_and_no_part_of_the_path() -> None:
     assert queue_of(Path("bulk/starry/2024/photo.jpg"), "bulk") == (
-        BULK, Path("starry/2024/photo.jpg"),
-    )  # fmt: skip
+        BULK,
+        Path("starry/2024/photo.jpg"),
+    )
     assert queue_of(Path("bulk/photo.jpg"), "bulk") == (BULK, Path("photo.jpg"))
     for path in (PHOTO, Path("bulk"), Path("starry/bulk/photo.jpg"), Path("photo.jpg")):
         assert queue_of(path, "bulk") == (ORDINARY, path)

@@ -21,9 +21,17 @@ def test_sidecar_that_cannot_be_read_while_presets_are_away_is_named(
     monkeypatch.setattr(readiness, "sidecar_content", refuse)
     nothing: Any = None
     room = Readiness(
-        config, nothing, nothing, nothing, Patience(), nothing,
-        settle_s=0.0, give_up_s=0.0, on_picture=lambda _: None, on_piece=lambda _: None,
-    )  # fmt: skip
+        config,
+        nothing,
+        nothing,
+        nothing,
+        Patience(),
+        nothing,
+        settle_s=0.0,
+        give_up_s=0.0,
+        on_picture=lambda _: None,
+        on_piece=lambda _: None,
+    )
     shelf = Shelf(config.presets, {}, {}, waiting={"wave": "wave is away"})
     with pytest.raises(SurroundingsError, match=r"photo\.yaml cannot be read: Permission denied"):
         room.waits_for_presets(config.inbox, Path("photo.jpg"), Path("photo.yaml"), shelf)

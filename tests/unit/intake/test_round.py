@@ -318,11 +318,12 @@ def test_style_image_that_cannot_be_read_holds_no_other_presets_pictures_up(
     Image.new("RGB", (32, 32), "red").save(config.presets / "bad.png")
     keep = Spool.keep_style
     monkeypatch.setattr(
-        Spool, "keep_style",
+        Spool,
+        "keep_style",
         lambda spool, path: fail_for(
             "bad.png", lambda path: keep(spool, path), OSError(errno.EIO, "Input/output error", "x")
         )(path),
-    )  # fmt: skip
+    )
     drop("bad/a.jpg")
     drop("wave/b.jpg")
     intake.round(0.0)
@@ -358,9 +359,13 @@ def test_empty_sidecar_is_waited_for_no_longer_than_a_cut_picture(
 
 
 def test_picture_that_is_given_back_keeps_its_sidecar_whenever_the_service_is_killed(
-    config: Config, ledger: Ledger, decoder: Decoder, intake: Intake, drop,
+    config: Config,
+    ledger: Ledger,
+    decoder: Decoder,
+    intake: Intake,
+    drop,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     class Killed(BaseException):
         pass
 
@@ -435,9 +440,13 @@ def test_each_picture_that_is_looked_at_and_copied_is_a_sign_of_life(
 ) -> None:
     signs: list[int] = []
     intake = Intake(
-        config, ledger, decoder, settle_s=0.0, give_up_s=0.0,  # type: ignore[arg-type]
+        config,
+        ledger,
+        decoder,
+        settle_s=0.0,
+        give_up_s=0.0,  # type: ignore[arg-type]
         on_picture=lambda _: signs.append(1),
-    )  # fmt: skip
+    )
     drop("wave/a.jpg")
     drop("wave/b.jpg")
     assert intake.round(0.0) == 2
@@ -907,11 +916,14 @@ def test_every_wait_is_told_of_by_name_once_it_is_long(
         intake.round(float(now_s))
     found = told(intake, 50.0)
     expected = {
-        "wave/growing.jpg": "still changing", "wave/cut.jpg": "decoded to the end",
-        "wave/empty.jpg": "is empty", "wave/told.jpg": "waits for its sidecar told.yaml",
-        "wave/notes.txt": "is no picture", "wave/link.jpg": "is a link",
+        "wave/growing.jpg": "still changing",
+        "wave/cut.jpg": "decoded to the end",
+        "wave/empty.jpg": "is empty",
+        "wave/told.jpg": "waits for its sidecar told.yaml",
+        "wave/notes.txt": "is no picture",
+        "wave/link.jpg": "is a link",
         "wave/alone.yaml": "without its picture",
-    }  # fmt: skip
+    }
     assert found.keys() == expected.keys()
     assert all(words in found[path] for path, words in expected.items())
     assert told(intake, 20.0) == {}

@@ -56,11 +56,22 @@ def test_files_are_sorted_by_what_they_are(put, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [".hidden.jpg", ".claimed/1/photo.jpg", "~$photo.jpg", "photo.jpg.part", "photo.jpg.tmp",
-     "photo.jpg.crdownload", "photo.jpg.filepart", "~syncthing~photo.jpg.tmp",
-     "@eaDir/photo.jpg/thumb.jpg", "__MACOSX/photo.jpg", "Thumbs.db", "desktop.ini",
-     ".atelierd-0a.tmp"],
-)  # fmt: skip
+    [
+        ".hidden.jpg",
+        ".claimed/1/photo.jpg",
+        "~$photo.jpg",
+        "photo.jpg.part",
+        "photo.jpg.tmp",
+        "photo.jpg.crdownload",
+        "photo.jpg.filepart",
+        "~syncthing~photo.jpg.tmp",
+        "@eaDir/photo.jpg/thumb.jpg",
+        "__MACOSX/photo.jpg",
+        "Thumbs.db",
+        "desktop.ini",
+        ".atelierd-0a.tmp",
+    ],
+)
 def test_half_written_and_foreign_programs_files_are_not_seen(
     put, tmp_path: Path, name: str
 ) -> None:
@@ -70,14 +81,44 @@ def test_half_written_and_foreign_programs_files_are_not_seen(
 
 @pytest.mark.parametrize(
     "folder",
-    ["#recycle", "@Recycle", "$RECYCLE.BIN/S-1-5-21", "$Recycle.Bin", "recycler",
-     "System Volume Information", "SYSTEM VOLUME INFORMATION", "#snapshot", "@tmp", "lost+found",
-     "@Recently-Snapshot", "~snapshot", "Network Trash Folder", "Temporary Items", "FOUND.000",
-     ".Trash-1000", ".Trashes/501", ".snapshot/hourly", ".@__thumb", ".AppleDouble", ".stversions",
-     ".sync/Archive", ".dropbox.cache", ".zfs/snapshot", ".recycle", "Recycled", "Recycle Bin",
-     "Network Recycle Bin 1", "@GMT-2026.11.01-10.00.00", "@SynoDrive", "$WinREAgent", "MSOCache",
-     "files_trashbin", "_recycle", "@sharesnap"],
-)  # fmt: skip
+    [
+        "#recycle",
+        "@Recycle",
+        "$RECYCLE.BIN/S-1-5-21",
+        "$Recycle.Bin",
+        "recycler",
+        "System Volume Information",
+        "SYSTEM VOLUME INFORMATION",
+        "#snapshot",
+        "@tmp",
+        "lost+found",
+        "@Recently-Snapshot",
+        "~snapshot",
+        "Network Trash Folder",
+        "Temporary Items",
+        "FOUND.000",
+        ".Trash-1000",
+        ".Trashes/501",
+        ".snapshot/hourly",
+        ".@__thumb",
+        ".AppleDouble",
+        ".stversions",
+        ".sync/Archive",
+        ".dropbox.cache",
+        ".zfs/snapshot",
+        ".recycle",
+        "Recycled",
+        "Recycle Bin",
+        "Network Recycle Bin 1",
+        "@GMT-2026.11.01-10.00.00",
+        "@SynoDrive",
+        "$WinREAgent",
+        "MSOCache",
+        "files_trashbin",
+        "_recycle",
+        "@sharesnap",
+    ],
+)
 def test_what_people_deleted_or_replaced_is_not_seen_at_any_depth(
     put, tmp_path: Path, folder: str
 ) -> None:
@@ -87,11 +128,25 @@ def test_what_people_deleted_or_replaced_is_not_seen_at_any_depth(
 
 @pytest.mark.parametrize(
     "name",
-    ["photo.jpg.!ut", "photo.jpg.!qB", "photo.jpg.download", "photo.jpg.aria2", "photo.jpg~",
-     "photo.jpg.opdownload", ".unison.photo.jpg.1a.unison.tmp", ".goutputstream-A1B2C3",
-     ".nfs000000000012", "photo.jpg.1a2b.partial", "~tmp1.jpg", ".photo.jpg.Xy12Z3",
-     ".fuse_hidden0000a", "PHOTO.JPG.PART", "photo.jpg.!sync", "._photo.jpg"],
-)  # fmt: skip
+    [
+        "photo.jpg.!ut",
+        "photo.jpg.!qB",
+        "photo.jpg.download",
+        "photo.jpg.aria2",
+        "photo.jpg~",
+        "photo.jpg.opdownload",
+        ".unison.photo.jpg.1a.unison.tmp",
+        ".goutputstream-A1B2C3",
+        ".nfs000000000012",
+        "photo.jpg.1a2b.partial",
+        "~tmp1.jpg",
+        ".photo.jpg.Xy12Z3",
+        ".fuse_hidden0000a",
+        "PHOTO.JPG.PART",
+        "photo.jpg.!sync",
+        "._photo.jpg",
+    ],
+)
 def test_half_written_file_of_any_program_is_neither_seen_nor_told_of(
     put, tmp_path: Path, name: str
 ) -> None:
@@ -116,8 +171,11 @@ def test_links_and_pipes_are_strange_and_never_opened(put, tmp_path: Path) -> No
     seen = scan(tmp_path)
     assert [one.path for one in seen.pictures] == [Path("real/photo.jpg")]
     assert {str(path) for path in seen.strange} == {
-        "link.jpg", "dangling.jpg", "folder", "pipe.jpg",
-    }  # fmt: skip
+        "link.jpg",
+        "dangling.jpg",
+        "folder",
+        "pipe.jpg",
+    }
 
 
 def test_name_that_is_not_text_is_seen(tmp_path: Path) -> None:

@@ -58,9 +58,13 @@ class House:
         self.ledger.add_picture(picture_id, PHOTO, None)
         lay(self.config.inbox, picture_id, content)
         self.ledger.admit(
-            picture_id, sha256="ab", size=6, width_px=4, height_px=3,
+            picture_id,
+            sha256="ab",
+            size=6,
+            width_px=4,
+            height_px=3,
             drafts=drafts or [draft(f"job-{picture_id}")],
-        )  # fmt: skip
+        )
         self.spool.picture(picture_id).parent.mkdir(parents=True, exist_ok=True)
         self.spool.picture(picture_id).write_bytes(content)
         return picture_id

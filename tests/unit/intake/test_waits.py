@@ -49,8 +49,9 @@ def test_what_has_not_got_on_when_a_cut_picture_is_given_up_needs_a_person() -> 
     waits.end_look()
     assert [wait.mend for wait in waits.due(GIVE_UP_S - 1)] == [False, False]
     assert [(str(w.path), w.mend) for w in waits.due(GIVE_UP_S)] == [
-        ("a.jpg", True), ("notes.txt", False),
-    ]  # fmt: skip
+        ("a.jpg", True),
+        ("notes.txt", False),
+    ]
 
 
 def test_the_first_are_named_each_with_the_time_since_when() -> None:
@@ -61,5 +62,8 @@ def test_the_first_are_named_each_with_the_time_since_when() -> None:
     told = as_data(waits.due(90.0), 90.0, datetime(2026, 1, 2, 12, 1, 30, tzinfo=UTC))
     assert len(told) == MOST_NAMED
     assert told[0] == {
-        "path": "00\\n.jpg", "why": "is empty", "since": "2026-01-02T12:00:00Z", "mend": False,
-    }  # fmt: skip
+        "path": "00\\n.jpg",
+        "why": "is empty",
+        "since": "2026-01-02T12:00:00Z",
+        "mend": False,
+    }

@@ -89,9 +89,7 @@ REACH: dict[State, Callable[[Ledger], None]] = {
 """How a job comes into each state."""
 
 TRANSITIONS: dict[str, tuple[Callable[[Ledger], None], dict[State, State]]] = {
-    "release": (
-        lambda ledger: ledger.release_job("j1", "me"), {State.RUNNING: State.READY}
-    ),
+    "release": (lambda ledger: ledger.release_job("j1", "me"), {State.RUNNING: State.READY}),
     "return": (lambda ledger: ledger.return_job("j1", "me"), {State.RUNNING: State.READY}),
     "return short": (
         lambda ledger: ledger.return_short("j1", "me", memory_bytes=9, warning="short"),
@@ -102,21 +100,20 @@ TRANSITIONS: dict[str, tuple[Callable[[Ledger], None], dict[State, State]]] = {
         lambda ledger: ledger.plan_outputs("j1", {"result": "a"}),
         {State.PUBLISHING: State.PUBLISHING},
     ),
-    "publish": (
-        lambda ledger: ledger.publish_job("j1", tell=True), {State.PUBLISHING: State.DONE}
-    ),
+    "publish": (lambda ledger: ledger.publish_job("j1", tell=True), {State.PUBLISHING: State.DONE}),
     "retry": (
         lambda ledger: ledger.retry_job("j1"),
         {State.FAILED: State.RETRIED, State.CANCELLED: State.RETRIED},
     ),
     "note progress": (
-        lambda ledger: ledger.note_progress("j1", "me"), {State.RUNNING: State.RUNNING}
+        lambda ledger: ledger.note_progress("j1", "me"),
+        {State.RUNNING: State.RUNNING},
     ),
     "request cancel": (
         lambda ledger: ledger.request_cancel("j1"),
         {State.READY: State.READY, State.RUNNING: State.RUNNING},
     ),
-}  # fmt: skip
+}
 """Each guarded transition of a job, and from which state to which it leads."""
 
 
@@ -186,8 +183,14 @@ def test_transition_of_an_unknown_job_is_an_error(ledger: Ledger) -> None:
 def test_job_keeps_everything_it_was_queued_with(ledger: Ledger) -> None:
     odd = Path(b"k\xff\n'\"/photo.jpg".decode("utf-8", "surrogateescape"))
     ledger.add_picture("p1", odd, odd.with_suffix(".yaml"))
-    ledger.admit("p1", sha256="ab", size=9, width_px=4, height_px=3,
-                 drafts=[Draft("j1", "starry", odd, RECIPE, STYLES)])  # fmt: skip
+    ledger.admit(
+        "p1",
+        sha256="ab",
+        size=9,
+        width_px=4,
+        height_px=3,
+        drafts=[Draft("j1", "starry", odd, RECIPE, STYLES)],
+    )
     found = job(ledger)
     assert (found.below, found.recipe, found.styles) == (odd, RECIPE, STYLES)
     assert (found.picture_id, found.preset) == ("p1", "starry")
@@ -322,8 +325,10 @@ def test_draft_that_failed_only_waits_to_be_published(ledger: Ledger) -> None:
     admit(ledger, draft("j1", "No preset."))
     found = job(ledger)
     assert (found.state, found.verdict, found.reason) == (
-        State.PUBLISHING, State.FAILED, "No preset.",
-    )  # fmt: skip
+        State.PUBLISHING,
+        State.FAILED,
+        "No preset.",
+    )
     assert found.finished_at == found.queued_at
     assert ledger.claim_job("me") is None
 
@@ -359,8 +364,9 @@ def test_running_job_that_is_to_be_cancelled_is_listed(ledger: Ledger) -> None:
 def test_picture_is_claimed_with_all_its_jobs_or_with_none(ledger: Ledger) -> None:
     ledger.add_picture("p1", Path("photo.jpg"), None)
     with pytest.raises(sqlite3.IntegrityError):
-        ledger.admit("p1", sha256="ab", size=9, width_px=4, height_px=3,
-                     drafts=[draft("j1"), draft("j1")])  # fmt: skip
+        ledger.admit(
+            "p1", sha256="ab", size=9, width_px=4, height_px=3, drafts=[draft("j1"), draft("j1")]
+        )
     assert ledger.picture("p1").state is PictureState.CLAIMING
     assert ledger.jobs_of_picture("p1") == []
 
@@ -388,8 +394,14 @@ def test_pictures_are_told_apart(ledger: Ledger) -> None:
     assert ledger.find_picture("p1") == ledger.picture("p1")
     assert ledger.find_picture("p3") is None
     for name in ("p1", "p2"):
-        ledger.admit(name, sha256=name, size=9, width_px=4, height_px=3,
-                     drafts=[draft(f"{name}-job", "failed")])  # fmt: skip
+        ledger.admit(
+            name,
+            sha256=name,
+            size=9,
+            width_px=4,
+            height_px=3,
+            drafts=[draft(f"{name}-job", "failed")],
+        )
     assert [ledger.picture(name).sha256 for name in ("p1", "p2")] == ["p1", "p2"]
     assert [one.id for one in ledger.jobs_of_picture("p2")] == ["p2-job"]
     ledger.publish_job("p2-job")
@@ -597,9 +609,14 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     new_columns = [row[1:3] for row in old.execute("PRAGMA table_info(job)")]
     new_indexes = old.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'").fetchall()
     for index in (
-        "job_alike", "job_twinned", "job_by_state", "job_ended", "job_work", "job_untold",
+        "job_alike",
+        "job_twinned",
+        "job_by_state",
+        "job_ended",
+        "job_work",
+        "job_untold",
         "job_cancelled",
-    ):  # fmt: skip
+    ):
         old.execute(f"DROP INDEX {index}")
     old.execute("CREATE INDEX job_active ON job (state) WHERE state IN ('running', 'publishing')")
     for column in ("shortages", "memory_bytes", "fingerprint", "twin", "work", "untold"):
@@ -727,10 +744,12 @@ def test_job_that_failed_keeps_nothing_waiting_while_it_is_published(ledger: Led
 
 @pytest.mark.parametrize(
     "take",
-    [lambda ledger, name: ledger.answer_job(name, {}, utc_now()),
-     lambda ledger, name: ledger.forget_twin(name)],
+    [
+        lambda ledger, name: ledger.answer_job(name, {}, utc_now()),
+        lambda ledger, name: ledger.forget_twin(name),
+    ],
     ids=["answer", "forget"],
-)  # fmt: skip
+)
 def test_twins_result_is_for_the_one_job_that_waits_for_it(
     ledger: Ledger, take: Callable[[Ledger, str], None]
 ) -> None:
@@ -749,9 +768,14 @@ def test_twins_result_is_for_the_one_job_that_waits_for_it(
 
 
 def test_result_goes_to_those_that_are_like_it_and_wait(ledger: Ledger) -> None:
-    admit(ledger, draft("failed", fingerprint="b"), draft("j1", fingerprint="a"),
-          draft("j2", fingerprint="b"), draft("like j1", fingerprint="a"),
-          draft("like j2", fingerprint="b"))  # fmt: skip
+    admit(
+        ledger,
+        draft("failed", fingerprint="b"),
+        draft("j1", fingerprint="a"),
+        draft("j2", fingerprint="b"),
+        draft("like j1", fingerprint="a"),
+        draft("like j2", fingerprint="b"),
+    )
     publish(ledger, State.FAILED, "failed")
     before = rows(ledger)
     publish(ledger, job_id="j1")
@@ -826,8 +850,9 @@ def test_job_is_untold_from_the_moment_it_is_over_until_it_was_told(
     tell(ledger, "j2", State.FAILED)
     again = Ledger(path)  # another start
     assert [(one.id, one.verdict) for one in again.untold(9)] == [
-        ("j1", State.DONE), ("j2", State.FAILED),
-    ]  # fmt: skip
+        ("j1", State.DONE),
+        ("j2", State.FAILED),
+    ]
     assert told(again, limit=1) == ["j1"]
     before = rows(ledger)
     ledger.mark_told("j1")
@@ -860,9 +885,7 @@ def test_job_is_told_once(ledger: Ledger) -> None:
 def test_job_put_back_before_it_was_told_is_told_all_the_same(ledger: Ledger) -> None:
     tell(ledger, "j1", State.FAILED)
     ledger.retry_job("j1")
-    assert [(one.state, one.verdict) for one in ledger.untold(9)] == [
-        (State.RETRIED, State.FAILED)
-    ]  # fmt: skip
+    assert [(one.state, one.verdict) for one in ledger.untold(9)] == [(State.RETRIED, State.FAILED)]
     ledger.mark_told("j1")
     assert told(ledger) == [] and job(ledger).state is State.RETRIED
 
@@ -982,9 +1005,13 @@ def test_ordinary_jobs_go_before_bulk_ones_and_lines_can_be_closed(ledger: Ledge
 
 def test_work_that_waits_is_summed_by_queue_and_preset(ledger: Ledger) -> None:
     admit(
-        ledger, line("j1", ORDINARY, 5), line("j2", ORDINARY, 7), line("j3", BULK, 11),
-        line("j4", BULK, 13, "wave"), line("j5", ORDINARY, 17, "wave"),
-    )  # fmt: skip
+        ledger,
+        line("j1", ORDINARY, 5),
+        line("j2", ORDINARY, 7),
+        line("j3", BULK, 11),
+        line("j4", BULK, 13, "wave"),
+        line("j5", ORDINARY, 17, "wave"),
+    )
     run_it(ledger)
     assert sorted(ledger.waiting_work(), key=lambda part: part.work) == [
         Backlog(ORDINARY, "starry", 1, 7),

@@ -13,14 +13,25 @@ from daemon.job import ClaimedPicture, Job, PictureState, State, StyleRef
 def make_job() -> Callable[..., Job]:
     def make(**changes: Any) -> Job:
         known: dict[str, Any] = {
-            "id": "0123456789abcdef", "picture_id": "p1", "preset": "starry",
-            "below": Path("2024/photo.jpg"), "recipe": {"seed": 7, "size": 512},
-            "priority": 0, "styles": (StyleRef("wave.png", "5a", 2.0),), "state": State.PUBLISHING,
-            "verdict": State.DONE, "starts": 1, "cancel_requested": False,
-            "queued_at": "2024-05-01T10:00:00.000Z", "started_at": "2024-05-01T10:00:01.500Z",
-            "finished_at": "2024-05-01T10:01:00.000Z", "outcome": {}, "outputs": {},
-            "reason": "", "warnings": (),
-        }  # fmt: skip
+            "id": "0123456789abcdef",
+            "picture_id": "p1",
+            "preset": "starry",
+            "below": Path("2024/photo.jpg"),
+            "recipe": {"seed": 7, "size": 512},
+            "priority": 0,
+            "styles": (StyleRef("wave.png", "5a", 2.0),),
+            "state": State.PUBLISHING,
+            "verdict": State.DONE,
+            "starts": 1,
+            "cancel_requested": False,
+            "queued_at": "2024-05-01T10:00:00.000Z",
+            "started_at": "2024-05-01T10:00:01.500Z",
+            "finished_at": "2024-05-01T10:01:00.000Z",
+            "outcome": {},
+            "outputs": {},
+            "reason": "",
+            "warnings": (),
+        }
         return Job(**(known | changes))
 
     return make

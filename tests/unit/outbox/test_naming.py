@@ -171,9 +171,10 @@ def test_name_that_is_taken_in_another_case_is_marked(
     (outbox / "starry/Photo.jpg").write_bytes(b"another's")
     real = os.path.lexists
     monkeypatch.setattr(
-        os.path, "lexists",
+        os.path,
+        "lexists",
         lambda path: real(str(path).replace("photo.jpg", "Photo.jpg")) or real(path),
-    )  # fmt: skip
+    )
     outputs = published(make_job(below=Path("photo.jpg")))
     assert outputs["result"] == f"starry/photo-{ID[:8]}.jpg"
 
@@ -195,9 +196,14 @@ def test_file_where_a_folder_must_be_is_gone_past(
 
 
 @pytest.mark.parametrize(
-    "way", ["starry/2024/photo.jpg", "starry/2024/.jobs/photo.jpg.json",
-            "starry/2024/.jobs/photo.jpg.log", "originals/starry/2024/photo.jpg"]
-)  # fmt: skip
+    "way",
+    [
+        "starry/2024/photo.jpg",
+        "starry/2024/.jobs/photo.jpg.json",
+        "starry/2024/.jobs/photo.jpg.log",
+        "originals/starry/2024/photo.jpg",
+    ],
+)
 def test_folder_where_a_file_must_be_is_gone_past(
     outbox: Path, make_job, published, way: str
 ) -> None:

@@ -91,9 +91,13 @@ def test_heic_result_is_named_as_the_jpeg_it_is(make_job, published) -> None:
 
 
 @pytest.mark.parametrize(
-    "taken", ["starry/2024/photo.jpg", "starry/2024/.jobs/photo.jpg.json",
-              "starry/2024/.jobs/photo.jpg.log"]
-)  # fmt: skip
+    "taken",
+    [
+        "starry/2024/photo.jpg",
+        "starry/2024/.jobs/photo.jpg.json",
+        "starry/2024/.jobs/photo.jpg.log",
+    ],
+)
 def test_taken_name_gets_the_jobs_mark_and_nothing_is_overwritten(
     outbox: Path, make_job, published, taken: str
 ) -> None:
@@ -290,8 +294,9 @@ def test_original_never_replaces_another_of_its_name(
     job = with_outputs(make_job(), "originals/photo.jpg")
     file_original(outbox, claimed, tmp_path / "none", picture, [job])
     assert tree(outbox) == {
-        "originals/photo.jpg": b"another", f"originals/photo-{MARK}.jpg": b"original",
-    }  # fmt: skip
+        "originals/photo.jpg": b"another",
+        f"originals/photo-{MARK}.jpg": b"original",
+    }
 
 
 def test_original_of_an_inbox_that_is_away_says_what_it_waits_for(
@@ -329,9 +334,11 @@ def test_sidecar_lies_beside_every_original_under_its_name(
     (outbox / "failed/photo-1234.jpg.yaml").write_bytes(b"steps: 5")  # a filing was cut off
     file_original(outbox, claimed, tmp_path / "none", picture, jobs)
     assert tree(outbox) == {
-        "originals/photo.jpg": b"original", "originals/photo.jpg.yaml": b"steps: 5",
-        "failed/photo-1234.jpg": b"original", "failed/photo-1234.jpg.yaml": b"steps: 5",
-    }  # fmt: skip
+        "originals/photo.jpg": b"original",
+        "originals/photo.jpg.yaml": b"steps: 5",
+        "failed/photo-1234.jpg": b"original",
+        "failed/photo-1234.jpg.yaml": b"steps: 5",
+    }
     assert not (claimed / sidecar).exists()
 
 
@@ -345,9 +352,10 @@ def test_sidecar_never_replaces_another_of_its_name(
     job = with_outputs(make_job(), "originals/photo.jpg")
     file_original(outbox, claimed, tmp_path / "none", replace(picture, sidecar=sidecar), [job])
     assert tree(outbox) == {
-        "originals/photo.jpg": b"original", "originals/photo.jpg.yaml": b"another",
+        "originals/photo.jpg": b"original",
+        "originals/photo.jpg.yaml": b"another",
         f"originals/photo.jpg-{MARK}.yaml": b"steps: 5",
-    }  # fmt: skip
+    }
 
 
 def test_claimed_sidecar_that_is_a_pipe_or_link_is_never_opened(

@@ -10,21 +10,52 @@ from daemon.job import ClaimedPicture, Job, State
 from daemon.outbox.record import make_record, seconds_between
 
 FIELDS = {
-    "schema", "id", "state", "picture", "preset", "recipe", "styles", "weights", "seed", "device",
-    "dtype", "version", "passes", "first_loss", "last_loss", "queued_at", "started_at",
-    "finished_at", "seconds", "peak_memory_bytes", "starts", "same_as", "outputs",
-    "warnings", "reason",
-}  # fmt: skip
+    "schema",
+    "id",
+    "state",
+    "picture",
+    "preset",
+    "recipe",
+    "styles",
+    "weights",
+    "seed",
+    "device",
+    "dtype",
+    "version",
+    "passes",
+    "first_loss",
+    "last_loss",
+    "queued_at",
+    "started_at",
+    "finished_at",
+    "seconds",
+    "peak_memory_bytes",
+    "starts",
+    "same_as",
+    "outputs",
+    "warnings",
+    "reason",
+}
 """Others rely on these: the record may only grow."""
 
 OUTCOME = {
-    "weights": {"name": "classic", "sha256": "c3"}, "device": "cpu", "dtype": "float32",
-    "passes": [{"width_px": 4, "height_px": 3, "steps": 2, "seconds": 1.5,
-                "loss": {"total": 3.0, "content": 1.0, "style": 0.1}}],
+    "weights": {"name": "classic", "sha256": "c3"},
+    "device": "cpu",
+    "dtype": "float32",
+    "passes": [
+        {
+            "width_px": 4,
+            "height_px": 3,
+            "steps": 2,
+            "seconds": 1.5,
+            "loss": {"total": 3.0, "content": 1.0, "style": 0.1},
+        }
+    ],
     "first_loss": {"total": 9.0, "content": 0.0, "style": 0.45},
     "last_loss": {"total": 3.0, "content": 1.0, "style": 0.1},
-    "seconds": 58.25, "peak_memory_bytes": 123,
-}  # fmt: skip
+    "seconds": 58.25,
+    "peak_memory_bytes": 123,
+}
 
 
 def test_record_of_a_done_job_tells_how_it_went(
@@ -35,9 +66,13 @@ def test_record_of_a_done_job_tells_how_it_went(
     assert set(record) == FIELDS
     assert record["schema"] == 1 and record["state"] == "done"
     assert record["picture"] == {
-        "name": "photo.jpg", "path": "starry/2024/photo.jpg", "sha256": "ab12", "bytes": 9,
-        "width_px": 400, "height_px": 300,
-    }  # fmt: skip
+        "name": "photo.jpg",
+        "path": "starry/2024/photo.jpg",
+        "sha256": "ab12",
+        "bytes": 9,
+        "width_px": 400,
+        "height_px": 300,
+    }
     assert record["styles"] == [{"name": "wave.png", "sha256": "5a", "weight": 2.0}]
     assert {key: record[key] for key in OUTCOME} == OUTCOME
     assert (record["seed"], record["version"], record["starts"]) == (7, __version__, 1)

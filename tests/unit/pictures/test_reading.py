@@ -83,11 +83,15 @@ def test_exif_orientation_is_applied(photo: Image.Image, orientation: int, form:
     exif = Image.Exif()
     exif[0x0112] = orientation
     undo = {
-        1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
-    }[orientation]  # fmt: skip
+    }[orientation]
     stored = photo if undo is None else photo.transpose(undo)
     found = read(encoded(stored, form, exif=exif))
     assert found.image.size == (48, 32)
@@ -181,9 +185,11 @@ def test_cmyk_with_a_profile_that_does_not_fit_becomes_rgb() -> None:
 
 def test_lab_tiff_becomes_rgb() -> None:
     lab = ImageCms.profileToProfile(
-        Image.new("RGB", (32, 32), (200, 40, 30)), ImageCms.createProfile("sRGB"),
-        ImageCms.createProfile("LAB"), outputMode="LAB",
-    )  # fmt: skip
+        Image.new("RGB", (32, 32), (200, 40, 30)),
+        ImageCms.createProfile("sRGB"),
+        ImageCms.createProfile("LAB"),
+        outputMode="LAB",
+    )
     assert lab is not None
     found = colour(read(encoded(lab, "TIFF")))
     assert np.abs(np.subtract(found, (200, 40, 30))).max() <= 4  # 8 bits of L*a*b* are coarse

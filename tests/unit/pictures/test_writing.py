@@ -15,9 +15,11 @@ from daemon.pictures.formats import output_format, output_name
 from daemon.pictures.picture import Picture, read_note, read_picture, srgb_profile, write_picture
 
 NOTE: dict[str, Any] = {
-    "id": "4f2a", "preset": "<starry> & \"co\" 'x' ]]> --",
-    "text": "Пейзаж, 夜景, é", "recipe": {"size": 512, "steps": 200},
-}  # fmt: skip
+    "id": "4f2a",
+    "preset": "<starry> & \"co\" 'x' ]]> --",
+    "text": "Пейзаж, 夜景, é",
+    "recipe": {"size": 512, "steps": 200},
+}
 WITH_NOTE = ["photo.jpg", "photo.jpeg", "photo.png", "photo.webp", "photo.tif", "photo.gif"]
 
 
@@ -39,10 +41,20 @@ def write(path: Path, image: Image.Image, source: Picture | None = None) -> Path
 
 @pytest.mark.parametrize(
     ("name", "form"),
-    [("a.jpg", "JPEG"), ("a.JPEG", "JPEG"), ("a.png", "PNG"), ("a.webp", "WEBP"),
-     ("a.tif", "TIFF"), ("a.tiff", "TIFF"), ("a.bmp", "BMP"), ("a.gif", "GIF"),
-     ("a.heic", "JPEG"), ("a.heif", "JPEG"), ("a", "JPEG")],
-)  # fmt: skip
+    [
+        ("a.jpg", "JPEG"),
+        ("a.JPEG", "JPEG"),
+        ("a.png", "PNG"),
+        ("a.webp", "WEBP"),
+        ("a.tif", "TIFF"),
+        ("a.tiff", "TIFF"),
+        ("a.bmp", "BMP"),
+        ("a.gif", "GIF"),
+        ("a.heic", "JPEG"),
+        ("a.heif", "JPEG"),
+        ("a", "JPEG"),
+    ],
+)
 def test_result_has_the_format_its_name_promises(
     painted: Image.Image, tmp_path: Path, name: str, form: str
 ) -> None:
@@ -53,9 +65,14 @@ def test_result_has_the_format_its_name_promises(
 
 @pytest.mark.parametrize(
     ("name", "result"),
-    [("photo.jpg", "photo.jpg"), ("IMG_1.HEIC", "IMG_1.jpg"), ("a.b.heif", "a.b.jpg"),
-     ("photo.PNG", "photo.PNG"), ("photo", "photo.jpg")],
-)  # fmt: skip
+    [
+        ("photo.jpg", "photo.jpg"),
+        ("IMG_1.HEIC", "IMG_1.jpg"),
+        ("a.b.heif", "a.b.jpg"),
+        ("photo.PNG", "photo.PNG"),
+        ("photo", "photo.jpg"),
+    ],
+)
 def test_results_name_is_the_pictures_but_heic_becomes_jpeg(name: str, result: str) -> None:
     assert output_name(name) == result
 

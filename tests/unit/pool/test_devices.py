@@ -30,9 +30,14 @@ def test_devices_are_those_asked_for(
 
 @pytest.mark.parametrize(
     ("wanted", "present"),
-    [("cuda", NONE), (["cuda"], NONE), ("cuda:1", ONE), (["cpu", "cuda:0"], NONE),
-     (["cuda:0", "cuda:1"], ONE)],
-)  # fmt: skip
+    [
+        ("cuda", NONE),
+        (["cuda"], NONE),
+        ("cuda:1", ONE),
+        (["cpu", "cuda:0"], NONE),
+        (["cuda:0", "cuda:1"], ONE),
+    ],
+)
 def test_device_that_is_not_there_is_never_replaced_by_the_cpu(
     wanted: str | list[str], present: list[str]
 ) -> None:

@@ -38,9 +38,14 @@ class Bench:
         Mounts(self.config.state).remember(self.config.outbox)
         metrics = Metrics(self.config.ledger_path, [], self.health, lambda: [])
         self.delivery = Delivery(
-            self.config, Spool(self.config.state), self.health, metrics, lambda verdict: False,
-            self._wake, returned=self._return,
-        )  # fmt: skip
+            self.config,
+            Spool(self.config.state),
+            self.health,
+            metrics,
+            lambda verdict: False,
+            self._wake,
+            returned=self._return,
+        )
         self.delivery._ledger = self.ledger
 
     def _wake(self) -> None:

@@ -54,14 +54,23 @@ def service(config: Config, ear: Ear, monkeypatch: pytest.MonkeyPatch) -> Servic
     monkeypatch.setattr("daemon.status.logs.keep_job_logs", lambda spool: None)
     fresh = config.model_copy(update={"settle_s": 7.0})
     made = Service(
-        config, ["cpu"], once=False, until=None, reread=lambda: (fresh, ["cpu"]),
+        config,
+        ["cpu"],
+        once=False,
+        until=None,
+        reread=lambda: (fresh, ["cpu"]),
         on_change=lambda live: None,
-    )  # fmt: skip
+    )
     changed: list[Config] = []
     room = SimpleNamespace(
-        changed=changed, change=lambda config, *_: changed.append(config), obey=lambda hooks: None,
-        stop=lambda: None, pids=dict, waits=(), holdings=(),
-    )  # fmt: skip
+        changed=changed,
+        change=lambda config, *_: changed.append(config),
+        obey=lambda hooks: None,
+        stop=lambda: None,
+        pids=dict,
+        waits=(),
+        holdings=(),
+    )
     made._runs = made._delivery = made._intake = made._telling = made._neighbours = room
     made._reload_asked = True
     return made

@@ -18,9 +18,12 @@ class Street:
         self.asked: list[tuple[str, Sequence[int]]] = []
         self.now_s = 1000.0
         self.neighbours = Neighbours(
-            ["cuda:0", "cuda:1", "cpu"], 2 * GIB, lambda: {"cuda:1": 42}, self._used,
+            ["cuda:0", "cuda:1", "cpu"],
+            2 * GIB,
+            lambda: {"cuda:1": 42},
+            self._used,
             clock=lambda: self.now_s,
-        )  # fmt: skip
+        )
 
     def _used(self, device: str, own: Sequence[int]) -> int | None:
         self.asked.append((device, own))

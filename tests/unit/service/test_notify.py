@@ -111,11 +111,15 @@ def test_variables_name_the_jobs_files_to_the_byte(tell: Tell, ledger: Ledger) -
     found = environment_of(Event.FAILED, job, Path("/out"), filed=True)
     assert found.keys() - unfiled.keys() == {"ATELIERD_ORIGINAL"}
     assert found == {
-        "ATELIERD_EVENT": "failed", "ATELIERD_JOB": "j1", "ATELIERD_STATE": "failed",
-        "ATELIERD_PRESET": "starry", "ATELIERD_ORIGINAL": Path("/out") / odd,
-        "ATELIERD_REASON": Path("/out/r"), "ATELIERD_RECORD": Path("/out/a"),
+        "ATELIERD_EVENT": "failed",
+        "ATELIERD_JOB": "j1",
+        "ATELIERD_STATE": "failed",
+        "ATELIERD_PRESET": "starry",
+        "ATELIERD_ORIGINAL": Path("/out") / odd,
+        "ATELIERD_REASON": Path("/out/r"),
+        "ATELIERD_RECORD": Path("/out/a"),
         "ATELIERD_LOG": Path("/out/b"),
-    }  # fmt: skip
+    }
 
 
 def test_what_was_not_told_before_a_crash_is_told_by_the_next_start(

@@ -31,9 +31,15 @@ class Bench:
         self.health = Health()
         metrics = Metrics(self.config.ledger_path, ["cpu"], self.health, lambda: [])
         self.runs = Runs(
-            self.config, ["cpu"], self.ledger, "me", Spool(root), self.health, metrics,
+            self.config,
+            ["cpu"],
+            self.ledger,
+            "me",
+            Spool(root),
+            self.health,
+            metrics,
             lambda: None,
-        )  # fmt: skip
+        )
         self.ledger.add_picture("p1", Path("starry/photo.jpg"), None)
         draft = Draft("j1", "starry", Path("photo.jpg"), {"size": 64, "seed": 0}, ())
         self.ledger.admit("p1", sha256="", size=1, width_px=64, height_px=64, drafts=[draft])

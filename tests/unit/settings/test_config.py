@@ -132,9 +132,19 @@ def test_message_names_the_file(load: Load, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["settle_s: .nan", "settle_s: .inf", "scan_s: 0", "settle_give_up_s: -1",
-             "limits: {decode_s: 0}", "limits: 5", "inbox: ''", "inbox: [a]", "state: null"],
-)  # fmt: skip
+    "line",
+    [
+        "settle_s: .nan",
+        "settle_s: .inf",
+        "scan_s: 0",
+        "settle_give_up_s: -1",
+        "limits: {decode_s: 0}",
+        "limits: 5",
+        "inbox: ''",
+        "inbox: [a]",
+        "state: null",
+    ],
+)
 def test_values_that_make_no_sense_are_refused(load: Load, line: str) -> None:
     with pytest.raises(ConfigError):
         load(line)

@@ -45,8 +45,9 @@ def test_command_has_a_minute_and_one_try_an_address_ten_seconds_and_three_more(
     assert (command.limit_s, command.tries) == (60.0, 1)
     assert (address.limit_s, address.tries) == (10.0, 4)
     assert (Hook(url="http://h", retries=0).tries, Hook(url="http://h", timeout_s=2).limit_s) == (
-        1, 2.0,
-    )  # fmt: skip
+        1,
+        2.0,
+    )
 
 
 def test_program_without_a_folder_is_left_to_be_looked_for(tmp_path: Path) -> None:
@@ -85,33 +86,61 @@ def test_every_fault_is_told_with_its_line_and_key(tmp_path: Path) -> None:
     [
         ("{}", f"2 hooks.on_done[0]: {EITHER}"),
         ("{command: [a], url: 'http://h'}", f"2 hooks.on_done[0]: {EITHER}"),
-        ("{command: [a], retries: 1}",
-         "2 hooks.on_done[0]: has a `command`; `retries` and `secret_file` are for a `url`"),
-        ("{command: [a], secret_file: s}",
-         "2 hooks.on_done[0]: has a `command`; `retries` and `secret_file` are for a `url`"),
-        ("{command: []}",
-         "2 hooks.on_done[0].command: must be a list: the program and its arguments"),
-        ('{command: [a, "b\\0"]}',
-         "2 hooks.on_done[0].command: names no program, or holds a NUL character"),
-        ('{command: [""]}',
-         "2 hooks.on_done[0].command: names no program, or holds a NUL character"),
-        ("{url: 'http://h', secret_file: ''}",
-         "2 hooks.on_done[0].secret_file: must be the path of a file"),
-        ("{url: 'http://h', secret_file: ~nobody-of-that-name/s}",
-         "2 hooks.on_done[0].secret_file: is in a home folder that is not known: "
-         "'~nobody-of-that-name/s'"),
-        ("{url: 'http://h', retries: 11}",
-         "2 hooks.on_done[0].retries: must be less than or equal to 10, not 11"),
+        (
+            "{command: [a], retries: 1}",
+            "2 hooks.on_done[0]: has a `command`; `retries` and `secret_file` are for a `url`",
+        ),
+        (
+            "{command: [a], secret_file: s}",
+            "2 hooks.on_done[0]: has a `command`; `retries` and `secret_file` are for a `url`",
+        ),
+        (
+            "{command: []}",
+            "2 hooks.on_done[0].command: must be a list: the program and its arguments",
+        ),
+        (
+            '{command: [a, "b\\0"]}',
+            "2 hooks.on_done[0].command: names no program, or holds a NUL character",
+        ),
+        (
+            '{command: [""]}',
+            "2 hooks.on_done[0].command: names no program, or holds a NUL character",
+        ),
+        (
+            "{url: 'http://h', secret_file: ''}",
+            "2 hooks.on_done[0].secret_file: must be the path of a file",
+        ),
+        (
+            "{url: 'http://h', secret_file: ~nobody-of-that-name/s}",
+            "2 hooks.on_done[0].secret_file: is in a home folder that is not known: "
+            "'~nobody-of-that-name/s'",
+        ),
+        (
+            "{url: 'http://h', retries: 11}",
+            "2 hooks.on_done[0].retries: must be less than or equal to 10, not 11",
+        ),
     ],
-)  # fmt: skip
+)
 def test_hook_that_makes_no_sense_is_refused(tmp_path: Path, hook: str, fault: str) -> None:
     assert faults(tmp_path, f"  on_done: [{hook}]") == [fault]
 
 
 @pytest.mark.parametrize(
-    "url", ["example.org", "http://", "http:///path", "file:///etc/passwd", "http://h:99999/",
-            "http://h:0/", "http://[::1/", "http://h/a b", "http://h/ü", "http://h/\\n", ""],
-)  # fmt: skip
+    "url",
+    [
+        "example.org",
+        "http://",
+        "http:///path",
+        "file:///etc/passwd",
+        "http://h:99999/",
+        "http://h:0/",
+        "http://[::1/",
+        "http://h/a b",
+        "http://h/ü",
+        "http://h/\\n",
+        "",
+    ],
+)
 def test_address_that_cannot_be_sent_to_is_refused(tmp_path: Path, url: str) -> None:
     (fault,) = faults(tmp_path, f'  on_done: {{url: "{url}"}}')
     assert fault.startswith("2 hooks.on_done.url: must be an address")
@@ -119,10 +148,13 @@ def test_address_that_cannot_be_sent_to_is_refused(tmp_path: Path, url: str) -> 
 
 @pytest.mark.parametrize(
     "section",
-    ["  on_done: {url: 'https://anna:hunter2@example.org/'}",
-     "  on_done: {url: 'https://hunter2@example.org/'}", "  on_done: https://anna:hunter2@h/",
-     "  on_done: ['https://anna:hunter2@h/']"],
-)  # fmt: skip
+    [
+        "  on_done: {url: 'https://anna:hunter2@example.org/'}",
+        "  on_done: {url: 'https://hunter2@example.org/'}",
+        "  on_done: https://anna:hunter2@h/",
+        "  on_done: ['https://anna:hunter2@h/']",
+    ],
+)
 def test_password_is_refused_and_not_repeated(tmp_path: Path, section: str) -> None:
     (fault,) = faults(tmp_path, section)
     assert "hunter2" not in fault

@@ -22,10 +22,17 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "{}", '{"folder": "/presets"}', '{"folder": "/presets", "presets": []}',
-     '{"folder": "/presets", "presets": {"p": {"file": "p.yaml"}}}',
-     '{"folder": "/presets", "presets": {"p": {"styles": [1], "recipe": {}, "file": "x"}}}'],
-)  # fmt: skip
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"folder": "/presets"}',
+        '{"folder": "/presets", "presets": []}',
+        '{"folder": "/presets", "presets": {"p": {"file": "p.yaml"}}}',
+        '{"folder": "/presets", "presets": {"p": {"styles": [1], "recipe": {}, "file": "x"}}}',
+    ],
+)
 def test_damaged_file_counts_as_none(tmp_path: Path, content: str) -> None:
     (tmp_path / LAST_GOOD_FILE).write_text(content)
     assert read_last_good(tmp_path, Path("/presets")) == {}

@@ -137,9 +137,16 @@ def test_name_that_cannot_be_a_folder_of_the_outbox_is_refused(load, folder: Pat
 
 @pytest.mark.parametrize(
     "line",
-    ["style_layers: {relu9_1: 1}", "content_layers: {}", "optimizer: sgd", "steps: 0",
-     "size: 20", "alpha: -1", "styles: []"],
-)  # fmt: skip
+    [
+        "style_layers: {relu9_1: 1}",
+        "content_layers: {}",
+        "optimizer: sgd",
+        "steps: 0",
+        "size: 20",
+        "alpha: -1",
+        "styles: []",
+    ],
+)
 def test_recipe_that_cannot_be_painted_is_a_fault_of_its_line(load, line: str) -> None:
     text = f"{GOOD}{line}\n" if not line.startswith("styles") else f"# none\n{line}\n"
     assert {fault.line for fault in load(it=text).faulty["it"]} == {2}

@@ -19,9 +19,16 @@ from daemon.settings.windows import Hours, find_zone, instant, make_hours, next_
 ZONE_FILES = Path(tzdata.__file__).with_name("zoneinfo")
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = (
-    "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago",
-    "Asia/Kolkata", "UTC", "Africa/Cairo", "Pacific/Apia", "America/Sao_Paulo",
-)  # fmt: skip
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "America/Santiago",
+    "Asia/Kolkata",
+    "UTC",
+    "Africa/Cairo",
+    "Pacific/Apia",
+    "America/Sao_Paulo",
+)
 MINUTE = timedelta(minutes=1)
 NIGHT = ("22:00-06:00",)
 
@@ -52,8 +59,11 @@ def nights(zone: str, window: str, year: int = 2026) -> list[tuple[date, timedel
 
 
 def test_night_is_seven_hours_in_spring_and_nine_in_autumn() -> None:
-    odd = {day: length for day, length in nights("Europe/Berlin", "22:00-06:00")
-           if length != timedelta(hours=8)}  # fmt: skip
+    odd = {
+        day: length
+        for day, length in nights("Europe/Berlin", "22:00-06:00")
+        if length != timedelta(hours=8)
+    }
     assert odd == {date(2026, 3, 28): timedelta(hours=7), date(2026, 10, 24): timedelta(hours=9)}
 
 
@@ -97,9 +107,21 @@ def test_days_of_a_window(text: str, days: set[int]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "22-06", "25:00-06:00", "22:60-23:00", "22:00", "moon 22:00-06:00", "06:00-06:00",
-     "22:00-24:30", "mon- 22:00-23:00", 7, None, ["22:00-06:00"]],
-)  # fmt: skip
+    [
+        "",
+        "22-06",
+        "25:00-06:00",
+        "22:60-23:00",
+        "22:00",
+        "moon 22:00-06:00",
+        "06:00-06:00",
+        "22:00-24:30",
+        "mon- 22:00-23:00",
+        7,
+        None,
+        ["22:00-06:00"],
+    ],
+)
 def test_what_is_no_window_is_refused_with_what_would_be(text: object) -> None:
     with pytest.raises(ValueError, match=r"22:00|06:00|00:00-24:00|mon, tue"):
         parse_window(text)
@@ -117,8 +139,8 @@ def test_windows_that_touch_are_one_stretch() -> None:
 
 def test_what_is_always_open_never_changes() -> None:
     now = at("2026-11-20T12:00")
-    for windows in ([], ["00:00-24:00"], ["00:00-12:00", "12:00-24:00"]):
-        hours = make_hours(windows, "Europe/Berlin")
+    for spans in ([], ["00:00-24:00"], ["00:00-12:00", "12:00-24:00"]):
+        hours = make_hours(spans, "Europe/Berlin")
         assert hours.is_open(now)
         assert hours.next_change(now) is None
 
@@ -278,11 +300,21 @@ def test_whatever_c_programs_understand_is_the_zone_of_the_windows(
 @pytest.mark.parametrize(
     ("variable", "unknown"),
     [
-        (None, None), ("", None), ("Europe/Berlin", None), (":Europe/Berlin", None),
-        (f":{ZONE_FILES}/UTC", None), ("CET-1CEST,M3.5.0,M10.5.0/3", None), ("<+03>-3", None),
-        ("EST5EDT", None), ("UTC0", None), ("Nowhere/City", "Nowhere/City"), ("Pariss", "Pariss"),
-        (":/nowhere", "/nowhere"), (f"{__file__}", __file__), ("a\0b", "a\0b"),
+        (None, None),
+        ("", None),
+        ("Europe/Berlin", None),
+        (":Europe/Berlin", None),
+        (f":{ZONE_FILES}/UTC", None),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", None),
+        ("<+03>-3", None),
+        ("EST5EDT", None),
+        ("UTC0", None),
+        ("Nowhere/City", "Nowhere/City"),
+        ("Pariss", "Pariss"),
+        (":/nowhere", "/nowhere"),
+        (f"{__file__}", __file__),
+        ("a\0b", "a\0b"),
     ],
-)  # fmt: skip
+)
 def test_zone_that_nobody_knows_is_told(variable: str | None, unknown: str | None) -> None:
     assert unknown_zone({} if variable is None else {"TZ": variable}) == unknown

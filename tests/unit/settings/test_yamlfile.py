@@ -37,8 +37,13 @@ def test_plain_values_are_read_with_their_lines() -> None:
     document = parse(b"a: 1\nb:\n  c: [x, 2.5]\n  d: true\n", "f.yaml")
     assert document.data == {"a": 1, "b": {"c": ["x", 2.5], "d": True}}
     assert document.lines == {
-        ("a",): 1, ("b",): 2, ("b", "c"): 3, ("b", "c", 0): 3, ("b", "c", 1): 3, ("b", "d"): 4,
-    }  # fmt: skip
+        ("a",): 1,
+        ("b",): 2,
+        ("b", "c"): 3,
+        ("b", "c", 0): 3,
+        ("b", "c", 1): 3,
+        ("b", "d"): 4,
+    }
     assert document.faults == []
 
 
@@ -54,10 +59,23 @@ def test_byte_order_mark_is_no_part_of_the_first_key() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e6", 1e6), ("-2E-3", -2e-3), ("1.5e+3", 1500.0), (".5", 0.5), ("1e6x", "1e6x"),
-     ("1.0", 1.0), ("144", 144), ("-3", -3), ("+3", 3), ("0", 0), ("007.5", 7.5),
-     (".inf", float("inf")), ("!!int 144", 144), ("!!float 2", 2.0)],
-)  # fmt: skip
+    [
+        ("1e6", 1e6),
+        ("-2E-3", -2e-3),
+        ("1.5e+3", 1500.0),
+        (".5", 0.5),
+        ("1e6x", "1e6x"),
+        ("1.0", 1.0),
+        ("144", 144),
+        ("-3", -3),
+        ("+3", 3),
+        ("0", 0),
+        ("007.5", 7.5),
+        (".inf", float("inf")),
+        ("!!int 144", 144),
+        ("!!float 2", 2.0),
+    ],
+)
 def test_numbers_are_numbers(text: str, value: object) -> None:
     found = parse(f"a: {text}\n".encode(), "f.yaml").data["a"]
     assert found == value and type(found) is type(value)
@@ -65,9 +83,22 @@ def test_numbers_are_numbers(text: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["0144", "-010", "08", "1:03", "1:03.5", "0o144", "0x90", "0b11", "1_000", "1_0.5", "1_000e3",
-     "2024-01-01", "2024-01-01 10:30:00"],
-)  # fmt: skip
+    [
+        "0144",
+        "-010",
+        "08",
+        "1:03",
+        "1:03.5",
+        "0o144",
+        "0x90",
+        "0b11",
+        "1_000",
+        "1_0.5",
+        "1_000e3",
+        "2024-01-01",
+        "2024-01-01 10:30:00",
+    ],
+)
 def test_what_is_no_decimal_number_is_text_as_it_was_written(text: str) -> None:
     """YAML 1.1 has 100 for 0144 and 63 for 1:03: other numbers than those who write them mean."""
     assert parse(f"a: {text}\n".encode(), "f.yaml").data == {"a": text}
@@ -75,10 +106,19 @@ def test_what_is_no_decimal_number_is_text_as_it_was_written(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "advice"),
-    [("0144", "; write 144"), ("08", "; write 8"), ("-010", "; write -10"), ("0x90", "; write 144"),
-     ("0o144", "; write 100"), ("0b11", "; write 3"), ("1_000", "; write 1000"), ("1:03", ""),
-     ("0x", ""), ("_", "")],
-)  # fmt: skip
+    [
+        ("0144", "; write 144"),
+        ("08", "; write 8"),
+        ("-010", "; write -10"),
+        ("0x90", "; write 144"),
+        ("0o144", "; write 100"),
+        ("0b11", "; write 3"),
+        ("1_000", "; write 1000"),
+        ("1:03", ""),
+        ("0x", ""),
+        ("_", ""),
+    ],
+)
 def test_number_that_is_no_decimal_one_says_what_to_write(text: str, advice: str) -> None:
     assert faults(f"height: 1\nframe: {{width: {text}}}\n", Wall) == [
         f"f.yaml:2: frame.width: must be a whole number, not '{text}'{advice}"
@@ -150,9 +190,14 @@ def test_document_that_is_no_mapping_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("a: 1\nb: [1,\n", 3), ("a: 1\n\tb: 2\n", 2), ("a: 'x\n", 2), ("a: b: c\n", 1),
-     ("a: 1\n--- \nb: 2\n", 2)],
-)  # fmt: skip
+    [
+        ("a: 1\nb: [1,\n", 3),
+        ("a: 1\n\tb: 2\n", 2),
+        ("a: 'x\n", 2),
+        ("a: b: c\n", 1),
+        ("a: 1\n--- \nb: 2\n", 2),
+    ],
+)
 def test_what_is_not_yaml_names_the_line(text: str, line: int) -> None:
     (fault,) = faults(text)
     assert fault.startswith(f"f.yaml:{line}: is not YAML: ")
@@ -160,10 +205,19 @@ def test_what_is_not_yaml_names_the_line(text: str, line: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a: !!python/name:os.system ''", "a: !!int ''", "a: !!float ''", "a: !!bool perhaps",
-     "a: !!timestamp soon", f"a: {'9' * 5000}",
-     "a: !!float " + "1:" * 300 + "59.5", "? [x]\n: 1", "a: !!map x", "a: !!omap x"],
-)  # fmt: skip
+    [
+        "a: !!python/name:os.system ''",
+        "a: !!int ''",
+        "a: !!float ''",
+        "a: !!bool perhaps",
+        "a: !!timestamp soon",
+        f"a: {'9' * 5000}",
+        "a: !!float " + "1:" * 300 + "59.5",
+        "? [x]\n: 1",
+        "a: !!map x",
+        "a: !!omap x",
+    ],
+)
 def test_value_that_cannot_be_read_is_a_fault_in_its_line(text: str) -> None:
     (fault,) = faults(f"# above\n{text}\n")
     assert fault.startswith("f.yaml:2: ")

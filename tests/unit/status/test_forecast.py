@@ -53,7 +53,11 @@ def test_running_jobs_come_first() -> None:
 def test_nothing_is_foretold_without_a_picture_painted() -> None:
     found = forecast(NIGHTS, NOON, [Backlog(BULK, "oil", 1, 1)], [], running_s=0.0, devices=0)
     assert found["bulk"].as_data() == {
-        "waiting": 1, "seconds": None, "open": False, "window_fits": None, "done_at": None,
+        "waiting": 1,
+        "seconds": None,
+        "open": False,
+        "window_fits": None,
+        "done_at": None,
         "changes_at": "2026-05-01T22:00:00+00:00",
-    }  # fmt: skip
+    }
     assert found["ordinary"].as_data()["seconds"] == 0

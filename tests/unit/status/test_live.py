@@ -33,9 +33,16 @@ def test_running_job_counts_its_steps_over_all_passes() -> None:
     job = RunningJob("j1", "photo.jpg", "starry", "cpu")
     follow(
         job,
-        {"pass": 2, "passes": PASSES, "number": 1, "total": 3.0, "content": 1.0, "style": 0.1,
-         "seconds": 3.0},
-    )  # fmt: skip
+        {
+            "pass": 2,
+            "passes": PASSES,
+            "number": 1,
+            "total": 3.0,
+            "content": 1.0,
+            "style": 0.1,
+            "seconds": 3.0,
+        },
+    )
     assert (job.pass_number, job.passes, job.step, job.steps) == (2, 3, 5, 9)
     assert (job.total, job.content, job.style, job.step_s) == (3.0, 1.0, 0.1, 3.0)
     assert job.eta_s == pytest.approx(30.0)
@@ -59,9 +66,18 @@ def test_live_file_is_replaced_whole_and_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [None, "", "{half", "[]", "7", "{}", '{"pid": "x", "started_at": 1}',
-     '{"pid": 1, "started_at": "", "running": [{"id": 5}]}', "\x00"],
-)  # fmt: skip
+    [
+        None,
+        "",
+        "{half",
+        "[]",
+        "7",
+        "{}",
+        '{"pid": "x", "started_at": 1}',
+        '{"pid": 1, "started_at": "", "running": [{"id": 5}]}',
+        "\x00",
+    ],
+)
 def test_live_file_that_is_missing_or_damaged_says_nothing(
     tmp_path: Path, content: str | None
 ) -> None:

@@ -185,8 +185,11 @@ def test_json_is_an_object_a_line_on_standard_error_and_in_the_file(
     stamp = bound.pop("ts")
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", stamp)
     assert bound == {
-        "level": "INFO", "message": f"begins {EVIL}", "job": JOB, "action": "start",
-    }  # fmt: skip
+        "level": "INFO",
+        "message": f"begins {EVIL}",
+        "job": JOB,
+        "action": "start",
+    }
     assert set(plain) == {"ts", "level", "message"}
     assert set(failed) == {"ts", "level", "message", "exception"}
     assert failed["exception"].startswith("Traceback (most recent call last):\n")
@@ -269,9 +272,15 @@ def of_the_main_thread() -> None:
 
 @pytest.mark.parametrize(
     "complain",
-    [of_stdlib_logging, of_stdlib_logging_at_a_level_of_its_own, of_warnings, of_a_thread,
-     of_nobody, of_the_main_thread],
-)  # fmt: skip
+    [
+        of_stdlib_logging,
+        of_stdlib_logging_at_a_level_of_its_own,
+        of_warnings,
+        of_a_thread,
+        of_nobody,
+        of_the_main_thread,
+    ],
+)
 @pytest.mark.usefixtures("strays")
 def test_complaint_of_anybody_is_an_object_too(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, complain: Callable[[], None]

@@ -24,12 +24,25 @@ from daemon.status.scrape import LedgerState
 DEVICES = ["cpu", "cuda:0"]
 MEMORY = [DeviceMemory("cpu", 7, 5, 9)]
 JOB = Job(
-    id="j1", picture_id="p1", preset="starry", below=Path("a.jpg"), recipe={}, styles=(),
-    priority=0, state=State.DONE, verdict=State.DONE, starts=1, cancel_requested=False,
-    queued_at="", started_at=None, finished_at=None,
+    id="j1",
+    picture_id="p1",
+    preset="starry",
+    below=Path("a.jpg"),
+    recipe={},
+    styles=(),
+    priority=0,
+    state=State.DONE,
+    verdict=State.DONE,
+    starts=1,
+    cancel_requested=False,
+    queued_at="",
+    started_at=None,
+    finished_at=None,
     outcome={"seconds": 40.0, "passes": [{"width_px": 700, "height_px": 1100}]},
-    outputs={}, reason="", warnings=(),
-)  # fmt: skip
+    outputs={},
+    reason="",
+    warnings=(),
+)
 
 
 @pytest.fixture

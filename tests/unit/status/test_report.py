@@ -23,9 +23,17 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(None, "unknown"), (0.0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (200.0, "3 min 20 s"),
-     (3599.7, "1 h 00 min"), (7500.0, "2 h 05 min"), (360_000.0, "100 h 00 min")],
-)  # fmt: skip
+    [
+        (None, "unknown"),
+        (0.0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (200.0, "3 min 20 s"),
+        (3599.7, "1 h 00 min"),
+        (7500.0, "2 h 05 min"),
+        (360_000.0, "100 h 00 min"),
+    ],
+)
 def test_seconds_are_said_as_people_say_them(seconds: float | None, words: str) -> None:
     assert in_words(seconds) == words
 
@@ -41,10 +49,16 @@ def test_report_tells_what_ended_last(config: Config) -> None:
     ledger = Ledger(config.ledger_path)
     ledger.add_picture("p1", Path("photo.jpg"), None)
     ledger.admit(
-        "p1", sha256="", size=1, width_px=1, height_px=1,
-        drafts=[Draft("j1", "starry", Path("photo.jpg"), {}, (), "Broken."),
-                Draft("j2", "starry", Path("photo.jpg"), {}, ())],
-    )  # fmt: skip
+        "p1",
+        sha256="",
+        size=1,
+        width_px=1,
+        height_px=1,
+        drafts=[
+            Draft("j1", "starry", Path("photo.jpg"), {}, (), "Broken."),
+            Draft("j2", "starry", Path("photo.jpg"), {}, ()),
+        ],
+    )
     ledger.plan_outputs("j1", {"reason": "failed/starry/photo.jpg.reason.txt"})
     ledger.publish_job("j1")
     ledger.close()
@@ -78,8 +92,11 @@ def test_live_file_counts_only_while_a_service_holds_the_state_folder(config: Co
     report = gather(config)
     held.release()
     assert report["service"] == {
-        "running": True, "pid": 42, "started_at": "then", "devices": ["cpu"],
-    }  # fmt: skip
+        "running": True,
+        "pid": 42,
+        "started_at": "then",
+        "devices": ["cpu"],
+    }
     assert report["health"] == {"outbox": "full"}
 
 

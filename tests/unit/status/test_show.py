@@ -24,8 +24,14 @@ EVIL = "[red]\x1b[2J\udcff[/nothing]"
 def report(tmp_path: Path) -> dict[str, Any]:
     """A report that has something of everything, under names that mean harm."""
     running = {"id": EVIL, "picture": "a.jpg", "preset": EVIL, "device": EVIL, "total": None}
-    recent = {"id": "0123456789", "state": "failed", "finished_at": None, "seconds": None,
-              "output": None, "reason": "[bold]no picture"}  # fmt: skip
+    recent = {
+        "id": "0123456789",
+        "state": "failed",
+        "finished_at": None,
+        "seconds": None,
+        "output": None,
+        "reason": "[bold]no picture",
+    }
     return gather(Config().model_copy(update={"state": tmp_path})) | {
         "service": {"running": True, "pid": 7, "started_at": "", "devices": ["[cpu]"]},
         "paused_since": "[/red]",
@@ -109,8 +115,9 @@ def test_json_is_readable_by_every_program_whatever_it_holds(capsys: Capture) ->
     show.print_json(data)
     told = capsys.readouterr().out
     assert json.loads(told) == {
-        "a\\udcff": ["\\udcff", None, None, 1.5, None], "é": [True, {"x": 1}],
-    }  # fmt: skip
+        "a\\udcff": ["\\udcff", None, None, 1.5, None],
+        "é": [True, {"x": 1}],
+    }
 
 
 def test_empty_presets_folder_is_told_with_what_to_put_there(capsys: Capture) -> None:
@@ -122,9 +129,11 @@ def test_empty_presets_folder_is_told_with_what_to_put_there(capsys: Capture) ->
 
 WARNING = "preset it is faulty since yesterday: its last good version is used"
 SHELF = Shelf(
-    Path("presets"), {}, {"it": (Fault("it.yaml", 3, "beta", "is wrong"),)},
+    Path("presets"),
+    {},
+    {"it": (Fault("it.yaml", 3, "beta", "is wrong"),)},
     {"it": Preset("it", Path("it.yaml"), Recipe(), (), WARNING)},
-)  # fmt: skip
+)
 
 
 def test_faulty_preset_is_shown_with_what_is_used_in_its_place(

@@ -37,9 +37,12 @@ def test_reason_can_be_kept_whatever_the_pictures_name_is(
 ) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "picture", "JPEG")
     payload = {
-        "name": "\udcff.jpg", "picture": str(tmp_path / "picture"), "max_pixels": 100,
-        "recipe": {}, "styles": [],
-    }  # fmt: skip
+        "name": "\udcff.jpg",
+        "picture": str(tmp_path / "picture"),
+        "max_pixels": 100,
+        "recipe": {},
+        "styles": [],
+    }
     worker.run("j1", payload)
     reason = said(out)["result"]["reason"]
     assert reason.startswith(r"\udcff.jpg claims to be 64x64 px")

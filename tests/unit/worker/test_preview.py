@@ -23,10 +23,16 @@ class Clock:
         return self.now_s
 
 
-@pytest.mark.parametrize(("size_px", "shown_px"), [
-    ((1200, 900), (512, 384)), ((300, 1200), (128, 512)), ((512, 10), (512, 10)),
-    ((40, 30), (40, 30)), ((6000, 8), (512, 1)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("size_px", "shown_px"),
+    [
+        ((1200, 900), (512, 384)),
+        ((300, 1200), (128, 512)),
+        ((512, 10), (512, 10)),
+        ((40, 30), (40, 30)),
+        ((6000, 8), (512, 1)),
+    ],
+)
 def test_longest_side_is_512_px_or_the_pictures_own(
     size_px: tuple[int, int], shown_px: tuple[int, int]
 ) -> None:
