@@ -9,6 +9,8 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from tests.support import atelier
+
 
 @pytest.fixture(scope="session")
 def photograph() -> Image.Image:
@@ -19,8 +21,6 @@ def photograph() -> Image.Image:
 @pytest.fixture(scope="session", autouse=True)
 def shared_timings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The trial of arithmetic is made once for all tests of a run, not in every state folder."""
-    import atelier
-
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     atelier.TIMINGS = shared / "arithmetic.json"

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from atelier import (
+from PIL import Image
+
+from daemon.pictures.picture import read_note
+from tests.support.atelier import (
     COMMAND,
     PATIENCE_S,
     Studio,
@@ -22,9 +25,6 @@ from atelier import (
     photograph,
     wait_for,
 )
-from PIL import Image
-
-from daemon.pictures.picture import read_note
 
 SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.atelier import Studio
+from tests.support.atelier import Studio
 
 
 @pytest.fixture

@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from atelier import ENDLESS_STEPS, SETTINGS, STOP_S, Service, Studio, is_alive, wait_for
+
+from tests.support.atelier import (
+    ENDLESS_STEPS,
+    SETTINGS,
+    STOP_S,
+    Service,
+    Studio,
+    is_alive,
+    wait_for,
+)
 
 PATIENT_WATCHDOG = {"WATCHDOG_USEC": "600000"}
 

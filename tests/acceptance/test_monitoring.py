@@ -9,10 +9,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from atelier import Studio, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.job import State
+from tests.support.atelier import Studio, wait_for
 
 SECRET = "correct-horse-battery-staple"
 

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from atelier import (
+
+from daemon.cli import end_of
+from daemon.job import State
+from tests.support.atelier import (
     ENDLESS_STEPS,
     PATIENCE_S,
     SETTINGS,
@@ -18,9 +21,6 @@ from atelier import (
     photograph,
     wait_for,
 )
-
-from daemon.cli import end_of
-from daemon.job import State
 
 
 def window(begin_h: float, end_h: float) -> str:

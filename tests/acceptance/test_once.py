@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from atelier import Studio, encoded, environment, photograph
 from PIL import Image
+
+from tests.support.atelier import Studio, encoded, environment, photograph
 
 ORIENTATION = 0x0112
 QUARTER_TURN = 6
@@ -154,7 +155,7 @@ def test_run_once_ends_with_0_when_all_is_well(
 
 IMPATIENT = """
 import sys, threading, time
-from daemon.service.main import main as service
+from daemon.service import main as service
 from daemon.cli import main
 service.ONCE_GIVE_UP_S = 1.0
 def grow(path):

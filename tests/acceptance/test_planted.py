@@ -4,8 +4,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from atelier import COMMAND, Studio, environment, lend_timings
-from planted import plant, was_run
+
+from tests.support.atelier import COMMAND, Studio, environment, lend_timings
+from tests.support.planted import plant, was_run
 
 
 def run_in(studio: Studio, folder: Path, *words: str | Path) -> "subprocess.CompletedProcess[str]":

@@ -1,8 +1,7 @@
 """Stopping a service in the middle of a picture, and starting it again."""
 
-from atelier import Studio, has_open, is_alive, wait_for
-
 from daemon.job import State
+from tests.support.atelier import Studio, has_open, is_alive, wait_for
 
 
 def test_sigterm_puts_the_job_back_and_the_next_start_finishes_it(studio: Studio) -> None:
@@ -25,7 +24,7 @@ def test_sigterm_puts_the_job_back_and_the_next_start_finishes_it(studio: Studio
 
 
 def test_sigterm_while_the_decoder_works_ends_in_time(studio: Studio) -> None:
-    from acceptance.test_service import large_png
+    from tests.acceptance.test_service import large_png
 
     studio.configure(limits={"picture_pixels": 1_000_000_000})
     with studio.service() as service:

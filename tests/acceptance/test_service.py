@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 import skimage.data
-from atelier import (
+from PIL import Image, ImageCms
+
+from daemon.job import State
+from daemon.pictures.picture import read_note
+from tests.support.atelier import (
     ENDLESS_STEPS,
     Service,
     Studio,
@@ -23,10 +27,6 @@ from atelier import (
     photograph,
     wait_for,
 )
-from PIL import Image, ImageCms
-
-from daemon.job import State
-from daemon.pictures.picture import read_note
 
 RECORD_FIELDS = {
     "schema",

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from daemon.engine.losses.objective import Evaluation
+from daemon.engine.optimise import recorded as module
 from daemon.engine.optimise.recorded import recorded
-from daemon.engine.optimise.steps import recorded as module
 
 
 def evaluate(picture: Tensor) -> Evaluation:

@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from atelier import Studio
+
+from tests.support.atelier import Studio
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from atelier import Studio, encoded, photograph, wait_for
 
 from daemon.intake import claim
 from daemon.job import State
 from daemon.ledger.store import Ledger
 from daemon.state.spool import Spool
+from tests.support.atelier import Studio, encoded, photograph, wait_for
 
 # watchdog may warn when a folder it is about to watch is renamed; the scans go on regardless.
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")

@@ -6,12 +6,11 @@ import signal
 import sqlite3
 from typing import Any
 
-from atelier import Service, Studio, is_alive, wait_for
-
 from daemon.job import State
 from daemon.ledger.store import Ledger
 from daemon.state.spool import Spool
-from fault.test_publish_crashes import OUTCOME, RESULT
+from tests.fault.test_publish_crashes import OUTCOME, RESULT
+from tests.support.atelier import Service, Studio, is_alive, wait_for
 
 
 def shell(text: str, **keys: Any) -> dict[str, Any]:

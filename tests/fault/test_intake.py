@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atelier import (
+from loguru import logger
+
+from daemon.intake import claim, scan
+from daemon.intake.decode import Decoder
+from daemon.job import Job, State
+from daemon.ledger.store import Ledger
+from daemon.state.spool import Spool
+from tests.support.atelier import (
     PATIENCE_S,
     Studio,
     children,
@@ -23,13 +30,6 @@ from atelier import (
     stopped_process,
     wait_for,
 )
-from loguru import logger
-
-from daemon.intake import claim, scan
-from daemon.intake.decode import Decoder
-from daemon.job import Job, State
-from daemon.ledger.store import Ledger
-from daemon.state.spool import Spool
 
 # watchdog may warn when a folder it is about to watch is renamed; the scans go on regardless.
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")

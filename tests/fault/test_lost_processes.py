@@ -4,9 +4,8 @@ import os
 import signal
 import sqlite3
 
-from atelier import Studio, is_alive, wait_for
-
 from daemon.job import State
+from tests.support.atelier import Studio, is_alive, wait_for
 
 
 def test_killed_child_returns_job_to_queue(studio: Studio) -> None:

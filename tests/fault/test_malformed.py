@@ -9,12 +9,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import malformed
 import pytest
-from atelier import memory_bytes, peak_memory_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from malformed import Malformed
 from pydantic import BaseModel
 
 from daemon.engine.errors import PictureError
@@ -26,6 +23,9 @@ from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.picture import read_header
 from daemon.settings.config import Config, Limits, load_config
 from daemon.settings.presets import Preset, PresetFile, Shelf, StyleEntry, override, read_preset
+from tests.support import malformed
+from tests.support.atelier import memory_bytes, peak_memory_bytes
+from tests.support.malformed import Malformed
 
 MAX_PIXELS = 1_000_000
 HANGS_S = 60.0

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import mounts
 import pytest
-from atelier import Studio, encoded, photograph
-from habits import HABITS
 from PIL import Image
 
 from daemon.host import files
 from daemon.job import State
+from tests.support import mounts
+from tests.support.atelier import Studio, encoded, photograph
+from tests.support.habits import HABITS
 
 UNSTEADY = ("new inodes", "ctime now", "whole seconds")
 POOR = ("no links", "no times", "no modes", "no sync", "no room told")

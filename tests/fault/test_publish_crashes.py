@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from atelier import Studio, encoded, may_mount, mounted, photograph, wait_for
 
 from daemon.intake.claim import claimed_folder
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.publish import file_original, publish
 from daemon.state.spool import Spool
+from tests.support.atelier import Studio, encoded, may_mount, mounted, photograph, wait_for
 
 # watchdog may warn when a folder it is about to watch is renamed; the scans go on regardless.
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")

@@ -1,10 +1,10 @@
 """The same picture after the same recipe: painted once, and answered from that afterwards."""
 
 import pytest
-from atelier import Studio, encoded, photograph, wait_for
 
 from daemon.job import State
 from daemon.ledger.store import Ledger
+from tests.support.atelier import Studio, encoded, photograph, wait_for
 
 CONTENT = encoded(photograph())
 

@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from atelier import (
+
+from daemon.host import files
+from daemon.intake.claim import claims
+from daemon.intake.scan import CLAIMED_FOLDER
+from daemon.job import State
+from tests.support.atelier import (
     ENDLESS_STEPS,
     SETTINGS,
     Studio,
@@ -21,11 +26,6 @@ from atelier import (
     stopped_process,
     wait_for,
 )
-
-from daemon.host import files
-from daemon.intake.claim import claims
-from daemon.intake.scan import CLAIMED_FOLDER
-from daemon.job import State
 
 # watchdog may warn when a folder it is about to watch is renamed; the scans go on regardless.
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from disturbances import stage
-from torture import make_plan, torture
+from tests.torture.disturbances import stage
+from tests.torture.run import make_plan, torture
 
 
 def test_whatever_happens_everything_dropped_comes_out_once(tmp_path: Path) -> None:

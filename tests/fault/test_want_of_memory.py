@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from atelier import Studio, give_no_more_memory, memory_group, wait_for
 from PIL import Image
+
+from tests.support.atelier import Studio, give_no_more_memory, memory_group, wait_for
 
 LITTLE_BYTES = 4 << 20
 WARNING = (

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atelier import (
+from PIL import Image
+
+from daemon.engine.checkpoint import Checkpoint
+from daemon.host.files import sha256_of
+from daemon.host.process import Message
+from daemon.job import State
+from daemon.pool.local import Cancelled, MemoryRanOut, Pool, WorkerLost
+from daemon.worker.checkpoint import write_checkpoint
+from tests.support.atelier import (
     ENDLESS_STEPS,
     PATIENCE_S,
     Service,
@@ -22,14 +30,6 @@ from atelier import (
     photograph,
     wait_for,
 )
-from PIL import Image
-
-from daemon.engine.checkpoint import Checkpoint
-from daemon.host.files import sha256_of
-from daemon.host.process import Message
-from daemon.job import State
-from daemon.pool.local import Cancelled, MemoryRanOut, Pool, WorkerLost
-from daemon.worker.checkpoint import write_checkpoint
 
 ENDLESS = {"steps": ENDLESS_STEPS, "normalise": "raw"}
 """Raw losses fall for a long time; relative ones do not, and a run ends when they do no more."""

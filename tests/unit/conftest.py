@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from puppet import Puppet
 
 from daemon.settings.config import Config
+from tests.support.puppet import Puppet
 
 NOBODY = 65534
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atelier import is_alive, wait_for
 from loguru import logger
 
 from daemon.hooks import command as command_module
@@ -28,6 +27,7 @@ from daemon.hooks.command import OUTPUT_BYTES, run_command
 from daemon.hooks.request import headers_of, post
 from daemon.hooks.runner import MOST_IN_FLIGHT, HookRunner
 from daemon.settings.hooks import Event, Hooks
+from tests.support.atelier import is_alive, wait_for
 
 RECORD = {"id": "0123456789abcdef", "state": "done", "picture": {"name": "a\nb\udce4.jpg"}}
 ENDLESS_S = 1000

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from atelier import PATIENCE_S
-from planted import plant, was_run
 
 from daemon.host import process
 from daemon.host.process import Child, python_environment
 from daemon.pool import devices
+from tests.support.atelier import PATIENCE_S
+from tests.support.planted import plant, was_run
 
 GRUMBLER = """
 import os, sys

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from atelier import PATIENCE_S, give_no_more_memory, stopped_process
 from PIL import Image
 
 from daemon.errors import SurroundingsError
 from daemon.intake.decode import Decoder, Verdict, judge
+from tests.support.atelier import PATIENCE_S, give_no_more_memory, stopped_process
 
 LIMIT = 1_000_000
 

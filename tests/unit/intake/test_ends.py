@@ -6,13 +6,13 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import malformed
 import pytest
 from PIL import Image
 
 from daemon.intake.ends import ENDS, end_of
 from daemon.intake.gaps import doubt_of
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
+from tests.support import malformed
 
 PADDING = bytes(5000)
 FILM = (

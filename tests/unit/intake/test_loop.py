@@ -5,7 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from atelier import PATIENCE_S
 
 from daemon.intake.decode import Decoder
 from daemon.intake.loop import IntakeLoop, Pace, pace_of
@@ -15,6 +14,7 @@ from daemon.intake.scan import Scan
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
 from daemon.status.health import Health
+from tests.support.atelier import PATIENCE_S
 
 LOCAL = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 NETWORK = LOCAL + "40 22 0:45 / /srv rw - nfs4 nas:/export rw\n"

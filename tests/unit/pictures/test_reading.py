@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import malformed
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
@@ -16,6 +15,7 @@ from pillow_heif import register_heif_opener
 
 from daemon.engine.errors import PictureError, UnfinishedPictureError
 from daemon.pictures.picture import Header, Picture, read_header, read_picture
+from tests.support import malformed
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 PHOTO_FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF"]

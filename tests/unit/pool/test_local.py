@@ -4,10 +4,10 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from atelier import PATIENCE_S
-from puppet import Puppet
 
 from daemon.pool.local import Pool, Slot
+from tests.support.atelier import PATIENCE_S
+from tests.support.puppet import Puppet
 
 
 def test_run_that_stopped_in_time_and_goes_on_in_the_same_worker_is_not_ended(

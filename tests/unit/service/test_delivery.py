@@ -14,8 +14,8 @@ from daemon.intake.claim import claims
 from daemon.intake.strays import take_over
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
+from daemon.service import delivery
 from daemon.service.delivery import Delivery
-from daemon.service.main import delivery
 from daemon.settings.config import Config
 from daemon.state.mounts import Mounts
 from daemon.state.spool import Spool

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atelier import wait_for
 
 from daemon.errors import SurroundingsError
 from daemon.hooks.runner import MOST_IN_FLIGHT
@@ -16,6 +15,7 @@ from daemon.ledger.store import Ledger
 from daemon.outbox.record import make_record
 from daemon.service.notify import Telling, environment_of
 from daemon.settings.hooks import Event, Hooks
+from tests.support.atelier import wait_for
 
 Tell = Callable[..., Telling]
 

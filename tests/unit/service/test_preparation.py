@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.service.main import preparation
+from daemon.service import preparation
 from daemon.settings.config import Config
 from daemon.settings.last_good import LastGood, write_last_good
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from puppet import Puppet
 
 from daemon.errors import SurroundingsError
 from daemon.job import Draft, State
@@ -17,6 +16,7 @@ from daemon.settings.config import Config
 from daemon.state.spool import Spool
 from daemon.status.health import Health
 from daemon.status.metrics import Metrics
+from tests.support.puppet import Puppet
 
 ANYTHING = Permit(EVERY)
 

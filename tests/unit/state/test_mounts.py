@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from atelier import may_mount, mounted
 
 from daemon.errors import SurroundingsError
 from daemon.state.mounts import MOUNTS_FILE, Mounts, mount_point
+from tests.support.atelier import may_mount, mounted
 
 
 @pytest.fixture

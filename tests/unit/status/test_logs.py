@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atelier import PATIENCE_S
 from loguru import logger
 
 from daemon.settings.config import Config, Log
 from daemon.state.spool import Spool
 from daemon.status import logs
+from tests.support.atelier import PATIENCE_S
 
 JOB = "0123456789abcdef"
 STAMP = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from atelier import wait_for
 from loguru import logger
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,6 +19,7 @@ from daemon.status import http as endpoint
 from daemon.status.health import Health
 from daemon.status.metrics import ERROR_KINDS, VERDICTS, Metrics, size_label
 from daemon.status.scrape import LedgerState
+from tests.support.atelier import wait_for
 
 DEVICES = ["cpu", "cuda:0"]
 MEMORY = [DeviceMemory("cpu", 7, 5, 9)]

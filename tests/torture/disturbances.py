@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import past
-from atelier import (
+from daemon.job import Job, State
+from tests.support import past
+from tests.support.atelier import (
     COMMAND,
     Service,
     Studio,
@@ -25,9 +26,7 @@ from atelier import (
     mounted,
     wait_for,
 )
-from mounts import odd_mount, why_no_fuse
-
-from daemon.job import Job, State
+from tests.support.mounts import odd_mount, why_no_fuse
 
 Choice = TypeVar("Choice")
 SMALL_DISK = "size=96m"

@@ -1,6 +1,6 @@
 """SIGTERM at random moments of a service that paints: it ends in time, and nothing is lost.
 
-python -m tests.terminations --times 50 [--seed N]
+python -m tests.torture.terminations --times 50 [--seed N]
 """
 
 import argparse
@@ -12,11 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from atelier import Service, Studio, encoded, photograph, wait_for
-
 from daemon.job import State
+from tests.support.atelier import Service, Studio, encoded, photograph, wait_for
 
 IN_TIME_S = 10.0
 LONGEST_LIFE_S = 8.0

@@ -10,15 +10,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from atelier import Studio
-from drops import Drop
-from past import Known, Past, read_jobs
 from PIL import Image
 from pillow_heif import register_heif_opener
 
 from daemon.host import files
 from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import State
+from tests.support.atelier import Studio
+from tests.support.past import Known, Past, read_jobs
+from tests.torture.drops import Drop
 
 GIVEN_UP = "times in a row while painting"
 """By design: a job whose worker was lost three times running has failed, with that reason."""

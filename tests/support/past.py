@@ -13,9 +13,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atelier import Studio
-
 from daemon.intake.claim import claimed_folder
+from tests.support.atelier import Studio
 
 BESIDE = ("", "-wal", "-shm")
 DELETIONS = ("deleted", "deleted alone")

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import yaml
-from atelier import Studio, encoded, photograph
 from PIL import Image
 from pillow_heif import register_heif_opener
 
 from daemon.job import State
+from tests.support.atelier import Studio, encoded, photograph
 
 Act = Callable[[Studio], bool]
 """Something done to the inbox; False if it was not possible yet and changed nothing."""

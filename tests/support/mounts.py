@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from atelier import COMMAND, PATIENCE_S, Studio, environment, wait_for
+from tests.support.atelier import COMMAND, PATIENCE_S, Studio, environment, wait_for
+
+ROOT = Path(__file__).parents[2]
 
 
 def why_no_fuse() -> str:
@@ -38,10 +40,12 @@ def odd_mount(source: Path, mount: Path, habits: Sequence[str]) -> Iterator[None
     """`source`, seen at `mount` through a file system with these habits of `habits.HABITS`."""
     source.mkdir(parents=True, exist_ok=True)
     mount.mkdir(parents=True, exist_ok=True)
-    program = Path(__file__).with_name("oddfs.py")
     with tempfile.TemporaryFile("w+") as said:
         child = subprocess.Popen(
-            [sys.executable, program, source, mount, *habits], stderr=said, env=environment()
+            [sys.executable, "-m", "tests.support.oddfs", source, mount, *habits],
+            stderr=said,
+            env=environment(),
+            cwd=ROOT,
         )
         try:
             wait_for("the mount", lambda: mount.is_mount() or child.poll() is not None)

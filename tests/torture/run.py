@@ -13,7 +13,6 @@ import os
 import random
 import shutil
 import sqlite3
-import sys
 import tempfile
 import threading
 import time
@@ -23,11 +22,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # where pytest finds the neighbours, too
-
-from account import Account, is_own, settle
-from atelier import COMMAND
-from disturbances import (
+from tests.support.atelier import COMMAND
+from tests.support.habits import HABITS, NAMES
+from tests.torture.account import Account, is_own, settle
+from tests.torture.disturbances import (
     ENDINGS,
     KILL_SERVICE,
     KILLS,
@@ -38,8 +36,7 @@ from disturbances import (
     stage,
     why_not,
 )
-from drops import KINDS, Drop, Hand, Kind, add_presets, ordinary
-from habits import HABITS, NAMES
+from tests.torture.drops import KINDS, Drop, Hand, Kind, add_presets, ordinary
 
 OPEN = "state IN ('ready', 'running', 'publishing')"
 PAUSE_S = 0.05
@@ -343,7 +340,3 @@ def main() -> int:
     if account.fine and options.keep is None:
         shutil.rmtree(root.parent)
     return 0 if account.fine else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

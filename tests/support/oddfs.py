@@ -1,6 +1,6 @@
 """A file system that passes everything through to a folder, with some of the habits of `habits`.
 
-Run as a child: `python oddfs.py SOURCE MOUNT HABIT...`; ends when it is unmounted.
+Run as a child: `python -m tests.support.oddfs SOURCE MOUNT HABIT...`; ends when it is unmounted.
 """
 
 import errno
@@ -9,7 +9,17 @@ import sys
 from typing import Any
 
 import fuse
-from habits import CROSSING, HABITS, LOOKS, NAMES, NO_ROOM_TOLD, REFUSALS, TIMES, Attributes
+
+from tests.support.habits import (
+    CROSSING,
+    HABITS,
+    LOOKS,
+    NAMES,
+    NO_ROOM_TOLD,
+    REFUSALS,
+    TIMES,
+    Attributes,
+)
 
 SHOWN = ("st_mode", "st_nlink", "st_uid", "st_gid", "st_size", "st_ino")
 ROOM = (

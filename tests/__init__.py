@@ -1,0 +1,1 @@
+"""Tests of the service: unit, engine, integration, acceptance, faults, and the long ones."""
