@@ -99,7 +99,7 @@ def test_streams_that_were_closed_are_never_lent_to_a_file(
 ) -> None:
     """Else the next file to be opened, the ledger perhaps, would get what is printed."""
     script = (
-        "import sys\nfrom daemon import streams\nstreams.prepare()\n"
+        "import sys\nfrom daemon.host import streams\nstreams.prepare()\n"
         "file = open(sys.argv[1], 'w')\nassert file.fileno() > 2\n"
         "print('a complaint', file=sys.stderr, flush=True)\n"
         "try: print('x', flush=True)\n"

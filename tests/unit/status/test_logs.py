@@ -429,7 +429,7 @@ def test_line_that_does_not_fit_leaves_no_half_of_it(tmp_path: Path) -> None:
 def test_standard_error_that_is_full_or_closed_stops_nothing(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom loguru import logger\n"
-        "from daemon import logs\nfrom daemon.settings.config import Config, Log\n"
+        "from daemon.status import logs\nfrom daemon.settings.config import Config, Log\n"
         "log = Log(file=sys.argv[1])\n"
         "logs.start_logging(Config().model_copy(update={'log': log}), {})\n"
         "logger.info('one')\nsys.stderr.close()\nlogger.info('two')\nprint('went on')\n"
