@@ -16,21 +16,23 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from daemon.engine.vgg import winograd
 from daemon.engine.vgg.network import Method
 from daemon.engine.vgg.timings import fastest, kept_seconds, timings_file
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Work = Callable[[int], object]
 
 CHANNELS, HEIGHT, WIDTH = 256, 64, 96
 """The layer tried: the middle of the network at 384 px."""
 
-ROUNDS = 8
-HOPELESS = 4.0
-"""A way that takes so many times as long as the best so far is not timed again: where a processor
-has no units for it, one round of bfloat16 takes as long as all of the others."""
+ROUNDS = ((HEIGHT // 8, 2), (HEIGHT, 6))
+"""How many rows of it are computed how often: at a glance first, then all."""
+
+HOPELESS = 8.0
+"""A way that takes so many times as long as the best is not timed again: without units for
+bfloat16 one round of it takes as long as all of the others."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,17 @@ def measured_before(folder: Path) -> dict[str, float] | None:
 
 def measure(folder: Path) -> dict[str, float]:
     """Times every way and keeps the seconds, as far as the folder allows it."""
-    work = {name: prepare(way) for name, way in WAYS.items()}
-    seconds = {name: timed_s(one) for name, one in work.items()}
-    bound = 2 * HOPELESS * min(seconds.values())  # in the first round libraries set themselves up
-    for _ in range(ROUNDS - 1):
-        for name, one in work.items():
-            if seconds[name] <= bound:  # the least: other programs can only make a round slower
-                seconds[name] = min(seconds[name], timed_s(one))
-        bound = HOPELESS * min(seconds.values())
+    hopeful = {name: prepare(way) for name, way in WAYS.items()}
+    seconds: dict[str, float] = {}
+    for height, rounds in ROUNDS:
+        least: dict[str, float] = {}  # other programs can only make a round slower
+        for _ in range(rounds):
+            for name, work in hopeful.items():
+                whole_s = timed_s(work, height) * HEIGHT / height
+                least[name] = min(whole_s, least.get(name, whole_s))
+            bound = HOPELESS * min(least.values())
+            hopeful = {name: work for name, work in hopeful.items() if least[name] <= bound}
+        seconds |= least
     target = timings_file(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,21 +111,21 @@ def measure(folder: Path) -> dict[str, float]:
     return seconds
 
 
-def prepare(way: Arithmetic) -> Callable[[], Tensor]:
-    """One layer's work, ready to be timed."""
+def prepare(way: Arithmetic) -> Work:
+    """One layer's work on so many of its rows, ready to be timed."""
     generator = torch.Generator().manual_seed(0)
     features = torch.rand(1, CHANNELS, HEIGHT, WIDTH, generator=generator).to(way.dtype)
     features = features.contiguous(memory_format=torch.channels_last)
     kernel = torch.rand(CHANNELS, CHANNELS, 3, 3, generator=generator).to(way.dtype)
     if way.method is Method.WINOGRAD:
         transformed = winograd.transform_kernel(kernel)
-        return lambda: winograd.convolve(features, transformed, None)
+        return lambda height: winograd.convolve(features[:, :, :height], transformed, None)
     prepared = kernel.contiguous(memory_format=torch.channels_last)
-    return lambda: F.conv2d(features, prepared, padding=1)
+    return lambda height: F.conv2d(features[:, :, :height], prepared, padding=1)
 
 
-def timed_s(work: Callable[[], object]) -> float:
+def timed_s(work: Work, height: int) -> float:
     """Seconds of one call."""
     began = time.perf_counter()
-    work()
+    work(height)
     return time.perf_counter() - began
