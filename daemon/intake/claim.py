@@ -18,7 +18,7 @@ from typing import BinaryIO
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake.scan import CLAIMED_FOLDER, signature_of
-from daemon.intake.sidecars import is_exact, match
+from daemon.intake.sidecars import is_exact
 from daemon.job import ClaimedPicture
 from daemon.settings.names import is_yaml
 
@@ -158,7 +158,7 @@ def give_back(inbox: Path, picture_id: str, path: Path, sidecar: Path | None = N
     sidecar: goes with it if it was claimed, under names by which they still belong together.
     """
     folder = claimed_folder(inbox, picture_id)
-    if is_one_drop(inbox, folder, path, sidecar):  # cut off between its new name and its old one
+    if is_one_file(folder / path, inbox / path):  # cut off between its new name and its old one
         (folder / path).unlink()
     if not os.path.lexists(folder / path):
         return
@@ -194,45 +194,24 @@ def put(source: Path, target: Path) -> None:
         crossing_mark(source).unlink(missing_ok=True)
 
 
-def is_one_drop(inbox: Path, folder: Path, path: Path, sidecar: Path | None) -> bool:
-    """Whether a claimed file and the one where it was dropped are one, and no picture dropped anew.
+def is_one_file(claimed: Path, dropped: Path) -> bool:
+    """Whether a claimed file and the one where it was dropped are one that a crash left at both.
 
-    The same content with another sidecar is to be painted otherwise.
-    """
-    claimed, dropped = folder / path, inbox / path
-    if not is_one_file(claimed, dropped):
-        return False
-    with contextlib.suppress(FileNotFoundError):
-        if claimed.samefile(dropped):
-            return True
-    if is_yaml(path.name) or os.path.lexists(crossing_mark(claimed)):
-        return True
-    beside = sidecar_beside(inbox, path)
-    if sidecar is None or not os.path.lexists(folder / sidecar):
-        return beside is None
-    return beside == sidecar and is_one_file(folder / sidecar, inbox / sidecar)
-
-
-def sidecar_beside(inbox: Path, path: Path) -> Path | None:
-    """The sidecar that lies in the inbox for a picture, if there is one."""
-    beside = (inbox / path).parent.iterdir()
-    yamls = {path.with_name(other.name) for other in beside if is_yaml(other.name)}
-    return match([path], yamls).sidecar_of.get(path)
-
-
-def is_one_file(one: Path, other: Path) -> bool:
-    """Whether two names are of the same file, or of two with the same content.
-
-    By content too, since there are mounts whose inodes differ at every look, and copies that were
-    made because a file could not be renamed: of two that are alike nothing is lost with one.
+    The same content alone proves nothing, since people drop the same picture twice. With a second
+    name it does: there are mounts whose inodes differ at every look. So it does while one is copied
+    to the other (`crossing_mark`).
     """
     try:
-        mine, theirs = one.lstat(), other.lstat()
+        mine, theirs = claimed.lstat(), dropped.lstat()
         if os.path.samestat(mine, theirs):
             return True
         if not (stat.S_ISREG(mine.st_mode) and stat.S_ISREG(theirs.st_mode)):
             return False
-        return mine.st_size == theirs.st_size and files.sha256_of(one) == files.sha256_of(other)
+        linked = min(mine.st_nlink, theirs.st_nlink) > 1
+        if not (linked or os.path.lexists(crossing_mark(claimed))):
+            return False
+        alike = mine.st_size == theirs.st_size
+        return alike and files.sha256_of(claimed) == files.sha256_of(dropped)
     except (FileNotFoundError, NotADirectoryError):
         return False
 

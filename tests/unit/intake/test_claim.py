@@ -396,14 +396,31 @@ def test_copy_that_was_cut_off_is_not_given_back(inbox: Path) -> None:
     assert claims(inbox) == []
 
 
-def test_same_content_under_two_inodes_is_one_file(tmp_path: Path) -> None:
-    # Some mounts have a new inode at each look; and a copy stands for what it was copied from.
+def test_same_content_under_two_inodes_is_one_file_where_each_has_a_second_name(
+    tmp_path: Path,
+) -> None:
+    # Some mounts have a new inode at each look: two inodes with two names each stand for one here.
     for name, content in (("a", b"same"), ("b", b"same"), ("c", b"else")):
         (tmp_path / name).write_bytes(content)
+        os.link(tmp_path / name, tmp_path / f"{name} linked")
+    (tmp_path / "twin").write_bytes(b"same")
     (tmp_path / "link").symlink_to("a")
     assert is_one_file(tmp_path / "a", tmp_path / "b")
-    for other in ("c", "link", "none", "a/below"):
+    for other in ("c", "twin", "link", "none", "a/below"):
         assert not is_one_file(tmp_path / "a", tmp_path / other)
+
+
+def test_same_picture_dropped_twice_is_given_back_twice(inbox: Path) -> None:
+    sidecar = PHOTO.with_name("photo.yaml")
+    for picture_id in ("11111111", "22222222"):
+        (inbox / PHOTO).write_bytes(b"pixels")
+        (inbox / sidecar).write_text("beta: 7\n")
+        for path in (PHOTO, sidecar):
+            take(inbox, picture_id, path)
+    for picture_id in claims(inbox):
+        give_back_all(inbox, picture_id)
+    lying = sorted(path.name for path in (inbox / PHOTO).parent.iterdir())
+    assert lying == ["photo-22222222.jpg", "photo-22222222.jpg.yaml", "photo.jpg", "photo.yaml"]
 
 
 def test_copy_is_good_where_inode_and_times_change_by_themselves(
