@@ -17,10 +17,10 @@ from typing import BinaryIO
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
+from daemon.intake.pair import is_exact
 from daemon.intake.scan import CLAIMED_FOLDER, signature_of
-from daemon.intake.sidecars import is_exact
 from daemon.job import ClaimedPicture
-from daemon.settings.names import is_yaml
+from daemon.pictures.names import is_yaml
 
 
 def claimed_folder(inbox: Path, picture_id: str) -> Path:

@@ -13,8 +13,9 @@ from daemon.engine.errors import PictureError
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes
 from daemon.host import files
-from daemon.intake import pair
+from daemon.intake import preset_choice
 from daemon.intake.decode import Verdict
+from daemon.intake.preset_choice import Choice
 from daemon.job import Draft, StyleRef
 from daemon.pictures.formats import output_name
 from daemon.settings.config import Config
@@ -38,18 +39,23 @@ class Drafting:
         path, sidecar: below the inbox.  note: the sidecar's content.  sha256: the picture's.
         Raises OSError if a style image cannot be kept.
         """
-        priority, inner = pair.queue_of(path, self.config.schedule.bulk_folder)
-        below = pair.below_preset(inner, self.shelf.names)
+        priority, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
+        below = preset_choice.below_preset(inner, self.shelf.names)
         if verdict.fault:
-            label = pair.folder_preset(inner, self.shelf.names) or ""
+            label = preset_choice.folder_preset(inner, self.shelf.names) or ""
             return [failed_draft(label, below, verdict.fault)]
         name = files.printable(sidecar.name) if sidecar else "sidecar"
-        choices = pair.choose(inner, note, name, self.shelf, self.config.default_preset)
+        choices = preset_choice.choose(inner, note, name, self.shelf, self.config.default_preset)
         size = (verdict.width_px, verdict.height_px)
         return [self._draft(choice, below, sha256, priority, size) for choice in choices]
 
     def _draft(
-        self, choice: pair.Choice, below: Path, sha256: str, priority: int, size: tuple[int, int]
+        self,
+        choice: Choice,
+        below: Path,
+        sha256: str,
+        priority: int,
+        size: tuple[int, int],
     ) -> Draft:
         """A job from a choice, its style images kept by hash. size: the picture's, in pixels."""
         if choice.recipe is None or choice.source is None:

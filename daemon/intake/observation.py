@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from daemon.host import files
-from daemon.intake import settle, sidecars
+from daemon.intake import pair, settle
 from daemon.intake.scan import Scan
 from daemon.intake.settle import Proof, Watch
-from daemon.settings import names
+from daemon.pictures import names
 
 READS, READ_BYTES = 256, 256 << 20
 """How many files are read in one look, and how much of them, before other things get their turn."""
@@ -28,11 +28,11 @@ class Observation:
         self._watched: dict[Path, Watch] = {}
         self._alone: dict[Path, Watch] = {}
         self._seen_s = 0.0
-        self.pairs = sidecars.match((), ())
+        self.pairs = pair.match((), ())
 
     def pair(self, seen: Scan) -> None:
         """Finds out which sidecars belong to which pictures, by the looks before this one."""
-        self.pairs = sidecars.match(
+        self.pairs = pair.match(
             [sighting.path for sighting in seen.pictures],
             {sighting.path for sighting in seen.sidecars},
             self.stale(seen),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
-from daemon.intake import claim, pair, settle
+from daemon.intake import claim, preset_choice, settle
 from daemon.intake.admission import Claim, sidecar_content
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.doubts import Doubts, fault_of, is_doubtful
@@ -122,8 +122,8 @@ class Readiness:
         """Only where the folder names no preset: elsewhere a sidecar is the exception, and
         waiting for it would slow every picture down.
         """
-        _, inner = pair.queue_of(path, self.config.schedule.bulk_folder)
-        if pair.folder_preset(inner, shelf.names) is not None:
+        _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
+        if preset_choice.folder_preset(inner, shelf.names) is not None:
             return False
         return settled_s < self.config.sidecar_wait_s
 
@@ -136,7 +136,7 @@ class Readiness:
         """
         if not shelf.waiting:
             return False
-        _, inner = pair.queue_of(path, self.config.schedule.bulk_folder)
+        _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
         try:
             note = sidecar_content(folder, sidecar)
         except OSError as error:
@@ -144,7 +144,7 @@ class Readiness:
                 f"{files.printable(sidecar or path)} cannot be read: {error.strerror}; let the "
                 "service's user read it"
             ) from error
-        awaited = pair.awaited(inner, note, shelf, self.config.default_preset)
+        awaited = preset_choice.awaited(inner, note, shelf, self.config.default_preset)
         if awaited:
             self.patience.allow("preset is back", PATIENCE_S)
         if told := [shelf.waiting[name] for name in awaited if shelf.waiting[name]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
-from daemon.settings.names import is_yaml
+from daemon.pictures.names import is_yaml
 
 CLAIMED_FOLDER = ".claimed"
 MOUNTINFO = Path("/proc/self/mountinfo")

@@ -16,6 +16,7 @@ from loguru import logger
 from daemon.errors import Fault, SurroundingsError
 from daemon.host import files
 from daemon.job import StyleRef
+from daemon.pictures.names import is_yaml
 from daemon.settings.config import Config
 from daemon.settings.last_good import (
     LastGood,
@@ -23,7 +24,6 @@ from daemon.settings.last_good import (
     stand_in_text,
     write_last_good,
 )
-from daemon.settings.names import is_yaml
 from daemon.settings.presets import Preset, Reading, Shelf, ShelfReader, ensure_there, recall
 from daemon.state.mounts import Mounts
 from daemon.state.spool import Spool

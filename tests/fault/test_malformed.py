@@ -18,7 +18,7 @@ from daemon.engine.errors import PictureError
 from daemon.engine.recipe import Recipe
 from daemon.errors import FaultsError, PresetError
 from daemon.intake.decode import Decoder, Verdict
-from daemon.intake.pair import Naming, choose, read_sidecar
+from daemon.intake.preset_choice import Naming, choose, read_sidecar
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.picture import read_header
 from daemon.settings.config import Config, Limits, load_config

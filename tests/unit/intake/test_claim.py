@@ -23,8 +23,8 @@ from daemon.intake.claim import (
     is_one_file,
     take,
 )
-from daemon.intake.sidecars import match
-from daemon.settings.names import is_yaml
+from daemon.intake.pair import match
+from daemon.pictures.names import is_yaml
 
 PHOTO = Path("starry/2024/photo.jpg")
 

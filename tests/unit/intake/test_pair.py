@@ -1,139 +1,134 @@
-"""Which presets a picture is painted with: first match wins."""
+"""Which sidecar is whose, by names that people, cameras and other systems write."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from daemon.engine.recipe import Recipe
-from daemon.errors import Fault
-from daemon.intake.pair import (
-    Choice,
-    below_preset,
-    choose,
-    folder_preset,
-    queue_of,
-)
-from daemon.job import BULK, ORDINARY
-from daemon.settings.presets import Preset, Shelf
+from daemon.intake.pair import match
 
-PHOTO = Path("starry/2024/photo.jpg")
+PHOTO = Path("a/photo.jpg")
+NFC, NFD = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
 
 
-def preset(name: str) -> Preset:
-    return Preset(name, Path(f"{name}.yaml"), Recipe(beta=5.0), ())
+def paired(picture: str, *there: str, others: tuple[str, ...] = ()) -> str | None:
+    """The name of the sidecar that a picture gets."""
+    pairs = match([Path(one) for one in (picture, *others)], [Path(one) for one in there])
+    sidecar = pairs.sidecar_of[Path(picture)]
+    return sidecar.name if sidecar else None
 
 
-SHELF = Shelf(
-    Path("presets"),
-    {"starry": preset("starry"), "wave": preset("wave")},
-    {"broken": (Fault("broken.yaml", 3, "beta", "is wrong"),)},
-)
-
-
-def chosen(
-    picture: Path = PHOTO, sidecar: str | None = None, default: str | None = None
-) -> list[Choice]:
-    content = None if sidecar is None else sidecar.encode()
-    return choose(picture, content, "photo.yaml", SHELF, default)
-
-
-def names(choices: list[Choice]) -> list[str]:
-    assert all(choice.recipe is not None and not choice.fault for choice in choices)
-    return [choice.preset for choice in choices]
-
-
-def test_top_folder_names_the_preset() -> None:
-    assert folder_preset(PHOTO, SHELF.names) == "starry"
-    assert folder_preset(Path("starry/photo.jpg"), SHELF.names) == "starry"
-    assert folder_preset(Path("holiday/starry/photo.jpg"), SHELF.names) is None
-    assert folder_preset(Path("starry"), SHELF.names) is None  # a picture of that name
-
-
-@pytest.mark.parametrize("folder", ["Starry", "STARRY", "starry ", " starry"])
-def test_folder_that_is_nearly_called_like_one_preset_is_its_folder(folder: str) -> None:
-    picture = Path(folder, "2024/photo.jpg")
-    assert folder_preset(picture, SHELF.names) == "starry"
-    assert below_preset(picture, SHELF.names) == Path("2024/photo.jpg")
-    assert folder_preset(picture, ["starry", "wave"]) == "starry"
-    assert folder_preset(Path("sTARRY/a.jpg"), ["starry", "Starry"]) is None
-
-
-def test_sub_folders_below_the_preset_are_kept() -> None:
-    assert below_preset(PHOTO, SHELF.names) == Path("2024/photo.jpg")
-    assert below_preset(Path("holiday/photo.jpg"), SHELF.names) == Path("holiday/photo.jpg")
-
-
-def test_sidecar_wins_over_folder_and_folder_over_default() -> None:
-    assert names(chosen(sidecar="preset: wave", default="starry")) == ["wave"]
-    assert names(chosen(default="wave")) == ["starry"]
-    assert names(chosen(Path("photo.jpg"), default="wave")) == ["wave"]
-
-
-def test_sidecar_without_a_preset_overrides_the_folders() -> None:
-    (choice,) = chosen(sidecar="steps: 7")
-    assert choice.preset == "starry"
-    assert choice.recipe == Recipe(beta=5.0, steps=7)
-
-
-def test_several_presets_make_one_job_each() -> None:
-    choices = chosen(sidecar="presets: [wave, starry, wave]\nsteps: 9\n")
-    assert names(choices) == ["wave", "starry"]
-    assert {choice.recipe.steps for choice in choices if choice.recipe} == {9}
-
-
-def test_one_wrong_preset_does_not_disturb_the_others() -> None:
-    good, missing, broken = chosen(sidecar="presets: [wave, monet, broken]")
-    assert good.recipe is not None and good.source is SHELF.get("wave")
-    assert missing.recipe is None and "no preset 'monet'" in missing.fault
-    assert broken.recipe is None and "broken.yaml:3: beta: is wrong" in broken.fault
-
-
-def test_job_of_an_unknown_preset_is_filed_under_its_folder() -> None:
-    (choice,) = chosen(sidecar="preset: ../../etc")
-    assert choice.preset == "starry" and choice.fault
-
-
-def test_picture_that_nothing_names_a_preset_for_says_where_to_drop_it() -> None:
-    (choice,) = chosen(Path("photo.jpg"))
-    assert choice.recipe is None and choice.preset == ""
-    assert choice.fault.startswith("Nothing says how to paint this: ")
-    assert "Drop it into one of these folders: starry, wave." in choice.fault
-
-
-def test_where_no_preset_is_good_a_picture_is_told_so() -> None:
-    (choice,) = choose(Path("photo.jpg"), None, "", Shelf(Path("presets"), {}, {}), None)
-    assert choice.fault.endswith("these folders: none.")
+def told(picture: str, *there: str, others: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """What the picture's record tells of sidecars that were not obeyed."""
+    pairs = match([Path(one) for one in (picture, *others)], [Path(one) for one in there])
+    return pairs.warnings.get(Path(picture), ())
 
 
 @pytest.mark.parametrize(
-    ("sidecar", "words"),
+    ("there", "found"),
     [
-        ("beta: much", "photo.yaml:1: beta: must be"),
-        ("# hot\n\nbeta: much", "photo.yaml:3: beta: must be"),
-        ("stesp: 5", "did you mean `steps`"),
-        ("preset: wave\npresets: [starry]", "photo.yaml:2: presets: give `preset` or `presets`"),
-        ("preset: [wave]", "photo.yaml:1: preset: must be"),
-        ("- a", "photo.yaml:1: must be a list of"),
-        ("a: [", "is not YAML"),
+        (["a/photo.jpg.yaml", "a/photo.yaml"], "photo.jpg.yaml"),
+        (["a/photo.yaml"], "photo.yaml"),
+        (["photo.yaml", "b/photo.yaml", "a/photo.png.yaml"], None),
+        (["a/photo.yaml", "a/photo.jpg.yml"], "photo.yaml"),
+        (["a/photo.yml", "a/Photo.yaml"], "photo.yml"),
+        (["a/photo.jpg.yml", "a/photo.yml"], "photo.jpg.yml"),
+        ([], None),
     ],
 )
-def test_wrong_sidecar_says_what_and_in_which_line(sidecar: str, words: str) -> None:
-    (choice,) = chosen(sidecar=sidecar)
-    assert choice.recipe is None and choice.preset == "starry"
-    assert words in choice.fault
+def test_sidecar_is_the_nearest_by_name(there: list[str], found: str | None) -> None:
+    assert paired("a/photo.jpg", *there) == found
 
 
-def test_empty_sidecar_changes_nothing() -> None:
-    assert names(chosen(sidecar="")) == ["starry"]
+@pytest.mark.parametrize(
+    ("picture", "sidecar"),
+    [
+        ("a/photo.jpg", "a/photo.yml"),
+        ("a/photo.jpg", "a/photo.jpg.YAML"),
+        ("a/photo.jpg", "a/photo.Yml"),
+        ("C.JPG", "c.yaml"),
+        ("c.jpg", "C.JPG.YAML"),
+        ("photo.JPG", "photo.jpg.yaml"),
+        (f"{NFD}.jpg", f"{NFC}.yaml"),
+        (f"{NFC}.jpg", f"{NFD}.jpg.yml"),
+        ("photo.jpg", "photo.jpg.yaml.txt"),
+        ("photo.jpg", "photo.yaml.TXT"),
+        ("photo.jpg", "photo.jpg.yaml.yaml"),
+        ("photo.jpg", "photo.jpg.yaml "),
+        ("photo.jpg", "photo.jpg .yaml"),
+        ("photo.jpg", "photo .yaml"),
+        ("photo .jpg", "photo.jpg.yaml"),
+        ("photo.jpg", "photo.jpeg.yaml"),
+        ("photo.jpeg", "photo.JPG.yml"),
+        ("scan.tif", "scan.tiff.yaml"),
+        ("scan.png.jpg", "scan.png.yml"),
+        ("photo.jpg.jpg", "photo.yaml"),
+        ("photo.jpg", "photo.jpg.yaml.txt.txt"),
+        ("photo.jpg", "photo.jpg.YAML."),
+    ],
+)
+def test_sidecar_whose_name_is_nearly_right_is_obeyed(picture: str, sidecar: str) -> None:
+    assert paired(picture, sidecar) == Path(sidecar).name
+    assert told(picture, sidecar) == ()
 
 
-def test_bulk_folder_is_a_queue_and_no_part_of_the_path() -> None:
-    assert queue_of(Path("bulk/starry/2024/photo.jpg"), "bulk") == (
-        BULK,
-        Path("starry/2024/photo.jpg"),
-    )
-    assert queue_of(Path("bulk/photo.jpg"), "bulk") == (BULK, Path("photo.jpg"))
-    for path in (PHOTO, Path("bulk"), Path("starry/bulk/photo.jpg"), Path("photo.jpg")):
-        assert queue_of(path, "bulk") == (ORDINARY, path)
-    assert queue_of(Path("nights/photo.jpg"), "nights")[0] == BULK
-    assert queue_of(Path("Bulk/photo.jpg"), "bulk") == (BULK, Path("photo.jpg"))
+@pytest.mark.parametrize(
+    "sidecar", ["photo2.yaml", "photo", "photo.txt", "photo.jpg.txt", "photo.v2.yaml", "hoto.yaml"]
+)
+def test_sidecar_of_another_name_is_another_pictures(sidecar: str) -> None:
+    assert paired("photo.jpg", sidecar) is None
+    assert told("photo.jpg", sidecar) == ()
+
+
+def test_two_sidecars_that_could_both_be_meant_are_named_in_the_record() -> None:
+    there = ("photo.yml", "photo.YAML")
+    assert paired("photo.jpg", *there) is None
+    first, second = told("photo.jpg", *there)
+    assert "photo.YAML was not obeyed: photo.yml could be meant as well" in first
+    assert "photo.yml was not obeyed: photo.YAML could be meant as well" in second
+    assert "photo.jpg.yaml" in first
+
+
+def test_sidecar_that_another_picture_is_called_like_is_only_that_ones() -> None:
+    assert paired("c.jpg", "c.yaml", others=("C.JPG",)) == "c.yaml"
+    assert paired("C.JPG", "c.yaml", others=("c.jpg",)) is None
+    assert "fits another picture better" in told("C.JPG", "c.yaml", others=("c.jpg",))[0]
+    assert paired("photo.jpg", "photo.jpeg.yaml", others=("photo.jpeg",)) is None
+
+
+def test_sidecars_of_neighbours_in_other_formats_are_no_news() -> None:
+    assert told("photo.jpg", "photo.png.yaml", others=("photo.png",)) == ()
+    assert told("photo.jpg", "photo.jpeg.yaml", others=("photo.jpeg",)) == ()
+
+
+def test_sidecar_named_after_another_format_is_told_and_not_obeyed() -> None:
+    assert paired("photo.jpg", "photo.png.yaml") is None
+    (text,) = told("photo.jpg", "photo.png.yaml")
+    assert "photo.png.yaml was not obeyed" in text and "photo.jpg.yaml would be" in text
+
+
+def test_sidecar_that_comes_second_is_told() -> None:
+    (text,) = told("photo.jpg", "photo.yaml", "photo.jpg.yml")
+    assert "photo.jpg.yml was not obeyed: photo.yaml comes first" in text
+
+
+def test_sidecar_of_two_pictures_belongs_to_both_and_is_not_alone() -> None:
+    for name in ("photo.yaml", "photo.yml"):
+        pairs = match([Path("photo.jpg"), Path("photo.png")], [Path(name), Path("alone.yaml")])
+        assert set(pairs.sidecar_of.values()) == {Path(name)}
+        assert pairs.alone == {Path("alone.yaml")}
+
+
+def test_sidecar_that_lay_there_long_before_is_told_and_not_obeyed() -> None:
+    old = Path("a/photo.yaml")
+    pairs = match([PHOTO], [old], stale={old})
+    assert pairs.sidecar_of[PHOTO] is None and pairs.alone == {old}
+    assert "sidecar_wait_s" in pairs.warnings[PHOTO][0]
+    fresh = Path("a/photo.jpg.yaml")
+    assert match([PHOTO], [old, fresh], stale={old}).sidecar_of[PHOTO] == fresh
+
+
+def test_sidecar_whose_name_had_to_be_cut_is_still_its_pictures() -> None:
+    name = "é" * 125 + ".jpg"
+    cut = name.encode()[:250].decode(errors="ignore") + ".yaml"
+    assert paired(name, cut) == cut

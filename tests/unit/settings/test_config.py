@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 import daemon
 from daemon.errors import ConfigError
-from daemon.intake.pair import Naming
+from daemon.intake.preset_choice import Naming
 from daemon.settings import yamlfile
 from daemon.settings.config import Config, check_bytes, check_guarded, find_config, load_config
 from daemon.settings.hooks import Hook

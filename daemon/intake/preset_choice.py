@@ -1,0 +1,124 @@
+"""Which presets a picture is painted with. Pure.
+
+First match wins: its sidecar (`pair.py`); the folder below the inbox; the default preset.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from daemon.engine.recipe import Recipe
+from daemon.errors import BadInputError, PresetError
+from daemon.job import BULK, ORDINARY
+from daemon.pictures.names import folded, nearest
+from daemon.settings import yamlfile
+from daemon.settings.presets import Preset, Shelf, override
+
+
+class Naming(BaseModel):
+    """The part of a sidecar that says which presets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    preset: str | None = None
+    presets: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A preset to paint with, the resolved recipe, or why it cannot be (`fault`).
+
+    preset: the name that becomes a folder of the outbox; empty if none is known.
+    """
+
+    preset: str
+    recipe: Recipe | None
+    source: Preset | None
+    fault: str = ""
+
+
+def queue_of(picture: Path, bulk_folder: str) -> tuple[int, Path]:
+    """The priority of a picture, and its path without the bulk folder it may lie in."""
+    if len(picture.parts) > 1 and folded(picture.parts[0]) == folded(bulk_folder):
+        return BULK, Path(*picture.parts[1:])
+    return ORDINARY, picture
+
+
+def folder_preset(picture: Path, names: Collection[str]) -> str | None:
+    """The preset that the picture's top folder names, or is like if only one is."""
+    return nearest(picture.parts[0], names) if len(picture.parts) > 1 else None
+
+
+def below_preset(picture: Path, names: Collection[str]) -> Path:
+    """The picture's path below the outbox's preset folder; sub-folders are kept."""
+    if folder_preset(picture, names) is not None:
+        return Path(*picture.parts[1:])
+    return picture
+
+
+def choose(
+    picture: Path, sidecar: bytes | None, sidecar_name: str, shelf: Shelf, default: str | None
+) -> list[Choice]:
+    """The presets of one picture, resolved; every choice that cannot be made says why."""
+    folder = folder_preset(picture, shelf.names)
+    label = folder or ""
+    try:
+        names, overrides = read_sidecar(sidecar, sidecar_name)
+    except PresetError as error:
+        return [Choice(label, None, None, f"The sidecar is wrong. {error}")]
+    names = wanted(names, folder, shelf, default)
+    if not names:
+        known = ", ".join(shelf.usable) or "none"
+        fault = (
+            "Nothing says how to paint this: it lies in no preset's folder, has no sidecar, and "
+            f"no default_preset is configured. Drop it into one of these folders: {known}."
+        )
+        return [Choice(label, None, None, fault)]
+    return [resolve(name, overrides, shelf, label) for name in names]
+
+
+def wanted(
+    named: Sequence[str], folder: str | None, shelf: Shelf, default: str | None
+) -> list[str]:
+    """The presets that a picture is for, each once; named: what its sidecar says."""
+    names = named or [name for name in (folder or default,) if name]
+    return list(dict.fromkeys(shelf.known(name) or name for name in names))
+
+
+def awaited(picture: Path, sidecar: bytes | None, shelf: Shelf, default: str | None) -> list[str]:
+    """Which of a picture's presets are away or being written, so that it has to wait."""
+    try:
+        named, _ = read_sidecar(sidecar, "")
+    except PresetError:
+        named = []
+    names = wanted(named, folder_preset(picture, shelf.names), shelf, default)
+    return [name for name in names if name in shelf.waiting]
+
+
+def resolve(name: str, overrides: yamlfile.Document, shelf: Shelf, label: str) -> Choice:
+    """One preset by name with the sidecar's settings over it."""
+    known = shelf.known(name) or label
+    try:
+        preset = shelf.get(name)
+        fresh = yamlfile.Document(overrides.file, overrides.data, overrides.lines)
+        return Choice(known, override(preset.recipe, fresh), preset)
+    except BadInputError as error:
+        return Choice(known, None, None, f"The preset cannot be used. {error}")
+
+
+def read_sidecar(content: bytes | None, name: str) -> tuple[Sequence[str], yamlfile.Document]:
+    """The presets a sidecar names and the settings it overrides; raises PresetError."""
+    if content is None:
+        return [], yamlfile.Document(name)
+    document = yamlfile.parse(content, name)
+    naming = {key: document.data[key] for key in Naming.model_fields if key in document.data}
+    found = yamlfile.check(Naming, document, naming)
+    if found is not None and found.preset is not None and found.presets is not None:
+        document.fault(document.line_of(("presets",)), ("presets",), "give `preset` or `presets`")
+    if found is None or document.faults:
+        raise PresetError(document.faults)
+    rest: Mapping[str, object] = {k: v for k, v in document.data.items() if k not in naming}
+    names = found.presets or ([found.preset] if found.preset else [])
+    return names, yamlfile.Document(name, dict(rest), document.lines)

@@ -1,0 +1,139 @@
+"""Which presets a picture is painted with: first match wins."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.engine.recipe import Recipe
+from daemon.errors import Fault
+from daemon.intake.preset_choice import (
+    Choice,
+    below_preset,
+    choose,
+    folder_preset,
+    queue_of,
+)
+from daemon.job import BULK, ORDINARY
+from daemon.settings.presets import Preset, Shelf
+
+PHOTO = Path("starry/2024/photo.jpg")
+
+
+def preset(name: str) -> Preset:
+    return Preset(name, Path(f"{name}.yaml"), Recipe(beta=5.0), ())
+
+
+SHELF = Shelf(
+    Path("presets"),
+    {"starry": preset("starry"), "wave": preset("wave")},
+    {"broken": (Fault("broken.yaml", 3, "beta", "is wrong"),)},
+)
+
+
+def chosen(
+    picture: Path = PHOTO, sidecar: str | None = None, default: str | None = None
+) -> list[Choice]:
+    content = None if sidecar is None else sidecar.encode()
+    return choose(picture, content, "photo.yaml", SHELF, default)
+
+
+def names(choices: list[Choice]) -> list[str]:
+    assert all(choice.recipe is not None and not choice.fault for choice in choices)
+    return [choice.preset for choice in choices]
+
+
+def test_top_folder_names_the_preset() -> None:
+    assert folder_preset(PHOTO, SHELF.names) == "starry"
+    assert folder_preset(Path("starry/photo.jpg"), SHELF.names) == "starry"
+    assert folder_preset(Path("holiday/starry/photo.jpg"), SHELF.names) is None
+    assert folder_preset(Path("starry"), SHELF.names) is None  # a picture of that name
+
+
+@pytest.mark.parametrize("folder", ["Starry", "STARRY", "starry ", " starry"])
+def test_folder_that_is_nearly_called_like_one_preset_is_its_folder(folder: str) -> None:
+    picture = Path(folder, "2024/photo.jpg")
+    assert folder_preset(picture, SHELF.names) == "starry"
+    assert below_preset(picture, SHELF.names) == Path("2024/photo.jpg")
+    assert folder_preset(picture, ["starry", "wave"]) == "starry"
+    assert folder_preset(Path("sTARRY/a.jpg"), ["starry", "Starry"]) is None
+
+
+def test_sub_folders_below_the_preset_are_kept() -> None:
+    assert below_preset(PHOTO, SHELF.names) == Path("2024/photo.jpg")
+    assert below_preset(Path("holiday/photo.jpg"), SHELF.names) == Path("holiday/photo.jpg")
+
+
+def test_sidecar_wins_over_folder_and_folder_over_default() -> None:
+    assert names(chosen(sidecar="preset: wave", default="starry")) == ["wave"]
+    assert names(chosen(default="wave")) == ["starry"]
+    assert names(chosen(Path("photo.jpg"), default="wave")) == ["wave"]
+
+
+def test_sidecar_without_a_preset_overrides_the_folders() -> None:
+    (choice,) = chosen(sidecar="steps: 7")
+    assert choice.preset == "starry"
+    assert choice.recipe == Recipe(beta=5.0, steps=7)
+
+
+def test_several_presets_make_one_job_each() -> None:
+    choices = chosen(sidecar="presets: [wave, starry, wave]\nsteps: 9\n")
+    assert names(choices) == ["wave", "starry"]
+    assert {choice.recipe.steps for choice in choices if choice.recipe} == {9}
+
+
+def test_one_wrong_preset_does_not_disturb_the_others() -> None:
+    good, missing, broken = chosen(sidecar="presets: [wave, monet, broken]")
+    assert good.recipe is not None and good.source is SHELF.get("wave")
+    assert missing.recipe is None and "no preset 'monet'" in missing.fault
+    assert broken.recipe is None and "broken.yaml:3: beta: is wrong" in broken.fault
+
+
+def test_job_of_an_unknown_preset_is_filed_under_its_folder() -> None:
+    (choice,) = chosen(sidecar="preset: ../../etc")
+    assert choice.preset == "starry" and choice.fault
+
+
+def test_picture_that_nothing_names_a_preset_for_says_where_to_drop_it() -> None:
+    (choice,) = chosen(Path("photo.jpg"))
+    assert choice.recipe is None and choice.preset == ""
+    assert choice.fault.startswith("Nothing says how to paint this: ")
+    assert "Drop it into one of these folders: starry, wave." in choice.fault
+
+
+def test_where_no_preset_is_good_a_picture_is_told_so() -> None:
+    (choice,) = choose(Path("photo.jpg"), None, "", Shelf(Path("presets"), {}, {}), None)
+    assert choice.fault.endswith("these folders: none.")
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "words"),
+    [
+        ("beta: much", "photo.yaml:1: beta: must be"),
+        ("# hot\n\nbeta: much", "photo.yaml:3: beta: must be"),
+        ("stesp: 5", "did you mean `steps`"),
+        ("preset: wave\npresets: [starry]", "photo.yaml:2: presets: give `preset` or `presets`"),
+        ("preset: [wave]", "photo.yaml:1: preset: must be"),
+        ("- a", "photo.yaml:1: must be a list of"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_wrong_sidecar_says_what_and_in_which_line(sidecar: str, words: str) -> None:
+    (choice,) = chosen(sidecar=sidecar)
+    assert choice.recipe is None and choice.preset == "starry"
+    assert words in choice.fault
+
+
+def test_empty_sidecar_changes_nothing() -> None:
+    assert names(chosen(sidecar="")) == ["starry"]
+
+
+def test_bulk_folder_is_a_queue_and_no_part_of_the_path() -> None:
+    assert queue_of(Path("bulk/starry/2024/photo.jpg"), "bulk") == (
+        BULK,
+        Path("starry/2024/photo.jpg"),
+    )
+    assert queue_of(Path("bulk/photo.jpg"), "bulk") == (BULK, Path("photo.jpg"))
+    for path in (PHOTO, Path("bulk"), Path("starry/bulk/photo.jpg"), Path("photo.jpg")):
+        assert queue_of(path, "bulk") == (ORDINARY, path)
+    assert queue_of(Path("nights/photo.jpg"), "nights")[0] == BULK
+    assert queue_of(Path("Bulk/photo.jpg"), "bulk") == (BULK, Path("photo.jpg"))
