@@ -9,8 +9,9 @@ from pathlib import Path
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.host.access import advice, explain, is_there
-from daemon.intake.scan import CLAIMED_FOLDER, is_network_mount
+from daemon.intake.scan import is_network_mount
 from daemon.settings.config import Config
+from daemon.state.claimed import CLAIMED_FOLDER
 from daemon.status.report import Finding
 
 FEW_INODES = 1000

@@ -16,9 +16,9 @@ from daemon.errors import ConfigError
 from daemon.host import files
 from daemon.host.files import printable
 from daemon.host.zone import UNKNOWN_ZONE, unknown_zone
-from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.pool.devices import DRIVER_FILES, resolve_devices
 from daemon.settings.config import Config
+from daemon.state.claimed import CLAIMED_FOLDER
 from daemon.status.report import Finding
 
 NETWORK_BYTES = 1_600_000_000

@@ -22,6 +22,7 @@ from daemon.job import Draft
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
 from daemon.settings.presets import Shelf
+from daemon.state.claimed import claimed_folder
 from daemon.state.spool import Spool
 
 COPIERS = 8
@@ -107,7 +108,7 @@ class Admission:
     def _copy(self, one: Claim) -> Copy:
         """Copies a claimed picture into the spool, if it is what was looked at."""
         self.on_picture(one.path)
-        folder = claim.claimed_folder(self.config.inbox, one.id)
+        folder = claimed_folder(self.config.inbox, one.id)
         source = folder / one.path
         try:
             if not is_expected(source, one.expected):
@@ -132,7 +133,7 @@ class Admission:
 
     def _add_jobs(self, one: Claim, sha256: str, size: int, shelf: Shelf) -> Sequence[Draft]:
         """Gives the ledger the jobs of a picture whose copy is whole."""
-        folder = claim.claimed_folder(self.config.inbox, one.id)
+        folder = claimed_folder(self.config.inbox, one.id)
         note = sidecar_content(folder, one.sidecar)
         drafting = Drafting(self.config, self.spool, shelf)
         doubts = (one.verdict.doubt,) if one.verdict.doubt else ()

@@ -18,14 +18,10 @@ from typing import BinaryIO
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake.pair import is_exact
-from daemon.intake.scan import CLAIMED_FOLDER, signature_of
+from daemon.intake.scan import signature_of
 from daemon.job import ClaimedPicture
 from daemon.pictures.names import is_yaml
-
-
-def claimed_folder(inbox: Path, picture_id: str) -> Path:
-    """Where a claimed picture and its sidecar lie until they are filed."""
-    return inbox / CLAIMED_FOLDER / picture_id
+from daemon.state.claimed import claimed_folder
 
 
 def take(
@@ -227,19 +223,6 @@ def free_name(path: Path, picture_id: str, *, paired: bool) -> Path:
         if not any(map(os.path.lexists, wanted)):
             return target
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-
-
-def claims(inbox: Path) -> list[str]:
-    """The ids of the pictures that have a claimed folder; hidden names tell whose they are."""
-    folder = inbox / CLAIMED_FOLDER
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
-        )
 
 
 def give_back_all(inbox: Path, picture_id: str) -> None:

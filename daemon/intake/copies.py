@@ -14,6 +14,7 @@ from daemon.intake.strays import let_go
 from daemon.job import ClaimedPicture, Job, PictureState, State
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
+from daemon.state.claimed import claimed_folder
 from daemon.state.spool import Spool
 
 NO_STYLE = "a style image of its preset is gone from the state folder"
@@ -76,7 +77,7 @@ class Copies:
 
     def _copy(self, picture: ClaimedPicture) -> bool:
         """Copies a claimed picture; False if it is not what its jobs were made for."""
-        source = claim.claimed_folder(self.config.inbox, picture.id) / picture.path
+        source = claimed_folder(self.config.inbox, picture.id) / picture.path
         keep_bytes = self.config.limits.free_bytes
         files.ensure_room(self.config.state, picture.bytes, keep_bytes)
         target = self.spool.picture(picture.id)

@@ -9,9 +9,9 @@ from pathlib import Path
 from loguru import logger
 
 from daemon.host import files
-from daemon.intake.claim import claimed_folder
 from daemon.intake.scan import Signature, signature_of
 from daemon.job import ClaimedPicture
+from daemon.state.claimed import claimed_folder
 
 
 class Originals:

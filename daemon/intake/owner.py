@@ -25,11 +25,11 @@ from pathlib import Path
 from loguru import logger
 
 from daemon.host import files
-from daemon.intake.scan import CLAIMED_FOLDER, lies_on_network
+from daemon.intake.scan import lies_on_network
+from daemon.state.claimed import owner_file
 from daemon.state.lock import lock_patiently
 from daemon.state.spool import Spool
 
-OWNER_PREFIX = ".owner-"
 BEAT_S = 60.0
 SILENCE_S = 300.0
 """An owner whose lock we cannot see, and whose file has not changed for so long, is gone."""
@@ -72,11 +72,6 @@ class Owner:
     def words(self) -> str:
         """Who that is, for a person."""
         return f"{files.printable(self.state)} on {files.printable(self.host)}"
-
-
-def owner_file(inbox: Path, mark: str) -> Path:
-    """Where the owner of a mark tells of itself."""
-    return inbox / CLAIMED_FOLDER / f"{OWNER_PREFIX}{mark}"
 
 
 def this_process(state: Path) -> Owner:

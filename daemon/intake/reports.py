@@ -10,9 +10,10 @@ from daemon.errors import SeveralError, SurroundingsError
 from daemon.host import files
 from daemon.intake import settle
 from daemon.intake.owner import Life
-from daemon.intake.scan import CLAIMED_FOLDER, Scan, Signature
+from daemon.intake.scan import Scan, Signature
 from daemon.intake.strays import Holding
 from daemon.intake.waits import Wait, Waits
+from daemon.state.claimed import CLAIMED_FOLDER
 
 UNDECIDED = "if nothing is heard of it within five minutes they are taken over"
 

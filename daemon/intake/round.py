@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
-from daemon.intake import claim, reports, scan
+from daemon.intake import reports, scan
 from daemon.intake.admission import Admission, Claim
 from daemon.intake.copies import Copies
 from daemon.intake.decode import Decoder
@@ -25,6 +25,7 @@ from daemon.intake.waits import Wait
 from daemon.ledger.store import Ledger, utc_now
 from daemon.settings.config import Config
 from daemon.settings.presets import Shelf
+from daemon.state.claimed import claimed_folder
 from daemon.state.mounts import Mounts
 from daemon.state.spool import Spool
 
@@ -230,7 +231,7 @@ class Intake:
             return 0
         waiting: list[Claim] = []
         for picture in halves:
-            folder = claim.claimed_folder(self._config.inbox, picture.id)
+            folder = claimed_folder(self._config.inbox, picture.id)
             try:
                 one = taking.resume(picture)
                 if one is None:

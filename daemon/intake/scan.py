@@ -11,7 +11,6 @@ from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
 from daemon.pictures.names import is_yaml
 
-CLAIMED_FOLDER = ".claimed"
 MOUNTINFO = Path("/proc/self/mountinfo")
 NETWORK_TYPES = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs")
 

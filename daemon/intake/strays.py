@@ -17,26 +17,24 @@ from loguru import logger
 
 from daemon.host import files
 from daemon.intake import claim
-from daemon.intake.owner import (
-    OWNER_PREFIX,
-    Life,
-    Others,
-    Owner,
-    Ownership,
-    is_locked,
-    owner_file,
-    read_owner,
-)
-from daemon.intake.scan import CLAIMED_FOLDER
+from daemon.intake.owner import Life, Others, Owner, Ownership, is_locked, read_owner
 from daemon.job import ClaimedPicture, PictureState
 from daemon.ledger.store import Ledger
+from daemon.state.claimed import (
+    CLAIMED_FOLDER,
+    claimed_folder,
+    claims,
+    owner_file,
+    owner_files,
+    tombstone,
+    tombstones,
+)
 from daemon.state.spool import MARK_LENGTH, Spool
 
 LOOK_S = 60.0
 HURRIED_LOOK_S = 5.0
 """While it cannot be told yet whether an owner lives."""
 
-TOMBSTONES = ".taken-over"
 Find = Callable[[str], ClaimedPicture | None]
 """A ledger's `find_picture`."""
 
@@ -124,7 +122,7 @@ class Strays:
         with contextlib.suppress(OSError):  # the inbox is away
             self._ownership.hold_older({id_[:MARK_LENGTH] for id_ in self._held_older()})
             if self.mark and not any(
-                picture_id.startswith(self.mark) for picture_id in claim.claims(self._inbox)
+                picture_id.startswith(self.mark) for picture_id in claims(self._inbox)
             ):
                 self._ownership.erase()
         self._ownership.release()
@@ -134,7 +132,7 @@ class Strays:
         if self._ownership.renewed:
             return []
         older = self._older_marks()
-        return [id_ for id_ in claim.claims(self._inbox) if id_[:MARK_LENGTH] in older]
+        return [id_ for id_ in claims(self._inbox) if id_[:MARK_LENGTH] in older]
 
     def _older_marks(self) -> set[str]:
         """The marks besides ours under which our ledger has pictures open."""
@@ -185,7 +183,7 @@ class Strays:
         Their ledger was lost, or thrown away; painting a picture twice is better than never.
         What was filed while the inbox was away, by its copy, has no more use here.
         """
-        for picture_id in claim.claims(self._inbox):
+        for picture_id in claims(self._inbox):
             if not picture_id.startswith(self.mark):
                 continue
             picture = self._ledger.find_picture(picture_id)
@@ -282,7 +280,7 @@ def foreign_claims(inbox: Path, mark: str, find: Find) -> dict[str, list[str]]:
     Those under marks of older times that the ledger has open are ours.
     """
     found: dict[str, list[str]] = {}
-    for picture_id in claim.claims(inbox):
+    for picture_id in claims(inbox):
         if mark and picture_id.startswith(mark):
             continue
         picture = find(picture_id)
@@ -293,20 +291,8 @@ def foreign_claims(inbox: Path, mark: str, find: Find) -> dict[str, list[str]]:
 
 def is_shared(inbox: Path, mark: str) -> bool:
     """Whether anything tells that another service uses an inbox, or has."""
-    owners = (inbox / CLAIMED_FOLDER).glob(f"{OWNER_PREFIX}*")
     ours = owner_file(inbox, mark)
-    return bool(tombstones(inbox)) or any(owner != ours for owner in owners)
-
-
-def tombstone(inbox: Path, picture_id: str) -> Path:
-    """The empty file that says that a claim has been taken over."""
-    return inbox / CLAIMED_FOLDER / TOMBSTONES / picture_id
-
-
-def tombstones(inbox: Path) -> list[str]:
-    """The ids of the pictures that were taken over and whose former owner has not seen it yet."""
-    folder = tombstone(inbox, "x").parent
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return bool(tombstones(inbox)) or any(owner != ours for owner in owner_files(inbox))
 
 
 def take_over(inbox: Path, picture_id: str, mark: str) -> None:
@@ -320,7 +306,7 @@ def take_over(inbox: Path, picture_id: str, mark: str) -> None:
         files.write_bytes(tombstone(inbox, picture_id), b"", replace=True)
     ours = mark + uuid.uuid4().hex[len(mark) :]
     try:
-        os.rename(claim.claimed_folder(inbox, picture_id), claim.claimed_folder(inbox, ours))
+        os.rename(claimed_folder(inbox, picture_id), claimed_folder(inbox, ours))
     except FileNotFoundError:
         return  # another service was faster
     files.sync_folder(inbox / CLAIMED_FOLDER)

@@ -18,6 +18,7 @@ from daemon.job import ClaimedPicture
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
 from daemon.settings.presets import Shelf
+from daemon.state.claimed import claimed_folder
 
 SIDECAR_IS_GONE = "has lost its sidecar while it was claimed; it is looked at anew"
 
@@ -158,7 +159,7 @@ class Taking:
         return True
 
     def _folder(self, picture: ClaimedPicture) -> Path:
-        return claim.claimed_folder(self.config.inbox, picture.id)
+        return claimed_folder(self.config.inbox, picture.id)
 
     def _misses_sidecar(self, picture: ClaimedPicture) -> bool:
         sidecar = picture.sidecar

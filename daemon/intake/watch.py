@@ -14,8 +14,8 @@ from watchdog.observers import Observer, inotify_c
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from daemon.host import files
-from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.pictures.ignored import is_ignored
+from daemon.state.claimed import CLAIMED_FOLDER
 
 MOST_WATCHED = 48
 """Each folder takes one of the system's inotify instances, often 128 a user; scans see the rest."""

@@ -15,14 +15,14 @@ from loguru import logger
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.host import files
 from daemon.host.standstill import Furthest
-from daemon.intake.claim import claimed_folder, drop_claim, give_back_all
+from daemon.intake.claim import drop_claim, give_back_all
 from daemon.intake.originals import Originals
-from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.intake.strays import is_anothers, let_go
 from daemon.job import ClaimedPicture, Job, State
 from daemon.ledger.store import Ledger, utc_now
 from daemon.outbox.publish import amend_record, file_original, publish, take_back
 from daemon.settings.config import Config
+from daemon.state.claimed import CLAIMED_FOLDER, claimed_folder
 from daemon.state.mounts import Mounts
 from daemon.state.spool import Spool
 from daemon.status.health import Health
@@ -315,7 +315,8 @@ class Delivery:
                 self._troubles.append(
                     SurroundingsError(
                         f"{files.printable(picture.path)} cannot be given back to the inbox: "
-                        f"{error.strerror}; it is repeated, and lies in .claimed/{picture.id}"
+                        f"{error.strerror}; it is repeated, and lies in "
+                        f"{CLAIMED_FOLDER}/{picture.id}"
                     )
                 )
                 continue

@@ -9,6 +9,7 @@ import pytest
 from daemon.intake import claim
 from daemon.job import State
 from daemon.ledger.store import Ledger
+from daemon.state.claimed import claimed_folder
 from daemon.state.spool import Spool
 from tests.support.atelier import Studio, encoded, photograph, wait_for
 
@@ -44,7 +45,7 @@ def one_job_after_the_next_start(studio: Studio, content: bytes) -> None:
     (job,) = [job for job in studio.jobs() if job.below == Path("photo.jpg")]
     assert job.state is State.READY
     assert Spool(studio.state).picture(job.picture_id).read_bytes() == content
-    claimed = claim.claimed_folder(studio.inbox, job.picture_id) / DROPPED
+    claimed = claimed_folder(studio.inbox, job.picture_id) / DROPPED
     assert claimed.read_bytes() == content
     assert studio.files(studio.inbox / "quick") == set()
     ledger = Ledger(studio.config.ledger_path, read_only=True)
@@ -80,7 +81,7 @@ def test_killed_between_copy_and_admission(studio: Studio, dropped: bytes) -> No
     begin_claim(studio)
     assert claim.take(studio.inbox, PICTURE_ID, DROPPED)
     copy = Spool(studio.state).picture(PICTURE_ID)
-    claim.copy_hashing(claim.claimed_folder(studio.inbox, PICTURE_ID) / DROPPED, copy)
+    claim.copy_hashing(claimed_folder(studio.inbox, PICTURE_ID) / DROPPED, copy)
     one_job_after_the_next_start(studio, dropped)
 
 

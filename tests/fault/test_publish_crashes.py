@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.intake.claim import claimed_folder
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.publish import file_original, publish
+from daemon.state.claimed import claimed_folder
 from daemon.state.spool import Spool
 from tests.support.atelier import Studio, encoded, may_mount, mounted, photograph, wait_for
 

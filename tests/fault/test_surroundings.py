@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from daemon.host import files
-from daemon.intake.claim import claims
-from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import State
+from daemon.state.claimed import CLAIMED_FOLDER, claims
 from tests.support.atelier import (
     ENDLESS_STEPS,
     SETTINGS,

@@ -28,10 +28,10 @@ from PIL import Image, ImageDraw
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake.loop import IntakeLoop, Pace
-from daemon.intake.owner import OWNER_PREFIX
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config, load_config
+from daemon.state.claimed import OWNER_PREFIX
 from daemon.status.health import Health
 
 Found = TypeVar("Found")

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.intake.claim import claimed_folder
+from daemon.state.claimed import claimed_folder
 from tests.support.atelier import Studio
 
 BESIDE = ("", "-wal", "-shm")

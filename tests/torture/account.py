@@ -14,8 +14,8 @@ from PIL import Image
 from pillow_heif import register_heif_opener
 
 from daemon.host import files
-from daemon.intake.scan import CLAIMED_FOLDER
 from daemon.job import State
+from daemon.state.claimed import CLAIMED_FOLDER
 from tests.support.atelier import Studio
 from tests.support.past import Known, Past, read_jobs
 from tests.torture.drops import Drop

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from daemon.doctor.inbox import check_holdings, check_inbox, check_inner_mounts, check_waits
-from daemon.intake.owner import Life, Owner, encode, owner_file
+from daemon.intake.owner import Life, Owner, encode
 from daemon.intake.strays import Holding
 from daemon.job import Draft
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
+from daemon.state.claimed import owner_file
 
 OWNER = Owner("nas-box", 7, "/srv/state", kernel="another", process="x")
 MOUNT = "36 35 8:1 / {} rw - ext4 /dev/sdb1 rw\n"

@@ -13,8 +13,6 @@ from daemon.host import files
 from daemon.intake import claim
 from daemon.intake.claim import (
     check_claimable,
-    claimed_folder,
-    claims,
     copy_hashing,
     drop_claim,
     drop_source,
@@ -25,6 +23,7 @@ from daemon.intake.claim import (
 )
 from daemon.intake.pair import match
 from daemon.pictures.names import is_yaml
+from daemon.state.claimed import claimed_folder, claims
 
 PHOTO = Path("starry/2024/photo.jpg")
 

@@ -8,11 +8,11 @@ import pytest
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
-from daemon.intake import claim
 from daemon.intake.copies import Copies, lacking
 from daemon.job import Draft, State, StyleRef
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
+from daemon.state.claimed import claimed_folder
 from daemon.state.spool import Spool
 
 PHOTO = Path("wave/photo.jpg")
@@ -33,7 +33,7 @@ def copies(config: Config, ledger: Ledger) -> Copies:
 
 def claimed(copies: Copies, *jobs: str, style: str = "") -> Path:
     """A claimed picture with waiting jobs, and no copy of it; where it lies."""
-    source = claim.claimed_folder(copies.config.inbox, "p1") / PHOTO
+    source = claimed_folder(copies.config.inbox, "p1") / PHOTO
     files.write_bytes(source, b"pixels")
     styles = (StyleRef("wave.png", style, 1.0),) if style else ()
     copies.ledger.add_picture("p1", PHOTO, None)

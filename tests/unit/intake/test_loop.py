@@ -8,11 +8,12 @@ import pytest
 
 from daemon.intake.decode import Decoder
 from daemon.intake.loop import IntakeLoop, Pace, pace_of
-from daemon.intake.owner import is_locked, owner_file
+from daemon.intake.owner import is_locked
 from daemon.intake.round import Intake
 from daemon.intake.scan import Scan
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
+from daemon.state.claimed import owner_file
 from daemon.status.health import Health
 from tests.support.atelier import PATIENCE_S
 

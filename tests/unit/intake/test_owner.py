@@ -19,9 +19,9 @@ from daemon.intake.owner import (
     Ownership,
     encode,
     is_locked,
-    owner_file,
     read_owner,
 )
+from daemon.state.claimed import owner_file
 from daemon.state.spool import Spool
 
 MARK = "0badcafe"

@@ -19,12 +19,13 @@ from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake import admission, claim, observation, scan
 from daemon.intake.decode import Verdict, judge
-from daemon.intake.owner import Owner, encode, is_locked, owner_file
+from daemon.intake.owner import Owner, encode, is_locked
 from daemon.intake.round import Intake
-from daemon.intake.scan import CLAIMED_FOLDER, Scan, Signature
+from daemon.intake.scan import Scan, Signature
 from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
+from daemon.state.claimed import CLAIMED_FOLDER, claims, owner_file
 from daemon.state.mounts import MOUNTS_FILE
 from daemon.state.spool import Spool
 
@@ -488,7 +489,7 @@ def test_picture_whose_sidecar_vanishes_while_it_is_claimed_is_looked_at_anew(
     with monkeypatch.context() as other:
         other.setattr(claim, "take", taken_away)
         assert intake.round(SETTLE_S) == 0
-    assert queued(ledger) == [] and ledger.claiming() == [] and claim.claims(config.inbox) == []
+    assert queued(ledger) == [] and ledger.claiming() == [] and claims(config.inbox) == []
     sidecar.write_text("beta: 8\n")
     for now_s in (6.0, 12.0):
         intake.round(now_s)
@@ -522,7 +523,7 @@ def test_what_was_filed_while_the_inbox_was_unmounted_is_cleared_when_it_is_back
     ledger.file_picture(job.picture_id)
     mounts.unlink()
     intake.round(20.0)
-    assert claim.claims(config.inbox) == []
+    assert claims(config.inbox) == []
     assert not (config.inbox / "wave/photo.jpg").exists()
 
 
@@ -826,7 +827,7 @@ def test_claim_cut_off_by_a_crash_is_not_trusted_if_its_end_is_missing(
     ledger.add_picture("p1", Path("wave/photo.bmp"), None)
     claim.take(config.inbox, "p1", Path("wave/photo.bmp"))
     assert intake.round(0.0) == 0
-    assert path.exists() and ledger.claiming() == [] and claim.claims(config.inbox) == []
+    assert path.exists() and ledger.claiming() == [] and claims(config.inbox) == []
 
 
 class Killed(BaseException):

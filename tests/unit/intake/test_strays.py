@@ -10,19 +10,12 @@ from pathlib import Path
 import pytest
 
 from daemon.intake import claim, strays
-from daemon.intake.owner import SILENCE_S, Others, Owner, Ownership, encode, owner_file
-from daemon.intake.strays import (
-    HURRIED_LOOK_S,
-    LOOK_S,
-    Strays,
-    is_anothers,
-    take_over,
-    tombstone,
-    tombstones,
-)
+from daemon.intake.owner import SILENCE_S, Others, Owner, Ownership, encode
+from daemon.intake.strays import HURRIED_LOOK_S, LOOK_S, Strays, is_anothers, take_over
 from daemon.job import Draft, PictureState, State
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
+from daemon.state.claimed import claimed_folder, claims, owner_file, tombstone, tombstones
 from daemon.state.spool import Spool
 
 PHOTO = Path("wave/photo.jpg")
@@ -79,7 +72,7 @@ def draft(job_id: str) -> Draft:
 
 def lay(inbox: Path, picture_id: str, content: bytes = b"pixels") -> Path:
     """A claimed picture."""
-    path = claim.claimed_folder(inbox, picture_id) / PHOTO
+    path = claimed_folder(inbox, picture_id) / PHOTO
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     return path
@@ -115,7 +108,7 @@ def test_claim_of_our_own_that_the_ledger_does_not_know_is_dropped_again_at_once
     lay(config.inbox, here.spool.mark() + "0" * 24)
     here.strays.check(0.0)
     assert (config.inbox / PHOTO).read_bytes() == b"pixels"
-    assert claim.claims(config.inbox) == [] and tombstones(config.inbox) == []
+    assert claims(config.inbox) == [] and tombstones(config.inbox) == []
 
 
 def test_claim_of_a_service_that_is_gone_is_dropped_again_with_a_tombstone(
@@ -125,14 +118,14 @@ def test_claim_of_a_service_that_is_gone_is_dropped_again_with_a_tombstone(
     here = house("a")
     here.strays.check(0.0)
     assert (config.inbox / PHOTO).read_bytes() == b"pixels"
-    assert claim.claims(config.inbox) == [] and tombstones(config.inbox) == [FOREIGN]
+    assert claims(config.inbox) == [] and tombstones(config.inbox) == [FOREIGN]
 
 
 def test_claim_of_a_service_that_lives_is_left_alone_and_told_of(house, config: Config) -> None:
     there, here = house("a"), house("b")
     there.claimed()
     here.strays.check(0.0)
-    assert not (config.inbox / PHOTO).exists() and len(claim.claims(config.inbox)) == 1
+    assert not (config.inbox / PHOTO).exists() and len(claims(config.inbox)) == 1
     (held,) = here.strays.holdings
     assert held.count == 1 and "on a (running)" in held.words and not here.strays.undecided
 
@@ -207,7 +200,7 @@ def test_takeover_that_was_cut_off_after_the_tombstone_loses_nothing(house, conf
     tombstone(config.inbox, picture_id).touch()
     there.start()
     there.strays.check(0.0)
-    assert (config.inbox / PHOTO).exists() and claim.claims(config.inbox) == []
+    assert (config.inbox / PHOTO).exists() and claims(config.inbox) == []
     assert there.ledger.counts()[State.RETRIED] == 1
 
 
@@ -229,7 +222,7 @@ def test_takeover_that_was_cut_off_after_its_rename_is_ended_at_the_next_start(
     here.stop()
     here.start()
     here.strays.check(0.0)
-    assert (config.inbox / PHOTO).exists() and claim.claims(config.inbox) == []
+    assert (config.inbox / PHOTO).exists() and claims(config.inbox) == []
 
 
 def test_of_two_services_that_take_over_one_claim_one_does(house, config: Config) -> None:
@@ -252,7 +245,7 @@ def test_copy_of_a_state_folder_paints_nothing_that_the_running_service_has(
     assert copy.ledger.counts()[State.RETRIED] == 1 and copy.strays.mark != there.strays.mark
     assert is_anothers(config.inbox, copy.strays.mark, picture_id)
     there.strays.check(0.0)
-    assert there.ledger.counts()[State.READY] == 1 and claim.claims(config.inbox) == [picture_id]
+    assert there.ledger.counts()[State.READY] == 1 and claims(config.inbox) == [picture_id]
 
 
 def test_picture_of_an_older_versions_mark_stays_ours_while_its_ledger_has_it(
@@ -263,7 +256,7 @@ def test_picture_of_an_older_versions_mark_stays_ours_while_its_ledger_has_it(
     lay(config.inbox, FOREIGN)
     here.ledger.admit(FOREIGN, sha256="ab", size=6, width_px=4, height_px=3, drafts=[draft("j1")])
     here.strays.check(0.0)
-    assert claim.claims(config.inbox) == [FOREIGN] and here.strays.holdings == ()
+    assert claims(config.inbox) == [FOREIGN] and here.strays.holdings == ()
 
 
 def test_claims_are_looked_at_again_when_the_inbox_came_back(house, config: Config) -> None:
@@ -319,7 +312,7 @@ def test_claim_that_cannot_be_given_back_holds_no_other_up_and_is_tried_again(
     assert (config.inbox / PHOTO).read_bytes() == good.encode()
     assert "No space left" in here.strays.stuck[bad]
     here.strays.check(HURRIED_LOOK_S)
-    assert claim.claims(config.inbox) == [] and here.strays.stuck == {}
+    assert claims(config.inbox) == [] and here.strays.stuck == {}
 
 
 def test_claims_of_an_older_mark_are_not_taken_from_a_service_that_runs(
@@ -333,7 +326,7 @@ def test_claims_of_an_older_mark_are_not_taken_from_a_service_that_runs(
     here = house("b")
     here.strays.check(0.0)
     here.strays.check(SILENCE_S)
-    assert claim.claims(config.inbox) == [FOREIGN] and tombstones(config.inbox) == []
+    assert claims(config.inbox) == [FOREIGN] and tombstones(config.inbox) == []
     assert not is_anothers(config.inbox, there.strays.mark, FOREIGN)
     assert is_anothers(config.inbox, here.strays.mark, FOREIGN)
 
@@ -366,7 +359,7 @@ def test_service_whose_inbox_could_not_be_looked_at_for_a_moment_is_not_robbed(
     picture_id = there.claimed()
     there.strays.look_again()
     house("b").strays.check(0.0)
-    assert claim.claims(config.inbox) == [picture_id] and tombstones(config.inbox) == []
+    assert claims(config.inbox) == [picture_id] and tombstones(config.inbox) == []
 
 
 def copy_of(there: House, house: Callable[..., House]) -> House:

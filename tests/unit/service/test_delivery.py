@@ -10,13 +10,13 @@ import pytest
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
-from daemon.intake.claim import claims
 from daemon.intake.strays import take_over
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
 from daemon.service import delivery
 from daemon.service.delivery import Delivery
 from daemon.settings.config import Config
+from daemon.state.claimed import claims
 from daemon.state.mounts import Mounts
 from daemon.state.spool import Spool
 from daemon.status.health import Health
