@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
-from daemon.intake.owner import Life
+from daemon.intake.others import Life
 from daemon.intake.scan import mount_points
 from daemon.intake.strays import Holding, known_holdings
 from daemon.ledger.store import Ledger

@@ -9,7 +9,7 @@ from loguru import logger
 from daemon.errors import SeveralError, SurroundingsError
 from daemon.host import files
 from daemon.intake import settle
-from daemon.intake.owner import Life
+from daemon.intake.others import Life
 from daemon.intake.scan import Scan, Signature
 from daemon.intake.strays import Holding
 from daemon.intake.waits import Wait, Waits

@@ -13,7 +13,8 @@ from daemon.intake.copies import Copies
 from daemon.intake.decode import Decoder
 from daemon.intake.doubts import Doubts
 from daemon.intake.observation import READS, Observation
-from daemon.intake.owner import SILENCE_S, Others, Ownership
+from daemon.intake.others import Others
+from daemon.intake.owner import SILENCE_S, Ownership
 from daemon.intake.readiness import PRESET_IS_WRITTEN, Patience, Postponed, Readiness
 from daemon.intake.reports import Reports
 from daemon.intake.scan import Scan

@@ -17,7 +17,8 @@ from loguru import logger
 
 from daemon.host import files
 from daemon.intake import claim
-from daemon.intake.owner import Life, Others, Owner, Ownership, is_locked, read_owner
+from daemon.intake.others import Life, Others, is_locked
+from daemon.intake.owner import Owner, Ownership, read_owner
 from daemon.job import ClaimedPicture, PictureState
 from daemon.ledger.store import Ledger
 from daemon.state.claimed import (

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from daemon.doctor.inbox import check_holdings, check_inbox, check_inner_mounts, check_waits
-from daemon.intake.owner import Life, Owner, encode
+from daemon.intake.others import Life
+from daemon.intake.owner import Owner, encode
 from daemon.intake.strays import Holding
 from daemon.job import Draft
 from daemon.ledger.store import Ledger

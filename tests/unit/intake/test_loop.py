@@ -8,7 +8,7 @@ import pytest
 
 from daemon.intake.decode import Decoder
 from daemon.intake.loop import IntakeLoop, Pace, pace_of
-from daemon.intake.owner import is_locked
+from daemon.intake.others import is_locked
 from daemon.intake.round import Intake
 from daemon.intake.scan import Scan
 from daemon.ledger.store import Ledger

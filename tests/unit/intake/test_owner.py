@@ -10,17 +10,8 @@ from pathlib import Path
 import pytest
 
 from daemon.intake import owner
-from daemon.intake.owner import (
-    BEAT_S,
-    SILENCE_S,
-    Life,
-    Others,
-    Owner,
-    Ownership,
-    encode,
-    is_locked,
-    read_owner,
-)
+from daemon.intake.others import Life, Others, is_locked
+from daemon.intake.owner import BEAT_S, SILENCE_S, Owner, Ownership, encode, read_owner
 from daemon.state.claimed import owner_file
 from daemon.state.spool import Spool
 

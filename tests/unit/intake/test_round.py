@@ -19,7 +19,8 @@ from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake import admission, claim, observation, scan
 from daemon.intake.decode import Verdict, judge
-from daemon.intake.owner import Owner, encode, is_locked
+from daemon.intake.others import is_locked
+from daemon.intake.owner import Owner, encode
 from daemon.intake.round import Intake
 from daemon.intake.scan import Scan, Signature
 from daemon.job import BULK, ORDINARY, Job, State

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from daemon.intake import claim, strays
-from daemon.intake.owner import SILENCE_S, Others, Owner, Ownership, encode
+from daemon.intake.others import Others
+from daemon.intake.owner import SILENCE_S, Owner, Ownership, encode
 from daemon.intake.strays import HURRIED_LOOK_S, LOOK_S, Strays, is_anothers, take_over
 from daemon.job import Draft, PictureState, State
 from daemon.ledger.store import Ledger
