@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.host import files
 from daemon.intake import pair, settle
 from daemon.intake.scan import Scan
-from daemon.intake.settle import Proof, Watch
+from daemon.intake.settle import Proof, WatchedFile
 from daemon.pictures import names
 
 READS, READ_BYTES = 256, 256 << 20
@@ -25,8 +25,8 @@ class Observation:
         self._inbox = inbox
         self._settle_s = settle_s
         self._longest_alone_s = max(sidecar_wait_s, settle_s)
-        self._watched: dict[Path, Watch] = {}
-        self._alone: dict[Path, Watch] = {}
+        self._watched: dict[Path, WatchedFile] = {}
+        self._alone: dict[Path, WatchedFile] = {}
         self._seen_s = 0.0
         self.pairs = pair.match((), ())
 
@@ -62,7 +62,7 @@ class Observation:
     def __contains__(self, path: object) -> bool:
         return path in self._watched
 
-    def watch(self, path: Path) -> Watch:
+    def watch(self, path: Path) -> WatchedFile:
         """What is known of a file that the last look saw."""
         return self._watched[path]
 
@@ -98,7 +98,7 @@ class Observation:
         """A file was claimed, or is not what it was: what lies under its name now is another."""
         del self._watched[path]
 
-    def pictures(self) -> list[tuple[Path, Watch]]:
+    def pictures(self) -> list[tuple[Path, WatchedFile]]:
         """The pictures that lie there unclaimed."""
         return [
             (path, watch)

@@ -19,7 +19,7 @@ UNDECIDED = "if nothing is heard of it within five minutes they are taken over"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Leftover:
     """Something that is left lying, and why.
 
     mend, at_rest: as of a `Wait`.  logged: whether the log tells of it, once.
@@ -32,41 +32,41 @@ class Finding:
     logged: bool = True
 
 
-def unpainted(seen: Scan) -> Iterator[Finding]:
+def unpainted(seen: Scan) -> Iterator[Leftover]:
     """What a look saw that is never claimed."""
     for path in seen.strange:
         why = "is a link, pipe or device and is never opened; put a copy there"
-        yield Finding(path, why, at_rest=True)
+        yield Leftover(path, why, at_rest=True)
     for path in seen.foreign:
         why = "is no picture atelierd paints; it stays where it is"
-        yield Finding(path, why, at_rest=True)
+        yield Leftover(path, why, at_rest=True)
     for path in seen.closed:
         why = "cannot be looked into; give the service the right to (chmod g+rx)"
-        yield Finding(path, why, mend=True)
+        yield Leftover(path, why, mend=True)
 
 
-def lone_sidecars(alone: Iterable[Path], stale: Collection[Path]) -> Iterator[Finding]:
+def lone_sidecars(alone: Iterable[Path], stale: Collection[Path]) -> Iterator[Leftover]:
     """Sidecars without a picture. stale: those that are not obeyed any more."""
     why = "is a sidecar without its picture; it stays where it is"
     disobeyed = f"{why}, and is not obeyed for one that comes now: save it anew then, or remove it"
     for path in alone:
         if path in stale:
-            yield Finding(path, disobeyed, at_rest=True)
+            yield Leftover(path, disobeyed, at_rest=True)
         else:
-            yield Finding(path, why, at_rest=True, logged=False)
+            yield Leftover(path, why, at_rest=True, logged=False)
 
 
-def held_claims(stuck: Mapping[str, str], holdings: Iterable[Holding]) -> Iterator[Finding]:
+def held_claims(stuck: Mapping[str, str], holdings: Iterable[Holding]) -> Iterator[Leftover]:
     """Claims that cannot be given back, and those of services that may be gone.
 
     stuck: by the picture's id, why.
     """
     for picture_id, why in stuck.items():
-        yield Finding(Path(CLAIMED_FOLDER, picture_id), why, mend=True)
+        yield Leftover(Path(CLAIMED_FOLDER, picture_id), why, mend=True)
     for holding in holdings:
         if holding.life is Life.UNKNOWN:
             path, why = Path(CLAIMED_FOLDER, holding.mark), f"{holding.words}; {UNDECIDED}"
-            yield Finding(path, why, at_rest=True, logged=False)
+            yield Leftover(path, why, at_rest=True, logged=False)
 
 
 def restlessness(signature: Signature) -> str:
@@ -76,7 +76,7 @@ def restlessness(signature: Signature) -> str:
     return "is still changing: whoever writes it has not ended"
 
 
-def why_left(watch: settle.Watch, looked_s: float, settle_s: float) -> str:
+def why_left(watch: settle.WatchedFile, looked_s: float, settle_s: float) -> str:
     """Why a picture is still there at the end. looked_s: when it was last looked for."""
     if watch.signature.size == 0:
         return "it is empty"
@@ -116,10 +116,10 @@ class Reports:
         if path is not None:
             self.wait(path, str(error), mend=True)
 
-    def tell(self, findings: Iterable[Finding]) -> None:
+    def tell(self, leftovers: Iterable[Leftover]) -> None:
         """Tells of all that is left lying; what is logged is again if it was gone meanwhile."""
         logged: set[Path] = set()
-        for one in findings:
+        for one in leftovers:
             self.wait(one.path, one.why, mend=one.mend, at_rest=one.at_rest)
             if not one.logged:
                 continue

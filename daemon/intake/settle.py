@@ -16,7 +16,7 @@ from pathlib import Path
 
 from daemon.intake.scan import Sighting, Signature
 
-Watched = Mapping[Path, "Watch"]
+Watched = Mapping[Path, "WatchedFile"]
 Proof = Signature | str
 """What a settled file was like: its signature, or the sha256 of its content."""
 
@@ -27,7 +27,7 @@ LONGEST_GAP_S = 60.0
 
 
 @dataclass(frozen=True)
-class Content:
+class FileContent:
     """What a file held: since when, when that was seen last, and when to read it again."""
 
     sha256: str
@@ -37,30 +37,30 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Watch:
+class WatchedFile:
     """A file under observation, and since when (seconds) it has had this signature and size."""
 
     signature: Signature
     since_s: float
     size_since_s: float
-    content: Content | None = None
+    content: FileContent | None = None
 
 
-def observe(before: Watched, seen: Iterable[Sighting], now_s: float) -> dict[Path, Watch]:
+def observe(before: Watched, seen: Iterable[Sighting], now_s: float) -> dict[Path, WatchedFile]:
     """What is under observation after a look; files that are gone are forgotten."""
     return {one.path: watch_of(before.get(one.path), one.signature, now_s) for one in seen}
 
 
-def watch_of(known: Watch | None, signature: Signature, now_s: float) -> Watch:
+def watch_of(known: WatchedFile | None, signature: Signature, now_s: float) -> WatchedFile:
     """One file's observation after a look at it."""
     if known is None or known.signature.size != signature.size:
-        return Watch(signature, now_s, now_s)
+        return WatchedFile(signature, now_s, now_s)
     if known.signature == signature:
         return known
     return dataclasses.replace(known, signature=signature, since_s=now_s)
 
 
-def proof(watch: Watch, now_s: float, settle_s: float) -> Proof | None:
+def proof(watch: WatchedFile, now_s: float, settle_s: float) -> Proof | None:
     """What shows that a file is settled; None if it is not, or has nothing in it."""
     if watch.signature.size == 0:
         return None
@@ -72,17 +72,17 @@ def proof(watch: Watch, now_s: float, settle_s: float) -> Proof | None:
     return None
 
 
-def is_settled(watch: Watch, now_s: float, settle_s: float) -> bool:
+def is_settled(watch: WatchedFile, now_s: float, settle_s: float) -> bool:
     """Whether the file has been the same for long enough and has anything in it."""
     return proof(watch, now_s, settle_s) is not None
 
 
-def still_since_s(watch: Watch) -> float:
+def still_since_s(watch: WatchedFile) -> float:
     """Since when the file has been the same, by its signature or by its content."""
     return min(watch.since_s, watch.content.since_s if watch.content else watch.since_s)
 
 
-def wants_content(watch: Watch, now_s: float, settle_s: float) -> bool:
+def wants_content(watch: WatchedFile, now_s: float, settle_s: float) -> bool:
     """Whether the content has to be read, since all else about the file keeps changing.
 
     Not once it has shown the file to be settled: that may lie here for hours until it is claimed,
@@ -94,13 +94,13 @@ def wants_content(watch: Watch, now_s: float, settle_s: float) -> bool:
     return now_s >= due_s
 
 
-def with_content(watch: Watch, sha256: str, now_s: float, settle_s: float) -> Watch:
+def with_content(watch: WatchedFile, sha256: str, now_s: float, settle_s: float) -> WatchedFile:
     """The observation after its content was read, which is done less and less often."""
     known = watch.content
     gap_s = 2 * (known.again_s - known.seen_s) if known is not None else settle_s
     again_s = now_s + min(gap_s, max(LONGEST_GAP_S, settle_s))
     since_s = known.since_s if known is not None and known.sha256 == sha256 else now_s
-    return dataclasses.replace(watch, content=Content(sha256, since_s, now_s, again_s))
+    return dataclasses.replace(watch, content=FileContent(sha256, since_s, now_s, again_s))
 
 
 def next_look_s(watched: Watched, now_s: float, settle_s: float) -> float | None:

@@ -34,7 +34,7 @@ PATIENCE_S = 60.0
 RESTLESS = "its files have been changing for a minute without an end"
 
 
-class Standing(Enum):
+class PresetStanding(Enum):
     """What is to become of a preset's pictures."""
 
     GOOD = auto()
@@ -46,19 +46,19 @@ class Standing(Enum):
 
 def stand(
     reading: Reading | None, known: LastGood | None, *, still: bool, patient: bool
-) -> Standing:
+) -> PresetStanding:
     """How a preset stands. Pure.
 
     still: whether its files have been the same for long enough.  patient: whether there is time
     left to wait for them.
     """
     if patient and not (still and is_whole(reading, known)):
-        return Standing.WAITING
+        return PresetStanding.WAITING
     if reading is None:
-        return Standing.GONE
+        return PresetStanding.GONE
     if reading.preset is not None and (still or known is None):
-        return Standing.GOOD
-    return Standing.FAULTY if known is None else Standing.LAST_GOOD
+        return PresetStanding.GOOD
+    return PresetStanding.FAULTY if known is None else PresetStanding.LAST_GOOD
 
 
 def is_whole(reading: Reading | None, known: LastGood | None) -> bool:
@@ -121,7 +121,7 @@ class PresetWatch:
         for name in names:
             reading = there.readings.get(name)
             standing = self._stand(name, reading, now_s)
-            if standing is Standing.WAITING:
+            if standing is PresetStanding.WAITING:
                 waiting[name] = self._absence(name, reading)
             elif reading is None:
                 self._forget(name)
@@ -171,7 +171,7 @@ class PresetWatch:
         self._still_since_s = after
         self._looked = True
 
-    def _stand(self, name: str, reading: Reading | None, now_s: float) -> Standing:
+    def _stand(self, name: str, reading: Reading | None, now_s: float) -> PresetStanding:
         known = self._known.get(name)
         _, since_s = self._still_since_s.get(name, (None, now_s))
         still = now_s - since_s >= self._settle_s
@@ -198,11 +198,11 @@ class PresetWatch:
             f"{PATIENCE_S:.0f} s, then the preset {name} counts as removed"
         )
 
-    def _faults(self, name: str, reading: Reading, standing: Standing) -> tuple[Fault, ...]:
+    def _faults(self, name: str, reading: Reading, standing: PresetStanding) -> tuple[Fault, ...]:
         """What is wrong with a preset that is there; the style images of a good one are kept."""
         if reading.preset is None:
             return reading.faults
-        if standing is not Standing.GOOD:
+        if standing is not PresetStanding.GOOD:
             return (Fault(str(reading.file), 1, "", RESTLESS),)
         before = self._checked.get(name)
         if before is not None and before.read is reading.preset and before.kept is not before.read:

@@ -7,7 +7,7 @@ import pytest
 from loguru import logger
 
 from daemon.errors import SeveralError, SurroundingsError
-from daemon.intake.reports import Finding, Reports, lone_sidecars
+from daemon.intake.reports import Leftover, Reports, lone_sidecars
 
 PATH = Path("notes.txt")
 
@@ -25,16 +25,16 @@ def logged() -> Iterator[list[str]]:
     logger.remove(sink)
 
 
-def look(reports: Reports, now_s: float, *findings: Finding) -> None:
+def look(reports: Reports, now_s: float, *leftovers: Leftover) -> None:
     reports.begin_look(now_s)
-    reports.tell(findings)
+    reports.tell(leftovers)
     reports.end_look()
 
 
 def test_what_is_left_lying_is_logged_once_and_again_if_it_was_gone(
     reports: Reports, logged: list[str]
 ) -> None:
-    lying = Finding(PATH, "is no picture", at_rest=True)
+    lying = Leftover(PATH, "is no picture", at_rest=True)
     look(reports, 0.0, lying)
     look(reports, 1.0, lying)
     assert logged == ["notes.txt is no picture"]

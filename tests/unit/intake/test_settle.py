@@ -6,7 +6,7 @@ import pytest
 
 from daemon.intake.scan import Sighting, Signature
 from daemon.intake.settle import (
-    Watch,
+    WatchedFile,
     is_settled,
     next_look_s,
     observe,
@@ -67,7 +67,7 @@ def test_file_that_is_gone_is_forgotten_and_starts_anew_when_it_returns() -> Non
 def test_next_look_is_when_the_first_file_could_be_settled() -> None:
     late, early = Path("late.jpg"), Path("early.jpg")
     signature = sighting().signature
-    watched = {late: Watch(signature, 8.0, 8.0), early: Watch(signature, 6.0, 6.0)}
+    watched = {late: WatchedFile(signature, 8.0, 8.0), early: WatchedFile(signature, 6.0, 6.0)}
     assert next_look_s(watched, 10.0, 5.0) == 1.0
     assert next_look_s(watched, 11.0, 5.0) == 2.0
     assert next_look_s(watched, 13.0, 5.0) is None
@@ -75,8 +75,8 @@ def test_next_look_is_when_the_first_file_could_be_settled() -> None:
 
 
 def look_at_odd(
-    watched: dict[Path, Watch], now_s: float, content: str, size: int = 5
-) -> dict[Path, Watch]:
+    watched: dict[Path, WatchedFile], now_s: float, content: str, size: int = 5
+) -> dict[Path, WatchedFile]:
     """A look at a file whose inode and times are others each time; its content if it is wanted."""
     odd = sighting(size, inode=int(now_s), mtime_ns=int(now_s), ctime_ns=int(now_s))
     watched = observe(watched, [odd], now_s)
@@ -86,7 +86,7 @@ def look_at_odd(
 
 
 def test_file_whose_inode_and_times_differ_at_every_look_settles_by_its_content() -> None:
-    watched: dict[Path, Watch] = {}
+    watched: dict[Path, WatchedFile] = {}
     settled = []
     for now_s in range(0, 40, 2):
         watched = look_at_odd(watched, float(now_s), "same")
@@ -97,7 +97,7 @@ def test_file_whose_inode_and_times_differ_at_every_look_settles_by_its_content(
 
 def test_content_that_goes_on_changing_is_read_less_and_less_often_and_never_settles() -> None:
     # A copy from Windows: the size is reserved and the time set first, then the bytes come.
-    watched: dict[Path, Watch] = {}
+    watched: dict[Path, WatchedFile] = {}
     read_at = []
     for now_s in range(300):
         before = watched.get(PHOTO)
@@ -109,7 +109,7 @@ def test_content_that_goes_on_changing_is_read_less_and_less_often_and_never_set
 
 
 def test_content_that_came_to_rest_at_last_settles() -> None:
-    watched: dict[Path, Watch] = {}
+    watched: dict[Path, WatchedFile] = {}
     for now_s in range(100):
         content = "half" if now_s < 18 else "whole"
         watched = look_at_odd(watched, float(now_s), content)
@@ -117,7 +117,7 @@ def test_content_that_came_to_rest_at_last_settles() -> None:
 
 
 def test_file_that_its_content_has_shown_to_be_settled_is_read_no_more() -> None:
-    watched: dict[Path, Watch] = {}
+    watched: dict[Path, WatchedFile] = {}
     for now_s in range(22):
         watched = look_at_odd(watched, float(now_s), "same")
     assert proof(watched[PHOTO], 22.0, 5.0) == "same"
@@ -127,7 +127,7 @@ def test_file_that_its_content_has_shown_to_be_settled_is_read_no_more() -> None
 
 
 def test_file_that_grows_is_not_read_for_its_content() -> None:
-    watched: dict[Path, Watch] = {}
+    watched: dict[Path, WatchedFile] = {}
     for now_s in range(60):
         watched = look_at_odd(watched, float(now_s), "more", size=5 + now_s)
         assert watched[PHOTO].content is None
