@@ -8,7 +8,8 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon.ledger.store import DamagedLedgerError, Ledger
+from daemon.ledger.database import DamagedLedgerError
+from daemon.ledger.store import Ledger
 
 
 def open_sound(path: Path) -> Ledger:
@@ -19,7 +20,7 @@ def open_sound(path: Path) -> Ledger:
     ledger = None
     try:
         ledger = Ledger(path)
-        ledger.check()
+        ledger.database.check()
     except DamagedLedgerError as error:
         if ledger is not None:
             ledger.close()

@@ -21,7 +21,7 @@ from prometheus_client import (
 
 from daemon import __version__
 from daemon.job import QUEUES, Job, State
-from daemon.ledger.store import SCHEMA_VERSION
+from daemon.ledger.database import SCHEMA_VERSION
 from daemon.status.health import Health
 from daemon.status.http import Endpoint
 from daemon.status.scrape import HealthState, LedgerState, Memory, MemoryState

@@ -67,9 +67,9 @@ def gather(config: Config) -> dict[str, Any]:
     try:
         ledger = Ledger(config.ledger_path, read_only=True)
         report["jobs"] = {str(state): count for state, count in ledger.counts().items()}
-        names = {job.id: job for job in ledger.recent(RECENT)}
+        names = {job.id: job for job in ledger.views.recent(RECENT)}
         report["recent"] = [recent_row(job) for job in names.values()]
-        if ledger.is_current:  # else no service of this version has brought it up yet
+        if ledger.database.is_current:  # else no service of this version has brought it up yet
             report["queues"] = queues(config, ledger, report)
         ledger.close()
     except SurroundingsError as error:
@@ -91,8 +91,8 @@ def queues(config: Config, ledger: Ledger, report: dict[str, Any]) -> dict[str, 
     found = forecast(
         config.schedule,
         datetime.now(UTC),
-        ledger.waiting_work(),
-        ledger.pace(),
+        ledger.views.waiting_work(),
+        ledger.views.pace(),
         running_s=running_s,
         devices=len(report["service"]["devices"]),
     )

@@ -73,7 +73,7 @@ class LedgerState:
             if self._kept is None or began_s >= self._until_s:
                 ledger = Ledger(self._path, read_only=True)
                 try:
-                    self._kept = ledger.counts(), ledger.waiting_by_queue()
+                    self._kept = ledger.counts(), ledger.views.waiting_by_queue()
                 finally:
                     ledger.close()
                 now_s = self._clock()

@@ -142,7 +142,7 @@ def test_claims_of_a_ledger_that_is_gone_are_claimed_anew(studio: Studio, droppe
 def test_ledger_that_is_locked_for_a_while_delays_and_loses_nothing(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.ledger.store.BUSY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("daemon.ledger.database.BUSY_TIMEOUT_S", 0.5)
     with studio.intake() as loop:
         studio.drop("quick/first.jpg")
         wait_for("the first job", studio.jobs)

@@ -281,7 +281,7 @@ def test_picture_of_the_bulk_folder_is_the_same_job_behind_all_others(
     day, night = queued(ledger)
     assert (night.preset, night.below, night.priority) == ("wave", Path("2024/night.jpg"), BULK)
     assert (day.preset, day.below, day.priority) == ("wave", Path("day.jpg"), ORDINARY)
-    work = {part.priority: part.work for part in ledger.waiting_work()}
+    work = {part.priority: part.work for part in ledger.views.waiting_work()}
     passes = plan_passes(Recipe(), 64, 64)
     expected = sum(one.width_px * one.height_px * one.steps for one in passes)
     assert work == {BULK: expected, ORDINARY: expected}

@@ -16,9 +16,10 @@ from loguru import logger
 
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import BULK, ORDINARY, Draft, Job, PictureState, State, StyleRef
+from daemon.ledger.database import SCHEMA_VERSION, DamagedLedgerError
 from daemon.ledger.opening import open_sound
 from daemon.ledger.rows import Backlog, Waiting
-from daemon.ledger.store import EVERY, SCHEMA_VERSION, DamagedLedgerError, Ledger, utc_now
+from daemon.ledger.store import EVERY, Ledger, utc_now
 
 STYLES = (StyleRef("wave.png", "5a", 2.0),)
 RECIPE = {"size": 512, "style_layers": {"relu1_1": 1.0}}
@@ -73,7 +74,7 @@ def rows(ledger: Ledger) -> dict[str, tuple[object, ...]]:
     return {
         row["id"]: tuple(row)
         for table in ("job", "picture")
-        for row in ledger._db.execute(f"SELECT * FROM {table}")
+        for row in ledger.database.connection.execute(f"SELECT * FROM {table}")
     }
 
 
@@ -443,9 +444,9 @@ def test_counts_know_every_state(ledger: Ledger) -> None:
 def test_recent_jobs_are_those_that_ended_last(ledger: Ledger) -> None:
     admit(ledger, draft("j1", "failed"), draft("j2"), draft("j3", "failed"))
     ledger.publish_job("j1")
-    assert [one.id for one in ledger.recent(5)] == ["j1"]
+    assert [one.id for one in ledger.views.recent(5)] == ["j1"]
     ledger.publish_job("j3")
-    assert len(ledger.recent(1)) == 1 and len(ledger.recent(5)) == 2
+    assert len(ledger.views.recent(1)) == 1 and len(ledger.views.recent(5)) == 2
 
 
 def test_jobs_that_ended_are_listed_whatever_their_end_newest_first(
@@ -459,8 +460,8 @@ def test_jobs_that_ended_are_listed_whatever_their_end_newest_first(
         monkeypatch.setattr("daemon.ledger.store.utc_now", lambda second=second: f"2026-0{second}")
         finish(ledger, verdict, job_id=name)
         ledger.publish_job(name)
-    assert [one.id for one in ledger.recent(9)] == ["j1", "j2", "j3"]
-    assert [one.id for one in ledger.recent(1)] == ["j1"]
+    assert [one.id for one in ledger.views.recent(9)] == ["j1", "j2", "j3"]
+    assert [one.id for one in ledger.views.recent(1)] == ["j1"]
 
 
 def test_jobs_in_a_state_come_in_the_order_of_the_line(ledger: Ledger) -> None:
@@ -538,14 +539,14 @@ def test_change_waits_for_another_that_is_under_way(ledger: Ledger, path: Path) 
 def test_ledger_that_stays_locked_is_trouble_of_the_surroundings_and_no_damage(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.ledger.store.BUSY_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("daemon.ledger.database.BUSY_TIMEOUT_S", 0.0)
     impatient = Ledger(path)
-    ledger._db.execute("BEGIN IMMEDIATE")
+    ledger.database.connection.execute("BEGIN IMMEDIATE")
     with pytest.raises(SurroundingsError, match="locked"):
         impatient.add_picture("p1", Path("photo.jpg"), None)
     with pytest.raises(SurroundingsError, match="locked"):
         open_sound(path)
-    ledger._db.execute("ROLLBACK")
+    ledger.database.connection.execute("ROLLBACK")
     impatient.close()
     assert list(path.parent.glob("*.damaged-*")) == []
 
@@ -553,12 +554,15 @@ def test_ledger_that_stays_locked_is_trouble_of_the_surroundings_and_no_damage(
 def test_schema_is_made_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(
-            "daemon.ledger.store.scripts_since", lambda _: ["CREATE TABLE half (a);\nnonsense;\n"]
+            "daemon.ledger.database.scripts_since",
+            lambda _: ["CREATE TABLE half (a);\nnonsense;\n"],
         )
         with pytest.raises(SurroundingsError):
             Ledger(path)
     opened = Ledger(path)
-    tables = {row["name"] for row in opened._db.execute("SELECT name FROM sqlite_schema")}
+    tables = {
+        row["name"] for row in opened.database.connection.execute("SELECT name FROM sqlite_schema")
+    }
     opened.close()
     assert "half" not in tables and "job" in tables
 
@@ -567,7 +571,7 @@ def test_job_is_done_and_its_result_shared_or_neither(ledger: Ledger) -> None:
     admit(ledger, draft("j1", fingerprint="same"), draft("j2", fingerprint="same"))
     run_it(ledger)
     finish(ledger)
-    ledger._queries["share_result"] = "nonsense"
+    ledger.database.queries["share_result"] = "nonsense"
     with pytest.raises(SurroundingsError):
         ledger.publish_job("j1")
     assert job(ledger).state is State.PUBLISHING
@@ -586,8 +590,8 @@ def test_reopened_ledger_has_everything(path: Path) -> None:
 
 
 def test_committed_transition_survives_a_power_cut(ledger: Ledger) -> None:
-    mode = ledger._db.execute("PRAGMA journal_mode").fetchone()[0]
-    synchronous = ledger._db.execute("PRAGMA synchronous").fetchone()[0]
+    mode = ledger.database.connection.execute("PRAGMA journal_mode").fetchone()[0]
+    synchronous = ledger.database.connection.execute("PRAGMA synchronous").fetchone()[0]
     assert (mode, synchronous) == ("wal", 2)  # 2 is FULL
 
 
@@ -638,7 +642,7 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     old.close()
     kept = Ledger(path.with_name("ledger.sqlite3.version-1"), read_only=True)
     assert [one.id for one in kept.jobs_in(State.RUNNING)] == ["j1"]
-    assert kept._db.execute("PRAGMA user_version").fetchone()[0] == 1
+    assert kept.database.connection.execute("PRAGMA user_version").fetchone()[0] == 1
     kept.close()
     assert not list(path.parent.glob(".*"))
 
@@ -651,12 +655,14 @@ def test_new_ledger_leaves_no_copy_of_an_older_one(path: Path) -> None:
 def test_damage_that_a_check_finds_is_told_with_the_file(ledger: Ledger, path: Path) -> None:
     for number in range(40):
         admit(ledger, *(draft(f"{number}-{n}") for n in range(5)), picture=f"p{number}")
-    ledger._db.execute("PRAGMA writable_schema = ON")
-    ledger._db.execute("DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")
+    ledger.database.connection.execute("PRAGMA writable_schema = ON")
+    ledger.database.connection.execute(
+        "DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
+    )
     ledger.close()
     opened = Ledger(path)
     with pytest.raises(DamagedLedgerError, match=re.escape(f"{path} is damaged: ")):
-        opened.check()
+        opened.database.check()
     opened.close()
 
 
@@ -870,7 +876,7 @@ def test_job_that_nobody_wants_to_hear_of_is_never_untold(ledger: Ledger) -> Non
 
 def test_job_that_is_not_over_is_not_told_whatever_its_row_says(ledger: Ledger) -> None:
     admit(ledger, draft("j1"))
-    ledger._db.execute("UPDATE job SET untold = 1")
+    ledger.database.connection.execute("UPDATE job SET untold = 1")
     with pytest.raises(StaleJobError):
         ledger.mark_told("j1")
 
@@ -891,7 +897,9 @@ def test_job_put_back_before_it_was_told_is_told_all_the_same(ledger: Ledger) ->
 
 
 def test_untold_jobs_are_found_without_reading_the_others(ledger: Ledger) -> None:
-    plan = ledger._db.execute(f"EXPLAIN QUERY PLAN {ledger._queries['untold']}", {"limit": 1})
+    plan = ledger.database.connection.execute(
+        f"EXPLAIN QUERY PLAN {ledger.database.queries['untold']}", {"limit": 1}
+    )
     steps = [row["detail"] for row in plan]
     assert steps[0] == "SCAN over USING INDEX job_untold"
     assert not [step for step in steps[1:] if step.startswith("SCAN")]
@@ -1013,7 +1021,7 @@ def test_work_that_waits_is_summed_by_queue_and_preset(ledger: Ledger) -> None:
         line("j5", ORDINARY, 17, "wave"),
     )
     run_it(ledger)
-    assert sorted(ledger.waiting_work(), key=lambda part: part.work) == [
+    assert sorted(ledger.views.waiting_work(), key=lambda part: part.work) == [
         Backlog(ORDINARY, "starry", 1, 7),
         Backlog(BULK, "starry", 1, 11),
         Backlog(BULK, "wave", 1, 13),
@@ -1030,7 +1038,7 @@ def test_pace_is_that_of_jobs_that_were_really_painted(ledger: Ledger) -> None:
         run_it(ledger)
         ledger.finish_job(f"j{number}", "me", verdict, outcome=outcome)
         ledger.publish_job(f"j{number}")
-    assert ledger.pace() == [("starry", 1, 9.0)]  # j0 was no work that could be told
+    assert ledger.views.pace() == [("starry", 1, 9.0)]  # j0 was no work that could be told
 
 
 def test_what_is_owed_is_publishing_answering_and_cancelling(ledger: Ledger) -> None:
@@ -1060,7 +1068,7 @@ def test_ledger_that_another_holds_is_not_writable(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ledger.writable()
-    ledger._db.execute("PRAGMA busy_timeout = 10")
+    ledger.database.connection.execute("PRAGMA busy_timeout = 10")
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert not ledger.writable()
@@ -1078,12 +1086,12 @@ def test_copy_of_an_older_ledger_is_made_once_and_whole(path: Path) -> None:
         old.execute("DROP INDEX job_cancelled")
         old.commit()
     reader = Ledger(path, read_only=True)
-    assert not reader.is_current
+    assert not reader.database.is_current
     reader.close()
     kept = path.with_name("ledger.sqlite3.version-3")
     kept.write_text("of an upgrade before")
     fresh = Ledger(path)
-    assert fresh.is_current
+    assert fresh.database.is_current
     fresh.close()
     assert kept.read_text() == "of an upgrade before"
 
@@ -1096,20 +1104,20 @@ def test_what_waits_is_summed_by_queue(ledger: Ledger) -> None:
     admit(ledger, *bulk, picture="p2")
     run_it(ledger)
     oldest = job(ledger, "j2").queued_at
-    assert ledger.waiting_by_queue() == {
+    assert ledger.views.waiting_by_queue() == {
         "ordinary": Waiting(jobs=2, work=5, bytes=18, oldest=oldest),
         "bulk": Waiting(jobs=1, work=7, bytes=9, oldest=job(ledger, "b1").queued_at),
     }
 
 
 def test_queue_in_which_nothing_waits_is_told_too(ledger: Ledger) -> None:
-    assert ledger.waiting_by_queue() == {"ordinary": Waiting(), "bulk": Waiting()}
+    assert ledger.views.waiting_by_queue() == {"ordinary": Waiting(), "bulk": Waiting()}
 
 
 def test_commit_that_was_refused_leaves_nothing_open(ledger: Ledger, path: Path) -> None:
     # Where the file system has no shared memory SQLite keeps no WAL, and readers hold up a commit.
-    ledger._db.execute("PRAGMA journal_mode = DELETE")
-    ledger._db.execute("PRAGMA busy_timeout = 0")
+    ledger.database.connection.execute("PRAGMA journal_mode = DELETE")
+    ledger.database.connection.execute("PRAGMA busy_timeout = 0")
     for name in ("p0", "p1"):
         ledger.add_picture(name, Path("a.jpg"), None)
     reader = sqlite3.connect(path)
@@ -1132,9 +1140,9 @@ def test_first_in_line_is_found_in_one_look_among_thousands_of_the_same_picture(
     admit(ledger, *bulk, alike[-1])
     run_it(ledger)
     steps: list[int] = []
-    ledger._db.set_progress_handler(lambda: steps.append(1), 1_000)
+    ledger.database.connection.set_progress_handler(lambda: steps.append(1), 1_000)
     assert ledger.first_in(EVERY) is None
-    ledger._db.set_progress_handler(None, 0)
+    ledger.database.connection.set_progress_handler(None, 0)
     assert len(steps) < 100  # thousands of SQLite's steps; a look for each at each is a million
 
 

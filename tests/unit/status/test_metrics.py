@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon import __version__
 from daemon.job import BULK, Draft, Job, State
-from daemon.ledger.store import SCHEMA_VERSION, Ledger
+from daemon.ledger.database import SCHEMA_VERSION
+from daemon.ledger.store import Ledger
 from daemon.pool.memory import DeviceMemory
 from daemon.status import http as endpoint
 from daemon.status.health import Health
