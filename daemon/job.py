@@ -64,7 +64,8 @@ class ClaimedPicture:
 class Job:
     """One picture to be painted after one preset, with all that was decided about it.
 
-    below: the result's folder and name under outbox/PRESET.  recipe: resolved, as plain data.
+    below: the picture's folder and name under outbox/PRESET.  recipe: resolved, as plain data.
+    label: which cell of a sweep it is, among the jobs of one picture and preset; empty if of none.
     outcome: what the worker reported; where it is set the state is `publishing` or later.
     Times are ISO 8601 in UTC.
     """
@@ -87,6 +88,7 @@ class Job:
     outputs: Mapping[str, str]
     reason: str
     warnings: tuple[str, ...]
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Draft:
 
     fingerprint: of all that makes its result; None if it is to be painted whatever there is.
     priority: ORDINARY or BULK.  work: pixels times steps, of all passes that are planned.
-    warnings: what its record is to tell, whatever becomes of it.
+    warnings: what its record is to tell, whatever becomes of it.  label: as a `Job`'s.
     """
 
     id: str
@@ -108,3 +110,4 @@ class Draft:
     priority: int = ORDINARY
     work: int = 0
     warnings: tuple[str, ...] = ()
+    label: str = ""

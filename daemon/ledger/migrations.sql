@@ -18,3 +18,6 @@ ALTER TABLE job ADD COLUMN untold INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX job_work ON job (priority, preset, work) WHERE state = 'ready';
 CREATE INDEX job_cancelled ON job (state) WHERE cancel_requested = 1;
 CREATE INDEX job_untold ON job (seq) WHERE untold = 1;
+-- name: from_4
+-- A picture may have several jobs of one preset.
+ALTER TABLE job ADD COLUMN label TEXT NOT NULL DEFAULT '';

@@ -42,6 +42,7 @@ def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
         "picture_id": picture_id,
         "preset": draft.preset,
         "below": os.fsencode(draft.below),
+        "label": draft.label,
         "recipe": json.dumps(draft.recipe),
         "styles": json.dumps([vars(style) for style in draft.styles]),
         "state": State.PUBLISHING if failed else State.READY,
@@ -92,4 +93,5 @@ def to_job(row: sqlite3.Row) -> Job:
         outputs=json.loads(row["outputs"]),
         reason=row["reason"],
         warnings=tuple(json.loads(row["warnings"])),
+        label=row["label"] if "label" in row.keys() else "",  # read-only it may be an older ledger
     )

@@ -1,4 +1,4 @@
--- The ledger. Version 4 (PRAGMA user_version); migrations.sql brings older ones up to it.
+-- The ledger. Version 5 (PRAGMA user_version); migrations.sql brings older ones up to it.
 
 CREATE TABLE picture (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -18,6 +18,7 @@ CREATE TABLE job (
     picture_id       TEXT NOT NULL REFERENCES picture (id),
     preset           TEXT NOT NULL,
     below            BLOB NOT NULL,      -- the result's path below outbox/PRESET
+    label            TEXT NOT NULL DEFAULT '',     -- which of a sweep's cells, '': of none
     recipe           TEXT NOT NULL,      -- JSON, resolved
     styles           TEXT NOT NULL,      -- JSON
     state            TEXT NOT NULL CHECK (state IN

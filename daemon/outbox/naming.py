@@ -17,6 +17,10 @@ from daemon.job import Job, State
 from daemon.pictures.formats import output_name
 
 JOBS_FOLDER = ".jobs"
+SWEEP_ENDING = ".sweep"
+ROOM_BYTES = 48
+"""For a mark and an ending after a cell's label, which would be cut off else."""
+
 MARK_LENGTH = 8
 SHORT_BYTES = 60
 PLAIN_BYTES = 100
@@ -76,28 +80,41 @@ def marks(job: Job) -> tuple[str, str, str]:
 
 def layout(job: Job, form: Form, mark: str, *, below: Path | None = None) -> dict[str, str]:
     """Where a job's files go, relative to the outbox, all their names with the same mark."""
-    below = Path(*map(form, (below or job.below).parts))
+
+    def marked(name: str) -> str:
+        return files.with_mark(name, mark) if mark else name
+
+    original = Path(*map(form, (below or job.below).parts))
+    painted = Path(*map(form, (below or cell(job.below, job.label)).parts))
     preset = form(job.preset)
-    name = files.with_mark(below.name, mark) if mark else below.name
+    filed_as = str(Path(preset) / original.with_name(marked(original.name)))
     if job.verdict is State.DONE:
-        original = below.with_name(name)
-        result = output_name(below.name)
-        name = files.with_mark(result, mark) if mark else result
-        folder = Path(preset) / below.parent
+        name = marked(output_name(painted.name))
+        folder = Path(preset) / painted.parent
         beside = folder / JOBS_FOLDER
         return {
             "result": str(folder / name),
             "record": str(beside / files.with_ending(name, ".json")),
             "log": str(beside / files.with_ending(name, ".log")),
-            "original": str(Path("originals") / preset / original),
+            "original": str(Path("originals") / filed_as),
         }
-    folder = Path("failed") / preset / below.parent
+    name = marked(painted.name)
+    folder = Path("failed") / preset / painted.parent
     return {
-        "original": str(folder / name),
+        "original": str(Path("failed") / filed_as),
         "reason": str(folder / files.with_ending(name, ".reason.txt")),
         "record": str(folder / files.with_ending(name, ".json")),
         "log": str(folder / files.with_ending(name, ".log")),
     }
+
+
+def cell(below: Path, label: str) -> Path:
+    """Where a labelled job's result goes: `photo.sweep/photo.LABEL.jpg`; without one as dropped."""
+    if not label:
+        return below
+    ending = f".{label}{below.suffix}"
+    stem = files.cut(below.stem, files.NAME_MAX_BYTES - len(os.fsencode(ending)) - ROOM_BYTES)
+    return below.with_name(files.with_ending(below.stem, SWEEP_ENDING)) / (stem + ending)
 
 
 def past_files(outbox: Path, outputs: Mapping[str, str], job: Job) -> dict[str, str]:

@@ -32,6 +32,7 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Mapping[str, str]) -
             "height_px": picture.height_px,
         },
         "preset": job.preset,
+        **({"label": job.label} if job.label else {}),
         "recipe": job.recipe,
         "styles": [vars(style) for style in job.styles],
         "weights": outcome.get("weights"),

@@ -11,6 +11,7 @@ from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
+from daemon.outbox.naming import as_dropped, layout
 from daemon.outbox.publish import file_original
 from daemon.settings.config import Config
 from daemon.status.live import Live, write_live
@@ -89,6 +90,24 @@ def test_retried_picture_lies_where_it_was_dropped_with_its_sidecar(config: Conf
     assert (config.inbox / "wave/p2.jpg.yaml").exists()
     assert [path for path in config.outbox.rglob("*") if path.is_file()] == []
     assert job(config, "bb33").state is State.RETRIED
+
+
+def test_retried_cell_of_a_sweep_leaves_nothing_under_its_label(config: Config) -> None:
+    """Its picture goes back with its sidecar, which asks for all the cells again."""
+    ledger = Ledger(config.ledger_path)
+    cell = Draft("cc44", "wave", Path("p3.jpg"), {}, (), "Broken.", label="beta=5")
+    ledger.add_picture("p3", Path("wave/p3.jpg"), None)
+    ledger.admit("p3", sha256="", size=1, width_px=1, height_px=1, drafts=[cell])
+    outputs = layout(ledger.job("cc44"), as_dropped, "")
+    for path in outputs.values():
+        files.write_bytes(config.outbox / path, b'{"id": "cc44"}')
+    ledger.plan_outputs("cc44", outputs)
+    ledger.publish_job("cc44")
+    ledger.file_picture("p3")
+    ledger.close()
+    assert retry_jobs(config, ["cc44"], failed=False)[0][1] == ""
+    assert (config.inbox / "wave/p3.jpg").exists()
+    assert [path for path in config.outbox.rglob("*p3*") if path.is_file()] == []
 
 
 def test_every_failed_job_is_retried_when_asked_for(config: Config) -> None:

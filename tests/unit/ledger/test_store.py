@@ -623,7 +623,7 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     ):
         old.execute(f"DROP INDEX {index}")
     old.execute("CREATE INDEX job_active ON job (state) WHERE state IN ('running', 'publishing')")
-    for column in ("shortages", "memory_bytes", "fingerprint", "twin", "work", "untold"):
+    for column in ("shortages", "memory_bytes", "fingerprint", "twin", "work", "untold", "label"):
         old.execute(f"ALTER TABLE job DROP COLUMN {column}")
     old.execute("PRAGMA user_version = 1")
     old.commit()
@@ -645,6 +645,30 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     assert kept.database.connection.execute("PRAGMA user_version").fetchone()[0] == 1
     kept.close()
     assert not list(path.parent.glob(".*"))
+
+
+def test_jobs_of_a_ledger_of_version_4_have_no_label_before_and_after_it_is_brought_up(
+    ledger: Ledger, path: Path
+) -> None:
+    admit(ledger, draft("j1"))
+    ledger.close()
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.execute("ALTER TABLE job DROP COLUMN label")
+        old.execute("PRAGMA user_version = 4")
+        old.commit()
+    for opened in (Ledger(path, read_only=True), Ledger(path)):
+        assert job(opened).label == "" and job(opened).recipe == RECIPE
+        opened.close()
+    assert path.with_name("ledger.sqlite3.version-4").exists()
+
+
+def test_label_of_a_job_stays_with_it(ledger: Ledger) -> None:
+    admit(ledger, replace(draft("j1"), label="beta=5"), draft("j2"))
+    assert (job(ledger, "j1").label, job(ledger, "j2").label) == ("beta=5", "")
+    run_it(ledger)
+    finish(ledger)
+    ledger.publish_job("j1")
+    assert job(ledger).label == "beta=5"
 
 
 def test_new_ledger_leaves_no_copy_of_an_older_one(path: Path) -> None:
@@ -1080,7 +1104,7 @@ def test_copy_of_an_older_ledger_is_made_once_and_whole(path: Path) -> None:
     Ledger(path).close()
     with contextlib.closing(sqlite3.connect(path)) as old:
         old.execute("PRAGMA user_version = 3")
-        for column in ("work", "untold"):
+        for column in ("work", "untold", "label"):
             old.execute("DROP INDEX IF EXISTS job_" + column)
             old.execute(f"ALTER TABLE job DROP COLUMN {column}")
         old.execute("DROP INDEX job_cancelled")

@@ -64,6 +64,45 @@ def test_done_job_lies_in_its_presets_folder_with_record_and_log_apart(
     assert record["outputs"] == outputs and len(files) == 3
 
 
+def test_labelled_jobs_of_a_picture_lie_together_and_share_its_original(
+    outbox: Path, make_job, published, spool: Spool
+) -> None:
+    outputs = published(make_job(label="beta=5"))
+    assert outputs == {
+        "result": "starry/2024/photo.sweep/photo.beta=5.jpg",
+        "record": "starry/2024/photo.sweep/.jobs/photo.beta=5.jpg.json",
+        "log": "starry/2024/photo.sweep/.jobs/photo.beta=5.jpg.log",
+        "original": "originals/starry/2024/photo.jpg",
+    }
+    spool.job("other").mkdir()
+    spool.result("other").write_bytes(b"painted otherwise")
+    other = published(make_job(id="other", label="beta=20"))
+    assert Path(other["result"]).name == "photo.beta=20.jpg"
+    assert other["original"] == outputs["original"]
+    assert (outbox / outputs["result"]).read_bytes() == b"painted"
+    assert json.loads((outbox / other["record"]).read_bytes())["warnings"] == []
+
+
+def test_labelled_job_that_failed_says_why_under_its_label(make_job, published) -> None:
+    outputs = published(make_job(verdict=State.FAILED, reason="Broken.", label="beta=5"))
+    assert outputs == {
+        "original": "failed/starry/2024/photo.jpg",
+        "reason": "failed/starry/2024/photo.sweep/photo.beta=5.jpg.reason.txt",
+        "record": "failed/starry/2024/photo.sweep/photo.beta=5.jpg.json",
+        "log": "failed/starry/2024/photo.sweep/photo.beta=5.jpg.log",
+    }
+
+
+@pytest.mark.parametrize("verdict", [State.DONE, State.FAILED])
+def test_label_that_makes_a_name_too_long_is_kept_and_the_name_cut(
+    make_job, published, verdict: State
+) -> None:
+    below = Path("夜" * 80 + ".jpg")
+    outputs = published(make_job(below=below, label="beta=5", reason="Broken.", verdict=verdict))
+    kind = "result" if verdict is State.DONE else "reason"
+    assert ".beta=5.jpg" in Path(outputs[kind]).name and "夜.sweep" in outputs[kind]
+
+
 def test_failed_job_says_why_beside_the_place_of_its_picture(
     outbox: Path, make_job, published
 ) -> None:

@@ -107,6 +107,14 @@ def test_record_is_json_whatever_the_picture_is_called(
     assert again["outputs"]["result"] == "starry/\\udcff.jpg"
 
 
+def test_record_of_a_labelled_job_has_its_label_and_all_others_none(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    record = make_record(make_job(label="beta=5"), picture, {})
+    assert record.pop("label") == "beta=5" and set(record) == FIELDS
+    assert record == make_record(make_job(), picture, {})
+
+
 def test_seconds_between_two_times_of_the_ledger() -> None:
     start, end = "2024-12-31T23:59:59.250Z", "2025-01-01T00:00:01.000Z"
     assert seconds_between(start, end) == 1.75

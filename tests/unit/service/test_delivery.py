@@ -191,6 +191,23 @@ def test_picture_that_was_written_to_after_its_claim_is_painted_again_and_not_pu
     assert not (bench.config.state / "spool/pictures/p1").exists()
 
 
+def test_twin_of_another_label_is_answered_under_its_own(bench: Bench) -> None:
+    """The same recipe may be a cell of two sweeps, or of one and of none."""
+    paint(bench, "j1")
+    result = bench.config.state / "spool/jobs/j1/result"
+    outcome = {"result_sha256": files.sha256_of(result)}
+    bench.ledger.finish_job("j1", "me", State.DONE, outcome=outcome)
+    bench.delivery._round()
+    like = Draft("j2", "preset-j1", Path("other.jpg"), {}, (), label="beta=5", fingerprint="f")
+    with bench.ledger.together():
+        bench.ledger.add_picture("p2", Path("starry/other.jpg"), None)
+        bench.ledger.admit("p2", sha256="ab", size=9, width_px=4, height_px=3, drafts=[like])
+    bench.ledger.database.connection.execute("UPDATE job SET twin = 'j1' WHERE id = 'j2'")
+    bench.delivery._round()
+    answered = bench.config.outbox / "preset-j1/other.sweep/other.beta=5.jpg"
+    assert answered.read_bytes() == b"painted"
+
+
 def test_picture_that_was_written_to_goes_back_once_its_last_job_does_not_run(
     bench: Bench,
 ) -> None:
