@@ -9,7 +9,7 @@ import errno
 import itertools
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -217,79 +217,3 @@ def reason_text(job: Job) -> str:
     reason = job.reason.strip()
     stop = "" if reason.endswith((".", "!", "?")) else "."
     return f"{reason}{stop} {again}\n"
-
-
-def file_original(
-    outbox: Path,
-    claimed: Path,
-    spool_copy: Path,
-    picture: ClaimedPicture,
-    jobs: Sequence[Job],
-    on_piece: Callable[[], object] = lambda: None,
-) -> None:
-    """Moves a claimed picture and its sidecar to where its jobs' outcomes send it.
-
-    claimed: the claimed folder of the picture.  To `originals/` for each job that is done, and
-    to `failed/` for each that is not; where several want it, all but one get copies. Beside each
-    lies the sidecar under its name, `photo.jpg.yaml`.
-    Raises SurroundingsError if the outbox cannot be written, or while the inbox is away (the
-    original would come back with it and be left over); repeating it is harmless.
-    """
-    source = claimed / picture.path
-    inbox = claimed.parent.parent
-    if not inbox.is_dir():
-        raise SurroundingsError(
-            f"the inbox {inbox} is unavailable; {files.printable(picture.path)} is filed when it "
-            "is back"
-        )
-    try:
-        if not source.exists() and not spool_copy.exists():
-            return
-        sidecar = claimed / picture.sidecar if picture.sidecar else None
-        targets = destinations(jobs)
-        for number, target in enumerate(targets, start=1):
-            final = settle_name(outbox / target, picture, jobs[0].id)
-            if sidecar is not None and files.is_ordinary(sidecar):
-                keep_sidecar(sidecar, final, jobs[0].id)
-            if final.exists():
-                continue
-            if number == len(targets) and source.exists():
-                files.move(source, final, on_piece=on_piece)
-            else:
-                kept = source if source.exists() else spool_copy
-                files.copy_whole(kept, final, on_piece=on_piece)
-        source.unlink(missing_ok=True)
-        if sidecar is not None and files.is_ordinary(sidecar):
-            sidecar.unlink()
-    except OSError as error:
-        raise SurroundingsError(
-            f"the picture {files.printable(picture.path)} cannot be moved to the outbox "
-            f"{outbox}: {told(error)}"
-        ) from error
-
-
-def destinations(jobs: Sequence[Job]) -> list[str]:
-    """Where a picture goes after its jobs, relative to the outbox, without repetition."""
-    return list(dict.fromkeys(job.outputs["original"] for job in jobs))
-
-
-def settle_name(target: Path, picture: ClaimedPicture, job_id: str) -> Path:
-    """The name an original gets: where it lies already, or the first that is free."""
-    marked = (files.with_mark(target.name, mark) for mark in (job_id[:MARK_LENGTH], job_id))
-    names = [target, *map(target.with_name, marked)]
-    for name in names:
-        if os.path.lexists(name) and not is_another(name, picture):
-            return name
-    for name in names:
-        if not os.path.lexists(name):
-            return name
-    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(names[-1]))
-
-
-def keep_sidecar(source: Path, original: Path, job_id: str) -> None:
-    """Copies a sidecar beside an original, where `retry` finds it; there already is fine."""
-    target = files.sidecar_of(original)
-    if os.path.lexists(target) and not is_same(target, source):
-        target = target.with_name(files.with_mark(target.name, job_id[:MARK_LENGTH]))
-    with contextlib.suppress(FileExistsError):
-        files.copy_whole(source, target)

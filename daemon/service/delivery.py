@@ -20,9 +20,11 @@ from daemon.intake.originals import Originals
 from daemon.intake.strays import is_anothers, let_go
 from daemon.job import ClaimedPicture, Job, State
 from daemon.ledger.store import Ledger, utc_now
-from daemon.outbox.publish import amend_record, file_original, publish, take_back
+from daemon.outbox.filing import file_original
+from daemon.outbox.finishers import FinishedPicture, Finisher, Finishers
+from daemon.outbox.publish import amend_record, publish, take_back
 from daemon.settings.config import Config
-from daemon.state.claimed import CLAIMED_FOLDER, claimed_folder
+from daemon.state.claimed import CLAIMED_FOLDER
 from daemon.state.mounts import Mounts
 from daemon.state.spool import Spool
 from daemon.status.health import Health
@@ -31,6 +33,9 @@ from daemon.status.metrics import Metrics
 LOOK_S = 60.0
 BROKEN_WAIT_S = 5.0
 ANSWERS_A_ROUND = 50
+
+FINISHERS: tuple[Finisher, ...] = (file_original,)
+"""What is done with every picture whose jobs are all over, in this order."""
 
 CANCELLED_REASON = "Cancelled on request before it was finished."
 REWRITTEN_WARNING = (
@@ -72,6 +77,7 @@ class Delivery:
         self._unfiled = True  # as long as it is not known
         self._troubles: list[Exception] = []  # of the round at hand
         self._originals = Originals(config.inbox)
+        self._finishers = Finishers(FINISHERS)
         self._unreturned: list[ClaimedPicture] = []
         self.failed = 0
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
@@ -326,22 +332,24 @@ class Delivery:
             self._changed()
 
     def _file_all(self) -> None:
-        """Moves the originals of finished jobs out of the claimed folder."""
+        """Files the pictures whose jobs are all over."""
         for picture in self._ledger.unfiled():
             if self._stop.is_set():
                 return
             with self._guarded(picture.path):
                 self._mounts.check(self._config.outbox)
-                self._file(picture)
+                self._finish(picture)
         self._unfiled = bool(self._ledger.unfiled())
 
-    def _file(self, picture: ClaimedPicture) -> None:
+    def _finish(self, picture: ClaimedPicture) -> None:
+        """Claimed -> filed, once every finisher has done its part."""
         if self._returned_if_rewritten(picture):
             return
-        claimed = claimed_folder(self._config.inbox, picture.id)
         jobs = self._ledger.jobs_of_picture(picture.id)
+        inbox, outbox = self._config.inbox, self._config.outbox
         copy = self._spool.picture(picture.id)
-        file_original(self._config.outbox, claimed, copy, picture, jobs, on_piece=self._note_piece)
+        finished = FinishedPicture(picture, jobs, inbox, outbox, copy, self._note_piece)
+        self._finishers.finish(finished)
         self._ledger.file_picture(picture.id)
         drop_claim(self._config.inbox, picture.id)
         self._spool.drop_picture(picture.id)

@@ -11,7 +11,9 @@ import pytest
 
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
-from daemon.outbox.publish import file_original, publish
+from daemon.outbox.filing import file_original
+from daemon.outbox.finishers import FinishedPicture
+from daemon.outbox.publish import publish
 from daemon.state.claimed import claimed_folder
 from daemon.state.spool import Spool
 from tests.support.atelier import Studio, encoded, may_mount, mounted, photograph, wait_for
@@ -115,13 +117,9 @@ def test_killed_after_the_original_was_moved_before_the_mark(
 ) -> None:
     job = publish_once(studio, ledger)
     ledger.publish_job(job.id)
-    file_original(
-        studio.outbox,
-        claimed_folder(studio.inbox, job.picture_id),
-        Spool(studio.state).picture(job.picture_id),
-        ledger.picture(job.picture_id),
-        ledger.jobs_of_picture(job.picture_id),
-    )
+    picture, jobs = ledger.picture(job.picture_id), ledger.jobs_of_picture(job.picture_id)
+    copy = Spool(studio.state).picture(job.picture_id)
+    file_original(FinishedPicture(picture, jobs, studio.inbox, studio.outbox, copy))
     finished_by_the_next_start(studio)
 
 

@@ -11,8 +11,9 @@ from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
+from daemon.outbox.filing import file_original
+from daemon.outbox.finishers import FinishedPicture
 from daemon.outbox.naming import as_dropped, layout
-from daemon.outbox.publish import file_original
 from daemon.settings.config import Config
 from daemon.status.live import Live, write_live
 
@@ -223,7 +224,8 @@ def test_each_retried_job_brings_the_sidecar_that_its_picture_came_with(config: 
         )
         ledger.publish_job(draft.id)
     jobs = ledger.jobs_of_picture("p3")
-    file_original(config.outbox, claimed, config.state / "none", ledger.picture("p3"), jobs)
+    picture, copy = ledger.picture("p3"), config.state / "none"
+    file_original(FinishedPicture(picture, jobs, config.inbox, config.outbox, copy))
     ledger.file_picture("p3")
     ledger.close()
     ((done, fault),) = retry_jobs(config, ["d1"], failed=False)

@@ -1,12 +1,13 @@
 """Finished jobs and their pictures, made by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon.job import ClaimedPicture, Job, PictureState, State, StyleRef
+from daemon.outbox.finishers import FinishedPicture
 
 
 @pytest.fixture
@@ -42,3 +43,14 @@ def picture() -> ClaimedPicture:
     return ClaimedPicture(
         "p1", Path("starry/2024/photo.jpg"), None, PictureState.CLAIMED, "ab12", 9, 400, 300
     )
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Callable[[ClaimedPicture, Sequence[Job]], FinishedPicture]:
+    """A picture whose jobs are over, of `tmp_path / "inbox"`; the service's copy is `copy`."""
+
+    def make(picture: ClaimedPicture, jobs: Sequence[Job]) -> FinishedPicture:
+        inbox, outbox = tmp_path / "inbox", tmp_path / "outbox"
+        return FinishedPicture(picture, jobs, inbox, outbox, tmp_path / "copy")
+
+    return make

@@ -13,7 +13,8 @@ import pytest
 from daemon.errors import SurroundingsError
 from daemon.job import ClaimedPicture, Job, State
 from daemon.outbox import naming
-from daemon.outbox.publish import file_original, publish
+from daemon.outbox.filing import file_original
+from daemon.outbox.publish import publish
 from daemon.state.spool import Spool
 
 ID = "0123456789abcdef"
@@ -133,7 +134,14 @@ def test_failed_job_of_a_refused_name_lies_with_its_picture_and_reason_under_ano
 
 @pytest.mark.parametrize("refuses", [of_windows, of_cryptfs], ids=["characters", "length"])
 def test_original_with_its_sidecar_is_filed_under_the_other_name(
-    outbox: Path, tmp_path: Path, make_job, published, picture: ClaimedPicture, holds_not, refuses
+    outbox: Path,
+    tmp_path: Path,
+    make_job,
+    published,
+    picture: ClaimedPicture,
+    holds_not,
+    refuses,
+    finished,
 ) -> None:
     name = "a:b" + "x" * 134 + ".jpg"
     dropped = replace(picture, path=Path("starry", name), sidecar=Path("starry/side.yaml"))
@@ -144,7 +152,7 @@ def test_original_with_its_sidecar_is_filed_under_the_other_name(
     holds_not(refuses, errno.EINVAL)
     job = make_job(below=Path(name))
     outputs = published(job)
-    file_original(outbox, claimed, tmp_path / "copy", dropped, [replace(job, outputs=outputs)])
+    file_original(finished(dropped, [replace(job, outputs=outputs)]))
     assert (outbox / outputs["original"]).read_bytes() == b"original"
     assert b"steps: 3" in contents(outbox / "originals")
     assert not list(claimed.rglob("*.*"))
@@ -247,7 +255,7 @@ def test_trial_of_a_name_leaves_nothing(outbox: Path, make_job, published) -> No
 
 @pytest.mark.parametrize("what", ["folder", "file"])
 def test_original_whose_marked_name_is_taken_too_is_never_lost(
-    outbox: Path, tmp_path: Path, make_job, picture: ClaimedPicture, what: str
+    outbox: Path, tmp_path: Path, make_job, picture: ClaimedPicture, what: str, finished
 ) -> None:
     claimed = tmp_path / "inbox/.claimed/p1"
     (claimed / picture.path).parent.mkdir(parents=True)
@@ -260,12 +268,12 @@ def test_original_whose_marked_name_is_taken_too_is_never_lost(
         else:
             (originals / name).write_bytes(b"another's")
     job = make_job(outputs={"original": "originals/starry/2024/photo.jpg"})
-    file_original(outbox, claimed, tmp_path / "copy", picture, [job])
+    file_original(finished(picture, [job]))
     assert (originals / f"photo-{ID}.jpg").read_bytes() == b"original"
 
 
 def test_sidecar_goes_past_a_folder_in_its_place(
-    outbox: Path, tmp_path: Path, make_job, picture: ClaimedPicture
+    outbox: Path, tmp_path: Path, make_job, picture: ClaimedPicture, finished
 ) -> None:
     claimed = tmp_path / "inbox/.claimed/p1"
     (claimed / picture.path).parent.mkdir(parents=True)
@@ -274,5 +282,5 @@ def test_sidecar_goes_past_a_folder_in_its_place(
     (outbox / "originals/starry/2024/photo.jpg.yaml").mkdir(parents=True)
     job = make_job(outputs={"original": "originals/starry/2024/photo.jpg"})
     dropped = replace(picture, sidecar=Path("side.yaml"))
-    file_original(outbox, claimed, tmp_path / "copy", dropped, [job])
+    file_original(finished(dropped, [job]))
     assert sorted(contents(outbox)) == [b"original", b"steps: 3"]

@@ -13,8 +13,9 @@ from daemon.host import files
 from daemon.intake.strays import take_over
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
+from daemon.outbox.finishers import FinishedPicture, Finishers
 from daemon.service import delivery
-from daemon.service.delivery import Delivery
+from daemon.service.delivery import FINISHERS, Delivery
 from daemon.settings.config import Config
 from daemon.state.claimed import claims
 from daemon.state.mounts import Mounts
@@ -150,6 +151,32 @@ def test_bug_about_one_job_holds_up_no_other(bench: Bench, monkeypatch: pytest.M
 PHOTO = Path("starry/photo.jpg")
 
 
+def test_finisher_that_fails_for_a_picture_is_told_and_repeated_and_holds_up_no_other(
+    bench: Bench,
+) -> None:
+    drawn: list[str] = []
+    broken = {"p1"}
+
+    def draw(finished: FinishedPicture) -> None:
+        if finished.picture.id in broken:
+            raise SurroundingsError(f"no sheet of {finished.picture.id}")
+        drawn.append(finished.picture.id)
+
+    bench.delivery._finishers = Finishers([*FINISHERS, draw])
+    bench.fail_one(1, "first.jpg")
+    bench.fail_one(2, "second.jpg")
+    bench.delivery._round()
+    assert drawn == ["p2"] and "no sheet of p1" in bench.health.troubles["outbox"]
+    assert [picture.id for picture in bench.ledger.unfiled()] == ["p1"] and bench.delivery.filing
+    filed = bench.config.outbox / "failed/starry/first.jpg"
+    assert filed.read_bytes() == b"the picture"
+    filed.unlink()  # somebody has taken it away
+    broken.clear()
+    bench.delivery._round()
+    assert drawn == ["p2", "p1"] and bench.health.troubles == {}
+    assert bench.ledger.unfiled() == [] and not filed.exists()
+
+
 def paint(bench: Bench, *jobs: str, content: bytes = b"the picture") -> Path:
     """A claimed picture whose jobs are painted; where it lies."""
     original = bench.config.inbox / ".claimed/p1" / PHOTO
@@ -174,6 +201,28 @@ def finish(bench: Bench, job: str) -> None:
 
 def published(bench: Bench) -> set[str]:
     return {path.name for path in bench.config.outbox.rglob("*") if path.is_file()}
+
+
+def test_finishers_that_a_killed_service_did_not_come_to_are_called_by_the_next(
+    bench: Bench,
+) -> None:
+    """It was killed between two: the first is called once more, and does no harm."""
+    drawn: list[str] = []
+
+    def die(finished: FinishedPicture) -> None:
+        raise KeyboardInterrupt
+
+    paint(bench, "j1")
+    finish(bench, "j1")
+    bench.delivery._finishers = Finishers([*FINISHERS, die])
+    with pytest.raises(KeyboardInterrupt):
+        bench.delivery._round()
+    finishers = [*FINISHERS, lambda finished: drawn.append(finished.picture.id)]
+    bench.delivery._finishers = Finishers(finishers)
+    bench.delivery._round()
+    assert drawn == ["p1"] and bench.ledger.unfiled() == []
+    originals = list((bench.config.outbox / "originals").rglob("*.jpg"))
+    assert [path.read_bytes() for path in originals] == [b"the picture"]
 
 
 @pytest.mark.parametrize("now", [b"the PICTURE", b"the picture and its rest"])

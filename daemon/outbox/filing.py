@@ -1,0 +1,86 @@
+"""Filing the original: a picture whose jobs are all over leaves the inbox, with its sidecar."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from daemon.errors import SurroundingsError
+from daemon.host import files
+from daemon.job import ClaimedPicture, Job
+from daemon.outbox.finishers import FinishedPicture
+from daemon.outbox.naming import MARK_LENGTH
+from daemon.outbox.publish import is_another, is_same, told
+
+
+def file_original(finished: FinishedPicture) -> None:
+    """Moves a claimed picture and its sidecar to where its jobs' outcomes send it.
+
+    To `originals/` for each job that is done, and to `failed/` for each that is not; where several
+    want it, all but one get copies. Beside each lies the sidecar under its name, `photo.jpg.yaml`.
+    Raises SurroundingsError if the outbox cannot be written, or while the inbox is away (the
+    original would come back with it and be left over); repeating it is harmless.
+    """
+    picture = files.printable(finished.picture.path)
+    if not finished.inbox.is_dir():
+        raise SurroundingsError(
+            f"the inbox {finished.inbox} is unavailable; {picture} is filed when it is back"
+        )
+    try:
+        lay_in_places(finished)
+    except OSError as error:
+        raise SurroundingsError(
+            f"the picture {picture} cannot be moved to the outbox {finished.outbox}: {told(error)}"
+        ) from error
+
+
+def lay_in_places(finished: FinishedPicture) -> None:
+    """Brings the original to every place it goes to, and takes it out of the inbox then."""
+    picture, job_id = finished.picture, finished.jobs[0].id
+    source = finished.folder / picture.path
+    if not source.exists() and not finished.copy.exists():
+        return
+    sidecar = finished.folder / picture.sidecar if picture.sidecar else None
+    targets = destinations(finished.jobs)
+    for number, target in enumerate(targets, start=1):
+        final = settle_name(finished.outbox / target, picture, job_id)
+        if sidecar is not None and files.is_ordinary(sidecar):
+            keep_sidecar(sidecar, final, job_id)
+        if final.exists():
+            continue
+        if number == len(targets) and source.exists():
+            files.move(source, final, on_piece=finished.on_piece)
+        else:
+            kept = source if source.exists() else finished.copy
+            files.copy_whole(kept, final, on_piece=finished.on_piece)
+    source.unlink(missing_ok=True)
+    if sidecar is not None and files.is_ordinary(sidecar):
+        sidecar.unlink()
+
+
+def destinations(jobs: Sequence[Job]) -> list[str]:
+    """Where a picture goes after its jobs, relative to the outbox, without repetition."""
+    return list(dict.fromkeys(job.outputs["original"] for job in jobs))
+
+
+def settle_name(target: Path, picture: ClaimedPicture, job_id: str) -> Path:
+    """The name an original gets: where it lies already, or the first that is free."""
+    marked = (files.with_mark(target.name, mark) for mark in (job_id[:MARK_LENGTH], job_id))
+    names = [target, *map(target.with_name, marked)]
+    for name in names:
+        if os.path.lexists(name) and not is_another(name, picture):
+            return name
+    for name in names:
+        if not os.path.lexists(name):
+            return name
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(names[-1]))
+
+
+def keep_sidecar(source: Path, original: Path, job_id: str) -> None:
+    """Copies a sidecar beside an original, where `retry` finds it; there already is fine."""
+    target = files.sidecar_of(original)
+    if os.path.lexists(target) and not is_same(target, source):
+        target = target.with_name(files.with_mark(target.name, job_id[:MARK_LENGTH]))
+    with contextlib.suppress(FileExistsError):
+        files.copy_whole(source, target)
