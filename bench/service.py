@@ -124,7 +124,7 @@ def queue(jobs: int) -> None:
         with tempfile.TemporaryDirectory(dir=ROOT / "state") as name:
             path = Path(name) / "ledger.sqlite3"
             ledger = Ledger(path)
-            ledger.add_picture("p1", Path("photo.jpg"), None)
+            ledger.add_picture("p1", Path("photo.jpg"))
             drafts = [Draft(f"{n:032x}", "slow", Path("a.jpg"), {}, ()) for n in range(jobs)]
             ledger.admit("p1", sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
             context = multiprocessing.get_context("spawn")

@@ -47,12 +47,12 @@ class StyleRef:
 class ClaimedPicture:
     """A picture taken from the inbox.
 
-    path: as dropped, relative to the inbox.  sidecar: likewise, or None.
+    path: as dropped, relative to the inbox.  companions: likewise, what lay beside it for it.
     """
 
     id: str
     path: Path
-    sidecar: Path | None
+    companions: tuple[Path, ...]
     state: PictureState
     sha256: str
     bytes: int

@@ -15,6 +15,7 @@ from daemon.host.access import explain, is_there
 from daemon.job import ClaimedPicture, Job, PictureState, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.publish import is_ours
+from daemon.pictures.companions import CompanionKind, own_of
 from daemon.settings.config import Config
 from daemon.state.mounts import Mounts
 from daemon.status.live import read_live
@@ -94,7 +95,7 @@ def retry_jobs(config: Config, asked: Sequence[str], *, failed: bool) -> Said:
 
 
 def put_back(config: Config, ledger: Ledger, job: Job) -> str:
-    """Moves one job's picture and sidecar to where they were dropped, and its reason away.
+    """Moves one job's picture and companions to where they were dropped, and its reason away.
 
     The ledger goes first: the picture must never come again beside a job that still has it.
     Repeating finishes what was cut off.
@@ -102,19 +103,22 @@ def put_back(config: Config, ledger: Ledger, job: Job) -> str:
     picture = ledger.picture(job.picture_id)
     check_whole(config, job, picture)
     source, target = config.outbox / job.outputs["original"], config.inbox / picture.path
-    filed = files.sidecar_of(source)
-    said = config.inbox / sidecar_again(picture) if filed.exists() else None
-    for taken in (path for path in (target, said) if path is not None and path.exists()):
+    beside = {
+        filed: config.inbox / dropped_again(kind, picture)
+        for kind, filed in own_of(source).items()
+        if filed.exists()
+    }
+    for taken in (path for path in (target, *beside.values()) if path.exists()):
         raise SurroundingsError(f"{files.printable(taken)} is there already; let it be taken first")
     if job.state is not State.RETRIED:
         ledger.retry_job(job.id)
     try:
-        if said is not None:
-            files.move(filed, said)
+        for filed, dropped in beside.items():
+            files.move(filed, dropped)
         files.move(source, target)
-        if said is not None:  # one that lay alone for long would pass for another picture's
+        for dropped in beside.values():  # one that lay alone for long would pass for another's
             with contextlib.suppress(OSError):
-                os.utime(said)
+                os.utime(dropped)
     except OSError as error:
         raise SurroundingsError(
             f"{files.printable(source)}: {error.strerror}; mend that, then retry it again"
@@ -148,12 +152,11 @@ def check_whole(config: Config, job: Job, picture: ClaimedPicture) -> None:
         raise SurroundingsError(f"the picture is not at {files.printable(original)} any more")
 
 
-def sidecar_again(picture: ClaimedPicture) -> Path:
-    """The name a sidecar comes again under: the one that no other picture shares, if it fits."""
-    own = picture.path.name + files.SIDECAR_SUFFIX
-    if picture.sidecar is None or len(os.fsencode(own)) <= files.NAME_MAX_BYTES:
-        return files.sidecar_of(picture.path)
-    return picture.sidecar
+def dropped_again(kind: CompanionKind, picture: ClaimedPicture) -> Path:
+    """The name a companion comes again under: the one that no other picture shares, if it fits."""
+    before = kind.among(picture.companions)
+    own = kind.own(picture.path)
+    return own if before is None or own.name == picture.path.name + kind.ending else before
 
 
 def refusal(config: Config, ledger: Ledger, prefix: str, error: Exception) -> str:

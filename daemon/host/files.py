@@ -21,7 +21,6 @@ from typing import BinaryIO
 
 from daemon.errors import SurroundingsError
 
-SIDECAR_SUFFIX = ".yaml"
 NAME_MAX_BYTES = 255
 NOT_KNOWN = (
     errno.EINVAL,
@@ -339,11 +338,6 @@ def with_ending(name: str, ending: str) -> str:
     """`name` + `ending`, the middle of the name cut where it would not fit a directory entry."""
     room = NAME_MAX_BYTES - len(os.fsencode(ending))
     return cut(name, room) + ending
-
-
-def sidecar_of(picture: Path) -> Path:
-    """The sidecar that is only this picture's, `photo.jpg.yaml`, whether it is there or not."""
-    return picture.with_name(with_ending(picture.name, SIDECAR_SUFFIX))
 
 
 def with_mark(name: str, mark: str) -> str:

@@ -38,12 +38,12 @@ class Claim:
 
     expected: what it was like when it was looked at; None if that is not known any more.
     bytes: its size then, 0 if that is not known.
-    warnings: of sidecars that lie beside it and were not obeyed.
+    warnings: of what lies beside it and was not obeyed.
     """
 
     id: str
     path: Path
-    sidecar: Path | None
+    companions: tuple[Path, ...]
     verdict: Verdict
     expected: Proof | None
     bytes: int
@@ -134,12 +134,11 @@ class Admission:
     def _add_jobs(self, one: Claim, sha256: str, size: int, shelf: Shelf) -> Sequence[Draft]:
         """Gives the ledger the jobs of a picture whose copy is whole."""
         folder = claimed_folder(self.config.inbox, one.id)
-        note = sidecar_content(folder, one.sidecar)
         drafting = Drafting(self.config, self.spool, shelf)
         doubts = (one.verdict.doubt,) if one.verdict.doubt else ()
         drafts = [
             dataclasses.replace(draft, warnings=(*one.warnings, *doubts, *draft.warnings))
-            for draft in drafting.drafts(one.path, one.sidecar, note, one.verdict, sha256)
+            for draft in drafting.drafts(folder, one.path, one.companions, one.verdict, sha256)
         ]
         self.ledger.admit(
             one.id,
@@ -160,13 +159,6 @@ def log_jobs(path: Path, drafts: Sequence[Draft]) -> None:
             log.error("{} failed: {}", files.printable(path), draft.reason)
         else:
             log.info("{} queued for {}", files.printable(path), draft.preset)
-
-
-def sidecar_content(folder: Path, sidecar: Path | None) -> bytes | None:
-    """The content of a sidecar below a folder; one that is not an ordinary file counts as none."""
-    if sidecar is None or not files.is_ordinary(folder / sidecar):
-        return None
-    return (folder / sidecar).read_bytes()
 
 
 def is_expected(source: Path, expected: Proof | None) -> bool:

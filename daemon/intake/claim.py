@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ from daemon.host import files
 from daemon.intake.pair import is_exact
 from daemon.intake.scan import signature_of
 from daemon.job import ClaimedPicture
-from daemon.pictures.names import is_yaml
+from daemon.pictures.companions import CompanionKind, by_kind
 from daemon.state.claimed import claimed_folder
 
 
@@ -148,24 +148,24 @@ def drop_source(inbox: Path, picture_id: str, path: Path) -> bool:
     return True
 
 
-def give_back(inbox: Path, picture_id: str, path: Path, sidecar: Path | None = None) -> None:
+def give_back(inbox: Path, picture_id: str, path: Path, companions: Collection[Path] = ()) -> None:
     """Renames a claimed file back to where it was dropped, beside anything new there.
 
-    sidecar: goes with it if it was claimed, under names by which they still belong together.
+    companions: go with it if they were claimed, under names by which they still belong together.
     """
     folder = claimed_folder(inbox, picture_id)
     if is_one_file(folder / path, inbox / path):  # cut off between its new name and its old one
         (folder / path).unlink()
     if not os.path.lexists(folder / path):
         return
-    said = folder / sidecar if sidecar and os.path.lexists(folder / sidecar) else None
-    target = free_name(inbox / path, picture_id, paired=said is not None)
+    beside = by_kind(one for one in companions if os.path.lexists(folder / one))
+    target = free_name(inbox / path, picture_id, beside)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if sidecar is not None and said is not None:
-        dropped = inbox / sidecar
-        exact = is_exact(sidecar, path)  # else another could come before it there
+    for kind, companion in beside.items():
+        dropped = inbox / companion
+        exact = is_exact(kind, companion, path)  # else another could come before it there
         stays = exact and target == inbox / path and not os.path.lexists(dropped)
-        put(said, dropped if stays else files.sidecar_of(target))
+        put(folder / companion, dropped if stays else kind.own(target))
     put(folder / path, target)
     drop_claim(inbox, picture_id)
 
@@ -212,21 +212,20 @@ def is_one_file(claimed: Path, dropped: Path) -> bool:
         return False
 
 
-def free_name(path: Path, picture_id: str, *, paired: bool) -> Path:
-    """The first name for a file given back that is free; if `paired`, its sidecar's is too.
+def free_name(path: Path, picture_id: str, kinds: Iterable[CompanionKind]) -> Path:
+    """The first name for a file given back that is free, as are those of its companions' kinds.
 
     The end of an id, since the beginning is the same for all that this service has claimed.
     """
     marks = (picture_id[-8:], picture_id)
     for target in (path, *(path.with_name(files.with_mark(path.name, mark)) for mark in marks)):
-        wanted = (target, files.sidecar_of(target)) if paired else (target,)
-        if not any(map(os.path.lexists, wanted)):
+        if not any(map(os.path.lexists, (target, *(kind.own(target) for kind in kinds)))):
             return target
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
 
 def give_back_all(inbox: Path, picture_id: str) -> None:
-    """Renames all of a claimed folder, a picture and its sidecar, to where it was dropped."""
+    """Renames all of a claimed folder, a picture and its companions, to where it was dropped."""
     folder = claimed_folder(inbox, picture_id)
     files.sweep(folder)
     found = [
@@ -235,16 +234,16 @@ def give_back_all(inbox: Path, picture_id: str) -> None:
         for name in names
         if not files.is_temporary(name)
     ]
-    sidecar = next((path for path in found if is_yaml(path.name)), None)
-    for path in sorted(found, key=lambda path: path == sidecar):  # alone only if it is alone
-        give_back(inbox, picture_id, path, None if path == sidecar else sidecar)
+    companions = by_kind(found).values()
+    for path in sorted(found, key=lambda path: path in companions):  # alone only if it is alone
+        give_back(inbox, picture_id, path, () if path in companions else companions)
     drop_claim(inbox, picture_id)
 
 
 def drop_filed(inbox: Path, picture: ClaimedPicture) -> None:
     """Removes a claimed picture whose copy was filed while the inbox was away.
 
-    Anything else that lies there goes back to where it was dropped, a sidecar too.
+    Anything else that lies there goes back to where it was dropped, its companions too.
     """
     source = claimed_folder(inbox, picture.id) / picture.path
     if source.is_file() and files.sha256_of(source) == picture.sha256:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from daemon.intake import preset_choice
 from daemon.intake.decode import Verdict
 from daemon.intake.preset_choice import Choice
 from daemon.job import Draft, StyleRef
+from daemon.pictures.companions import SIDECAR
 from daemon.pictures.formats import output_name
 from daemon.settings.config import Config
 from daemon.settings.presets import Shelf, StyleSource
@@ -32,13 +33,20 @@ class Drafting:
     shelf: Shelf
 
     def drafts(
-        self, path: Path, sidecar: Path | None, note: bytes | None, verdict: Verdict, sha256: str
+        self,
+        folder: Path,
+        path: Path,
+        companions: Collection[Path],
+        verdict: Verdict,
+        sha256: str,
     ) -> list[Draft]:
         """One job per preset that a picture's sidecar or folder names.
 
-        path, sidecar: below the inbox.  note: the sidecar's content.  sha256: the picture's.
-        Raises OSError if a style image cannot be kept.
+        path, companions: below the inbox, and now below its claimed folder.  sha256: the picture's.
+        Raises OSError if a sidecar cannot be read, or a style image not be kept.
         """
+        sidecar = SIDECAR.among(companions)
+        note = sidecar_content(folder, sidecar)
         priority, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
         below = preset_choice.below_preset(inner, self.shelf.names)
         if verdict.fault:
@@ -85,6 +93,13 @@ class Drafting:
         if source.sha256 is not None and self.spool.style(source.sha256).exists():
             return source.sha256
         return self.spool.keep_style(source.path)
+
+
+def sidecar_content(folder: Path, sidecar: Path | None) -> bytes | None:
+    """The content of a sidecar below a folder; one that is not an ordinary file counts as none."""
+    if sidecar is None or not files.is_ordinary(folder / sidecar):
+        return None
+    return (folder / sidecar).read_bytes()
 
 
 def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:

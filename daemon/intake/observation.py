@@ -9,7 +9,7 @@ from daemon.host import files
 from daemon.intake import pair, settle
 from daemon.intake.scan import Scan
 from daemon.intake.settle import Proof, WatchedFile
-from daemon.pictures import names
+from daemon.pictures.companions import kind_of
 
 READS, READ_BYTES = 256, 256 << 20
 """How many files are read in one look, and how much of them, before other things get their turn."""
@@ -18,7 +18,7 @@ READS, READ_BYTES = 256, 256 << 20
 class Observation:
     """Keeps in mind what the looks saw. One thread's; `pictures` may be read by others.
 
-    pairs: which sidecar is which picture's.
+    pairs: which companion is which picture's.
     """
 
     def __init__(self, inbox: Path, *, settle_s: float, sidecar_wait_s: float) -> None:
@@ -31,29 +31,29 @@ class Observation:
         self.pairs = pair.match((), ())
 
     def pair(self, seen: Scan) -> None:
-        """Finds out which sidecars belong to which pictures, by the looks before this one."""
+        """Finds out which companions belong to which pictures, by the looks before this one."""
         self.pairs = pair.match(
             [sighting.path for sighting in seen.pictures],
-            {sighting.path for sighting in seen.sidecars},
+            {sighting.path for sighting in seen.companions},
             self.stale(seen),
         )
 
     def observe(self, seen: Scan, now_s: float) -> None:
         """Remembers a look, whose files are paired already; those that are gone are forgotten."""
-        self._watched = settle.observe(self._watched, (*seen.pictures, *seen.sidecars), now_s)
-        alone = [one for one in seen.sidecars if one.path in self.pairs.alone]
+        self._watched = settle.observe(self._watched, (*seen.pictures, *seen.companions), now_s)
+        alone = [one for one in seen.companions if one.path in self.pairs.alone]
         self._alone = settle.observe(self._alone, alone, now_s)
         self._seen_s = now_s
 
     def stale(self, seen: Scan) -> set[Path]:
-        """Sidecars that lay alone for long when they were last looked at, and are still the same.
+        """Companions that lay alone for long when they were last looked at, and are still the same.
 
         A picture that comes now under a camera's recurring name is not the one they were for.
         What was before the start is not known, and counts as new.
         """
         return {
             one.path
-            for one in seen.sidecars
+            for one in seen.companions
             if (watch := self._alone.get(one.path)) is not None
             and watch.signature == one.signature
             and self._seen_s - watch.since_s >= self._longest_alone_s
@@ -103,7 +103,7 @@ class Observation:
         return [
             (path, watch)
             for path, watch in list(self._watched.items())
-            if not names.is_yaml(path.name)
+            if kind_of(path.name) is None
         ]
 
     def next_look_s(self, now_s: float) -> float | None:

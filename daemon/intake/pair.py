@@ -1,8 +1,9 @@
-"""Which sidecar belongs to which picture, by their names. Pure.
+"""Which companion belongs to which picture, by their names. Pure.
 
-A name that is exactly right comes first: `photo.jpg.yaml`, then `photo.yaml`. One that is nearly
-right (`photo.yml`, `PHOTO.JPG.YAML`, another Unicode form, `photo.yaml.txt`, `photo.jpeg.yaml`) is
-obeyed if nothing else could be meant. What is left over is told in the picture's record.
+All kinds are paired by one rule, told here of sidecars. A name that is exactly right comes first:
+`photo.jpg.yaml`, then `photo.yaml`. One that is nearly right (`photo.yml`, `PHOTO.JPG.YAML`,
+another Unicode form, `photo.yaml.txt`, `photo.jpeg.yaml`) is obeyed if nothing else could be meant.
+What is left over is told in the picture's record.
 """
 
 from collections import defaultdict
@@ -10,16 +11,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import TypeVar
 
 from daemon.host import files
+from daemon.pictures.companions import CompanionKind, kind_of
 from daemon.pictures.formats import suffix_format
-from daemon.pictures.names import folded, picture_stem, yaml_stem
+from daemon.pictures.names import folded, picture_stem
 
 LONGEST_CHARACTER_BYTES = 4
+T = TypeVar("T")
 
 
 class Likeness(IntEnum):
-    """How well a sidecar's name fits a picture's, the best first."""
+    """How well a companion's name fits a picture's, the best first."""
 
     OWN = 0
     PLAIN = 1
@@ -37,73 +41,106 @@ class Likeness(IntEnum):
 
 
 Candidates = Mapping[Path, Likeness]
-"""The sidecars that could be a picture's, and how well each fits."""
+"""The companions that could be a picture's, and how well each fits."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Every picture's sidecar, None if it has none; what its record is to tell; and the rest.
+    """The companions of every picture that has any, and what its record is to tell; and the rest.
 
-    alone: the sidecars that are no picture's.
+    alone: the companions that are no picture's.
     """
 
-    sidecar_of: Mapping[Path, Path | None]
+    companions_of: Mapping[Path, tuple[Path, ...]]
     warnings: Mapping[Path, tuple[str, ...]]
     alone: frozenset[Path]
 
 
 def match(
-    pictures: Collection[Path], sidecars: Collection[Path], stale: Collection[Path] = ()
+    pictures: Collection[Path], companions: Iterable[Path], stale: Collection[Path] = ()
 ) -> Pairs:
-    """Pairs what lies in the inbox.
+    """Pairs what lies in the inbox; of each kind a picture has one companion at most.
 
-    stale: sidecars that lay there alone for so long that a picture which comes now is another's.
+    stale: companions that lay there alone for so long that a picture which comes now is another's.
     """
-    keyed, folders = by_key(sidecars), {sidecar.parent for sidecar in sidecars}
+    of_kind: dict[CompanionKind, list[Path]] = defaultdict(list)
+    for companion in companions:
+        if kind := kind_of(companion.name):
+            of_kind[kind].append(companion)
+    parts = [match_kind(kind, pictures, ones, stale) for kind, ones in of_kind.items()]
+    return Pairs(
+        joined(part.companions_of for part in parts),
+        joined(part.warnings for part in parts),
+        frozenset(path for part in parts for path in part.alone),
+    )
+
+
+def joined(parts: Iterable[Mapping[Path, tuple[T, ...]]]) -> dict[Path, tuple[T, ...]]:
+    """What each picture has in any of the parts."""
+    found: dict[Path, tuple[T, ...]] = {}
+    for part in parts:
+        for picture, values in part.items():
+            found[picture] = (*found.get(picture, ()), *values)
+    return found
+
+
+def match_kind(
+    kind: CompanionKind,
+    pictures: Collection[Path],
+    companions: Collection[Path],
+    stale: Collection[Path],
+) -> Pairs:
+    """Pairs the companions of one kind."""
+    keyed, folders = by_key(kind, companions), {companion.parent for companion in companions}
     likely = {
-        picture: candidates(picture, keyed) if picture.parent in folders else {}
+        picture: candidates(kind, picture, keyed)
         for picture in pictures
+        if picture.parent in folders
     }
     best: dict[Path, int] = {}
-    for found in likely.values():
-        for sidecar, likeness in found.items():
-            best[sidecar] = min(best.get(sidecar, len(Likeness)), likeness.exactness)
-    tied = {picture: fitting(found, best, stale) for picture, found in likely.items()}
-    chosen = {picture: ones[0] if len(ones) == 1 else None for picture, ones in tied.items()}
+    for fits in likely.values():
+        for companion, likeness in fits.items():
+            best[companion] = min(best.get(companion, len(Likeness)), likeness.exactness)
+    tied = {picture: fitting(fits, best, stale) for picture, fits in likely.items()}
+    chosen = {picture: ones[0] for picture, ones in tied.items() if len(ones) == 1}
     obeyed = set(chosen.values())
     warnings = {
         picture: tuple(
-            remark(picture, sidecar, found[sidecar], chosen[picture], tied[picture], stale)
-            for sidecar in found
-            if sidecar != chosen[picture]
-            and (sidecar not in obeyed or found[sidecar] < Likeness.SAME_FORMAT)
+            remark(kind, picture, companion, fits[companion], chosen.get(picture), ties, stale)
+            for companion in fits
+            if companion != chosen.get(picture)
+            and (companion not in obeyed or fits[companion] < Likeness.SAME_FORMAT)
         )
-        for picture, found in likely.items()
-        if found
+        for (picture, fits), ties in zip(likely.items(), tied.values(), strict=True)
+        if fits
     }
-    return Pairs(chosen, warnings, frozenset(sidecars).difference(obeyed))
+    companions_of = {picture: (companion,) for picture, companion in chosen.items()}
+    return Pairs(companions_of, warnings, frozenset(companions).difference(obeyed))
 
 
 def fitting(found: Candidates, best: Mapping[Path, int], stale: Collection[Path]) -> list[Path]:
-    """The sidecars that a picture can have and that fit it best; where several do, none is sure.
+    """The companions that a picture can have and that fit it best; where several do, none is sure.
 
-    best: of each sidecar, how exactly it fits the picture that it fits most exactly.
+    best: of each companion, how exactly it fits the picture that it fits most exactly.
     """
     free = {
-        sidecar: likeness
-        for sidecar, likeness in found.items()
-        if sidecar not in stale
+        companion: likeness
+        for companion, likeness in found.items()
+        if companion not in stale
         and likeness is not Likeness.OTHER_FORMAT
-        and likeness.exactness == best[sidecar]
+        and likeness.exactness == best[companion]
     }
-    return [sidecar for sidecar in free if free[sidecar] == min(free.values())]
+    return [companion for companion in free if free[companion] == min(free.values())]
 
 
-def by_key(sidecars: Iterable[Path]) -> Mapping[tuple[Path, str], list[Path]]:
-    """Sidecars by their folder and what they have in common with the names of their pictures."""
+def by_key(
+    kind: CompanionKind, companions: Iterable[Path]
+) -> Mapping[tuple[Path, str], list[Path]]:
+    """Companions by their folder and what they have in common with the names of their pictures."""
     found: dict[tuple[Path, str], list[Path]] = defaultdict(list)
-    for sidecar in sorted(sidecars):
-        found[sidecar.parent, common(yaml_stem(sidecar.name) or sidecar.stem)].append(sidecar)
+    for companion in sorted(companions):
+        stem = kind.stem(companion.name) or companion.stem
+        found[companion.parent, common(stem)].append(companion)
     return dict(found)
 
 
@@ -112,30 +149,32 @@ def common(name: str) -> str:
     return folded(picture_stem(folded(name)))
 
 
-def candidates(picture: Path, keyed: Mapping[tuple[Path, str], Sequence[Path]]) -> Candidates:
-    """The sidecars that could be a picture's."""
+def candidates(
+    kind: CompanionKind, picture: Path, keyed: Mapping[tuple[Path, str], Sequence[Path]]
+) -> Candidates:
+    """The companions of a kind that could be a picture's."""
     name, keys = picture.name, [common(picture.name)]
-    if len(name) + len(files.SIDECAR_SUFFIX) > files.NAME_MAX_BYTES // LONGEST_CHARACTER_BYTES:
-        cut = files.sidecar_of(picture).name.removesuffix(files.SIDECAR_SUFFIX)
+    if len(name) + len(kind.ending) > files.NAME_MAX_BYTES // LONGEST_CHARACTER_BYTES:
+        cut = kind.own(picture).name.removesuffix(kind.ending)
         keys = [*keys, *({common(cut)} - {*keys})]
     found = {
-        sidecar: compare(name, sidecar.name)
+        companion: compare(kind, name, companion.name)
         for key in keys
-        for sidecar in keyed.get((picture.parent, key), ())
+        for companion in keyed.get((picture.parent, key), ())
     }
-    return {sidecar: likeness for sidecar, likeness in found.items() if likeness is not None}
+    return {companion: likeness for companion, likeness in found.items() if likeness is not None}
 
 
-def compare(picture: str, sidecar: str) -> Likeness | None:
-    """How well a sidecar's name fits a picture's; None if it is another's."""
+def compare(kind: CompanionKind, picture: str, companion: str) -> Likeness | None:
+    """How well a companion's name fits a picture's; None if it is another's."""
     plain = Path(picture).stem
-    if sidecar == picture + files.SIDECAR_SUFFIX:
+    if companion == picture + kind.ending:
         return Likeness.OWN
-    if sidecar == plain + files.SIDECAR_SUFFIX:
+    if companion == plain + kind.ending:
         return Likeness.PLAIN
-    if sidecar == files.sidecar_of(Path(picture)).name:  # cut to fit
+    if companion == kind.own(Path(picture)).name:  # cut to fit
         return Likeness.OWN
-    stem = yaml_stem(sidecar) or ""
+    stem = kind.stem(companion) or ""
     if stem == picture:
         return Likeness.OWN_BUT_SUFFIX
     if stem == plain:
@@ -144,39 +183,40 @@ def compare(picture: str, sidecar: str) -> Likeness | None:
         return Likeness.OWN_BUT_SPELLING
     if folded(stem) in (folded(plain), common(picture)):  # also of photo.jpg.jpg
         return Likeness.PLAIN_BUT_SPELLING
-    kind = suffix_format(folded(stem))
-    if not kind or folded(Path(folded(stem)).stem) != folded(plain):
+    form = suffix_format(folded(stem))
+    if not form or folded(Path(folded(stem)).stem) != folded(plain):
         return None
-    return Likeness.SAME_FORMAT if kind == suffix_format(picture) else Likeness.OTHER_FORMAT
+    return Likeness.SAME_FORMAT if form == suffix_format(picture) else Likeness.OTHER_FORMAT
 
 
-def is_exact(sidecar: Path, picture: Path) -> bool:
-    """Whether a sidecar's name is one that comes before all that are only like it."""
-    return compare(picture.name, sidecar.name) in (Likeness.OWN, Likeness.PLAIN)
+def is_exact(kind: CompanionKind, companion: Path, picture: Path) -> bool:
+    """Whether a companion's name is one that comes before all that are only like it."""
+    return compare(kind, picture.name, companion.name) in (Likeness.OWN, Likeness.PLAIN)
 
 
 def remark(
+    kind: CompanionKind,
     picture: Path,
-    sidecar: Path,
+    companion: Path,
     likeness: Likeness,
     chosen: Path | None,
     tied: Sequence[Path],
     stale: Collection[Path],
 ) -> str:
-    """Why a sidecar beside a picture was not obeyed, and what to do if it should be."""
-    own = files.printable(files.sidecar_of(picture).name)
+    """Why a companion beside a picture was not obeyed, and what to do if it should be."""
+    own = files.printable(kind.own(picture).name)
     if likeness is Likeness.OTHER_FORMAT:
         why = f"it is named after a picture of another kind; {own} would be this one's"
-    elif sidecar in stale:
+    elif companion in stale:
         why = (
             "it had lain in the inbox for longer than sidecar_wait_s before the picture came; "
             "save it anew beside the picture if it is meant for it"
         )
-    elif sidecar in tied:
-        others = " and ".join(files.printable(one.name) for one in tied if one != sidecar)
+    elif companion in tied:
+        others = " and ".join(files.printable(one.name) for one in tied if one != companion)
         why = f"{others} could be meant as well; keep one, called {own}"
     elif chosen is not None:
         why = f"{files.printable(chosen.name)} comes first"
     else:
         why = f"its name fits another picture better; {own} would be this one's"
-    return f"The sidecar {files.printable(sidecar.name)} was not obeyed: {why}."
+    return f"The {kind.name} {files.printable(companion.name)} was not obeyed: {why}."

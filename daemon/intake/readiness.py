@@ -1,20 +1,22 @@
 """Whether a settled picture is to be claimed: sidecar, presets and content are ready too."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake import claim, preset_choice, settle
-from daemon.intake.admission import Claim, sidecar_content
+from daemon.intake.admission import Claim
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.doubts import Doubts, fault_of, is_doubtful
+from daemon.intake.drafts import sidecar_content
 from daemon.intake.observation import Observation
 from daemon.intake.settle import Proof
 from daemon.intake.shelf import PATIENCE_S
 from daemon.intake.strays import Strays
+from daemon.pictures.companions import SIDECAR, word_for
 from daemon.settings.config import Config
 from daemon.settings.presets import Shelf
 
@@ -71,18 +73,18 @@ class Readiness:
         """
         self.on_picture(path)
         self.strays.beat()
-        sidecar = self.observation.pairs.sidecar_of[path]
-        if postponed := self._sidecar_wait(path, sidecar, shelf, now_s):
+        companions = self.observation.pairs.companions_of.get(path, ())
+        if postponed := self._companion_wait(path, companions, shelf, now_s):
             return postponed
-        if self.waits_for_presets(self.config.inbox, path, sidecar, shelf):
+        if self.waits_for_presets(self.config.inbox, path, companions, shelf):
             return Postponed(PRESET_IS_WRITTEN)
         if doubt := self.doubts.resting(path, proof, now_s):
             return Postponed(doubt.fault)
         claim.check_claimable(self.config.inbox / path)
-        return self._judged(path, proof, sidecar, now_s)
+        return self._judged(path, proof, companions, now_s)
 
     def _judged(
-        self, path: Path, proof: Proof, sidecar: Path | None, now_s: float
+        self, path: Path, proof: Proof, companions: tuple[Path, ...], now_s: float
     ) -> Claim | Postponed:
         """The claim of a picture that was decoded, unless its rest may still come."""
         size = self.observation.watch(path).signature.size
@@ -93,27 +95,28 @@ class Readiness:
             return Postponed(fault_of(verdict))
         mark, warnings = self.strays.mark, self.observation.pairs.warnings.get(path, ())
         picture_id = mark + uuid.uuid4().hex[len(mark) :]
-        return Claim(picture_id, path, sidecar, verdict, proof, size, warnings)
+        return Claim(picture_id, path, companions, verdict, proof, size, warnings)
 
-    def _sidecar_wait(
-        self, path: Path, sidecar: Path | None, shelf: Shelf, now_s: float
+    def _companion_wait(
+        self, path: Path, companions: Sequence[Path], shelf: Shelf, now_s: float
     ) -> Postponed | None:
-        """Whether a picture waits for its sidecar to come, or to be written to its end."""
-        if sidecar is not None:
-            if self._is_written(sidecar, now_s):
-                return None
-            self.patience.allow("sidecar is written", self.give_up_s)
-            name = files.printable(sidecar.name)
-            return Postponed(f"waits for its sidecar {name}, which is unfinished")
+        """Whether a picture waits for a companion to be written, or for a sidecar to come."""
+        for companion in companions:
+            if not self._is_written(companion, now_s):
+                self.patience.allow("companion is written", self.give_up_s)
+                name = f"{word_for(companion)} {files.printable(companion.name)}"
+                return Postponed(f"waits for its {name}, which is unfinished")
+        if SIDECAR.among(companions) is not None:
+            return None
         settled_s = now_s - settle.still_since_s(self.observation.watch(path))
         if not self._waits_for_sidecar(path, shelf, settled_s):
             return None
         self.patience.allow("sidecar comes", self.config.sidecar_wait_s)
         return Postponed("lies in no preset's folder and waits for its sidecar (sidecar_wait_s)")
 
-    def _is_written(self, sidecar: Path, now_s: float) -> bool:
-        """Whether a sidecar has settled; one that stays empty has as long as a cut picture."""
-        watch = self.observation.watch(sidecar)
+    def _is_written(self, companion: Path, now_s: float) -> bool:
+        """Whether a companion has settled; one that stays empty has as long as a cut picture."""
+        watch = self.observation.watch(companion)
         longest_s = max(self.settle_s, self.give_up_s)
         settled = settle.is_settled(watch, now_s, self.settle_s)
         return settled or now_s - watch.size_since_s >= longest_s
@@ -128,15 +131,16 @@ class Readiness:
         return settled_s < self.config.sidecar_wait_s
 
     def waits_for_presets(
-        self, folder: Path, path: Path, sidecar: Path | None, shelf: Shelf
+        self, folder: Path, path: Path, companions: Sequence[Path], shelf: Shelf
     ) -> bool:
-        """Whether presets of a picture are just being written; folder: what both lie below.
+        """Whether presets of a picture are just being written; folder: what all lie below.
 
         Raises SurroundingsError where one is gone: it may be about to come back.
         """
         if not shelf.waiting:
             return False
         _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
+        sidecar = SIDECAR.among(companions)
         try:
             note = sidecar_content(folder, sidecar)
         except OSError as error:

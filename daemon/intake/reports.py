@@ -13,6 +13,7 @@ from daemon.intake.others import Life
 from daemon.intake.scan import Scan, Signature
 from daemon.intake.strays import Holding
 from daemon.intake.waits import Wait, Waits
+from daemon.pictures.companions import word_for
 from daemon.state.claimed import CLAIMED_FOLDER
 
 UNDECIDED = "if nothing is heard of it within five minutes they are taken over"
@@ -45,15 +46,13 @@ def unpainted(seen: Scan) -> Iterator[Leftover]:
         yield Leftover(path, why, mend=True)
 
 
-def lone_sidecars(alone: Iterable[Path], stale: Collection[Path]) -> Iterator[Leftover]:
-    """Sidecars without a picture. stale: those that are not obeyed any more."""
-    why = "is a sidecar without its picture; it stays where it is"
-    disobeyed = f"{why}, and is not obeyed for one that comes now: save it anew then, or remove it"
+def lone_companions(alone: Iterable[Path], stale: Collection[Path]) -> Iterator[Leftover]:
+    """Companions without a picture. stale: those that are not obeyed any more."""
     for path in alone:
+        why = f"is a {word_for(path)} without its picture; it stays where it is"
         if path in stale:
-            yield Leftover(path, disobeyed, at_rest=True)
-        else:
-            yield Leftover(path, why, at_rest=True, logged=False)
+            why += ", and is not obeyed for one that comes now: save it anew then, or remove it"
+        yield Leftover(path, why, at_rest=True, logged=path in stale)
 
 
 def held_claims(stuck: Mapping[str, str], holdings: Iterable[Holding]) -> Iterator[Leftover]:

@@ -3,6 +3,7 @@
 import errno
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from daemon.errors import SurroundingsError
@@ -207,7 +208,7 @@ class Intake:
 
     def _taking(self) -> Taking:
         """What takes pictures in this look."""
-        wanted = Counter(self._observation.pairs.sidecar_of.values())
+        wanted = Counter(chain.from_iterable(self._observation.pairs.companions_of.values()))
         return Taking(
             self._config, self._ledger, self._decoder, self._reports, self._admission, wanted
         )
@@ -237,7 +238,7 @@ class Intake:
                 one = taking.resume(picture)
                 if one is None:
                     continue
-                if self._readiness.waits_for_presets(folder, one.path, one.sidecar, shelf):
+                if self._readiness.waits_for_presets(folder, one.path, one.companions, shelf):
                     self._reports.wait(one.path, PRESET_IS_WRITTEN)
                 else:
                     waiting.append(one)
@@ -261,9 +262,9 @@ class Intake:
     def _tell_what_lies(self, seen: Scan) -> None:
         """Says what is left lying, and why."""
         alone, stale = self._observation.pairs.alone, self._observation.stale(seen)
-        unpainted, sidecars = reports.unpainted(seen), reports.lone_sidecars(alone, stale)
+        unpainted, lone = reports.unpainted(seen), reports.lone_companions(alone, stale)
         claims = reports.held_claims(self._strays.stuck, self._strays.holdings)
-        self._reports.tell([*unpainted, *sidecars, *claims])
+        self._reports.tell([*unpainted, *lone, *claims])
 
     def _settled(self, seen: Scan, now_s: float) -> list[tuple[Path, Proof]]:
         """The pictures that have settled, with what shows it; of the others it is told."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.pictures.companions import kind_of
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
-from daemon.pictures.names import is_yaml
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 NETWORK_TYPES = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs")
@@ -35,14 +35,14 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Scan:
-    """One look at the inbox: pictures, sidecars, and what is neither.
+    """One look at the inbox: pictures, their companions, and what is neither.
 
     strange: symlinks, pipes and devices, which are never opened.  foreign: ordinary files of
     kinds that are not painted.  closed: folders that do not let themselves be looked into.
     """
 
     pictures: tuple[Sighting, ...]
-    sidecars: tuple[Sighting, ...]
+    companions: tuple[Sighting, ...]
     strange: tuple[Path, ...]
     foreign: tuple[Path, ...]
     closed: tuple[Path, ...] = ()
@@ -59,7 +59,7 @@ def scan(inbox: Path) -> Scan:
     Raises OSError if the inbox itself cannot be read; sub-folders that vanish meanwhile do not
     matter.
     """
-    pictures, sidecars, strange, foreign = [], [], [], []
+    pictures, companions, strange, foreign = [], [], [], []
     closed: set[Path] = set()
     for entry in walk(inbox, closed):
         path = Path(entry.path).relative_to(inbox)
@@ -70,17 +70,16 @@ def scan(inbox: Path) -> Scan:
         except OSError:  # its folder lets itself be listed, and no more
             closed.add(path.parent)
             continue
-        suffix = path.suffix.lower()
         if not stat.S_ISREG(info.st_mode):
             strange.append(path)
-        elif suffix in FORMAT_OF_SUFFIX:
+        elif kind_of(path.name) is not None:  # first: one may be a picture by its suffix
+            companions.append(Sighting(path, signature_of(info)))
+        elif path.suffix.lower() in FORMAT_OF_SUFFIX:
             pictures.append(Sighting(path, signature_of(info)))
-        elif is_yaml(path.name):
-            sidecars.append(Sighting(path, signature_of(info)))
         else:
             foreign.append(path)
     by_path = sorted(pictures, key=lambda seen: os.fsencode(seen.path))
-    return Scan(tuple(by_path), tuple(sidecars), tuple(strange), tuple(foreign), tuple(closed))
+    return Scan(tuple(by_path), tuple(companions), tuple(strange), tuple(foreign), tuple(closed))
 
 
 def walk(inbox: Path, closed: set[Path]) -> Iterator[os.DirEntry[str]]:

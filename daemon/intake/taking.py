@@ -16,23 +16,24 @@ from daemon.intake.doubts import is_doubtful
 from daemon.intake.reports import Reports
 from daemon.job import ClaimedPicture
 from daemon.ledger.store import Ledger
+from daemon.pictures.companions import word_for
 from daemon.settings.config import Config
 from daemon.settings.presets import Shelf
 from daemon.state.claimed import claimed_folder
 
-SIDECAR_IS_GONE = "has lost its sidecar while it was claimed; it is looked at anew"
+COMPANION_IS_GONE = "has lost its {} while it was claimed; it is looked at anew"
 
 
 def unjudged(picture: ClaimedPicture) -> Claim:
     """A half done claim, of which nothing is known but what the ledger has."""
-    return Claim(picture.id, picture.path, picture.sidecar, Verdict(), None, 0)
+    return Claim(picture.id, picture.path, picture.companions, Verdict(), None, 0)
 
 
 @dataclass(frozen=True)
 class Taking:
     """Takes pictures in one look at the inbox.
 
-    wanted: how many pictures still wait for each sidecar, which is counted down here.
+    wanted: how many pictures still wait for each companion, which is counted down here.
     """
 
     config: Config
@@ -40,7 +41,7 @@ class Taking:
     decoder: Decoder
     reports: Reports
     admission: Admission
-    wanted: Counter[Path | None]
+    wanted: Counter[Path]
 
     def with_room(self, batch: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
         """The pictures whose copies find room, together if all of them do, else one by one.
@@ -66,7 +67,7 @@ class Taking:
         """
         with self.ledger.together():
             for one in batch:
-                self.ledger.add_picture(one.id, one.path, one.sidecar)
+                self.ledger.add_picture(one.id, one.path, one.companions)
         taken = []
         for one in batch:
             try:
@@ -77,27 +78,27 @@ class Taking:
         return self.admission.admit(taken, shelf)
 
     def _take(self, one: Claim) -> bool:
-        """Renames a picture, and its sidecar, into the claimed folder; False if it is gone."""
+        """Renames a picture, and its companions, into the claimed folder; False if it is gone."""
         keep = self.config.limits.free_bytes
         if not claim.take(self.config.inbox, one.id, one.path, keep_bytes=keep):
             self._forget(one.id)
-            self.wanted[one.sidecar] -= 1
+            self.wanted.subtract(one.companions)
             return False
-        if one.sidecar is not None and not self._take_sidecar(one.id, one.sidecar):
-            self._give_back(one, SIDECAR_IS_GONE)
-            return False
-        return True
+        gone = [path for path in one.companions if not self._take_companion(one.id, path)]
+        if gone:
+            self._give_back(one, COMPANION_IS_GONE.format(word_for(gone[0])))
+        return not gone
 
-    def _take_sidecar(self, picture_id: str, sidecar: Path) -> bool:
-        """The same for a sidecar, which stays for the others that wait for it, if there are any."""
+    def _take_companion(self, picture_id: str, companion: Path) -> bool:
+        """The same for a companion, which stays for others that wait for it, if there are any."""
         taken = claim.take(
             self.config.inbox,
             picture_id,
-            sidecar,
-            copy=self.wanted[sidecar] > 1,
+            companion,
+            copy=self.wanted[companion] > 1,
             keep_bytes=self.config.limits.free_bytes,
         )
-        self.wanted[sidecar] -= 1
+        self.wanted[companion] -= 1
         return taken
 
     def _give_back(self, one: Claim, why: str = WRITTEN_TO) -> None:
@@ -116,7 +117,7 @@ class Taking:
         claim.drop_claim(self.config.inbox, picture_id)
 
     def halves(self) -> list[ClaimedPicture]:
-        """The claims that a crash or a full disk left half done, whose sidecars are wanted too.
+        """The claims that a crash or a full disk left half done, whose companions are wanted too.
 
         What was never renamed is forgotten: the scan will find it.
         """
@@ -126,7 +127,7 @@ class Taking:
                 halves.append(picture)
             else:
                 self._forget(picture.id)
-        self.wanted.update(picture.sidecar for picture in halves if self._misses_sidecar(picture))
+        self.wanted.update(path for picture in halves for path in self._missing(picture))
         return halves
 
     def resume(self, picture: ClaimedPicture) -> Claim | None:
@@ -134,11 +135,11 @@ class Taking:
 
         How long a file that may not be whole has been waited for is not known any more.
         """
-        inbox, sidecar = self.config.inbox, picture.sidecar
-        if claim.drop_source(inbox, picture.id, picture.path):
-            self.wanted[sidecar] -= 1
-        if sidecar is not None and not self._has_sidecar(picture, sidecar):
-            self._give_back(unjudged(picture), SIDECAR_IS_GONE)
+        if claim.drop_source(self.config.inbox, picture.id, picture.path):
+            self.wanted.subtract(picture.companions)
+        gone = [path for path in picture.companions if not self._has_companion(picture, path)]
+        if gone:
+            self._give_back(unjudged(picture), COMPANION_IS_GONE.format(word_for(gone[0])))
             return None
         name = files.printable(picture.path.name)
         self.admission.on_picture(picture.path)
@@ -150,17 +151,18 @@ class Taking:
             return None
         return one
 
-    def _has_sidecar(self, picture: ClaimedPicture, sidecar: Path) -> bool:
-        """Sees to it that a half done claim has its sidecar; False if that is gone."""
-        if self._misses_sidecar(picture):
-            return self._take_sidecar(picture.id, sidecar)
-        if self.wanted[sidecar] <= 0:
-            claim.drop_source(self.config.inbox, picture.id, sidecar)
+    def _has_companion(self, picture: ClaimedPicture, companion: Path) -> bool:
+        """Sees to it that a half done claim has a companion; False if that is gone."""
+        if companion in self._missing(picture):
+            return self._take_companion(picture.id, companion)
+        if self.wanted[companion] <= 0:
+            claim.drop_source(self.config.inbox, picture.id, companion)
         return True
 
     def _folder(self, picture: ClaimedPicture) -> Path:
         return claimed_folder(self.config.inbox, picture.id)
 
-    def _misses_sidecar(self, picture: ClaimedPicture) -> bool:
-        sidecar = picture.sidecar
-        return sidecar is not None and not os.path.lexists(self._folder(picture) / sidecar)
+    def _missing(self, picture: ClaimedPicture) -> list[Path]:
+        """The companions of a half done claim that are not in its claimed folder."""
+        folder = self._folder(picture)
+        return [path for path in picture.companions if not os.path.lexists(folder / path)]

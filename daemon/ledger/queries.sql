@@ -1,6 +1,6 @@
 -- name: add_picture
 -- A file was seen and is about to be claimed.
-INSERT INTO picture (id, path, sidecar, state) VALUES (:id, :path, :sidecar, 'claiming');
+INSERT INTO picture (id, path, sidecar, state) VALUES (:id, :path, :companions, 'claiming');
 
 -- name: forget_picture
 -- The claim came to nothing: the file was gone, or was still being written.

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,22 @@ def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
     }
 
 
+def to_column(companions: Iterable[Path]) -> bytes | None:
+    """Companions as the column `sidecar` has them, which is of a time when there was one kind."""
+    return b"\0".join(map(os.fsencode, companions)) or None
+
+
+def from_column(column: bytes | None) -> tuple[Path, ...]:
+    """The companions that the column `sidecar` tells of."""
+    return tuple(Path(os.fsdecode(path)) for path in column.split(b"\0")) if column else ()
+
+
 def to_picture(row: sqlite3.Row) -> ClaimedPicture:
     """A row as the other rooms know it."""
-    sidecar = row["sidecar"]
     return ClaimedPicture(
         id=row["id"],
         path=Path(os.fsdecode(row["path"])),
-        sidecar=Path(os.fsdecode(sidecar)) if sidecar else None,
+        companions=from_column(row["sidecar"]),
         state=PictureState(row["state"]),
         sha256=row["sha256"],
         bytes=row["bytes"],

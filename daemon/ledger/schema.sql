@@ -4,7 +4,7 @@ CREATE TABLE picture (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
     id        TEXT NOT NULL UNIQUE,
     path      BLOB NOT NULL,             -- as dropped, below the inbox, byte for byte
-    sidecar   BLOB,                      -- likewise, or NULL
+    sidecar   BLOB,                      -- its companions, likewise, a NUL between them; or NULL
     state     TEXT NOT NULL CHECK (state IN ('claiming', 'claimed', 'filed')),
     sha256    TEXT NOT NULL DEFAULT '',
     bytes     INTEGER NOT NULL DEFAULT 0,

@@ -5,7 +5,7 @@ Every change of state names the state it comes from, and whose job it is.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import ClaimedPicture, Draft, Job, PictureState, State
 from daemon.ledger.database import Database
-from daemon.ledger.rows import draft_row, to_job, to_picture
+from daemon.ledger.rows import draft_row, to_column, to_job, to_picture
 from daemon.ledger.views import Views
 
 Line = tuple[int, int]
@@ -50,10 +50,12 @@ class Ledger:
 
     # Pictures
 
-    def add_picture(self, picture_id: str, path: Path, sidecar: Path | None) -> None:
-        """Notes that a file is about to be claimed."""
-        encoded = os.fsencode(sidecar) if sidecar else None
-        self.database.change("add_picture", id=picture_id, path=os.fsencode(path), sidecar=encoded)
+    def add_picture(self, picture_id: str, path: Path, companions: Iterable[Path] = ()) -> None:
+        """Notes that a file is about to be claimed, and what goes with it."""
+        beside = to_column(companions)
+        self.database.change(
+            "add_picture", id=picture_id, path=os.fsencode(path), companions=beside
+        )
 
     def forget_picture(self, picture_id: str) -> None:
         """Takes back `add_picture`: claiming -> nothing."""

@@ -1,4 +1,4 @@
-"""Filing the original: a picture whose jobs are all over leaves the inbox, with its sidecar."""
+"""Filing the original: a picture whose jobs are all over leaves the inbox, with its companions."""
 
 import contextlib
 import errno
@@ -12,13 +12,14 @@ from daemon.job import ClaimedPicture, Job
 from daemon.outbox.finishers import FinishedPicture
 from daemon.outbox.naming import MARK_LENGTH
 from daemon.outbox.publish import is_another, is_same, told
+from daemon.pictures.companions import CompanionKind, by_kind
 
 
 def file_original(finished: FinishedPicture) -> None:
-    """Moves a claimed picture and its sidecar to where its jobs' outcomes send it.
+    """Moves a claimed picture and its companions to where its jobs' outcomes send it.
 
     To `originals/` for each job that is done, and to `failed/` for each that is not; where several
-    want it, all but one get copies. Beside each lies the sidecar under its name, `photo.jpg.yaml`.
+    want it, all but one get copies. Beside each lies what lay beside it, as `photo.jpg.yaml`.
     Raises SurroundingsError if the outbox cannot be written, or while the inbox is away (the
     original would come back with it and be left over); repeating it is harmless.
     """
@@ -41,22 +42,23 @@ def lay_in_places(finished: FinishedPicture) -> None:
     source = finished.folder / picture.path
     if not source.exists() and not finished.copy.exists():
         return
-    sidecar = finished.folder / picture.sidecar if picture.sidecar else None
+    companions = by_kind(finished.folder / path for path in picture.companions)
+    kept = {kind: path for kind, path in companions.items() if files.is_ordinary(path)}
     targets = destinations(finished.jobs)
     for number, target in enumerate(targets, start=1):
         final = settle_name(finished.outbox / target, picture, job_id)
-        if sidecar is not None and files.is_ordinary(sidecar):
-            keep_sidecar(sidecar, final, job_id)
+        for kind, companion in kept.items():
+            keep_companion(kind, companion, final, job_id)
         if final.exists():
             continue
         if number == len(targets) and source.exists():
             files.move(source, final, on_piece=finished.on_piece)
         else:
-            kept = source if source.exists() else finished.copy
-            files.copy_whole(kept, final, on_piece=finished.on_piece)
+            original = source if source.exists() else finished.copy
+            files.copy_whole(original, final, on_piece=finished.on_piece)
     source.unlink(missing_ok=True)
-    if sidecar is not None and files.is_ordinary(sidecar):
-        sidecar.unlink()
+    for companion in kept.values():
+        companion.unlink()
 
 
 def destinations(jobs: Sequence[Job]) -> list[str]:
@@ -77,9 +79,9 @@ def settle_name(target: Path, picture: ClaimedPicture, job_id: str) -> Path:
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(names[-1]))
 
 
-def keep_sidecar(source: Path, original: Path, job_id: str) -> None:
-    """Copies a sidecar beside an original, where `retry` finds it; there already is fine."""
-    target = files.sidecar_of(original)
+def keep_companion(kind: CompanionKind, source: Path, original: Path, job_id: str) -> None:
+    """Copies a companion beside an original, where `retry` finds it; there already is fine."""
+    target = kind.own(original)
     if os.path.lexists(target) and not is_same(target, source):
         target = target.with_name(files.with_mark(target.name, job_id[:MARK_LENGTH]))
     with contextlib.suppress(FileExistsError):

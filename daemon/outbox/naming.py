@@ -14,6 +14,7 @@ from pathlib import Path
 
 from daemon.host import files
 from daemon.job import Job, State
+from daemon.pictures.companions import own_of
 from daemon.pictures.formats import output_name
 
 JOBS_FOLDER = ".jobs"
@@ -147,12 +148,12 @@ def is_folder(path: Path) -> bool:
 def refuses(outbox: Path, outputs: Mapping[str, str], *, doubtful: bool) -> bool:
     """Whether the outbox's file system does not hold one of the names, or one that follows.
 
-    That is a copy of the original, with its mark, and its sidecar.  doubtful: plain names are
+    That is a copy of the original, with its mark, and its companions.  doubtful: plain names are
     tried too.  Raises OSError if it holds nothing now, whatever its name.
     """
     original = Path(outputs["original"])
     copy = original.with_name(files.with_mark(original.name, "0" * MARK_LENGTH))
-    paths = [*map(Path, outputs.values()), original, files.sidecar_of(copy)]
+    paths = [*map(Path, outputs.values()), original, *own_of(copy).values()]
     tried: dict[Path, set[str]] = {}
     for path in paths:
         folder = outbox

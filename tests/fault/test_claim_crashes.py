@@ -32,7 +32,7 @@ def dropped(studio: Studio) -> bytes:
 def begin_claim(studio: Studio, sidecar: Path | None = None) -> None:
     """The first thing a claim does: its row."""
     ledger = Ledger(studio.config.ledger_path)
-    ledger.add_picture(PICTURE_ID, DROPPED, sidecar)
+    ledger.add_picture(PICTURE_ID, DROPPED, [sidecar] if sidecar else [])
     ledger.close()
 
 

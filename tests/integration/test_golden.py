@@ -159,7 +159,7 @@ def record() -> dict[str, Any]:
         warnings=("w",),
     )
     picture = ClaimedPicture(
-        "p", Path("starry/2024/photo.jpg"), None, PictureState.CLAIMED, "aa", 9, 64, 43
+        "p", Path("starry/2024/photo.jpg"), (), PictureState.CLAIMED, "aa", 9, 64, 43
     )
     return make_record(job, picture, job.outputs) | {"version": "V"}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.pictures import companions
 from daemon.settings.config import Config
 from tests.support.puppet import Puppet
 
@@ -20,6 +21,18 @@ def config(tmp_path: Path) -> Config:
     for folder in folders.values():
         folder.mkdir()
     return Config().model_copy(update=folders)
+
+
+@pytest.fixture
+def masks(monkeypatch: pytest.MonkeyPatch) -> companions.CompanionKind:
+    """A second kind of companion, `photo.jpg.mask.png`, that would be a picture by its suffix."""
+
+    def stem(name: str) -> str | None:
+        return name.removesuffix(kind.ending) if name.endswith(kind.ending) else None
+
+    kind = companions.CompanionKind("mask", ".mask.png", stem)
+    monkeypatch.setattr(companions, "KINDS", (companions.SIDECAR, kind))
+    return kind
 
 
 @pytest.fixture

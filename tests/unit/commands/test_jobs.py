@@ -27,7 +27,7 @@ def jobs(config: Config) -> None:
         "p1": [Draft("aa11", "wave", below, {}, ()), Draft("aa22", "wave", below, {}, ())],
         "p2": [Draft("bb33", "wave", below, {}, (), "Broken.")],
     }.items():
-        ledger.add_picture(picture, Path(f"wave/{picture}.jpg"), Path(f"wave/{picture}.yaml"))
+        ledger.add_picture(picture, Path(f"wave/{picture}.jpg"), [Path(f"wave/{picture}.yaml")])
         ledger.admit(picture, sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
     outputs = {
         "original": "failed/wave/photo.jpg",
@@ -93,11 +93,20 @@ def test_retried_picture_lies_where_it_was_dropped_with_its_sidecar(config: Conf
     assert job(config, "bb33").state is State.RETRIED
 
 
+def test_retried_picture_lies_in_the_inbox_with_companions_of_all_kinds(
+    config: Config, masks
+) -> None:
+    (config.outbox / "failed/wave/photo.jpg.mask.png").write_text("mask")
+    assert retry_jobs(config, ["bb"], failed=False)[0][1] == ""
+    assert (config.inbox / "wave/p2.jpg.mask.png").read_text() == "mask"
+    assert (config.inbox / "wave/p2.jpg.yaml").exists()
+
+
 def test_retried_cell_of_a_sweep_leaves_nothing_under_its_label(config: Config) -> None:
     """Its picture goes back with its sidecar, which asks for all the cells again."""
     ledger = Ledger(config.ledger_path)
     cell = Draft("cc44", "wave", Path("p3.jpg"), {}, (), "Broken.", label="beta=5")
-    ledger.add_picture("p3", Path("wave/p3.jpg"), None)
+    ledger.add_picture("p3", Path("wave/p3.jpg"))
     ledger.admit("p3", sha256="", size=1, width_px=1, height_px=1, drafts=[cell])
     outputs = layout(ledger.job("cc44"), as_dropped, "")
     for path in outputs.values():
@@ -185,7 +194,7 @@ def test_retry_that_was_cut_off_after_the_ledger_is_finished_by_another(config: 
 def test_picture_that_is_not_filed_yet_is_not_retried(config: Config) -> None:
     """Its filing would be repeated after a full disk, and bring it to the outbox once more."""
     ledger = Ledger(config.ledger_path)
-    ledger.add_picture("p3", Path("wave/p3.jpg"), None)
+    ledger.add_picture("p3", Path("wave/p3.jpg"))
     drafts = [Draft("cc44", "wave", Path("p3.jpg"), {}, (), "Broken.")]
     ledger.admit("p3", sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
     ledger.plan_outputs("cc44", {"original": "failed/wave/p3.jpg"})
@@ -199,7 +208,7 @@ def test_picture_that_is_not_filed_yet_is_not_retried(config: Config) -> None:
 
 def test_each_retried_job_brings_the_sidecar_that_its_picture_came_with(config: Config) -> None:
     ledger = Ledger(config.ledger_path)
-    ledger.add_picture("p3", Path("photo.jpg"), Path("photo.yaml"))
+    ledger.add_picture("p3", Path("photo.jpg"), [Path("photo.yaml")])
     drafts = [Draft(name, name[:1], Path("photo.jpg"), {}, (), "Broken.") for name in ("c1", "d1")]
     ledger.admit("p3", sha256="ab", size=1, width_px=1, height_px=1, drafts=drafts)
     claimed = config.inbox / ".claimed/p3"

@@ -40,7 +40,7 @@ def test_claims_that_are_our_own_are_not_told_of(config: Config) -> None:
     owner_file(config.inbox, "stray").write_bytes(encode(OWNER))
     config.state.mkdir()
     ledger = Ledger(config.ledger_path)
-    ledger.add_picture("open", Path("photo.jpg"), None)
+    ledger.add_picture("open", Path("photo.jpg"))
     ledger.admit(
         "open",
         sha256="",

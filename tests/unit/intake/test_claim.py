@@ -22,7 +22,6 @@ from daemon.intake.claim import (
     take,
 )
 from daemon.intake.pair import match
-from daemon.pictures.names import is_yaml
 from daemon.state.claimed import claimed_folder, claims
 
 PHOTO = Path("starry/2024/photo.jpg")
@@ -122,8 +121,8 @@ def test_picture_given_back_beside_a_newer_one_keeps_its_sidecar(
     give_back_all(inbox, "p1")
     lying = list(folder.iterdir())
     (back,) = [path for path in lying if path.read_bytes() == b"pixels"]
-    sidecar = match([back], [path for path in lying if is_yaml(path.name)]).sidecar_of[back]
-    assert sidecar is not None and sidecar.read_bytes() == b"its own"
+    (sidecar,) = match([back], lying).companions_of[back]
+    assert sidecar.read_bytes() == b"its own"
     assert [(folder / name).read_bytes() for name in newer] == [b"new"] * len(newer)
     assert not claimed_folder(inbox, "p1").exists()
 
@@ -360,8 +359,8 @@ def test_same_picture_dropped_again_with_another_sidecar_is_not_taken_for_the_cl
     give_back_all(inbox, "p1")
     lying = list((inbox / PHOTO).parent.iterdir())
     pictures = [path for path in lying if path.suffix == ".jpg"]
-    pairs = match(pictures, [path for path in lying if is_yaml(path.name)]).sidecar_of
-    said = [beside.read_text() if (beside := pairs[path]) else None for path in pictures]
+    pairs = match(pictures, lying).companions_of
+    said = [pairs[path][0].read_text() if path in pairs else None for path in pictures]
     assert len(said) == 2 and set(said) == {"preset: one\n", newer}
 
 
@@ -453,3 +452,36 @@ def test_folder_that_lets_nothing_be_taken_is_known_before_any_work(
     monkeypatch.setattr("os.statvfs", lambda _: found)
     with pytest.raises(SurroundingsError, match=words):
         check_claimable(inbox / PHOTO)
+
+
+@pytest.mark.parametrize(
+    "newer", ["photo.jpg", "photo.yaml", "photo.mask.png", "photo.jpg.mask.png"]
+)
+def test_picture_given_back_keeps_all_of_its_companions(inbox: Path, masks, newer: str) -> None:
+    folder = (inbox / PHOTO).parent
+    for name in ("photo.yaml", "photo.mask.png"):
+        (folder / name).write_bytes(b"its own")
+        take(inbox, "p1", PHOTO.with_name(name))
+    take(inbox, "p1", PHOTO)
+    (folder / newer).write_bytes(b"new")
+    give_back_all(inbox, "p1")
+    lying = list(folder.iterdir())
+    (back,) = [path for path in lying if path.read_bytes() == b"pixels"]
+    companions = match([path for path in lying if path.suffix == ".jpg"], lying).companions_of[back]
+    assert [path.read_bytes() for path in companions] == [b"its own"] * 2
+    assert (folder / newer).read_bytes() == b"new"
+
+
+def test_same_picture_dropped_again_with_another_mask_is_not_taken_for_the_claimed_one(
+    inbox: Path, masks
+) -> None:
+    mask = PHOTO.with_name("photo.mask.png")
+    (inbox / mask).write_bytes(b"left half")
+    for path in (PHOTO, mask):
+        take(inbox, "p1", path)
+    (inbox / PHOTO).write_bytes(b"pixels")
+    (inbox / mask).write_bytes(b"right half")
+    give_back_all(inbox, "p1")
+    lying = list((inbox / PHOTO).parent.iterdir())
+    pairs = match([path for path in lying if path.suffix == ".jpg"], lying).companions_of
+    assert {path.read_bytes() for (path,) in pairs.values()} == {b"left half", b"right half"}

@@ -36,7 +36,7 @@ def claimed(copies: Copies, *jobs: str, style: str = "") -> Path:
     source = claimed_folder(copies.config.inbox, "p1") / PHOTO
     files.write_bytes(source, b"pixels")
     styles = (StyleRef("wave.png", style, 1.0),) if style else ()
-    copies.ledger.add_picture("p1", PHOTO, None)
+    copies.ledger.add_picture("p1", PHOTO)
     copies.ledger.admit(
         "p1",
         sha256=hashlib.sha256(b"pixels").hexdigest(),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.intake.pair import match
+from daemon.pictures.companions import CompanionKind
 
 PHOTO = Path("a/photo.jpg")
 NFC, NFD = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
@@ -14,8 +15,8 @@ NFC, NFD = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
 def paired(picture: str, *there: str, others: tuple[str, ...] = ()) -> str | None:
     """The name of the sidecar that a picture gets."""
     pairs = match([Path(one) for one in (picture, *others)], [Path(one) for one in there])
-    sidecar = pairs.sidecar_of[Path(picture)]
-    return sidecar.name if sidecar else None
+    companions = pairs.companions_of.get(Path(picture), ())
+    return companions[0].name if companions else None
 
 
 def told(picture: str, *there: str, others: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -115,20 +116,34 @@ def test_sidecar_that_comes_second_is_told() -> None:
 def test_sidecar_of_two_pictures_belongs_to_both_and_is_not_alone() -> None:
     for name in ("photo.yaml", "photo.yml"):
         pairs = match([Path("photo.jpg"), Path("photo.png")], [Path(name), Path("alone.yaml")])
-        assert set(pairs.sidecar_of.values()) == {Path(name)}
+        assert set(pairs.companions_of.values()) == {(Path(name),)}
         assert pairs.alone == {Path("alone.yaml")}
 
 
 def test_sidecar_that_lay_there_long_before_is_told_and_not_obeyed() -> None:
     old = Path("a/photo.yaml")
     pairs = match([PHOTO], [old], stale={old})
-    assert pairs.sidecar_of[PHOTO] is None and pairs.alone == {old}
+    assert pairs.companions_of == {} and pairs.alone == {old}
     assert "sidecar_wait_s" in pairs.warnings[PHOTO][0]
     fresh = Path("a/photo.jpg.yaml")
-    assert match([PHOTO], [old, fresh], stale={old}).sidecar_of[PHOTO] == fresh
+    assert match([PHOTO], [old, fresh], stale={old}).companions_of == {PHOTO: (fresh,)}
 
 
 def test_sidecar_whose_name_had_to_be_cut_is_still_its_pictures() -> None:
     name = "é" * 125 + ".jpg"
     cut = name.encode()[:250].decode(errors="ignore") + ".yaml"
     assert paired(name, cut) == cut
+
+
+def test_picture_has_one_companion_of_each_kind(masks: CompanionKind) -> None:
+    there = [Path("a", name) for name in ("photo.mask.png", "photo.yaml", "photo.jpg.mask.png")]
+    pairs = match([PHOTO, Path("a/other.jpg")], there)
+    assert set(pairs.companions_of) == {PHOTO}
+    assert set(pairs.companions_of[PHOTO]) == {there[1], there[2]} and pairs.alone == {there[0]}
+    (remark,) = pairs.warnings[PHOTO]
+    assert remark.startswith("The mask photo.mask.png was not obeyed: photo.jpg.mask.png comes")
+
+
+def test_kinds_take_no_companion_from_each_other(masks: CompanionKind) -> None:
+    pairs = match([PHOTO], [Path("a/photo.mask.png.yaml"), Path("a/photo.yaml.mask.png")])
+    assert pairs.companions_of == {} and len(pairs.alone) == 2

@@ -34,4 +34,4 @@ def test_sidecar_that_cannot_be_read_while_presets_are_away_is_named(
     )
     shelf = Shelf(config.presets, {}, {}, waiting={"wave": "wave is away"})
     with pytest.raises(SurroundingsError, match=r"photo\.yaml cannot be read: Permission denied"):
-        room.waits_for_presets(config.inbox, Path("photo.jpg"), Path("photo.yaml"), shelf)
+        room.waits_for_presets(config.inbox, Path("photo.jpg"), [Path("photo.yaml")], shelf)

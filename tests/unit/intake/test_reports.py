@@ -7,7 +7,7 @@ import pytest
 from loguru import logger
 
 from daemon.errors import SeveralError, SurroundingsError
-from daemon.intake.reports import Leftover, Reports, lone_sidecars
+from daemon.intake.reports import Leftover, Reports, lone_companions
 
 PATH = Path("notes.txt")
 
@@ -55,6 +55,11 @@ def test_look_ends_with_all_that_stood_in_its_way(reports: Reports) -> None:
 
 
 def test_sidecar_alone_is_logged_only_once_it_is_not_obeyed_any_more() -> None:
-    fresh, stale = lone_sidecars([Path("a.yaml"), Path("b.yaml")], {Path("b.yaml")})
+    fresh, stale = lone_companions([Path("a.yaml"), Path("b.yaml")], {Path("b.yaml")})
     assert (fresh.logged, stale.logged) == (False, True)
     assert "save it anew" in stale.why and "save it anew" not in fresh.why
+
+
+def test_companion_alone_is_told_by_the_name_of_its_kind(masks) -> None:
+    (mask,) = lone_companions([Path("a.mask.png")], ())
+    assert mask.why == "is a mask without its picture; it stays where it is"

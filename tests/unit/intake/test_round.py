@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loguru import logger
@@ -26,7 +27,7 @@ from daemon.intake.scan import Scan, Signature
 from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
-from daemon.state.claimed import CLAIMED_FOLDER, claims, owner_file
+from daemon.state.claimed import CLAIMED_FOLDER, claimed_folder, claims, owner_file
 from daemon.state.mounts import MOUNTS_FILE
 from daemon.state.spool import Spool
 
@@ -216,7 +217,7 @@ def test_claim_that_a_crash_cut_off_is_ended(
     config: Config, ledger: Ledger, intake: Intake, drop
 ) -> None:
     path = drop()
-    ledger.add_picture("p1", Path("wave/photo.jpg"), None)
+    ledger.add_picture("p1", Path("wave/photo.jpg"))
     claimed = config.inbox / ".claimed" / "p1" / "wave" / "photo.jpg"
     claimed.parent.mkdir(parents=True)
     path.rename(claimed)
@@ -228,7 +229,7 @@ def test_claim_that_never_moved_its_picture_is_forgotten(
     ledger: Ledger, intake: Intake, drop
 ) -> None:
     drop()
-    ledger.add_picture("p1", Path("wave/photo.jpg"), None)
+    ledger.add_picture("p1", Path("wave/photo.jpg"))
     assert intake.round(0.0) == 0
     assert ledger.claiming() == []
     assert intake.round(5.0) == 1
@@ -269,6 +270,73 @@ def test_sidecar_of_two_pictures_serves_both(ledger: Ledger, intake: Intake, con
     intake.round(SETTLE_S)
     assert [job.recipe["beta"] for job in queued(ledger)] == [7.0, 7.0]
     assert not (config.inbox / "wave/photo.yaml").exists()
+
+
+def test_picture_is_claimed_with_all_of_its_companions(
+    ledger: Ledger, intake: Intake, config, drop, masks
+) -> None:
+    drop("wave/photo.jpg")
+    drop("wave/photo.mask.png")
+    (config.inbox / "wave/photo.yaml").write_text("beta: 7\n")
+    intake.round(0.0)
+    assert intake.round(SETTLE_S) == 1
+    (job,) = queued(ledger)
+    picture = ledger.picture(job.picture_id)
+    assert set(picture.companions) == {Path("wave/photo.mask.png"), Path("wave/photo.yaml")}
+    folder = claimed_folder(config.inbox, picture.id)
+    assert all((folder / path).is_file() for path in picture.companions)
+    assert list((config.inbox / "wave").iterdir()) == [] and job.recipe["beta"] == 7.0
+
+
+def test_picture_waits_for_a_companion_that_is_being_written(
+    ledger: Ledger, intake: Intake, drop, masks
+) -> None:
+    drop("wave/photo.jpg")
+    intake.round(0.0)
+    mask = drop("wave/photo.mask.png")
+    assert intake.round(SETTLE_S) == 0
+    mask.write_bytes(mask.read_bytes() + b"more")
+    assert intake.round(2 * SETTLE_S) == 0
+    (wait,) = intake.waits(1000.0)
+    assert wait.why == "waits for its mask photo.mask.png, which is unfinished"
+    assert intake.round(3 * SETTLE_S) == 1
+
+
+def test_companion_of_two_pictures_serves_both(
+    ledger: Ledger, intake: Intake, config, drop, masks
+) -> None:
+    for name in ("wave/photo.jpg", "wave/photo.png", "wave/photo.mask.png"):
+        drop(name)
+    intake.round(0.0)
+    assert intake.round(SETTLE_S) == 2
+    for job in queued(ledger):
+        (mask,) = ledger.picture(job.picture_id).companions
+        assert (claimed_folder(config.inbox, job.picture_id) / mask).is_file()
+    assert not (config.inbox / "wave/photo.mask.png").exists()
+
+
+def test_picture_that_loses_a_companion_while_it_is_claimed_goes_back_with_the_others(
+    ledger: Ledger, intake: Intake, config, drop, masks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop("wave/photo.jpg")
+    drop("wave/photo.mask.png")
+    sidecar = config.inbox / "wave/photo.yaml"
+    sidecar.write_text("beta: 7\n")
+    taken = claim.take
+
+    def losing(inbox: Path, picture_id: str, path: Path, **more: Any) -> bool:
+        if path.name == "photo.mask.png":
+            (inbox / path).unlink()
+        return taken(inbox, picture_id, path, **more)
+
+    intake.round(0.0)
+    with monkeypatch.context() as losses:
+        losses.setattr(claim, "take", losing)
+        assert intake.round(SETTLE_S) == 0
+    assert sidecar.exists() and (config.inbox / "wave/photo.jpg").exists()
+    assert claims(config.inbox) == [] and ledger.claiming() == []
+    intake.round(20.0)
+    assert intake.round(20.0 + SETTLE_S) == 1
 
 
 def test_picture_of_the_bulk_folder_is_the_same_job_behind_all_others(
@@ -501,7 +569,7 @@ def test_half_done_claim_whose_sidecar_is_gone_is_given_back(
     config: Config, ledger: Ledger, intake: Intake, drop
 ) -> None:
     path = drop("wave/photo.jpg")
-    ledger.add_picture("p1", Path("wave/photo.jpg"), Path("wave/photo.yaml"))
+    ledger.add_picture("p1", Path("wave/photo.jpg"), [Path("wave/photo.yaml")])
     claim.take(config.inbox, "p1", Path("wave/photo.jpg"))
     assert intake.round(0.0) == 0
     assert path.exists() and ledger.claiming() == []
@@ -625,7 +693,7 @@ def test_claim_that_a_crash_cut_off_waits_for_presets_that_are_away(
     config: Config, ledger: Ledger, intake: Intake, drop
 ) -> None:
     path = drop()
-    ledger.add_picture("p1", Path("wave/photo.jpg"), None)
+    ledger.add_picture("p1", Path("wave/photo.jpg"))
     claimed = config.inbox / ".claimed" / "p1" / "wave" / "photo.jpg"
     claimed.parent.mkdir(parents=True)
     path.rename(claimed)
@@ -825,7 +893,7 @@ def test_claim_cut_off_by_a_crash_is_not_trusted_if_its_end_is_missing(
 ) -> None:
     path = drop("wave/photo.bmp")
     half_black(path)
-    ledger.add_picture("p1", Path("wave/photo.bmp"), None)
+    ledger.add_picture("p1", Path("wave/photo.bmp"))
     claim.take(config.inbox, "p1", Path("wave/photo.bmp"))
     assert intake.round(0.0) == 0
     assert path.exists() and ledger.claiming() == [] and claims(config.inbox) == []
@@ -886,7 +954,7 @@ def test_same_picture_dropped_again_while_its_claim_is_half_done_is_painted_too(
     photo, sidecar = Path("wave/photo.jpg"), Path("wave/photo.yaml")
     content = drop("wave/photo.jpg").read_bytes()
     (config.inbox / sidecar).write_text("beta: 7\n")
-    ledger.add_picture("p1", photo, sidecar)
+    ledger.add_picture("p1", photo, [sidecar])
     for path in (photo, sidecar):
         claim.take(config.inbox, "p1", path)
     (config.inbox / photo).write_bytes(content)

@@ -26,7 +26,7 @@ def paths(scan: Scan) -> dict[str, list[str]]:
     """Only pictures come in an order that matters."""
     return {
         "pictures": [str(seen.path) for seen in scan.pictures],
-        "sidecars": sorted(str(seen.path) for seen in scan.sidecars),
+        "companions": sorted(str(seen.path) for seen in scan.companions),
         "strange": sorted(map(str, scan.strange)),
         "foreign": sorted(map(str, scan.foreign)),
     }
@@ -48,7 +48,7 @@ def test_files_are_sorted_by_what_they_are(put, tmp_path: Path) -> None:
     put("starry/b.JPG", "a.heic", "starry/deep/er/c.tiff", "a.yaml", "starry/n.yaml", "x.mp4", "no")
     assert paths(scan(tmp_path)) == {
         "pictures": ["a.heic", "starry/b.JPG", "starry/deep/er/c.tiff"],
-        "sidecars": ["a.yaml", "starry/n.yaml"],
+        "companions": ["a.yaml", "starry/n.yaml"],
         "strange": [],
         "foreign": ["no", "x.mp4"],
     }
@@ -295,3 +295,10 @@ def test_folder_of_a_file_system_that_lists_no_kinds_may_be_closed_and_holds_no_
     seen = scan(tmp_path)
     assert [one.path for one in seen.pictures] == [Path("open/photo.jpg")]
     assert seen.closed == (Path("closed"),)
+
+
+def test_companion_that_is_a_picture_by_its_suffix_is_none(tmp_path: Path, put, masks) -> None:
+    put("photo.jpg", "photo.mask.png", "photo.yaml")
+    seen = paths(scan(tmp_path))
+    assert seen["pictures"] == ["photo.jpg"]
+    assert seen["companions"] == ["photo.mask.png", "photo.yaml"]

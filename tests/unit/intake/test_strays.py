@@ -49,7 +49,7 @@ class House:
         """A picture of this service's own, with its jobs."""
         self.strays.check(0.0)
         picture_id = self.strays.mark + f"{len(self.ledger.open_pictures()):024d}"
-        self.ledger.add_picture(picture_id, PHOTO, None)
+        self.ledger.add_picture(picture_id, PHOTO)
         lay(self.config.inbox, picture_id, content)
         self.ledger.admit(
             picture_id,
@@ -253,7 +253,7 @@ def test_picture_of_an_older_versions_mark_stays_ours_while_its_ledger_has_it(
     house, config: Config
 ) -> None:
     here = house("a")
-    here.ledger.add_picture(FOREIGN, PHOTO, None)
+    here.ledger.add_picture(FOREIGN, PHOTO)
     lay(config.inbox, FOREIGN)
     here.ledger.admit(FOREIGN, sha256="ab", size=6, width_px=4, height_px=3, drafts=[draft("j1")])
     here.strays.check(0.0)
@@ -320,7 +320,7 @@ def test_claims_of_an_older_mark_are_not_taken_from_a_service_that_runs(
     house, config: Config
 ) -> None:
     there = house("a")
-    there.ledger.add_picture(FOREIGN, PHOTO, None)
+    there.ledger.add_picture(FOREIGN, PHOTO)
     lay(config.inbox, FOREIGN)
     there.ledger.admit(FOREIGN, sha256="ab", size=6, width_px=4, height_px=3, drafts=[draft("j1")])
     there.strays.check(0.0)
@@ -334,7 +334,7 @@ def test_claims_of_an_older_mark_are_not_taken_from_a_service_that_runs(
 
 def test_older_mark_is_let_go_when_nothing_is_open_under_it(house, config: Config) -> None:
     here = house("a")
-    here.ledger.add_picture(FOREIGN, PHOTO, None)
+    here.ledger.add_picture(FOREIGN, PHOTO)
     here.strays.check(0.0)
     assert owner_file(config.inbox, FOREIGN[:8]).exists()
     here.ledger.forget_picture(FOREIGN)

@@ -43,7 +43,7 @@ def draft(job_id: str, reason: str = "", fingerprint: str | None = None) -> Draf
 
 def admit(ledger: Ledger, *drafts: Draft, picture: str = "p1") -> None:
     """A picture with its jobs, all waiting unless they have a reason."""
-    ledger.add_picture(picture, Path("starry/photo.jpg"), None)
+    ledger.add_picture(picture, Path("starry/photo.jpg"))
     ledger.admit(picture, sha256="ab", size=9, width_px=4, height_px=3, drafts=drafts)
 
 
@@ -183,7 +183,7 @@ def test_transition_of_an_unknown_job_is_an_error(ledger: Ledger) -> None:
 
 def test_job_keeps_everything_it_was_queued_with(ledger: Ledger) -> None:
     odd = Path(b"k\xff\n'\"/photo.jpg".decode("utf-8", "surrogateescape"))
-    ledger.add_picture("p1", odd, odd.with_suffix(".yaml"))
+    ledger.add_picture("p1", odd, [odd.with_suffix(".yaml"), odd.with_suffix(".png")])
     ledger.admit(
         "p1",
         sha256="ab",
@@ -199,7 +199,8 @@ def test_job_keeps_everything_it_was_queued_with(ledger: Ledger) -> None:
     assert (found.started_at, found.finished_at, found.cancel_requested) == (None, None, False)
     assert (found.outputs, found.outcome, found.warnings) == ({}, {}, ())
     picture = ledger.picture("p1")
-    assert (picture.path, picture.sidecar) == (odd, odd.with_suffix(".yaml"))
+    assert picture.path == odd
+    assert picture.companions == (odd.with_suffix(".yaml"), odd.with_suffix(".png"))
     assert (picture.sha256, picture.bytes) == ("ab", 9)
     assert (picture.width_px, picture.height_px) == (4, 3)
 
@@ -363,7 +364,7 @@ def test_running_job_that_is_to_be_cancelled_is_listed(ledger: Ledger) -> None:
 
 
 def test_picture_is_claimed_with_all_its_jobs_or_with_none(ledger: Ledger) -> None:
-    ledger.add_picture("p1", Path("photo.jpg"), None)
+    ledger.add_picture("p1", Path("photo.jpg"))
     with pytest.raises(sqlite3.IntegrityError):
         ledger.admit(
             "p1", sha256="ab", size=9, width_px=4, height_px=3, drafts=[draft("j1"), draft("j1")]
@@ -373,7 +374,7 @@ def test_picture_is_claimed_with_all_its_jobs_or_with_none(ledger: Ledger) -> No
 
 
 def test_pictures_go_from_claiming_to_claimed_to_filed(ledger: Ledger) -> None:
-    ledger.add_picture("p1", Path("photo.jpg"), None)
+    ledger.add_picture("p1", Path("photo.jpg"))
     assert [one.id for one in ledger.claiming()] == ["p1"]
     with pytest.raises(StaleJobError):
         ledger.file_picture("p1")
@@ -389,7 +390,7 @@ def test_pictures_go_from_claiming_to_claimed_to_filed(ledger: Ledger) -> None:
 
 def test_pictures_are_told_apart(ledger: Ledger) -> None:
     for name in ("p1", "p2", "p3"):
-        ledger.add_picture(name, Path(f"{name}.jpg"), None)
+        ledger.add_picture(name, Path(f"{name}.jpg"))
     assert [one.id for one in ledger.claiming()] == ["p1", "p2", "p3"]
     ledger.forget_picture("p3")
     assert ledger.find_picture("p1") == ledger.picture("p1")
@@ -415,7 +416,7 @@ def test_pictures_are_told_apart(ledger: Ledger) -> None:
 
 
 def test_forgotten_picture_is_gone(ledger: Ledger) -> None:
-    ledger.add_picture("p1", Path("photo.jpg"), None)
+    ledger.add_picture("p1", Path("photo.jpg"))
     ledger.forget_picture("p1")
     with pytest.raises(StaleJobError, match="p1"):
         ledger.picture("p1")
@@ -530,7 +531,7 @@ def test_change_waits_for_another_that_is_under_way(ledger: Ledger, path: Path) 
     another.execute("BEGIN IMMEDIATE")
     ending = threading.Timer(0.2, another.execute, ["COMMIT"])
     ending.start()
-    ledger.add_picture("p1", Path("photo.jpg"), None)
+    ledger.add_picture("p1", Path("photo.jpg"))
     ending.join()
     another.close()
     assert ledger.find_picture("p1") is not None
@@ -543,7 +544,7 @@ def test_ledger_that_stays_locked_is_trouble_of_the_surroundings_and_no_damage(
     impatient = Ledger(path)
     ledger.database.connection.execute("BEGIN IMMEDIATE")
     with pytest.raises(SurroundingsError, match="locked"):
-        impatient.add_picture("p1", Path("photo.jpg"), None)
+        impatient.add_picture("p1", Path("photo.jpg"))
     with pytest.raises(SurroundingsError, match="locked"):
         open_sound(path)
     ledger.database.connection.execute("ROLLBACK")
@@ -660,6 +661,14 @@ def test_jobs_of_a_ledger_of_version_4_have_no_label_before_and_after_it_is_brou
         assert job(opened).label == "" and job(opened).recipe == RECIPE
         opened.close()
     assert path.with_name("ledger.sqlite3.version-4").exists()
+
+
+def test_picture_of_an_older_ledger_has_the_one_sidecar_that_it_tells_of(ledger: Ledger) -> None:
+    ledger.add_picture("p1", Path("photo.jpg"))
+    ledger.add_picture("p2", Path("photo.jpg"), [Path("photo.yaml")])
+    rows = ledger.database.connection.execute("SELECT sidecar FROM picture ORDER BY seq")
+    assert [row["sidecar"] for row in rows] == [None, b"photo.yaml"]  # as it always was
+    assert [one.companions for one in ledger.claiming()] == [(), (Path("photo.yaml"),)]
 
 
 def test_label_of_a_job_stays_with_it(ledger: Ledger) -> None:
@@ -1143,7 +1152,7 @@ def test_commit_that_was_refused_leaves_nothing_open(ledger: Ledger, path: Path)
     ledger.database.connection.execute("PRAGMA journal_mode = DELETE")
     ledger.database.connection.execute("PRAGMA busy_timeout = 0")
     for name in ("p0", "p1"):
-        ledger.add_picture(name, Path("a.jpg"), None)
+        ledger.add_picture(name, Path("a.jpg"))
     reader = sqlite3.connect(path)
     reading = reader.execute("SELECT * FROM picture, picture AS other")
     assert reading.fetchone() is not None

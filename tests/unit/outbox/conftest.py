@@ -41,7 +41,7 @@ def make_job() -> Callable[..., Job]:
 @pytest.fixture
 def picture() -> ClaimedPicture:
     return ClaimedPicture(
-        "p1", Path("starry/2024/photo.jpg"), None, PictureState.CLAIMED, "ab12", 9, 400, 300
+        "p1", Path("starry/2024/photo.jpg"), (), PictureState.CLAIMED, "ab12", 9, 400, 300
     )
 
 

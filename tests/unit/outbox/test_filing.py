@@ -149,7 +149,7 @@ def test_sidecar_lies_beside_every_original_under_its_name(
 ) -> None:
     """So that `retry` of any of the jobs finds it."""
     sidecar = Path("starry/2024/photo.yaml")
-    picture = replace(picture, sidecar=sidecar, sha256=sha256_of(claimed / picture.path))
+    picture = replace(picture, companions=(sidecar,), sha256=sha256_of(claimed / picture.path))
     (claimed / sidecar).write_bytes(b"steps: 5")
     jobs = [
         with_outputs(make_job(), "originals/photo.jpg"),
@@ -167,6 +167,23 @@ def test_sidecar_lies_beside_every_original_under_its_name(
     assert not (claimed / sidecar).exists()
 
 
+def test_companions_of_all_kinds_lie_beside_the_original(
+    outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, finished, masks
+) -> None:
+    names = ("photo.mask.png", "photo.yaml")
+    companions = tuple(picture.path.with_name(name) for name in names)
+    for companion in companions:
+        (claimed / companion).write_text(companion.name)
+    job = with_outputs(make_job(), "originals/photo.jpg")
+    file_original(finished(replace(picture, companions=companions), [job]))
+    assert tree(outbox) == {
+        "originals/photo.jpg": b"original",
+        "originals/photo.jpg.yaml": b"photo.yaml",
+        "originals/photo.jpg.mask.png": b"photo.mask.png",
+    }
+    assert not [path for path in claimed.rglob("*") if path.is_file()]
+
+
 def test_sidecar_never_replaces_another_of_its_name(
     outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, finished
 ) -> None:
@@ -175,7 +192,7 @@ def test_sidecar_never_replaces_another_of_its_name(
     (outbox / "originals").mkdir(parents=True)
     (outbox / "originals/photo.jpg.yaml").write_bytes(b"another")
     job = with_outputs(make_job(), "originals/photo.jpg")
-    file_original(finished(replace(picture, sidecar=sidecar), [job]))
+    file_original(finished(replace(picture, companions=(sidecar,)), [job]))
     assert tree(outbox) == {
         "originals/photo.jpg": b"original",
         "originals/photo.jpg.yaml": b"another",
@@ -187,7 +204,7 @@ def test_claimed_sidecar_that_is_a_pipe_or_link_is_never_opened(
     outbox: Path, claimed: Path, picture: ClaimedPicture, make_job, finished
 ) -> None:
     (claimed / "starry/2024/photo.yaml").symlink_to("/etc/hostname")
-    picture = replace(picture, sidecar=Path("starry/2024/photo.yaml"))
+    picture = replace(picture, companions=(Path("starry/2024/photo.yaml"),))
     job = with_outputs(make_job(), "originals/photo.jpg")
     file_original(finished(picture, [job]))
     assert tree(outbox) == {"originals/photo.jpg": b"original"}

@@ -144,7 +144,7 @@ def test_original_with_its_sidecar_is_filed_under_the_other_name(
     finished,
 ) -> None:
     name = "a:b" + "x" * 134 + ".jpg"
-    dropped = replace(picture, path=Path("starry", name), sidecar=Path("starry/side.yaml"))
+    dropped = replace(picture, path=Path("starry", name), companions=(Path("starry/side.yaml"),))
     claimed = tmp_path / "inbox/.claimed/p1"
     (claimed / "starry").mkdir(parents=True)
     (claimed / dropped.path).write_bytes(b"original")
@@ -281,6 +281,6 @@ def test_sidecar_goes_past_a_folder_in_its_place(
     (claimed / "side.yaml").write_bytes(b"steps: 3")
     (outbox / "originals/starry/2024/photo.jpg.yaml").mkdir(parents=True)
     job = make_job(outputs={"original": "originals/starry/2024/photo.jpg"})
-    dropped = replace(picture, sidecar=Path("side.yaml"))
+    dropped = replace(picture, companions=(Path("side.yaml"),))
     file_original(finished(dropped, [job]))
     assert sorted(contents(outbox)) == [b"original", b"steps: 3"]

@@ -58,7 +58,7 @@ class Bench:
     def fail_one(self, number: int = 1, name: str = "photo.jpg") -> None:
         """A job that waits to be published as failed."""
         picture = f"p{number}"
-        self.ledger.add_picture(picture, Path("starry", name), None)
+        self.ledger.add_picture(picture, Path("starry", name))
         draft = Draft(f"j{number}", "starry", Path(name), {}, (), "Broken.")
         self.ledger.admit(picture, sha256="ab", size=9, width_px=4, height_px=3, drafts=[draft])
         (self.config.state / "spool/pictures" / picture).write_bytes(b"the picture")
@@ -109,7 +109,7 @@ def test_outbox_that_is_not_mounted_is_told_in_its_own_words(
 
 
 def test_cancelled_while_it_waited_is_published_in_the_same_round(bench: Bench) -> None:
-    bench.ledger.add_picture("p1", Path("starry/photo.jpg"), None)
+    bench.ledger.add_picture("p1", Path("starry/photo.jpg"))
     draft = Draft("j1", "starry", Path("photo.jpg"), {"seed": 1}, ())
     bench.ledger.admit("p1", sha256="ab", size=9, width_px=4, height_px=3, drafts=[draft])
     (bench.config.state / "spool/pictures/p1").write_bytes(b"the picture")
@@ -183,7 +183,7 @@ def paint(bench: Bench, *jobs: str, content: bytes = b"the picture") -> Path:
     files.write_bytes(original, content)
     sha256 = files.sha256_of(original)
     drafts = [Draft(job, f"preset-{job}", Path("photo.jpg"), {}, ()) for job in jobs]
-    bench.ledger.add_picture("p1", PHOTO, None)
+    bench.ledger.add_picture("p1", PHOTO)
     bench.ledger.admit(
         "p1", sha256=sha256, size=len(content), width_px=4, height_px=3, drafts=drafts
     )
@@ -249,7 +249,7 @@ def test_twin_of_another_label_is_answered_under_its_own(bench: Bench) -> None:
     bench.delivery._round()
     like = Draft("j2", "preset-j1", Path("other.jpg"), {}, (), label="beta=5", fingerprint="f")
     with bench.ledger.together():
-        bench.ledger.add_picture("p2", Path("starry/other.jpg"), None)
+        bench.ledger.add_picture("p2", Path("starry/other.jpg"))
         bench.ledger.admit("p2", sha256="ab", size=9, width_px=4, height_px=3, drafts=[like])
     bench.ledger.database.connection.execute("UPDATE job SET twin = 'j1' WHERE id = 'j2'")
     bench.delivery._round()

@@ -256,7 +256,7 @@ def test_once_goes_on_while_anything_gets_further(waiting, further: str) -> None
         elif further == "hook":
             rooms.busy = True
         else:
-            service._ledger.add_picture(f"p{number}", Path("a.jpg"), None)
+            service._ledger.add_picture(f"p{number}", Path("a.jpg"))
             draft = Draft(f"j{number}", "wave", Path("a.jpg"), {}, ())
             service._ledger.admit(
                 f"p{number}", sha256="", size=1, width_px=1, height_px=1, drafts=[draft]
@@ -267,7 +267,7 @@ def test_once_goes_on_while_anything_gets_further(waiting, further: str) -> None
 @pytest.mark.parametrize("fruitless", ["claims begun again", "starts"])
 def test_once_gives_up_on_what_only_goes_back_and_forth(waiting, fruitless: str) -> None:
     service, _, clock = waiting
-    service._ledger.add_picture("p", Path("a.jpg"), None)
+    service._ledger.add_picture("p", Path("a.jpg"))
     if fruitless == "starts":
         draft = Draft("j", "wave", Path("a.jpg"), {}, ())
         service._ledger.admit("p", sha256="", size=1, width_px=1, height_px=1, drafts=[draft])

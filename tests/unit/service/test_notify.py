@@ -54,7 +54,7 @@ def said(tmp_path: Path) -> Callable[[], list[str]]:
 def end(telling: Telling, ledger: Ledger, job_id: str, verdict: State = State.DONE) -> None:
     """A job is over, as the service does it."""
     picture = f"picture of {job_id}"
-    ledger.add_picture(picture, Path("starry/photo.jpg"), None)
+    ledger.add_picture(picture, Path("starry/photo.jpg"))
     drafts = [Draft(job_id, "starry", Path("photo.jpg"), {"seed": 0}, ())]
     ledger.admit(picture, sha256="ab", size=9, width_px=4, height_px=3, drafts=drafts)
     assert ledger.claim_job("me") is not None

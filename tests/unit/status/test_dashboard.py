@@ -33,7 +33,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     path = tmp_path_factory.mktemp("state") / "ledger.sqlite3"
     metrics = Metrics(path, ["cpu"], Health(), lambda: [DeviceMemory("cpu", 1, 1, 1)])
     ledger = Ledger(path)
-    ledger.add_picture("p", Path("a.jpg"), None)
+    ledger.add_picture("p", Path("a.jpg"))
     draft = Draft("j", "starry", Path("a.jpg"), {}, ())
     ledger.admit("p", sha256="", size=1, width_px=1, height_px=1, drafts=[draft])
     ledger.claim_job("me")

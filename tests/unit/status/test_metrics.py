@@ -68,7 +68,7 @@ def queue(ledger: Ledger, name: str, *priorities: int, size: int = 100) -> None:
         Draft(f"{name}-{number}", "starry", Path(name), {}, (), priority=priority, work=1000)
         for number, priority in enumerate(priorities)
     ]
-    ledger.add_picture(name, Path(name), None)
+    ledger.add_picture(name, Path(name))
     ledger.admit(name, sha256="ab", size=size, width_px=4, height_px=3, drafts=drafts)
 
 

@@ -47,7 +47,7 @@ def test_report_without_any_ledger_is_empty_and_makes_nothing(config: Config) ->
 
 def test_report_tells_what_ended_last(config: Config) -> None:
     ledger = Ledger(config.ledger_path)
-    ledger.add_picture("p1", Path("photo.jpg"), None)
+    ledger.add_picture("p1", Path("photo.jpg"))
     ledger.admit(
         "p1",
         sha256="",
