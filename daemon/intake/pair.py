@@ -6,12 +6,10 @@ another Unicode form, `photo.yaml.txt`, `photo.jpeg.yaml`) is obeyed if nothing 
 What is left over is told in the picture's record.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import TypeVar
 
 from daemon.host import files
 from daemon.pictures.companions import CompanionKind, kind_of
@@ -19,7 +17,6 @@ from daemon.pictures.formats import suffix_format
 from daemon.pictures.names import folded, picture_stem
 
 LONGEST_CHARACTER_BYTES = 4
-T = TypeVar("T")
 
 
 class Likeness(IntEnum):
@@ -44,6 +41,13 @@ Candidates = Mapping[Path, Likeness]
 """The companions that could be a picture's, and how well each fits."""
 
 
+Keyed = Mapping[tuple[Path, str], Sequence[Path]]
+"""Companions by their folder and what is in common of their names and their pictures'."""
+
+Seat = tuple[Path, CompanionKind]
+"""What a picture has one companion for."""
+
+
 @dataclass(frozen=True)
 class Pairs:
     """The companions of every picture that has any, and what its record is to tell; and the rest.
@@ -57,65 +61,37 @@ class Pairs:
 
 
 def match(
-    pictures: Collection[Path], companions: Iterable[Path], stale: Collection[Path] = ()
+    pictures: Collection[Path], companions: Collection[Path], stale: Collection[Path] = ()
 ) -> Pairs:
     """Pairs what lies in the inbox; of each kind a picture has one companion at most.
 
     stale: companions that lay there alone for so long that a picture which comes now is another's.
     """
-    of_kind: dict[CompanionKind, list[Path]] = defaultdict(list)
-    for companion in companions:
-        if kind := kind_of(companion.name):
-            of_kind[kind].append(companion)
-    parts = [match_kind(kind, pictures, ones, stale) for kind, ones in of_kind.items()]
-    return Pairs(
-        joined(part.companions_of for part in parts),
-        joined(part.warnings for part in parts),
-        frozenset(path for part in parts for path in part.alone),
-    )
-
-
-def joined(parts: Iterable[Mapping[Path, tuple[T, ...]]]) -> dict[Path, tuple[T, ...]]:
-    """What each picture has in any of the parts."""
-    found: dict[Path, tuple[T, ...]] = {}
-    for part in parts:
-        for picture, values in part.items():
-            found[picture] = (*found.get(picture, ()), *values)
-    return found
-
-
-def match_kind(
-    kind: CompanionKind,
-    pictures: Collection[Path],
-    companions: Collection[Path],
-    stale: Collection[Path],
-) -> Pairs:
-    """Pairs the companions of one kind."""
-    keyed, folders = by_key(kind, companions), {companion.parent for companion in companions}
+    keyed, folders = by_key(companions), {companion.parent for companion in companions}
     likely = {
-        picture: candidates(kind, picture, keyed)
+        (picture, kind): candidates(kind, picture, keyed[kind])
         for picture in pictures
         if picture.parent in folders
+        for kind in keyed
     }
     best: dict[Path, int] = {}
     for fits in likely.values():
         for companion, likeness in fits.items():
             best[companion] = min(best.get(companion, len(Likeness)), likeness.exactness)
-    tied = {picture: fitting(fits, best, stale) for picture, fits in likely.items()}
-    chosen = {picture: ones[0] for picture, ones in tied.items() if len(ones) == 1}
+    companions_of: dict[Path, tuple[Path, ...]] = {}
+    tied = {seat: fitting(fits, best, stale) for seat, fits in likely.items()}
+    chosen = {seat: ones[0] for seat, ones in tied.items() if len(ones) == 1}
+    for (picture, _), companion in chosen.items():
+        companions_of[picture] = (*companions_of.get(picture, ()), companion)
     obeyed = set(chosen.values())
-    warnings = {
-        picture: tuple(
-            remark(kind, picture, companion, fits[companion], chosen.get(picture), ties, stale)
-            for companion in fits
-            if companion != chosen.get(picture)
-            and (companion not in obeyed or fits[companion] < Likeness.SAME_FORMAT)
-        )
-        for (picture, fits), ties in zip(likely.items(), tied.values(), strict=True)
-        if fits
-    }
-    companions_of = {picture: (companion,) for picture, companion in chosen.items()}
-    return Pairs(companions_of, warnings, frozenset(companions).difference(obeyed))
+    warnings: dict[Path, tuple[str, ...]] = {}
+    for seat, fits in likely.items():
+        for companion, likeness in fits.items():
+            passed_over = companion not in obeyed or likeness < Likeness.SAME_FORMAT
+            if passed_over and companion != chosen.get(seat):
+                told = remark(seat, companion, likeness, chosen.get(seat), tied[seat], stale)
+                warnings[seat[0]] = (*warnings.get(seat[0], ()), told)
+    return Pairs(companions_of, warnings, frozenset(companions) - obeyed)
 
 
 def fitting(found: Candidates, best: Mapping[Path, int], stale: Collection[Path]) -> list[Path]:
@@ -133,15 +109,15 @@ def fitting(found: Candidates, best: Mapping[Path, int], stale: Collection[Path]
     return [companion for companion in free if free[companion] == min(free.values())]
 
 
-def by_key(
-    kind: CompanionKind, companions: Iterable[Path]
-) -> Mapping[tuple[Path, str], list[Path]]:
-    """Companions by their folder and what they have in common with the names of their pictures."""
-    found: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+def by_key(companions: Iterable[Path]) -> Mapping[CompanionKind, Keyed]:
+    """Companions of each kind by what they have in common with the names of their pictures."""
+    found: dict[CompanionKind, dict[tuple[Path, str], list[Path]]] = {}
     for companion in sorted(companions):
-        stem = kind.stem(companion.name) or companion.stem
-        found[companion.parent, common(stem)].append(companion)
-    return dict(found)
+        kind = kind_of(companion.name)
+        if kind is not None:
+            key = companion.parent, common(kind.stem(companion.name) or "")
+            found.setdefault(kind, {}).setdefault(key, []).append(companion)
+    return found
 
 
 def common(name: str) -> str:
@@ -149,9 +125,7 @@ def common(name: str) -> str:
     return folded(picture_stem(folded(name)))
 
 
-def candidates(
-    kind: CompanionKind, picture: Path, keyed: Mapping[tuple[Path, str], Sequence[Path]]
-) -> Candidates:
+def candidates(kind: CompanionKind, picture: Path, keyed: Keyed) -> Candidates:
     """The companions of a kind that could be a picture's."""
     name, keys = picture.name, [common(picture.name)]
     if len(name) + len(kind.ending) > files.NAME_MAX_BYTES // LONGEST_CHARACTER_BYTES:
@@ -195,8 +169,7 @@ def is_exact(kind: CompanionKind, companion: Path, picture: Path) -> bool:
 
 
 def remark(
-    kind: CompanionKind,
-    picture: Path,
+    seat: Seat,
     companion: Path,
     likeness: Likeness,
     chosen: Path | None,
@@ -204,6 +177,7 @@ def remark(
     stale: Collection[Path],
 ) -> str:
     """Why a companion beside a picture was not obeyed, and what to do if it should be."""
+    picture, kind = seat
     own = files.printable(kind.own(picture).name)
     if likeness is Likeness.OTHER_FORMAT:
         why = f"it is named after a picture of another kind; {own} would be this one's"

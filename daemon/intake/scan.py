@@ -61,7 +61,10 @@ def scan(inbox: Path) -> Scan:
     """
     pictures, companions, strange, foreign = [], [], [], []
     closed: set[Path] = set()
-    for entry in walk(inbox, closed):
+    for entry in walk(inbox):
+        if isinstance(entry, Path):
+            closed.add(entry.relative_to(inbox))
+            continue
         path = Path(entry.path).relative_to(inbox)
         try:
             info = entry.stat(follow_symlinks=False)
@@ -82,8 +85,8 @@ def scan(inbox: Path) -> Scan:
     return Scan(tuple(by_path), tuple(companions), tuple(strange), tuple(foreign), tuple(closed))
 
 
-def walk(inbox: Path, closed: set[Path]) -> Iterator[os.DirEntry[str]]:
-    """Every entry below the inbox that is not a folder or ignored; notes folders that are closed.
+def walk(inbox: Path) -> Iterator[os.DirEntry[str] | Path]:
+    """Every entry below the inbox that is not a folder or ignored, and each folder that is closed.
 
     Raises OSError if the inbox itself cannot be read. Not recursive: people drop deep trees.
     """
@@ -97,13 +100,13 @@ def walk(inbox: Path, closed: set[Path]) -> Iterator[os.DirEntry[str]]:
             if folder == inbox:
                 raise
             if not isinstance(error, FileNotFoundError):
-                closed.add(folder.relative_to(inbox))
+                yield folder
             continue
         for entry in found:
             try:
                 is_folder = entry.is_dir(follow_symlinks=False)
             except OSError:  # a file system that lists no kinds, in a folder that tells no more
-                closed.add(folder.relative_to(inbox))
+                yield folder
                 continue
             if is_folder:
                 waiting.append(Path(entry.path))
