@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from daemon.engine.fit.scratch import Scratch
+from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.losses.objective import Evaluation
 from daemon.engine.optimise.adam import Adam
 from daemon.engine.optimise.lbfgs import Lbfgs
@@ -109,10 +109,10 @@ class Best:
     def offer(self, picture: Tensor, total: Tensor) -> None:
         """Takes the picture if its loss, (), is below the best one's, or the best is no number."""
         better = (total < self.total) | self.total.isnan()
-        offered, kept = picture.view(-1), self.picture.view(-1)
-        for band in self._scratch.bands(picture.numel()):
-            before = self._scratch.here(kept[band])
-            kept[band].copy_(torch.where(better, offered[band], before))
+        offered, kept = (
+            Vector(values.view(-1), self._scratch) for values in (picture, self.picture)
+        )
+        kept.apply(lambda mine, new: mine.copy_(torch.where(better, new, mine)), offered)
         self.total = torch.where(better, total, self.total)
 
 
