@@ -10,7 +10,7 @@ from PIL import Image
 
 from daemon.engine import Engine, Style, finish
 from daemon.host.files import sha256_of
-from daemon.pictures.picture import read_picture
+from daemon.pictures.read import read_picture
 from daemon.settings.presets import Preset, load_presets
 
 ROOT = Path(__file__).parent.parent

@@ -17,7 +17,7 @@ from daemon.errors import SurroundingsError
 from daemon.host.files import NotOrdinaryError, open_ordinary
 from daemon.host.process import Child, Message, claim_stdout, limited_to, say
 from daemon.intake.gaps import doubt_of
-from daemon.pictures.picture import read_picture
+from daemon.pictures.read import read_picture
 
 MEMORY_BYTES = 6 << 30
 MOST_TRIES = 2

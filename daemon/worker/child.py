@@ -48,7 +48,8 @@ from daemon.engine.schedule import Pass, plan_passes, plan_proof
 from daemon.engine.vgg.arithmetic import Precision
 from daemon.host import files
 from daemon.host.process import Message, claim_stdout, say
-from daemon.pictures.picture import Picture, read_picture, write_picture
+from daemon.pictures.read import Picture, read_picture
+from daemon.pictures.write import write_picture
 from daemon.worker.checkpoint import PARTS_OF_TIME, read_checkpoint, write_checkpoint
 from daemon.worker.preview import Previewer
 from daemon.worker.timeshare import TimeShare

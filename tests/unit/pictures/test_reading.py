@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from pillow_heif import register_heif_opener
 
 from daemon.engine.errors import PictureError, UnfinishedPictureError
-from daemon.pictures.picture import Header, Picture, read_header, read_picture
+from daemon.pictures.read import Header, Picture, read_header, read_picture
 from tests.support import malformed
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
