@@ -100,7 +100,7 @@ def judge(path: str, name: str, max_pixels: int) -> Verdict:
     try:
         with open_ordinary(Path(path), os.O_NOFOLLOW) as file:
             picture = read_picture(file, name, max_pixels)
-            size, form = picture.image.size, picture.format
+            size, form = picture.size, picture.format
             del picture  # its room is needed again
             return Verdict(*size, doubt=doubt_of(file, name, form))
     except NotOrdinaryError:

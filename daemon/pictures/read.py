@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
@@ -33,18 +34,24 @@ class Header:
     height_px: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A decoded picture: upright, sRGB, 8 bits.
 
-    image: mode RGB.  alpha: mode L of the same size, or None.  exif: what the file said of
-    itself, with the orientation taken out since it has been applied.
+    pixels: (H, W, 3).  alpha: (H, W), or None.  exif: what the file said of itself, with the
+    orientation taken out since it has been applied.
     """
 
-    image: Image.Image
-    alpha: Image.Image | None
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
     format: str
     exif: bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in px, as they are seen."""
+        height, width, _ = self.pixels.shape
+        return width, height
 
 
 def open_checked(source: BinaryIO, name: str, max_pixels: int) -> Image.Image:
@@ -123,13 +130,17 @@ def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> P
             exif = clean_exif(opened)  # after turning: it takes the orientation out
             alpha = alpha_of(upright)
             image = to_srgb(upright)
+            form = opened.format or ""
+            del opened, upright  # each takes as much as the picture
+            return Picture(
+                np.asarray(image), None if alpha is None else np.asarray(alpha), form, exif
+            )
     except MemoryError as error:
         raise OutOfMemoryError(f"{name} needs more memory to decode than there is") from error
     except Exception as error:  # whatever Pillow and its plugins stumble over
         raise UnfinishedPictureError(
             f"{name} could not be decoded to the end: {words(error)}; it is damaged or incomplete"
         ) from error
-    return Picture(image, alpha, opened.format or "", exif)
 
 
 def words(error: Exception) -> str:

@@ -3,6 +3,8 @@
 import json
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -16,18 +18,23 @@ ICC_DATE = slice(24, 36)
 
 
 def write_picture(
-    target: BinaryIO, image: Image.Image, *, name: str, like: Picture, note: dict[str, Any]
+    target: BinaryIO,
+    pixels: NDArray[np.uint8],
+    *,
+    name: str,
+    like: Picture,
+    note: dict[str, Any],
 ) -> None:
     """Writes a result in the format its name promises, with `note` embedded as JSON.
 
-    image: RGB.  Alpha (scaled), EXIF and an sRGB profile go along where the format has them.
+    pixels: (H, W, 3).  Alpha (scaled), EXIF and an sRGB profile go along where the format has them.
     PNG keeps the note as text, JPEG, WebP and TIFF in XMP, GIF as its comment; BMP cannot.
     Raises PictureError where the format cannot hold such a picture.
     """
-    form = output_format(name)
+    form, image = output_format(name), Image.fromarray(pixels)
     if like.alpha is not None and form in WITH_ALPHA:
-        image = image.copy()
-        image.putalpha(like.alpha.resize(image.size, Image.Resampling.LANCZOS))
+        alpha = Image.fromarray(like.alpha)
+        image.putalpha(alpha.resize(image.size, Image.Resampling.LANCZOS))
     options = save_options(form, like, json.dumps(note), srgb_profile())
     try:
         image.save(target, format=form, **options)
