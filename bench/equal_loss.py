@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from pastiche.pastiche import VGG_MEAN, PasticheArtist
@@ -26,8 +27,9 @@ from surroundings import ROOT, as_tensor, as_worker, finish, machine
 from torch import Tensor
 
 from daemon.engine.engine import Engine, Style
-from daemon.engine.paint import Stepped, to_image
+from daemon.engine.paint import Stepped
 from daemon.engine.recipe import Recipe
+from daemon.engine.tensors import to_pixels
 from daemon.engine.vgg.arithmetic import Precision
 from daemon.engine.vgg.kernels import CLASSIC_MEAN_BGR, CONVOLUTIONS, Kernels, load_kernels
 
@@ -134,6 +136,7 @@ def run_engine(
 ) -> list[tuple[float, int, Tensor]]:
     """Our pictures in the last pass, with the seconds of work up to each."""
     longest = max(content.size)
+    pixels, painting = np.array(content), Style(np.array(style))
     recipe = Recipe(
         size=longest,
         style_scale=max(style.size) / longest,
@@ -147,7 +150,7 @@ def run_engine(
     pictures: list[tuple[float, int, Tensor]] = []
     began, apart, count = time.perf_counter(), 0.0, 0
 
-    for moment in engine.paint(content, [Style(style)], recipe):
+    for moment in engine.paint(pixels, [painting], recipe):
         if not isinstance(moment, Stepped):
             continue
         now = time.perf_counter()
@@ -180,7 +183,7 @@ def compare(
 ) -> dict[str, object]:
     """One size: the table's rows, as plain data; pictures go to `out`."""
     peer = run_peer(size, device, out / f"peer-{size}.safetensors")
-    content = to_image(to_rgb(content_of(size)))
+    content = as_image(to_rgb(content_of(size)))
     style = Image.open(STYLE).convert("RGB").resize(peer.style_px, Image.Resampling.BILINEAR)
     began = time.perf_counter()
     engine = Engine(str(device), "classic", ROOT / "state" / "engine", precision)
@@ -188,14 +191,14 @@ def compare(
     evaluator = Evaluator(load_kernels("classic", ROOT), as_tensor(content), as_tensor(style))
     ours = run_engine(engine, content, style, steps)
     content.save(out / f"content-{size}.png")
-    to_image(ours[-1][2]).save(out / f"ours-{size}-end.png")
+    as_image(ours[-1][2]).save(out / f"ours-{size}-end.png")
     rows = []
     for step, picture in peer.pictures.items():
         loss = evaluator.loss(picture)
-        to_image(picture).save(out / f"peer-{size}-{step}.png")
+        as_image(picture).save(out / f"peer-{size}-{step}.png")
         found = first_below(evaluator, ours, loss)
         if found:
-            to_image(found[1]).save(out / f"ours-{size}-{step}.png")
+            as_image(found[1]).save(out / f"ours-{size}-{step}.png")
         rows.append(
             {
                 "peer": asdict(Point(peer.seconds[step], step, loss)),
@@ -214,6 +217,11 @@ def compare(
         "curve": [asdict(point) for point in curve],
         "machine": machine(device),
     }
+
+
+def as_image(picture: Tensor) -> Image.Image:
+    """A picture, (1, 3, H, W) in 0..1, in 8 bits."""
+    return Image.fromarray(to_pixels(picture))
 
 
 def content_of(size: int) -> Tensor:

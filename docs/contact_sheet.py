@@ -9,8 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from daemon.engine import Engine, Style, finish
+from daemon.engine.pixels import Pixels
 from daemon.host.files import sha256_of
-from daemon.pictures.picture import read_picture
+from daemon.pictures.read import read_picture
 from daemon.settings.presets import Preset, load_presets
 
 ROOT = Path(__file__).parent.parent
@@ -28,23 +29,25 @@ PHOTOGRAPHS = {
 """Which photograph a preset is shown on; the others are shown on the rocket."""
 
 
-def read(path: Path) -> Image.Image:
-    """A picture file as upright RGB."""
+def read(path: Path) -> Pixels:
+    """A picture file's pixels."""
     with path.open("rb") as file:
-        return read_picture(file, path.name).image
+        return read_picture(file, path.name).pixels
 
 
-def paint(engine: Engine, preset: Preset, photograph: Path, target: Path) -> Image.Image:
+def paint(engine: Engine, preset: Preset, photograph: Path, target: Path) -> Pixels:
     """The painted photograph, kept in `target`."""
     if not target.exists():
         styles = [Style(read(s.path), s.weight, sha256_of(s.path)) for s in preset.styles]
-        finish(engine.paint(read(photograph), styles, preset.recipe)).image.save(target)
+        painted = finish(engine.paint(read(photograph), styles, preset.recipe))
+        Image.fromarray(painted.pixels).save(target)
     return read(target)
 
 
-def cell(image: Image.Image) -> Image.Image:
+def cell(pixels: Pixels) -> Image.Image:
     """The picture cut to the shape of a cell."""
     width, height = CELL_PX
+    image = Image.fromarray(pixels)
     scale = max(width / image.width, height / image.height)
     scaled = image.resize(
         (round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS
@@ -67,8 +70,8 @@ def main(folder: Path) -> None:
         result = paint(engine, preset, photograph, folder / f"{name}.png")
         left = GAP_PX + (number % COLUMNS) * (width * 3 + 2 * GAP_PX)
         top = GAP_PX + number // COLUMNS * height
-        for column, image in enumerate([read(photograph), read(preset.styles[0].path), result]):
-            sheet.paste(cell(image), (left + column * width, top))
+        for column, pixels in enumerate([read(photograph), read(preset.styles[0].path), result]):
+            sheet.paste(cell(pixels), (left + column * width, top))
     sheet.save(IMAGES / "contact-sheet.jpg", quality=82)
 
 

@@ -22,7 +22,7 @@ from daemon.errors import AtelierError, BadInputError, StoppedError
 from daemon.host import files
 from daemon.host.access import explain
 from daemon.host.process import Message
-from daemon.pictures.picture import read_header
+from daemon.pictures.read import read_header
 from daemon.pool import retry
 from daemon.pool.local import Cancelled, MemoryRanOut, Pool, WorkerLost
 from daemon.settings import yamlfile

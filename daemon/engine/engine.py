@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from daemon.engine.checkpoint import CHECKPOINT_FORMAT, Checkpoint
@@ -20,30 +19,35 @@ from daemon.engine.fit.tiles import aligned, cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.moments import MomentStore, StyleMoments
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.paint import Commission, Moment, paint_passes, resize, to_tensor
+from daemon.engine.paint import Commission, Moment, paint_passes
+from daemon.engine.pixels import Pixels, check_pixels, cover, resize, size_of
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, fit, plan_passes
+from daemon.engine.tensors import to_tensor
 from daemon.engine.vgg.arithmetic import Precision, choose_arithmetic
 from daemon.engine.vgg.kernels import load_kernels
 from daemon.engine.vgg.layers import MIN_SIDE_PX
 from daemon.engine.vgg.network import Network
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Style:
-    """A style image (upright, RGB), its weight among the styles, and the hash of its file.
+    """A style image, its weight among the styles, and the hash of its file.
 
     sha256: tells equal images from others; where it is not given the pixels' own is taken.
     """
 
-    image: Image.Image
+    pixels: Pixels
     weight: float = 1.0
     sha256: str = ""
 
     @cached_property
     def key(self) -> str:
         """What the image is known by."""
-        return self.sha256 or hashlib.sha256(self.image.tobytes()).hexdigest()
+        if self.sha256:
+            return self.sha256
+        shape = str(self.pixels.shape).encode()  # turned by a right angle it is another image
+        return hashlib.sha256(shape + self.pixels.tobytes()).hexdigest()
 
 
 class Engine:
@@ -78,7 +82,7 @@ class Engine:
 
     def paint(
         self,
-        picture: Image.Image,
+        picture: Pixels,
         styles: Sequence[Style],
         recipe: Recipe,
         *,
@@ -86,16 +90,19 @@ class Engine:
         resumed: Checkpoint | None = None,
         memory_bytes: int | None = None,
     ) -> Iterator[Moment]:
-        """Yields the moments of painting `picture` (RGB) after `styles` as `recipe` says.
+        """Yields the moments of painting `picture` after `styles` as `recipe` says.
 
         Each pass is Planned, then Stepped and Resting in turns; Painted is the last. The same
         arguments and plans give the same pixels on the same CPU, whether it was resumed or not.
         passes: in place of the recipe's own, such as a proof's.  resumed: a checkpoint of the same
         arguments; raises CheckpointError if it is not.  memory_bytes: what this painting may take,
         where that is less than the engine's own. Raises PictureError if the picture is too narrow
-        to be painted, OutOfMemoryError, DeviceError, or DivergedError.
+        to be painted or something else than pixels, OutOfMemoryError, DeviceError, or
+        DivergedError.
         """
-        chosen = tuple(passes or plan_passes(recipe, *picture.size))
+        for pixels in (picture, *(style.pixels for style in styles)):
+            check_pixels(pixels)
+        chosen = tuple(passes or plan_passes(recipe, *size_of(picture)))
         commission = Commission(picture, styles, recipe, chosen)
         yield from paint_passes(self, commission, self._identity(commission), resumed, memory_bytes)
 
@@ -105,7 +112,7 @@ class Engine:
             "format": CHECKPOINT_FORMAT,
             "arithmetic": self._way,
             "weights": self.weights_sha256,
-            "size": list(commission.picture.size),
+            "size": list(size_of(commission.picture)),
             "styles": [[style.key, style.weight] for style in commission.styles],
             "recipe": commission.recipe.model_dump(mode="json"),
             "passes": [asdict(one) for one in commission.passes],
@@ -149,13 +156,12 @@ class Engine:
                 return torch.rand(content.shape, generator=generator).to(self.device)
             case "style":
                 height, width = content.shape[-2:]
-                cover = ImageOps.fit(styles[0].image, (width, height), Image.Resampling.LANCZOS)
-                return self.tensor(cover)
+                return to_tensor(cover(styles[0].pixels, width, height), self.device)
 
     def moments(self, style: Style, recipe: Recipe, size: Pass, plan: Plan) -> StyleMoments:
         """Moments of a style image at the scale of a pass, computed once; on the device."""
         longest = round(max(size.width_px, size.height_px) * recipe.style_scale)
-        width, height = fit(*style.image.size, longest)
+        width, height = fit(*size_of(style.pixels), longest)
         width, height = max(width, MIN_SIDE_PX), max(height, MIN_SIDE_PX)
         # Not more at once than the plan, which is for the picture, has room for.
         room = plan.tile_px or aligned(math.isqrt(2 * size.width_px * size.height_px))
@@ -171,13 +177,9 @@ class Engine:
         }
 
         def compute() -> StyleMoments:
-            tensor = self.tensor(resize(style.image, width, height))
+            tensor = to_tensor(resize(style.pixels, width, height), self.device)
             tiling = cut(height, width, side, recipe.style_layers)
             return style_loss.moments_of(self.network, tensor, recipe, tiling)
 
         found = self._moments.get(key, compute)
         return {layer: one.to(self.device) for layer, one in found.items()}
-
-    def tensor(self, image: Image.Image) -> Tensor:
-        """(1, 3, H, W) float32 in 0..1 on the engine's device."""
-        return to_tensor(image, self.device)

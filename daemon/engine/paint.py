@@ -10,10 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from daemon.engine.checkpoint import (
@@ -35,8 +31,10 @@ from daemon.engine.losses.term import Materials
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.optimise.recorded import Evaluate, recorded
 from daemon.engine.optimise.steps import LEAST_PROGRESS, Course, Step, make_optimiser, minimise
+from daemon.engine.pixels import Pixels, resize
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
+from daemon.engine.tensors import refine, to_pixels, to_tensor
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine, Style
@@ -78,11 +76,11 @@ class Resting:
     make_checkpoint: Callable[[], Checkpoint]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Painted:
-    """The end: the painted picture, RGB in 8 bits, and how it came about."""
+    """The end: the painted picture, and how it came about."""
 
-    image: Image.Image
+    pixels: Pixels
     passes: tuple[PassReport, ...]
     warnings: tuple[str, ...]
 
@@ -90,11 +88,11 @@ class Painted:
 Moment = Planned | Stepped | Resting | Painted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Commission:
-    """What is to be painted: picture (RGB), styles, recipe, and the passes in order."""
+    """What is to be painted: picture, styles, recipe, and the passes in order."""
 
-    picture: Image.Image
+    picture: Pixels
     styles: Sequence["Style"]
     recipe: Recipe
     passes: tuple[Pass, ...]
@@ -164,7 +162,7 @@ def paint_passes(
         del evaluate, course, found, keep  # of a pass that is over nothing is to take memory
     if painted is not None:
         with in_our_words(passes[-1]):
-            yield Painted(to_image(painted), tuple(reports), tuple(warnings))
+            yield Painted(to_pixels(painted), tuple(reports), tuple(warnings))
 
 
 def begin_pass(
@@ -185,13 +183,13 @@ def begin_pass(
         [(engine.moments(style, recipe, size, plan), style.weight) for style in commission.styles]
     )
     tiling = cut(size.height_px, size.width_px, plan.tile_px, layers_of(recipe))
-    content = engine.tensor(resize(commission.picture, size.width_px, size.height_px))
+    content = to_tensor(resize(commission.picture, size.width_px, size.height_px), engine.device)
     objective = make_objective(Materials(engine.network, recipe, tiling, scratch, content, styles))
     if before is None:
         start = engine.start(content, commission.styles, recipe)
     else:
         smaller = resize(commission.picture, before.shape[3], before.shape[2])
-        start = refine(before, engine.tensor(smaller), content)
+        start = refine(before, to_tensor(smaller, engine.device), content)
     del content
     memory.give_back()  # what making all that took, Pillow's large pictures among it
     evaluate, warning = (
@@ -222,42 +220,3 @@ def shortage(plan: Plan) -> str:
         f"{SHORTAGE} {plan.predicted_bytes / 1e9:.1f} GB, more than the "
         f"{plan.budget_bytes / 1e9:.1f} GB it may take; it was tried with the smallest tiles"
     )
-
-
-def resize(image: Image.Image, width_px: int, height_px: int) -> Image.Image:
-    """The image at another size, with an antialiasing filter."""
-    return image.resize((width_px, height_px), Image.Resampling.LANCZOS)
-
-
-def refine(painted: Tensor, content: Tensor, finer_content: Tensor) -> Tensor:
-    """The start of a pass from the result of a smaller one.
-
-    The painted picture enlarged, and added to it what of the content the smaller size could not
-    hold: without that, edges would have to be found again, and the first steps are lost on it.
-    painted, content: (1, 3, h, w), the smaller pass; `content` is used up.
-    finer_content: (1, 3, H, W), which becomes the start.  Returns (1, 3, H, W).
-    """
-    shape = finer_content.shape[2:]
-    change = content.neg_().add_(painted.to(content.device))
-    for place, part in zip(finer_content.unbind(1), change.unbind(1), strict=True):
-        finer = F.interpolate(part[None], size=shape, mode="bicubic", align_corners=False)
-        place.add_(finer[0])
-    return finer_content
-
-
-def to_tensor(image: Image.Image, device: torch.device) -> Tensor:
-    """(1, 3, H, W) float32 in 0..1 on a device.  image: RGB in 8 bits."""
-    values = torch.from_numpy(np.array(image))  # (H, W, 3)
-    if device.type == "cuda":
-        values = values.pin_memory()
-    values = values.to(device, non_blocking=True)
-    picture = torch.empty(1, *values.permute(2, 0, 1).shape, device=device)
-    return picture.copy_(values.permute(2, 0, 1)).div_(255.0)
-
-
-def to_image(picture: Tensor) -> Image.Image:
-    """picture: (1, 3, H, W), clipped to 0..1.  Returns RGB in 8 bits."""
-    values = torch.empty(*picture.shape[2:], 3, dtype=torch.uint8)
-    for source, target in zip(picture[0], values.unbind(2), strict=True):
-        target.copy_(source.clamp(0.0, 1.0).mul_(255.0).round_())
-    return Image.fromarray(values.numpy())

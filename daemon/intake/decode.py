@@ -17,7 +17,7 @@ from daemon.errors import SurroundingsError
 from daemon.host.files import NotOrdinaryError, open_ordinary
 from daemon.host.process import Child, Message, claim_stdout, limited_to, say
 from daemon.intake.gaps import doubt_of
-from daemon.pictures.picture import read_picture
+from daemon.pictures.read import read_picture
 
 MEMORY_BYTES = 6 << 30
 MOST_TRIES = 2
@@ -100,7 +100,7 @@ def judge(path: str, name: str, max_pixels: int) -> Verdict:
     try:
         with open_ordinary(Path(path), os.O_NOFOLLOW) as file:
             picture = read_picture(file, name, max_pixels)
-            size, form = picture.image.size, picture.format
+            size, form = picture.size, picture.format
             del picture  # its room is needed again
             return Verdict(*size, doubt=doubt_of(file, name, form))
     except NotOrdinaryError:

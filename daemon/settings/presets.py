@@ -17,7 +17,7 @@ from daemon.job import BULK_FOLDER
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
 from daemon.pictures.names import folded, nearest, yaml_stem
-from daemon.pictures.picture import read_header
+from daemon.pictures.read import read_header
 from daemon.settings import yamlfile
 from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, stand_in_text
 from daemon.settings.yamlfile import Document

@@ -48,7 +48,8 @@ from daemon.engine.schedule import Pass, plan_passes, plan_proof
 from daemon.engine.vgg.arithmetic import Precision
 from daemon.host import files
 from daemon.host.process import Message, claim_stdout, say
-from daemon.pictures.picture import Picture, read_picture, write_picture
+from daemon.pictures.read import Picture, read_picture
+from daemon.pictures.write import write_picture
 from daemon.worker.checkpoint import PARTS_OF_TIME, read_checkpoint, write_checkpoint
 from daemon.worker.preview import Previewer
 from daemon.worker.timeshare import TimeShare
@@ -154,10 +155,10 @@ class Worker:
         is_proof = payload.get("proof", False)
         begin = partial(
             engine.paint,
-            picture.image,
+            picture.pixels,
             styles,
             recipe,
-            passes=(plan_proof if is_proof else plan_passes)(recipe, *picture.image.size),
+            passes=(plan_proof if is_proof else plan_passes)(recipe, *picture.size),
             memory_bytes=payload["memory_bytes"],
         )
         follower = Follower(self, run_id, payload, self._checkpoint_s)
@@ -189,7 +190,7 @@ class Worker:
         }
         result_name = str(payload.get("result_name", payload["name"]))
         write = partial(
-            write_picture, image=painted.image, name=result_name, like=picture, note=note
+            write_picture, pixels=painted.pixels, name=result_name, like=picture, note=note
         )
         files.write_whole(target, write, replace=True)
         return target
@@ -213,12 +214,12 @@ class Worker:
         sha256 = entry["sha256"]
         if sha256 not in self._styles:
             with Path(entry["path"]).open("rb") as file:
-                image = read_picture(file, entry["name"], max_pixels).image
+                pixels = read_picture(file, entry["name"], max_pixels).pixels
             self._styles = {
                 **dict(list(self._styles.items())[-15:]),
-                sha256: Style(image, 1.0, sha256),
+                sha256: Style(pixels, 1.0, sha256),
             }
-        return Style(self._styles[sha256].image, entry["weight"], sha256)
+        return Style(self._styles[sha256].pixels, entry["weight"], sha256)
 
     def _log(self, run_id: str, level: str, text: str) -> None:
         say(self._out, {"event": "log", "run": run_id, "level": level, "text": text})
@@ -331,7 +332,7 @@ def describe_step(moment: Stepped) -> str:
 
 def describe(engine: Engine, picture: Picture, recipe: Recipe) -> str:
     """What is about to be done, in a line."""
-    width, height = picture.image.size
+    width, height = picture.size
     return (
         f"painting {width}x{height} px {picture.format} to size {recipe.size} on {engine.device} "
         f"in {str(engine.dtype).removeprefix('torch.')} ({engine.arithmetic.method}) "
@@ -364,7 +365,7 @@ def tiles_of(plan: Plan) -> str:
 
 def account(engine: Engine, picture: Picture, painting: Painted, seconds: float) -> Message:
     """What the record says of a run."""
-    width, height = picture.image.size
+    width, height = picture.size
     passes: list[dict[str, Any]] = [
         {
             "width_px": report.size.width_px,
@@ -399,7 +400,7 @@ def foretell(
 
     step_s: of the steps of the proof's last pass.
     """
-    full = engine.foresee(recipe, *picture.image.size)
+    full = engine.foresee(recipe, *picture.size)
     painted = [(report.size, report.last.number) for report in proof.passes]
     is_full = [size for size, _ in full] == [size for size, _ in painted]
     size = full[-1][0]

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from daemon.engine.paint import to_image
 from daemon.engine.schedule import fit
+from daemon.engine.tensors import to_pixels
 from daemon.host import files
 from daemon.worker.timeshare import TimeShare
 
@@ -57,4 +57,5 @@ def reduced(picture: Tensor) -> Image.Image:
     """A picture, (1, 3, H, W) in 0..1, as an image of LONGEST_PX at most; reduced on its device."""
     height, width = picture.shape[2:]
     new_width, new_height = fit(width, height, min(LONGEST_PX, max(width, height)))
-    return to_image(F.interpolate(picture, size=(new_height, new_width), mode="area"))
+    smaller = F.interpolate(picture, size=(new_height, new_width), mode="area")
+    return Image.fromarray(to_pixels(smaller))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from daemon.pictures.picture import read_note
+from daemon.pictures.note import read_note
 from tests.support.atelier import (
     COMMAND,
     PATIENCE_S,

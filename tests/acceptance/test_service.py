@@ -16,7 +16,7 @@ import skimage.data
 from PIL import Image, ImageCms
 
 from daemon.job import State
-from daemon.pictures.picture import read_note
+from daemon.pictures.note import read_note
 from tests.support.atelier import (
     ENDLESS_STEPS,
     Service,

@@ -18,6 +18,7 @@ from daemon.engine.losses.moments import MomentStore
 from daemon.engine.losses.objective import Objective, make_objective
 from daemon.engine.losses.term import Materials
 from daemon.engine.losses.terms import layers_of
+from daemon.engine.pixels import Pixels
 from daemon.engine.recipe import Recipe
 from daemon.engine.vgg.kernels import Kernels, load_kernels
 from daemon.engine.vgg.network import Network
@@ -25,7 +26,7 @@ from daemon.engine.vgg.network import Network
 CPU = torch.device("cpu")
 STARRY = Path(__file__).parents[2] / "presets" / "starry.jpg"
 
-Pixels = Callable[..., Tensor]
+MakePixels = Callable[..., Tensor]
 MakeMaterials = Callable[..., Materials]
 
 
@@ -85,11 +86,17 @@ def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture(scope="session")
 def starry() -> Style:
-    return Style(Image.open(STARRY).convert("RGB"), 1.0, "starry")
+    return Style(np.array(Image.open(STARRY).convert("RGB")), 1.0, "starry")
 
 
 @pytest.fixture(scope="session")
-def pixels() -> Pixels:
+def photo(photograph: Image.Image) -> Pixels:
+    """The photograph as the engine takes it."""
+    return np.array(photograph)
+
+
+@pytest.fixture(scope="session")
+def pixels() -> MakePixels:
     """Makes a photograph as (1, 3, H, W) in 0..1: `astronaut` or `coffee`."""
 
     def make(

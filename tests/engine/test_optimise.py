@@ -13,6 +13,7 @@ from torch import Tensor
 from daemon.engine.fit import scratch
 from daemon.engine.fit.scratch import Scratch
 from daemon.engine.losses.objective import Evaluation
+from daemon.engine.optimise.adam import BETAS, RATE, Adam
 from daemon.engine.optimise.lbfgs import (
     FIRST_STEP_RMS,
     LONGEST_STEP_RMS,
@@ -20,12 +21,9 @@ from daemon.engine.optimise.lbfgs import (
     Lbfgs,
 )
 from daemon.engine.optimise.steps import (
-    ADAM_BETAS,
-    ADAM_RATE,
     CONVERGED_WINDOW,
     LEAST_PROGRESS,
     MAX_RESTARTS,
-    Adam,
     Course,
     Minimum,
     Step,
@@ -217,13 +215,13 @@ def test_adam_lowers_the_loss_and_stays_between_0_and_1() -> None:
 def test_first_adam_step_is_as_long_as_its_rate() -> None:
     picture = torch.full(SHAPE, 0.5)
     Adam(SHAPE, MEMORY).advance(picture, random_gradient(0).sign())
-    torch.testing.assert_close((picture - 0.5).abs(), torch.full(SHAPE, ADAM_RATE))
+    torch.testing.assert_close((picture - 0.5).abs(), torch.full(SHAPE, RATE))
 
 
 def test_adam_takes_the_steps_of_the_library() -> None:
     mine, theirs = torch.full(SHAPE, 0.5), torch.full(SHAPE, 0.5, requires_grad=True)
     adam = Adam(SHAPE, MEMORY)
-    library = torch.optim.Adam([theirs], lr=ADAM_RATE, betas=ADAM_BETAS)
+    library = torch.optim.Adam([theirs], lr=RATE, betas=BETAS)
     for number in range(8):
         theirs.grad = random_gradient(number)
         library.step()
@@ -237,7 +235,7 @@ def test_restarted_adam_takes_shorter_steps() -> None:
     adam.restart(0.5)
     picture = torch.full(SHAPE, 0.5)
     adam.advance(picture, random_gradient(1).sign())
-    torch.testing.assert_close((picture - 0.5).abs(), torch.full(SHAPE, ADAM_RATE / 2))
+    torch.testing.assert_close((picture - 0.5).abs(), torch.full(SHAPE, RATE / 2))
 
 
 def test_every_step_is_told_with_the_losses_where_it_began(valley: Tensor) -> None:

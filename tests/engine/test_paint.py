@@ -21,20 +21,22 @@ from daemon.engine.errors import (
 from daemon.engine.fit import memory, plan
 from daemon.engine.fit.plan import Plan
 from daemon.engine.losses import style as style_loss
-from daemon.engine.paint import Painted, Planned, Resting, Stepped, finish, refine, to_image
+from daemon.engine.paint import Painted, Planned, Resting, Stepped, finish
+from daemon.engine.pixels import Pixels, resize
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
+from daemon.engine.tensors import refine, to_pixels
 
 Paint = Callable[..., Painted]
 
 
 @pytest.fixture
-def paint(engine: Engine, photograph: Image.Image, starry: Style) -> Paint:
+def paint(engine: Engine, photo: Pixels, starry: Style) -> Paint:
     """Paints the photograph after Starry with a few quick settings."""
 
     def run(**settings: object) -> Painted:
         recipe = Recipe(**({"size": 64, "steps": 3} | settings))
-        return finish(engine.paint(photograph, [starry], recipe))
+        return finish(engine.paint(photo, [starry], recipe))
 
     return run
 
@@ -53,8 +55,8 @@ def gram_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     return shapes
 
 
-def values(image: Image.Image) -> np.ndarray:
-    return np.asarray(image).astype(int)
+def values(pixels: Pixels) -> np.ndarray:
+    return pixels.astype(int)
 
 
 def test_style_loss_falls_thirtyfold_in_100_steps(paint: Paint) -> None:
@@ -74,31 +76,32 @@ def test_more_beta_means_less_style_loss_and_more_content_loss(paint: Paint) -> 
 
 def test_total_variation_makes_the_picture_smoother(paint: Paint) -> None:
     def roughness(painting: Painted) -> float:
-        return float(np.abs(np.diff(values(painting.image), axis=1)).mean())
+        return float(np.abs(np.diff(values(painting.pixels), axis=1)).mean())
 
     assert roughness(paint(tv=200.0, steps=20)) < 0.9 * roughness(paint(steps=20))
 
 
-def test_init_content_starts_from_the_picture(paint: Paint, photograph: Image.Image) -> None:
+def test_init_content_starts_from_the_picture(paint: Paint, photo: Pixels) -> None:
     # One step is one evaluation, at the start, so that the best picture is the start itself.
-    start = paint(steps=1).image
-    assert start.size == (64, 64)
-    small = photograph.resize((64, 64), Image.Resampling.LANCZOS)
+    start = paint(steps=1).pixels
+    assert start.shape == (64, 64, 3)
+    small = resize(photo, 64, 64)
     assert np.array_equal(values(start), values(small))
 
 
 def test_init_style_starts_from_the_style_image(paint: Paint, starry: Style) -> None:
-    start = values(paint(init="style", steps=1).image)
-    width, height = starry.image.size
+    start = values(paint(init="style", steps=1).pixels)
+    image = Image.fromarray(starry.pixels)
+    width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    middle = starry.image.crop((left, top, left + side, top + side)).resize((64, 64))
+    middle = image.crop((left, top, left + side, top + side)).resize((64, 64))
     # Two good filters of the same square: a few grey levels apart on average, noise is 80 apart.
-    assert np.abs(start - values(middle)).mean() < 8
+    assert np.abs(start - values(np.asarray(middle))).mean() < 8
 
 
 def test_init_noise_starts_from_uniform_noise(paint: Paint) -> None:
-    start = values(paint(init="noise", steps=1).image)
+    start = values(paint(init="noise", steps=1).pixels)
     # Mean and deviation of 12288 uniform values in 0..255: 127.5 and 73.6, give or take one.
     assert start.mean() == pytest.approx(127.5, abs=3)
     assert start.std() == pytest.approx(255 / 12**0.5, abs=3)
@@ -107,7 +110,7 @@ def test_init_noise_starts_from_uniform_noise(paint: Paint) -> None:
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(paint: Paint) -> None:
     first, again, other = (
-        paint(init="noise", seed=seed, steps=4).image.tobytes() for seed in (7, 7, 8)
+        paint(init="noise", seed=seed, steps=4).pixels.tobytes() for seed in (7, 7, 8)
     )
     assert first == again
     assert first != other
@@ -133,9 +136,9 @@ def test_every_kind_of_recipe_lowers_the_loss(paint: Paint, settings: dict[str, 
 
 
 def test_coarse_to_fine_tells_every_step_of_every_pass(
-    engine: Engine, photograph: Image.Image, starry: Style
+    engine: Engine, photo: Pixels, starry: Style
 ) -> None:
-    wide = photograph.resize((200, 80))
+    wide = resize(photo, 200, 80)
     moments = list(engine.paint(wide, [starry], Recipe(size=200, steps=3)))
     told = [one for one in moments if isinstance(one, Stepped)]
     painting = moments[-1]
@@ -159,13 +162,13 @@ def test_coarse_to_fine_tells_every_step_of_every_pass(
         (told[0].step, told[2].step),
         (told[3].step, told[5].step),
     ]
-    assert painting.image.size == (200, 80) and painting.image.mode == "RGB"
+    assert painting.pixels.shape == (80, 200, 3) and painting.pixels.dtype == np.uint8
 
 
 def test_later_pass_starts_from_the_result_of_the_one_before(
-    engine: Engine, photograph: Image.Image, starry: Style
+    engine: Engine, photo: Pixels, starry: Style
 ) -> None:
-    wide = photograph.resize((200, 60))
+    wide = resize(photo, 200, 60)
     painting = finish(engine.paint(wide, [starry], Recipe(size=200, steps=12)))
     first, second = painting.passes
     # Had it started from the content again, its content loss would begin at nothing.
@@ -174,11 +177,11 @@ def test_later_pass_starts_from_the_result_of_the_one_before(
 
 
 def test_painting_keeps_the_pictures_orientation(engine: Engine, starry: Style) -> None:
-    tall = Image.new("RGB", (60, 120), "white")
-    tall.paste("black", (0, 0, 60, 60))
+    tall = np.full((120, 60, 3), 255, np.uint8)
+    tall[:60] = 0
     painting = finish(engine.paint(tall, [starry], Recipe(size=64, steps=2, beta=1e-3)))
-    assert painting.image.size == (32, 64)
-    grey = values(painting.image).mean(axis=(1, 2))
+    assert painting.pixels.shape == (64, 32, 3)
+    grey = values(painting.pixels).mean(axis=(1, 2))
     assert grey[:28].max() < 60 and grey[36:].min() > 195
 
 
@@ -209,12 +212,12 @@ def test_what_changes_a_styles_gram_matrices_makes_them_new(
 
 
 def test_another_style_is_never_taken_for_a_known_one(
-    engine: Engine, photograph: Image.Image, starry: Style, gram_calls: list[tuple[int, ...]]
+    engine: Engine, photo: Pixels, starry: Style, gram_calls: list[tuple[int, ...]]
 ) -> None:
-    other = Style(photograph, 1.0, "another hash")
+    other = Style(photo, 1.0, "another hash")
     recipe = Recipe(size=64, steps=1)
     losses = [
-        finish(engine.paint(photograph, [style], recipe)).passes[0].first.losses["style"]
+        finish(engine.paint(photo, [style], recipe)).passes[0].first.losses["style"]
         for style in (starry, other, starry)
     ]
     assert len(gram_calls) == 2
@@ -228,32 +231,29 @@ def test_style_scale_is_the_style_images_size_relative_to_the_picture(
     assert gram_calls == [(1, 3, 76, 96)]  # 1.5 * 64 on its longest side
 
 
-def test_several_styles_are_mixed_by_weight(
-    engine: Engine, photograph: Image.Image, starry: Style
-) -> None:
-    coffee = Style(
-        photograph.transpose(Image.Transpose.ROTATE_90).convert("L").convert("RGB"), 1.0, "grey"
-    )
+def test_several_styles_are_mixed_by_weight(engine: Engine, photo: Pixels, starry: Style) -> None:
+    grey = np.asarray(Image.fromarray(photo).convert("L").convert("RGB"))
+    coffee = Style(np.rot90(grey), 1.0, "grey")
     recipe = Recipe(size=64, steps=15)
 
     def style_loss_to_starry(*styles: Style) -> float:
-        painted = finish(engine.paint(photograph, styles, recipe)).image
+        painted = finish(engine.paint(photo, styles, recipe)).pixels
         return (
             finish(engine.paint(painted, [starry], recipe.model_copy(update={"steps": 1})))
             .passes[0]
             .first.losses["style"]
         )
 
-    mostly = style_loss_to_starry(Style(starry.image, 3.0, starry.sha256), coffee)
-    hardly = style_loss_to_starry(Style(starry.image, 0.2, starry.sha256), coffee)
+    mostly = style_loss_to_starry(Style(starry.pixels, 3.0, starry.sha256), coffee)
+    hardly = style_loss_to_starry(Style(starry.pixels, 0.2, starry.sha256), coffee)
     assert style_loss_to_starry(starry) < mostly < hardly
 
 
 def test_stopping_ends_the_painting_between_steps(
-    engine: Engine, photograph: Image.Image, starry: Style
+    engine: Engine, photo: Pixels, starry: Style
 ) -> None:
     told: list[Stepped] = []
-    for moment in engine.paint(photograph, [starry], Recipe(size=64, steps=50)):
+    for moment in engine.paint(photo, [starry], Recipe(size=64, steps=50)):
         told += [moment] if isinstance(moment, Stepped) else []
         if isinstance(moment, Resting) and len(told) == 2:
             break
@@ -262,7 +262,7 @@ def test_stopping_ends_the_painting_between_steps(
 
 def test_picture_too_narrow_is_refused(engine: Engine, starry: Style) -> None:
     with pytest.raises(PictureError, match="1000x20"):
-        finish(engine.paint(Image.new("RGB", (1000, 20)), [starry], Recipe(size=64)))
+        finish(engine.paint(np.zeros((20, 1000, 3), np.uint8), [starry], Recipe(size=64)))
 
 
 def test_device_that_is_not_there_is_named() -> None:
@@ -316,7 +316,7 @@ def test_other_errors_are_not_taken_for_a_want_of_memory() -> None:
 
 def test_picture_out_of_range_is_clipped_and_rounded() -> None:
     picture = torch.tensor([-0.5, 0.0, 0.5, 0.999, 1.7]).view(1, 1, 1, 5).expand(1, 3, 1, 5)
-    assert values(to_image(picture))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    assert values(to_pixels(picture))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
 
 
 def test_next_pass_starts_from_the_painting_with_the_contents_own_detail(pixels) -> None:
@@ -328,21 +328,19 @@ def test_next_pass_starts_from_the_painting_with_the_contents_own_detail(pixels)
 
 
 def test_proof_shows_the_composition_of_the_larger_picture(
-    engine: Engine, photograph: Image.Image, starry: Style
+    engine: Engine, photo: Pixels, starry: Style
 ) -> None:
-    picture = photograph.resize((192, 128), Image.Resampling.LANCZOS)
+    picture = resize(photo, 192, 128)
 
-    def painted(passes: Sequence[Pass] = (), **settings: object) -> Image.Image:
+    def painted(passes: Sequence[Pass] = (), **settings: object) -> Pixels:
         recipe = Recipe(**({"size": 128, "steps": 20} | settings))
-        return finish(engine.paint(picture, [starry], recipe, passes=passes)).image
+        return finish(engine.paint(picture, [starry], recipe, passes=passes)).pixels
 
     proof, full = painted(), painted(size=192)
 
-    def distance(other: Image.Image) -> float:
+    def distance(other: Pixels) -> float:
         """Root mean square difference from the full picture, both at the proof's size."""
-        one, two = (
-            values(each.resize(proof.size, Image.Resampling.LANCZOS)) for each in (full, other)
-        )
+        one, two = (values(resize(each, 128, 85)) for each in (full, other))
         return float(((one - two) ** 2).mean() ** 0.5)
 
     others = {
@@ -358,20 +356,20 @@ def test_proof_shows_the_composition_of_the_larger_picture(
 
 
 def test_checkpoint_of_other_passes_is_refused(
-    engine: Engine, photograph: Image.Image, starry: Style
+    engine: Engine, photo: Pixels, starry: Style
 ) -> None:
     recipe = Recipe(size=64, steps=2)
-    moments = engine.paint(photograph, [starry], recipe)
+    moments = engine.paint(photo, [starry], recipe)
     kept = next(one.make_checkpoint() for one in moments if isinstance(one, Resting))
     with pytest.raises(CheckpointError, match="another painting"):
-        finish(engine.paint(photograph, [starry], recipe, passes=[Pass(64, 64, 1)], resumed=kept))
+        finish(engine.paint(photo, [starry], recipe, passes=[Pass(64, 64, 1)], resumed=kept))
 
 
 def test_plan_is_told_before_each_pass_and_reported(
-    engine: Engine, photograph: Image.Image, starry: Style
+    engine: Engine, photo: Pixels, starry: Style
 ) -> None:
     told: list[tuple[Pass, Plan]] = []
-    for moment in engine.paint(photograph, [starry], Recipe(size=200, steps=1)):
+    for moment in engine.paint(photo, [starry], Recipe(size=200, steps=1)):
         match moment:
             case Planned(size, made):
                 told.append((size, made))
@@ -382,9 +380,9 @@ def test_plan_is_told_before_each_pass_and_reported(
 
 
 def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_short(
-    engine: Engine, photograph: Image.Image, starry: Style, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, photo: Pixels, starry: Style, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wide = photograph.resize((400, 60))
+    wide = resize(photo, 400, 60)
     recipe = Recipe(size=400, steps=4)
     plenty = finish(engine.paint(wide, [starry], recipe))
     monkeypatch.setattr(engine, "_memory_bytes", 1)
@@ -397,21 +395,21 @@ def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_sh
     assert "needs about" in short.warnings[-1]
     # The history is shorter too (3 instead of 20), but four steps do not fill it.
     assert short.passes[-1].last.total == pytest.approx(plenty.passes[-1].last.total, rel=1e-3)
-    difference = np.abs(values(short.image).astype(int) - values(plenty.image).astype(int))
+    difference = np.abs(values(short.pixels).astype(int) - values(plenty.pixels).astype(int))
     assert difference.mean() < 0.5
 
 
 @pytest.mark.parametrize("memory_bytes", [None, 1])
 def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
     engine: Engine,
-    photograph: Image.Image,
+    photo: Pixels,
     starry: Style,
     memory_bytes: int | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engine, "_memory_bytes", memory_bytes)
     monkeypatch.setattr(plan, "HOLES_BYTES", 0)  # they outweigh what tiles of 256 px save
-    wide = photograph.resize((272, 64))
+    wide = resize(photo, 272, 64)
     recipe = Recipe(size=272, steps=6)
     kept: list[Checkpoint] = []
     for moment in engine.paint(wide, [starry], recipe):
@@ -425,16 +423,16 @@ def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
     assert all(report.plan.aside is bool(memory_bytes) for report in whole.passes)
     for checkpoint in (kept[2], kept[-3]):  # of the first and of the last pass
         resumed = finish(engine.paint(wide, [starry], recipe, resumed=checkpoint))
-        assert resumed.image.tobytes() == whole.image.tobytes()
+        assert resumed.pixels.tobytes() == whole.pixels.tobytes()
         assert len(resumed.warnings) == len(whole.warnings)
 
 
 def test_painting_may_be_held_to_less_memory_than_the_engine_has(
-    engine: Engine, photograph: Image.Image, starry: Style, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, photo: Pixels, starry: Style, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "HOLES_BYTES", 0)
-    wide = photograph.resize((400, 60))
+    wide = resize(photo, 400, 60)
     painting = finish(engine.paint(wide, [starry], Recipe(size=400, steps=1), memory_bytes=1))
     last = painting.passes[-1]
     assert (last.plan.tile_px, last.plan.budget_bytes) == (384, 1)
-    assert painting.image.size == (400, 60)
+    assert painting.pixels.shape == (60, 400, 3)

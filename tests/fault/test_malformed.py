@@ -20,7 +20,7 @@ from daemon.errors import FaultsError, PresetError
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.preset_choice import Naming, choose, read_sidecar
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
-from daemon.pictures.picture import read_header
+from daemon.pictures.read import read_header
 from daemon.settings.config import Config, Limits, load_config
 from daemon.settings.presets import Preset, PresetFile, Shelf, StyleEntry, override, read_preset
 from tests.support import malformed

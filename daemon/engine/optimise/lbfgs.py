@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from daemon.engine.fit.scratch import Scratch
+from daemon.engine.fit.scratch import Scratch, Vector
 
 FIRST_STEP_RMS = 0.02
 """Heuristic: root mean square change of the first step, where no curvature is known yet."""
@@ -55,24 +55,28 @@ class Lbfgs:
 
     Without a line search every evaluation is a step, which pays since steps of length 1 are
     nearly always good here; the loop catches the others.
-    Source: Byrd, Nocedal & Schnabel 1994, eq. 3.1 (the compact form of the inverse Hessian),
-    with H0 = gamma * P: moves S, and P times the gradients' changes Z, as rows; R and D from
-    S·Y, and Y·Z, as small matrices.
+    Source: Nocedal & Wright 2006, algorithm 7.5, with the inverse Hessian in its compact form
+    (Byrd, Nocedal & Schnabel 1994, eq. 3.1) and the preconditioner in it, H0 = gamma P:
+
+        H g = gamma P g + S p - gamma P Y q,  R q = S'g,  R'p = D q + gamma (Y'P Y q - Y'P g).
+
+    S: the moves.  Y: the gradients' changes.  R: upper triangle of S'Y.  D: its diagonal.
     """
 
     def __init__(self, shape: torch.Size, scratch: Scratch, history: int) -> None:
-        self._size = math.prod(shape)
+        size = math.prod(shape)
         self._scratch = scratch
         self._preconditioner = FourierPreconditioner(shape[-2], shape[-1], scratch.device)
-        self._moves = scratch.empty(history, self._size)  # S
-        self._bends = scratch.empty(history, self._size)  # Z = P Y
+        self._S = scratch.vector(history, size)
+        self._PY = scratch.vector(history, size)
         # Between two steps the slot of the coming pair holds the latest move, and P g.
-        self._gradient = scratch.empty(self._size)
+        self._g = scratch.vector(size)
         small = torch.zeros(history, history, dtype=torch.float64, device=scratch.device)
-        self._move_turn = small.clone()  # s_i · y_j
-        self._turn_bend = small.clone()  # y_i · P y_j
+        self._SY = small.clone()  # s_i · y_j
+        self._YPY = small.clone()  # y_i · P y_j
         self._good = torch.zeros(history, dtype=torch.bool, device=scratch.device)
         self._gamma = small.new_ones(())
+        self._history = history
         self._pairs = 0
         self._moved = False
         # The steps do not depend on the loss's scale, but float32 does: raw losses overflow it.
@@ -83,22 +87,17 @@ class Lbfgs:
         """One step from `picture`, whose gradient is given and used up; both (1, 3, H, W)."""
         if self._scale is None:
             self._scale = 1.0 / gradient.abs().max().clamp(min=1e-30)
-        flat = gradient.reshape(-1).mul_(self._scale)
-        smooth = self._preconditioner.apply(flat)
-        if self._moved:
-            first, second = self._coefficients(*self._learn(flat, smooth))
-        else:
-            first = second = self._gamma.new_zeros(0)
-        direction, rms = self._direction(flat, smooth, first, second)
+        g = Vector(gradient.reshape(-1).mul_(self._scale), self._scratch)
+        Pg = Vector(self._preconditioner.apply(g.values), self._scratch)
+        products = self._learn(g, Pg) if self._moved else None
+        direction = self._direction(g, Pg, products)
+        rms = (direction.dot(direction)[0] / picture.numel()).sqrt().clamp(min=1e-30)
         length = FIRST_STEP_RMS / rms
         if self._pairs:
             length = (LONGEST_STEP_RMS / rms).clamp(max=1.0)
-        length = length.mul_(-self._step_factor).to(direction.dtype)
-        slot, pixels = self._slot, picture.view(-1)
-        for band in self._scratch.bands(self._size):
-            move = direction[band].mul_(length)
-            self._moves[slot, band].copy_(move)
-            pixels[band].add_(move)
+        s = direction.scale(length.mul_(-self._step_factor))
+        self._S[self._slot].copy(s)
+        Vector(picture.view(-1), self._scratch).add(s)
         self._moved = True
 
     def restart(self, shrink: float) -> None:
@@ -109,118 +108,97 @@ class Lbfgs:
 
     def state(self) -> dict[str, Tensor]:
         """Everything the next step depends on."""
-        found = {
-            "move_turn": self._move_turn,
-            "turn_bend": self._turn_bend,
+        counts = [self._pairs, self._moved, self._step_factor]
+        state = {
+            "move_turn": self._SY,
+            "turn_bend": self._YPY,
             "good": self._good.double(),
             "gamma": self._gamma,
-            "counts": torch.tensor(
-                [self._pairs, self._moved, self._step_factor], dtype=torch.float64
-            ),
+            "counts": torch.tensor(counts, dtype=torch.float64),
         }
         if self._scale is not None:
-            found["scale"] = self._scale
-        if self._moved:
-            found["gradient"] = self._gradient
-            for number in range(self._used):
-                found[f"move.{number}"] = self._moves[number]
-                found[f"bend.{number}"] = self._bends[number]
-        return found
+            state["scale"] = self._scale
+        return state | {name: vector.values for name, vector in self._vectors().items()}
 
     def resume(self, state: Mapping[str, Tensor]) -> None:
         """Goes on from a `state`, of pictures of the same size and the same history."""
-        self._move_turn.copy_(state["move_turn"])
-        self._turn_bend.copy_(state["turn_bend"])
+        self._SY.copy_(state["move_turn"])
+        self._YPY.copy_(state["turn_bend"])
         self._good.copy_(state["good"])
         self._gamma.copy_(state["gamma"])
         pairs, moved, self._step_factor = state["counts"].tolist()
         self._pairs, self._moved = int(pairs), bool(moved)
         self._scale = state["scale"].to(self._gamma.device) if "scale" in state else None
-        if self._moved:
+        for name, vector in self._vectors().items():
             # One by one: each is as large as the picture, and may be read only now.
-            self._gradient.copy_(state["gradient"])
-            for number in range(self._used):
-                self._moves[number].copy_(state[f"move.{number}"])
-                self._bends[number].copy_(state[f"bend.{number}"])
-                self._scratch.release()
+            vector.copy(Vector(state[name], self._scratch))
+
+    def _vectors(self) -> dict[str, Vector]:
+        """The vectors in use, by their names in a state."""
+        if not self._moved:
+            return {}
+        moves = {f"move.{number}": self._S[number] for number in range(self._used)}
+        bends = {f"bend.{number}": self._PY[number] for number in range(self._used)}
+        return {"gradient": self._g, **moves, **bends}
 
     @property
     def _slot(self) -> int:
         """Where the coming pair goes."""
-        return self._pairs % len(self._moves)
+        return self._pairs % self._history
 
     @property
     def _used(self) -> int:
         """Slots in use, the coming pair's among them."""
-        return min(self._pairs + 1, len(self._moves))
+        return min(self._pairs + 1, self._history)
 
-    def _learn(self, flat: Tensor, smooth: Tensor) -> tuple[Tensor, Tensor]:
+    def _learn(self, g: Vector, Pg: Vector) -> tuple[Tensor, Tensor]:
         """Takes in the latest pair; one whose curvature is not positive counts for nothing.
 
-        Returns the history's products with the gradient, S·g and Z·g, each (pairs,).
+        Returns S'g and Y'P g, each (pairs,).
         """
         slot, used = self._slot, self._used
-        products = self._gamma.new_zeros(2, 2, used)  # moves, bends by turn, gradient
-        turn_turn = self._gamma.new_zeros(())
-        for band in self._scratch.bands(self._size):
-            turn = flat[band] - self._scratch.here(self._gradient[band])
-            bend = self._bends[slot, band]
-            bend.copy_(smooth[band] - self._scratch.here(bend))
-            turn_turn += turn.dot(turn)
-            for row, history in enumerate((self._moves, self._bends)):
-                vectors = self._scratch.here(history[:used, band])
-                products[row, 0] += vectors @ turn
-                products[row, 1] += vectors @ flat[band]
-        (move_turn, move_now), (bend_turn, bend_now) = products
-        inner, curvature = move_turn[slot], bend_turn[slot]
-        good = inner > LEAST_CURVATURE * turn_turn
+        y = self._g.subtract_from(g)
+        self._PY[slot].subtract_from(Pg)
+        Sy, Sg = self._S[:used].dot(y, g)
+        PYy, PYg = self._PY[:used].dot(y, g)
+        sy, yPy = Sy[slot], PYy[slot]
+        good = sy > LEAST_CURVATURE * y.dot(y)[0]
         self._good[slot] = good
         trusted = self._good[:used] & good
-        self._move_turn[:used, slot] = move_turn * trusted
-        self._move_turn[slot, slot] = torch.where(good, inner, 1.0)
-        self._turn_bend[:used, slot] = bend_turn * trusted
-        self._turn_bend[slot, :used] = bend_turn * trusted
-        self._gamma = torch.where(good, inner / curvature, self._gamma)
+        self._SY[:used, slot] = Sy * trusted
+        self._SY[slot, slot] = torch.where(good, sy, 1.0)
+        self._YPY[:used, slot] = PYy * trusted
+        self._YPY[slot, :used] = PYy * trusted
+        self._gamma = torch.where(good, sy / yPy, self._gamma)
         self._pairs += 1
-        return move_now * self._good[:used], bend_now * self._good[:used]
+        return Sg * self._good[:used], PYg * self._good[:used]
 
-    def _coefficients(self, along: Tensor, across: Tensor) -> tuple[Tensor, Tensor]:
-        """What of each move and each bend the direction takes, (pairs,), given S·g and Z·g."""
-        count = len(along)
-        oldest = self._slot if count == len(self._moves) else 0
-        upper = in_order(self._move_turn[:count, :count], oldest).triu()  # R
-        square = in_order(self._turn_bend[:count, :count], oldest)
-        solved = torch.linalg.solve_triangular(upper, along.roll(-oldest)[:, None], upper=True)
-        pulled = square @ solved - across.roll(-oldest)[:, None]
-        middle = upper.diagonal()[:, None] * solved + self._gamma * pulled
-        first = torch.linalg.solve_triangular(upper.T, middle, upper=False)
-        second = -self._gamma * solved
-        return first[:, 0].roll(oldest), second[:, 0].roll(oldest)
+    def _direction(self, g: Vector, Pg: Vector, products: tuple[Tensor, Tensor] | None) -> Vector:
+        """H g, in the place of g, which is kept with P g for the next step's pair.
 
-    def _direction(
-        self, flat: Tensor, smooth: Tensor, first: Tensor, second: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Inverse Hessian times gradient, in the place of `smooth`, and its root mean square.
-
-        Keeps the gradient and P g for the next step's pair.
+        products: S'g and Y'P g, each (pairs,); None where there are no pairs.
         """
-        slot, count = self._slot, len(first)
-        gamma = self._gamma.to(smooth.dtype) if count else 1.0
-        squares = self._gamma.new_zeros(())
-        for band in self._scratch.bands(self._size):
-            direction = smooth[band] * gamma
-            if count:
-                moves, bends = (
-                    self._scratch.here(self._moves[:count, band]),
-                    self._bends[:count, band],
-                )
-                direction.addmv_(moves.T, first.to(smooth.dtype))
-                direction.addmv_(self._scratch.here(bends).T, second.to(smooth.dtype))
-            self._bends[slot, band].copy_(smooth[band])
-            self._gradient[band].copy_(flat[band])
-            smooth[band].copy_(direction)
-            squares += direction.dot(direction)
-        return smooth, (squares / self._size).sqrt().clamp(min=1e-30)
+        self._g.copy(g)
+        direction = g.copy(Pg)
+        if products is not None:
+            p, q = self._solve(*products)
+            direction.scale(self._gamma)
+            direction.add_rows(self._S[: len(p)], p)
+            direction.add_rows(self._PY[: len(q)], -self._gamma * q)
+        self._PY[self._slot].copy(Pg)
+        return direction
+
+    def _solve(self, Sg: Tensor, PYg: Tensor) -> tuple[Tensor, Tensor]:
+        """The p and q of the direction, each (pairs,), given S'g and Y'P g."""
+        count = len(Sg)
+        oldest = self._slot if count == self._history else 0
+        R = in_order(self._SY[:count, :count], oldest).triu()
+        D = R.diagonal()[:, None]
+        YPY = in_order(self._YPY[:count, :count], oldest)
+        q = torch.linalg.solve_triangular(R, Sg.roll(-oldest)[:, None], upper=True)
+        right = D * q + self._gamma * (YPY @ q - PYg.roll(-oldest)[:, None])
+        p = torch.linalg.solve_triangular(R.T, right, upper=False)
+        return p[:, 0].roll(oldest), q[:, 0].roll(oldest)
 
 
 def in_order(matrix: Tensor, oldest: int) -> Tensor:

@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from daemon.engine.fit.scratch import Scratch
+from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.losses.objective import Evaluation
+from daemon.engine.optimise.adam import Adam
 from daemon.engine.optimise.lbfgs import Lbfgs
 
 EXPLODED = 10.0
@@ -33,10 +34,6 @@ LEAST_PROGRESS = 0.01
 LONGEST_BURST_S = 1.0
 OF_A_STEP = ("number", "total", "seconds")
 """What a step's data tells beside the losses of its terms."""
-
-ADAM_RATE = 0.02
-ADAM_BETAS = (0.9, 0.99)
-ADAM_EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
@@ -94,54 +91,6 @@ class Optimiser(Protocol):
         """Goes on from a `state`; raises KeyError or RuntimeError if it is another optimiser's."""
 
 
-class Adam:
-    """Adam on the pixels, which are held to 0..1.  Source: Kingma & Ba 2015, algorithm 1."""
-
-    def __init__(self, shape: torch.Size, scratch: Scratch) -> None:
-        self._size = math.prod(shape)
-        self._scratch = scratch
-        self._mean = scratch.empty(self._size)
-        self._square = scratch.empty(self._size)
-        self._taken = 0
-        self._rate = ADAM_RATE
-
-    def advance(self, picture: Tensor, gradient: Tensor) -> None:
-        pixels, slope = picture.view(-1), gradient.reshape(-1)
-        first, second = ADAM_BETAS
-        if not self._taken:
-            self._mean.zero_()
-            self._square.zero_()
-        self._taken += 1
-        rate = self._rate / (1.0 - first**self._taken)
-        widen = 1.0 / math.sqrt(1.0 - second**self._taken)
-        for band in self._scratch.bands(self._size):
-            part = slope[band]
-            mean = self._scratch.here(self._mean[band]).lerp_(part, 1.0 - first)
-            square = self._scratch.here(self._square[band]).mul_(second)
-            square.addcmul_(part, part, value=1.0 - second)
-            move = mean / (square.sqrt() * widen + ADAM_EPSILON)
-            pixels[band].sub_(move, alpha=rate).clamp_(0.0, 1.0)
-            self._mean[band].copy_(mean)
-            self._square[band].copy_(square)
-
-    def restart(self, shrink: float) -> None:
-        self._rate *= shrink
-        self._taken = 0
-
-    def state(self) -> dict[str, Tensor]:
-        counts = torch.tensor([self._taken, self._rate], dtype=torch.float64)
-        moments = {"mean": self._mean, "square": self._square} if self._taken else {}
-        return {"counts": counts, **moments}
-
-    def resume(self, state: Mapping[str, Tensor]) -> None:
-        taken, self._rate = state["counts"].tolist()
-        self._taken = int(taken)
-        if self._taken:
-            self._mean.copy_(state["mean"])
-            self._square.copy_(state["square"])
-            self._scratch.release()
-
-
 def make_optimiser(
     name: Literal["lbfgs", "adam"], shape: torch.Size, scratch: Scratch, history: int
 ) -> Optimiser:
@@ -160,10 +109,10 @@ class Best:
     def offer(self, picture: Tensor, total: Tensor) -> None:
         """Takes the picture if its loss, (), is below the best one's, or the best is no number."""
         better = (total < self.total) | self.total.isnan()
-        offered, kept = picture.view(-1), self.picture.view(-1)
-        for band in self._scratch.bands(picture.numel()):
-            before = self._scratch.here(kept[band])
-            kept[band].copy_(torch.where(better, offered[band], before))
+        offered, kept = (
+            Vector(values.view(-1), self._scratch) for values in (picture, self.picture)
+        )
+        kept.apply(lambda mine, new: mine.copy_(torch.where(better, new, mine)), offered)
         self.total = torch.where(better, total, self.total)
 
 

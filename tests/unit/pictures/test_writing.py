@@ -12,7 +12,9 @@ from pillow_heif import register_heif_opener
 
 from daemon.engine.errors import PictureError
 from daemon.pictures.formats import output_format, output_name
-from daemon.pictures.picture import Picture, read_note, read_picture, srgb_profile, write_picture
+from daemon.pictures.note import read_note
+from daemon.pictures.read import Picture, read_picture
+from daemon.pictures.write import srgb_profile, write_picture
 
 NOTE: dict[str, Any] = {
     "id": "4f2a",
@@ -30,12 +32,13 @@ def painted(photograph: Image.Image) -> Image.Image:
 
 def like(alpha: Image.Image | None = None, exif: bytes = b"") -> Picture:
     """The picture a result goes back to."""
-    return Picture(Image.new("RGB", (96, 64)), alpha, "", exif)
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    return Picture(pixels, None if alpha is None else np.asarray(alpha), "", exif)
 
 
-def write(path: Path, image: Image.Image, source: Picture | None = None) -> Path:
+def write(path: Path, image: Image.Image | np.ndarray, source: Picture | None = None) -> Path:
     with path.open("wb") as file:
-        write_picture(file, image, name=path.name, like=source or like(), note=NOTE)
+        write_picture(file, np.asarray(image), name=path.name, like=source or like(), note=NOTE)
     return path
 
 
@@ -122,9 +125,9 @@ def test_jpeg_of_a_transparent_picture_has_no_alpha(painted: Image.Image, tmp_pa
 
 
 def test_painted_image_is_left_as_it_is(painted: Image.Image, tmp_path: Path) -> None:
-    before = painted.copy()
-    write(tmp_path / "photo.png", painted, like(Image.new("L", (96, 64), 100)))
-    assert painted.mode == "RGB" and painted == before
+    pixels = np.array(painted)
+    write(tmp_path / "photo.png", pixels, like(Image.new("L", (96, 64), 100)))
+    assert np.array_equal(pixels, np.array(painted))
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "photo.png", "photo.webp"])
@@ -153,7 +156,7 @@ def test_phone_picture_comes_back_upright_as_jpeg_with_its_camera(
     painted.save(tmp_path / "IMG_1.heic", exif=exif)
     with (tmp_path / "IMG_1.heic").open("rb") as file:
         picture = read_picture(file, "IMG_1.heic")
-    path = write(tmp_path / output_name("IMG_1.heic"), picture.image, picture)
+    path = write(tmp_path / output_name("IMG_1.heic"), picture.pixels, picture)
     with Image.open(path) as found:
         assert (found.format, found.size) == ("JPEG", (48, 32))
         assert found.getexif()[0x010F] == "A phone"
@@ -169,9 +172,9 @@ def test_result_dropped_again_is_not_turned_twice(
     painted.save(first, exif=exif)
     with first.open("rb") as file:
         picture = read_picture(file, name)
-    assert picture.image.size == (32, 48)
-    with write(tmp_path / name, picture.image, picture).open("rb") as file:
-        assert read_picture(file, name).image.size == (32, 48)
+    assert picture.size == (32, 48)
+    with write(tmp_path / name, picture.pixels, picture).open("rb") as file:
+        assert read_picture(file, name).size == (32, 48)
 
 
 def test_embedded_profile_does_not_tell_the_time() -> None:
@@ -191,5 +194,5 @@ def test_picture_that_its_format_cannot_hold_is_the_pictures_fault(
 def test_full_disk_is_not_the_pictures_fault(painted: Image.Image) -> None:
     full = Path("/dev/full").open("wb", buffering=0)
     with full, pytest.raises(OSError, match="No space left") as found:
-        write_picture(full, painted, name="a.jpg", like=like(), note=NOTE)  # type: ignore[arg-type]
+        write_picture(full, np.array(painted), name="a.jpg", like=like(), note=NOTE)  # type: ignore[arg-type]
     assert found.value.errno == errno.ENOSPC

@@ -1,41 +1,26 @@
-"""Picture files in and out: orientation, colour profile, alpha, depth, embedded notes.
+"""Picture files in: orientation, colour profile, alpha, depth.
 
-Torch-free. What leaves `read_picture` is upright sRGB in 8 bits, whatever came in.
+What leaves `read_picture` is upright sRGB in 8 bits, whatever came in.
 """
 
 import io
-import json
-import re
 import struct
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
-from xml.sax.saxutils import escape, unescape
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictureError
-from daemon.pictures.formats import (
-    MAX_PIXELS,
-    MIN_PICTURE_PX,
-    READABLE,
-    WITH_ALPHA,
-    output_format,
-)
+from daemon.pictures.formats import MAX_PIXELS, MIN_PICTURE_PX, READABLE
 
 ORIENTATION_TAG = 0x0112
-SOFTWARE_TAG = 0x0131
 TILE_WIDTH_TAG, TILE_HEIGHT_TAG = 322, 323
 MIN_TILE_PIXELS = 16 * 16
 XMP_TAG = 700
-JPEG_SEGMENT_BYTES = 65_000
-ICC_DATE = slice(24, 36)
-NOTE_KEY = "atelierd"
-XMP_NAMESPACE = "urn:atelierd:1"
 EXIF_ERRORS = (ValueError, TypeError, KeyError, OverflowError, SyntaxError, struct.error)
 """What Pillow raises on EXIF that is damaged; the pixels may be fine all the same."""
 
@@ -49,18 +34,24 @@ class Header:
     height_px: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A decoded picture: upright, sRGB, 8 bits.
 
-    image: mode RGB.  alpha: mode L of the same size, or None.  exif: what the file said of
-    itself, with the orientation taken out since it has been applied.
+    pixels: (H, W, 3).  alpha: (H, W), or None.  exif: what the file said of itself, with the
+    orientation taken out since it has been applied.
     """
 
-    image: Image.Image
-    alpha: Image.Image | None
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
     format: str
     exif: bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in px, as they are seen."""
+        height, width, _ = self.pixels.shape
+        return width, height
 
 
 def open_checked(source: BinaryIO, name: str, max_pixels: int) -> Image.Image:
@@ -139,13 +130,17 @@ def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> P
             exif = clean_exif(opened)  # after turning: it takes the orientation out
             alpha = alpha_of(upright)
             image = to_srgb(upright)
+            form = opened.format or ""
+            del opened, upright  # each takes as much as the picture
+            return Picture(
+                np.asarray(image), None if alpha is None else np.asarray(alpha), form, exif
+            )
     except MemoryError as error:
         raise OutOfMemoryError(f"{name} needs more memory to decode than there is") from error
     except Exception as error:  # whatever Pillow and its plugins stumble over
         raise UnfinishedPictureError(
             f"{name} could not be decoded to the end: {words(error)}; it is damaged or incomplete"
         ) from error
-    return Picture(image, alpha, opened.format or "", exif)
 
 
 def words(error: Exception) -> str:
@@ -225,92 +220,3 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
         top = 1.0
     scaled = np.clip(values / top * 255.0, 0, 255).round().astype(np.uint8)
     return Image.fromarray(scaled)
-
-
-def write_picture(
-    target: BinaryIO, image: Image.Image, *, name: str, like: Picture, note: dict[str, Any]
-) -> None:
-    """Writes a result in the format its name promises, with `note` embedded as JSON.
-
-    image: RGB.  Alpha (scaled), EXIF and an sRGB profile go along where the format has them.
-    PNG keeps the note as text, JPEG, WebP and TIFF in XMP, GIF as its comment; BMP cannot.
-    Raises PictureError where the format cannot hold such a picture.
-    """
-    form = output_format(name)
-    if like.alpha is not None and form in WITH_ALPHA:
-        image = image.copy()
-        image.putalpha(like.alpha.resize(image.size, Image.Resampling.LANCZOS))
-    options = save_options(form, like, json.dumps(note), srgb_profile())
-    try:
-        image.save(target, format=form, **options)
-    except (OSError, ValueError, OverflowError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's, not the format's
-        raise PictureError(
-            f"a result of {image.width}x{image.height} px cannot be written as {form}: "
-            f"{words(error)}; choose a smaller `size`, or export the picture in another format"
-        ) from error
-
-
-def srgb_profile() -> bytes:
-    """An sRGB profile without the time it was made: equal pictures have equal bytes."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return profile[: ICC_DATE.start] + bytes(12) + profile[ICC_DATE.stop :]
-
-
-def save_options(form: str, like: Picture, note: str, profile: bytes) -> dict[str, Any]:
-    """Pillow's options for one format."""
-    exif = like.exif
-    match form:
-        case "JPEG":
-            exif = exif if len(exif) <= JPEG_SEGMENT_BYTES else b""  # it would not fit
-            xmp = to_xmp(note)
-            return {
-                "quality": 95,
-                "subsampling": 0,
-                "exif": exif,
-                "xmp": xmp,
-                "icc_profile": profile,
-            }
-        case "WEBP":
-            return {"quality": 95, "exif": exif, "xmp": to_xmp(note), "icc_profile": profile}
-        case "TIFF":
-            tags = ImageFileDirectory_v2()
-            tags[XMP_TAG] = to_xmp(note)
-            return {"compression": "tiff_adobe_deflate", "tiffinfo": tags, "icc_profile": profile}
-        case "PNG":
-            text = PngImagePlugin.PngInfo()
-            text.add_itxt(NOTE_KEY, note)
-            return {"pnginfo": text, "exif": exif, "icc_profile": profile}
-        case "GIF":
-            return {"comment": f"{NOTE_KEY} {note}".encode()}
-        case _:
-            return {}
-
-
-def to_xmp(note: str) -> bytes:
-    """An XMP packet with the note as one property."""
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        f'<rdf:Description rdf:about="" xmlns:a="{XMP_NAMESPACE}">'
-        f"<a:note>{escape(note)}</a:note>"
-        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
-    ).encode()
-
-
-def read_note(path: Path) -> dict[str, Any] | None:
-    """The note embedded in a result, or None if there is none."""
-    with Image.open(path, formats=READABLE) as opened:
-        text = opened.info.get(NOTE_KEY)
-        if text is None and opened.format == "GIF":
-            comment = opened.info.get("comment", b"").decode(errors="replace")
-            text = comment.removeprefix(f"{NOTE_KEY} ") if comment.startswith(NOTE_KEY) else None
-        if text is None:
-            packet = opened.info.get("xmp", b"")
-            packet = packet.decode() if isinstance(packet, bytes) else packet
-            found = re.search("<a:note>(.*?)</a:note>", packet, re.DOTALL)
-            text = unescape(found.group(1)) if found else None
-    note: dict[str, Any] | None = json.loads(text) if text else None
-    return note
