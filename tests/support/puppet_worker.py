@@ -1,7 +1,8 @@
 """A worker without torch: process, wire and files of `daemon.worker.child`, and no painting.
 
-It reads the picture for real, takes the passes and steps of the real schedule, and writes a changed
-picture. Each pass takes the memory that its plan tells of, so that it can really run out of it.
+It reads the picture for real, takes steps in a pass or two, and writes a changed picture. Each pass
+takes the memory that its plan tells of, so that it can really run out of it. It is loaded in a
+quarter of a second, without all that the schedule and the recipe would bring along.
 What else is to go wrong is named by files in the folder `$PUPPET_FAULTS`, while they are there:
 NO_START, DEVICE_LOST.
 """
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,8 +23,6 @@ from PIL import Image
 
 from daemon import __version__
 from daemon.engine.errors import OutOfMemoryError, PictureError
-from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import Pass, plan_passes, plan_proof
 from daemon.host import files
 from daemon.host.process import Message, claim_stdout, say
 from daemon.pictures.picture import Picture, read_picture, write_picture
@@ -32,6 +31,7 @@ from daemon.worker.timeshare import TimeShare
 STEP_S = 0.05
 """A small picture's step in the real worker, about."""
 PREVIEW_S = 0.5
+FIRST_PX, TWO_PASSES_PX, PROOF_PX, PROOF_STEPS = 128, 182, 512, 30
 BYTES_PER_PIXEL = 2048
 SPENT = 3
 NO_START, DEVICE_LOST = "no start", "device lost"
@@ -41,6 +41,15 @@ def is_faulty(fault: str) -> bool:
     """Whether a test wants this to go wrong now."""
     folder = os.environ.get("PUPPET_FAULTS")
     return folder is not None and (Path(folder) / fault).exists()
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One size of the schedule and the steps taken there."""
+
+    width_px: int
+    height_px: int
+    steps: int
 
 
 class DeviceLostError(Exception):
@@ -87,25 +96,26 @@ class PuppetWorker:
             self._log(run_id, "INFO", f"network ready on {self._device} after 0.0 s")
         if is_faulty(DEVICE_LOST):
             raise DeviceLostError("the device failed: CUDA error: unspecified launch failure")
-        recipe = Recipe(**payload["recipe"])
+        recipe = payload["recipe"]
         picture = self._read(payload["picture"], payload["name"], payload)
         styles = [self._read(one["path"], one["name"], payload) for one in payload["styles"]]
         width, height = picture.image.size
         self._log(
             run_id,
             "INFO",
-            f"painting {width}x{height} px {picture.format} to size {recipe.size} on "
+            f"painting {width}x{height} px {picture.format} to size {recipe['size']} on "
             f"{self._device} in float32 (direct) with weights {self._weights['name']}",
         )
         is_proof = payload.get("proof", False)
-        passes = (plan_proof if is_proof else plan_passes)(recipe, width, height)
+        full = plan_passes(recipe["size"], recipe["steps"], width, height)
+        passes = proof_of(full, width, height) if is_proof else full
         painting = Painting(self, run_id, payload, passes, self._checkpoint_s)
         if not painting.finish(lambda: run_id in self._cancelled):
             return {"event": "cancelled"}
         result = self._account(painting, picture, time.perf_counter() - began_s)
-        result |= self._write(payload, recipe, picture, styles, passes[-1])
+        result |= self._write(payload, picture, styles, passes[-1])
         if is_proof:
-            result["full"] = foretell(recipe, picture, passes)
+            result["full"] = foretell(full, passes)
         return {"event": "ended", "result": result}
 
     def _read(self, path: str, name: str, payload: Message) -> Picture:
@@ -113,7 +123,7 @@ class PuppetWorker:
             return read_picture(file, files.printable(name), payload["max_pixels"])
 
     def _write(
-        self, payload: Message, recipe: Recipe, picture: Picture, styles: list[Picture], last: Pass
+        self, payload: Message, picture: Picture, styles: list[Picture], last: Pass
     ) -> Message:
         """Writes the picture under the style images; hash and size of the file."""
         size = last.width_px, last.height_px
@@ -122,7 +132,7 @@ class PuppetWorker:
             image = Image.blend(image, style.image.resize(size), 0.5)
         name = str(payload.get("result_name", payload["name"]))
         note = payload["note"] | {
-            "recipe": recipe.model_dump(),
+            "recipe": payload["recipe"],
             "weights": self._weights,
             "version": __version__,
         }
@@ -302,10 +312,26 @@ def losses(step: int) -> dict[str, float]:
     return {"total": content + style, "content": content, "style": style}
 
 
-def foretell(recipe: Recipe, picture: Picture, passes: list[Pass]) -> Message:
+def plan_passes(size: int | str, steps: int, width: int, height: int) -> list[Pass]:
+    """One pass, or a small one before it where the picture is larger."""
+    longest = max(width, height) if size == "original" else int(size)
+    sizes = [FIRST_PX, longest] if longest >= TWO_PASSES_PX else [longest]
+    return [
+        Pass(*(max(1, round(side * px / max(width, height))) for side in (width, height)), steps)
+        for px in sizes
+    ]
+
+
+def proof_of(full: list[Pass], width: int, height: int) -> list[Pass]:
+    """The passes of a proof, which are the full picture's if that is no larger."""
+    if max(full[-1].width_px, full[-1].height_px) < PROOF_PX:
+        return full
+    return plan_passes(PROOF_PX, min(full[-1].steps, PROOF_STEPS), width, height)
+
+
+def foretell(full: list[Pass], proof: list[Pass]) -> Message:
     """The size of a proof's full picture, and its seconds; None if it is the full picture."""
-    full = plan_passes(recipe, *picture.image.size)
-    seconds = None if full == passes else round(STEP_S * sum(size.steps for size in full))
+    seconds = None if full == proof else round(STEP_S * sum(size.steps for size in full))
     return {"width_px": full[-1].width_px, "height_px": full[-1].height_px, "seconds": seconds}
 
 
