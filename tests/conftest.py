@@ -10,6 +10,7 @@ import skimage.data
 from PIL import Image
 
 from tests.support import atelier
+from tests.support.atelier import Studio
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,27 @@ def shared_timings(tmp_path_factory: pytest.TempPathFactory) -> None:
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     atelier.TIMINGS = shared / "arithmetic.json"
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    """Folders and a quick preset of the test's own, with puppets for workers; nothing runs yet."""
+    return Studio(tmp_path / "atelier", paints=False)
+
+
+@pytest.fixture
+def painting_studio(tmp_path: Path) -> Studio:
+    """The same, but its workers really paint."""
+    return Studio(tmp_path / "atelier")
+
+
+@pytest.fixture
+def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose files name what goes wrong with the workers that are puppets, meanwhile."""
+    folder = tmp_path / "faults"
+    folder.mkdir()
+    monkeypatch.setenv("PUPPET_FAULTS", str(folder))
+    return folder
 
 
 @pytest.fixture

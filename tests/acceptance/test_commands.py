@@ -19,7 +19,6 @@ from tests.support.atelier import (
     encoded,
     environment,
     give_no_more_memory,
-    lend_timings,
     may_mount,
     mounted,
     photograph,
@@ -190,22 +189,12 @@ def test_doctor_reports_a_default_preset_that_does_not_exist(studio: Studio) -> 
 # One picture without the queue
 
 
-def test_stylize_paints_one_picture_and_prints_where(studio: Studio) -> None:
+def test_stylize_paints_one_picture_and_prints_where(painting_studio: Studio) -> None:
+    studio = painting_studio
     picture = studio.root / os.fsdecode(b"caf\xe9.jpg")
     picture.write_bytes(encoded(photograph()))
-    command = [
-        COMMAND,
-        "--config",
-        studio.config_file,
-        "stylize",
-        picture,
-        "--preset",
-        "quick",
-        "--set",
-        "size=80",
-        "--set",
-        "steps=1",
-    ]
+    size = ("--set", "size=80", "--set", "steps=1")
+    command = studio.command("stylize", picture, "--preset", "quick", *size)
     answer = subprocess.run(command, cwd=studio.root, capture_output=True, env=environment())
     result = studio.root / os.fsdecode(b"caf\xe9-quick.jpg")
     assert answer.returncode == 0, answer.stderr
@@ -222,21 +211,9 @@ def test_result_has_the_format_of_its_name_and_its_path_comes_back_in_any_encodi
     studio: Studio,
 ) -> None:
     (studio.root / "photo.jpg").write_bytes(encoded(photograph()))
-    lend_timings(studio.state / "engine")
     name = b"caf\xe9 \xc3\xa9.png"
-    command = [
-        COMMAND,
-        "stylize",
-        "photo.jpg",
-        "--preset",
-        "quick",
-        "--set",
-        "steps=1",
-        "--out",
-        os.fsdecode(name),
-        "--config",
-        studio.config_file,
-    ]
+    out = ("--out", os.fsdecode(name))
+    command = studio.command("stylize", "photo.jpg", "--preset", "quick", *out)
     answer = subprocess.run(
         command,
         cwd=studio.root,
@@ -253,8 +230,7 @@ def test_service_whose_output_and_errors_nobody_takes_does_its_work_all_the_same
     studio: Studio,
 ) -> None:
     studio.drop("quick/photo.jpg")
-    lend_timings(studio.state / "engine")
-    command = [COMMAND, "--config", studio.config_file, "run", "--once"]
+    command = studio.command("run", "--once")
     with Path("/dev/full").open("w") as full:
         shell = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
         ended = subprocess.run(shell, stderr=full, env=environment(), check=False)
@@ -264,19 +240,8 @@ def test_service_whose_output_and_errors_nobody_takes_does_its_work_all_the_same
 
 def test_stylize_begins_anew_with_less_when_memory_runs_out(studio: Studio) -> None:
     (studio.root / "photo.jpg").write_bytes(encoded(photograph()))
-    command = [
-        COMMAND,
-        "--config",
-        studio.config_file,
-        "stylize",
-        "photo.jpg",
-        "--preset",
-        "quick",
-        "--set",
-        "size=320",
-        "--set",
-        "steps=3",
-    ]
+    size = ("--set", "size=320", "--set", "steps=30")
+    command = studio.command("stylize", "photo.jpg", "--preset", "quick", *size)
     told = studio.root / "told"
     with told.open("w") as stderr:
         painting = subprocess.Popen(command, cwd=studio.root, stderr=stderr, env=environment())
@@ -289,7 +254,10 @@ def test_stylize_begins_anew_with_less_when_memory_runs_out(studio: Studio) -> N
         assert result.size == (320, 240)
 
 
-def test_proof_is_the_small_picture_and_says_how_long_the_full_one_takes(studio: Studio) -> None:
+def test_proof_is_the_small_picture_and_says_how_long_the_full_one_takes(
+    painting_studio: Studio,
+) -> None:
+    studio = painting_studio
     (studio.root / "photo.jpg").write_bytes(encoded(photograph((1000, 500))))
     answer = studio.run(
         "stylize",

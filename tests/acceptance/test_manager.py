@@ -20,6 +20,7 @@ from tests.support.atelier import (
     is_alive,
     wait_for,
 )
+from tests.support.puppet_worker import NO_START
 
 PATIENT_WATCHDOG = {"WATCHDOG_USEC": "600000"}
 
@@ -63,11 +64,6 @@ class Listener:
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Studio:
-    return Studio(tmp_path / "atelier")
-
-
-@pytest.fixture
 def listener(tmp_path: Path) -> Iterator[Listener]:
     found = Listener(tmp_path / "notify")
     yield found
@@ -80,19 +76,17 @@ def notify(tmp_path: Path) -> dict[str, str]:
 
 
 def test_ready_comes_when_a_worker_has_answered_and_not_before(
-    studio: Studio, tmp_path: Path, listener: Listener, notify: dict[str, str]
+    studio: Studio, faults: Path, listener: Listener, notify: dict[str, str]
 ) -> None:
-    """A torch that cannot be loaded stands for a driver that is not there yet."""
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "torch.py").write_text("raise ImportError('no torch yet')\n")
-    with studio.service(**notify, PYTHONPATH=str(broken)) as service:
+    """A worker that ends at once stands for a driver that is not there yet."""
+    (faults / NO_START).touch()
+    with studio.service(**notify) as service:
         wait_for("a first worker", service.workers)
         wait_for("its end", lambda: not service.workers())
         wait_for("a second one", service.workers)
         assert listener.count("READY=1") == 0
         wait_for("the status", lambda: listener.status().startswith("starting; 0 waiting"))
-        (broken / "torch.py").unlink()
+        (faults / NO_START).unlink()
         wait_for("READY", lambda: listener.count("READY=1"))
         assert service.workers()
 

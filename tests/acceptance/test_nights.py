@@ -39,8 +39,8 @@ def bulk(hours: str) -> dict[str, object]:
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
-    studio = Studio(tmp_path / "atelier", checkpoint_every=0)
-    studio.add_preset("endless", steps=ENDLESS_STEPS, size=128, normalise="raw")
+    studio = Studio(tmp_path / "atelier", paints=False, checkpoint_every=0)
+    studio.add_preset("endless", steps=ENDLESS_STEPS)
     return studio
 
 
@@ -58,6 +58,7 @@ def different(number: int) -> bytes:
 
 def test_bulk_waits_for_its_window_and_ordinary_drops_do_not(studio: Studio) -> None:
     studio.configure(**bulk(CLOSED))
+    studio.add_preset("quick", steps=20)
     studio.drop("bulk/quick/night.jpg")
     studio.drop("bulk/quick/2026/deep.jpg")
     studio.drop("quick/day.jpg")

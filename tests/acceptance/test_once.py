@@ -1,13 +1,15 @@
 """`atelierd run --once`: takes what is in the inbox, finishes it, and exits."""
 
+import contextlib
 import subprocess
-import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.support.atelier import Studio, encoded, environment, photograph
+from tests.support.atelier import Studio, encoded, photograph
 
 ORIENTATION = 0x0112
 QUARTER_TURN = 6
@@ -23,7 +25,7 @@ def turned_photograph() -> bytes:
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     """An inbox full of everything that can be dropped, before the one run."""
-    studio = Studio(tmp_path_factory.mktemp("once"), default_preset="second")
+    studio = Studio(tmp_path_factory.mktemp("once"), paints=False, default_preset="second")
     studio.add_preset("second", beta=5.0)
     studio.drop("quick/plain.jpg")
     studio.drop("quick/deep/er/photo.png", encoded(photograph(), "PNG"))
@@ -153,35 +155,34 @@ def test_run_once_ends_with_0_when_all_is_well(
     assert answer.returncode == 0, answer.stderr
 
 
-IMPATIENT = """
-import sys, threading, time
-from daemon.service import main as service
-from daemon.cli import main
-service.ONCE_GIVE_UP_S = 1.0
-def grow(path):
-    with open(path, "ab") as file:
-        while True:
-            file.write(b"more")
-            file.flush()
-            time.sleep(0.02)
-threading.Thread(target=grow, args=[sys.argv[1]], daemon=True).start()
-sys.argv[1:] = ["--config", sys.argv[2], "run", "--once"]
-main()
-"""
+@contextlib.contextmanager
+def growing(path: Path) -> Iterator[None]:
+    """A file that somebody goes on writing meanwhile, wherever it is moved."""
+    over = threading.Event()
+
+    def write() -> None:
+        with path.open("ab", buffering=0) as file:
+            while not over.wait(0.02):
+                file.write(b"more")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
 
 
-def test_run_once_ends_beside_what_never_ends_and_says_what_is_left(tmp_path: Path) -> None:
-    studio = Studio(tmp_path)
-    studio.drop("quick/grows.jpg", encoded(photograph()))
+def test_run_once_ends_beside_what_never_ends_and_says_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUPPET_GIVE_UP_S", "1")
+    studio = Studio(tmp_path, paints=False)
+    grows = studio.drop("quick/grows.jpg", encoded(photograph()))
     studio.drop("quick/empty.jpg", b"")
-    answer = subprocess.run(
-        [sys.executable, "-c", IMPATIENT, studio.inbox / "quick/grows.jpg", studio.config_file],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(),
-        check=False,
-    )
+    with growing(grows):
+        answer = studio.run("run", "--once", timeout_s=60)
     assert answer.returncode == 1, answer.stderr
     assert "it ends, since nothing has got further for" in answer.stderr
     assert "quick/empty.jpg (in the inbox: it is empty)" in answer.stderr

@@ -191,8 +191,9 @@ def test_preset_folder_that_is_a_mount_of_its_own_is_painted_from(
 
 
 def test_once_ends_and_keeps_its_result_where_the_outbox_takes_nothing(
-    studio: Studio, unshared: None
+    studio: Studio, unshared: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PUPPET_GIVE_UP_S", "3")
     content = studio.drop("quick/a.jpg").read_bytes()
     studio.outbox.mkdir()
     read_only = [["--bind", studio.outbox, studio.outbox], ["-o", "remount,bind,ro", studio.outbox]]

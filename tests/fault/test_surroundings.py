@@ -25,6 +25,7 @@ from tests.support.atelier import (
     stopped_process,
     wait_for,
 )
+from tests.support.puppet_worker import DEVICE_LOST
 
 # watchdog may warn when a folder it is about to watch is renamed; the scans go on regardless.
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
@@ -143,7 +144,7 @@ def test_unmounted_outbox_gets_its_results_when_it_is_back(studio: Studio) -> No
 
 @pytest.mark.parametrize("loss", ["deleted", "damaged"])
 def test_lost_ledger_is_rebuilt_from_the_claimed_files(studio: Studio, loss: str) -> None:
-    studio.add_preset("endless", steps=ENDLESS_STEPS, size=128, normalise="raw")
+    studio.add_preset("endless", steps=ENDLESS_STEPS)
     dropped = {}
     with studio.service() as service:
         studio.drop("endless/first.jpg")
@@ -180,22 +181,22 @@ def test_lost_ledger_is_rebuilt_from_the_claimed_files(studio: Studio, loss: str
 
 
 def test_two_services_on_one_inbox_claim_each_picture_once(studio: Studio) -> None:
-    other = Studio(studio.root / "other")
+    other = Studio(studio.root / "other", paints=False)
     other.configure(**{"inbox": "../inbox", "outbox": "../outbox"})
     names: list[str] = []
 
-    def wave() -> None:
-        """Some pictures, which are out of the inbox afterwards."""
+    def wave() -> set[Path]:
+        """The names of some pictures, which are out of the inbox by then."""
         for _ in range(6):
             names.append(f"quick/{len(names):03}.jpg")
             studio.drop(names[-1], encoded(photograph((64 + len(names), 64))))
         wait_for("the wave", lambda: not studio.files(studio.inbox / "quick"))
+        return {Path(Path(name).name) for name in names[-6:]}
 
     def wave_for(claiming: Studio) -> None:
         """A wave that only one of them can claim, since the other does not move."""
-        all_of_it = len(claiming.jobs()) + 6
-        wave()
-        wait_for("its jobs", lambda: len(claiming.jobs()) == all_of_it)
+        wanted = wave()
+        wait_for("its jobs", lambda: wanted <= {job.below for job in claiming.jobs()})
 
     with studio.service() as first, other.service() as second:
         wave()
@@ -252,7 +253,7 @@ def test_clock_that_jumps_by_a_day_settles_and_expires_nothing(
 
 def test_job_that_takes_too_long_fails_and_the_next_one_runs(studio: Studio) -> None:
     """The limit comes when the worker is warm: a start may take longer."""
-    studio.add_preset("endless", steps=ENDLESS_STEPS, size=128, normalise="raw")
+    studio.add_preset("endless", steps=ENDLESS_STEPS)
     with studio.service() as service:
         studio.drop("quick/warm.jpg")
         studio.published("quick", "warm.jpg")
@@ -284,38 +285,16 @@ def test_more_pictures_than_may_wait_stay_in_the_inbox_until_there_is_room(studi
 
 # Devices
 
-BROKEN_TORCH = """
-import os, torch
-real = torch.Tensor.to
-def to(tensor, *arguments, **options):
-    if os.path.exists({flag!r}):
-        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
-    return real(tensor, *arguments, **options)
-torch.Tensor.to = to
-"""
 
-
-def test_lost_device_costs_no_attempt_and_is_taken_up_again(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flag = studio.root / "device-is-lost"
-    modules = studio.root / "modules"
-    modules.mkdir()
-    # torch itself fails in the worker, as it does when a driver has lost its device.
-    (modules / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if any('daemon.worker.child' in word for word in sys.orig_argv):\n"
-        + "".join(f"    {line}\n" for line in BROKEN_TORCH.format(flag=str(flag)).splitlines())
-    )
-    monkeypatch.setenv("PYTHONPATH", str(modules))
-    flag.touch()
+def test_lost_device_costs_no_attempt_and_is_taken_up_again(studio: Studio, faults: Path) -> None:
+    (faults / DEVICE_LOST).touch()
     studio.drop("quick/photo.jpg")
     with studio.service() as service:
         service.wait_for_trouble("worker")
         assert "the device failed: CUDA error" in studio.status()["health"]["worker"]
         studio.drop("quick/later.jpg")
         wait_for("the intake to go on", lambda: studio.job_of("later.jpg"))
-        flag.unlink()
+        (faults / DEVICE_LOST).unlink()
         studio.published("quick", "photo.jpg")
         studio.published("quick", "later.jpg")
         service.wait_for_health()

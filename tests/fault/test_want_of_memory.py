@@ -34,7 +34,7 @@ def test_job_whose_memory_runs_out_goes_on_with_less_to_its_full_size(
     studio: Studio, exhaust: Callable[[int], None]
 ) -> None:
     studio.configure(checkpoint_every=0, precision="float32")
-    studio.add_preset("wide", size=320, steps=3)
+    studio.add_preset("wide", size=320, steps=30)
     studio.drop("wide/photo.jpg")
     jobs = studio.state / "spool" / "jobs"
     with studio.service() as service:
@@ -51,7 +51,7 @@ def test_job_whose_memory_runs_out_goes_on_with_less_to_its_full_size(
 
 def test_job_whose_memory_runs_out_a_fourth_time_fails_with_what_to_do(studio: Studio) -> None:
     studio.configure(precision="float32")
-    studio.add_preset("wide", size=320, steps=3)
+    studio.add_preset("wide", size=320, steps=30)
     studio.drop("wide/photo.jpg")
     logs = studio.state / "spool" / "jobs"
 

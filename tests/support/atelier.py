@@ -37,6 +37,8 @@ from daemon.status.health import Health
 Found = TypeVar("Found")
 
 COMMAND = Path(sys.executable).with_name("atelierd")
+PUPPET_SERVICE = Path(__file__).with_name("puppet_service.py")
+WITH_PUPPETS = "workers that do not paint: for what has nothing to do with pictures"
 ENDLESS_STEPS = 100_000
 PATIENCE_S = 180.0
 """Only a test that fails takes so long: what is waited for is looked for all the time."""
@@ -95,6 +97,12 @@ def encoded(image: Image.Image, form: str = "JPEG", **options: Any) -> bytes:
     return target.getvalue()
 
 
+def decoded(content: bytes) -> Image.Image:
+    """The picture of a file's bytes, in RGB."""
+    with Image.open(io.BytesIO(content)) as image:
+        return image.convert("RGB")
+
+
 def draw_style(target: Path) -> None:
     """A style image: a few strong strokes."""
     image = Image.new("RGB", (64, 64), "navy")
@@ -105,10 +113,14 @@ def draw_style(target: Path) -> None:
 
 
 class Studio:
-    """Folders, a configuration and presets below `root`."""
+    """Folders, a configuration and presets below `root`.
 
-    def __init__(self, root: Path, **settings: Any) -> None:
+    paints: whether its workers really do; those of tests that look at files and states are puppets.
+    """
+
+    def __init__(self, root: Path, *, paints: bool = True, **settings: Any) -> None:
         self.root = root
+        self.paints = paints
         self.config_file = root / "config.yaml"
         self.inbox, self.outbox = root / "inbox", root / "outbox"
         self.presets, self.state = root / "presets", root / "state"
@@ -124,6 +136,16 @@ class Studio:
     @property
     def config(self) -> Config:
         return load_config(self.config_file)
+
+    @property
+    def program(self) -> Path:
+        """The file that is run as a command."""
+        return COMMAND if self.paints else PUPPET_SERVICE
+
+    def command(self, *arguments: str | Path) -> list[str | Path]:
+        """The words of a command on this configuration."""
+        safely = [] if self.paints else [sys.executable, "-P"]
+        return [*safely, self.program, "--config", self.config_file, *arguments]
 
     def add_preset(self, name: str, **fields: Any) -> None:
         """A preset that paints in well under a second, unless `fields` say otherwise."""
@@ -148,7 +170,7 @@ class Studio:
             lend_timings(self.state / "engine")
         try:
             answer = subprocess.run(
-                [COMMAND, "--config", self.config_file, *arguments],
+                self.command(*arguments),
                 capture_output=True,
                 text=True,
                 timeout=timeout_s,
@@ -290,7 +312,7 @@ class Service:
         self._log = studio.root / f"service-{time.monotonic_ns()}.log"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [COMMAND, "--config", studio.config_file, "run", *arguments],
+                studio.command("run", *arguments),
                 stdout=log,
                 stderr=log,
                 cwd=studio.root,

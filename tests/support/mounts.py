@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.support.atelier import COMMAND, PATIENCE_S, Studio, environment, wait_for
+from tests.support.atelier import PATIENCE_S, Studio, environment, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,5 +86,5 @@ def run_with_mounts(
 ) -> "subprocess.CompletedProcess[str]":
     """One command that sees these mounts (arguments of `mount`), as a container would."""
     words = [["mount", *map(str, one)] for one in mounts]
-    words.append(["exec", str(COMMAND), "--config", str(studio.config_file), *arguments])
+    words.append(["exec", *map(str, studio.command(*arguments))])
     return unshared("\n".join(map(shlex.join, words)))

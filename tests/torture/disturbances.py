@@ -17,7 +17,6 @@ from typing import TypeVar
 from daemon.job import Job, State
 from tests.support import past
 from tests.support.atelier import (
-    COMMAND,
     Service,
     Studio,
     children,
@@ -143,7 +142,7 @@ class Stage:
         """Leaves no process behind, whatever has happened."""
         self.kill_service()
         self.second.kill()
-        for pid in children(os.getpid(), str(COMMAND)):
+        for pid in children(os.getpid(), str(self.studio.program)):
             os.kill(pid, signal.SIGKILL)
 
     # What happens
@@ -472,13 +471,13 @@ def why_not(kind: str, stage: Stage) -> str:
 
 
 @contextlib.contextmanager
-def stage(root: Path, odd: Odd | None = None) -> Iterator[Stage]:
+def stage(root: Path, odd: Odd | None = None, *, paints: bool = True) -> Iterator[Stage]:
     """Folders on small disks of their own where mounting is allowed, and no service yet.
 
     odd: left out where it cannot be. Only the services see its habits: who drops pictures and who
     looks for results is, as with a share, at the other end.
     """
-    studio, second = Studio(root), Studio(root / "second")
+    studio, second = Studio(root, paints=paints), Studio(root / "second", paints=paints)
     with contextlib.ExitStack() as stack:
         mounts = may_mount()
         if odd is not None and (not mounts or why_no_fuse()):

@@ -1,9 +1,9 @@
 """Pictures of all kinds, dropped at random moments while everything goes wrong that can.
 
 Run as `python -m tests.torture [--seed N] [--pictures N] [--kinds N] [--minutes M] [--kills K]
-[--troubles N] [--plain]`. A real service, real kill -9, disks that are really full. What is dropped
-and what happens is chosen by the seed alone. At the end everything is accounted for by its bytes;
-ends with 1 if anything is lost, there twice, or otherwise wrong.
+[--troubles N] [--plain] [--puppet]`. A real service, real kill -9, disks that are really full. What
+is dropped and what happens is chosen by the seed alone. At the end everything is accounted for by
+its bytes; ends with 1 if anything is lost, there twice, or otherwise wrong.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.atelier import COMMAND
+from tests.support.atelier import COMMAND, WITH_PUPPETS
 from tests.support.habits import HABITS, NAMES
 from tests.torture.account import Account, is_own, settle
 from tests.torture.disturbances import (
@@ -306,6 +306,7 @@ def main() -> int:
     parser.add_argument("--troubles", type=int, help="how often anything else happens")
     parser.add_argument("--plain", action="store_true", help="only photographs, and kill -9")
     parser.add_argument("--keep", type=Path, help="a new folder to work in, which stays")
+    parser.add_argument("--puppet", action="store_true", help=WITH_PUPPETS)
     options = parser.parse_args()
     minutes = options.minutes if options.minutes is not None else options.pictures / 60
     troubles = options.troubles if options.troubles is not None else options.pictures // 6
@@ -322,7 +323,7 @@ def main() -> int:
     )
     root = options.keep or Path(tempfile.mkdtemp(prefix="atelierd-torture-")) / "atelier"
     print(f"odd file system: {plan.odd or 'none'}", flush=True)
-    with stage(root, plan.odd) as made:
+    with stage(root, plan.odd, paints=not options.puppet) as made:
         account, happened = torture(made, plan, lambda line: print(line, flush=True))
         if not account.fine:  # what lies on the small disks goes with them
             for name in ("state", "disk"):

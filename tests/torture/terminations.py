@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.job import State
-from tests.support.atelier import Service, Studio, encoded, photograph, wait_for
+from tests.support.atelier import WITH_PUPPETS, Service, Studio, encoded, photograph, wait_for
 
 IN_TIME_S = 10.0
 LONGEST_LIFE_S = 8.0
@@ -49,13 +49,18 @@ def terminate(studio: Studio, after_s: float) -> Ending:
 
 
 def terminate_often(
-    root: Path, times: int, dice: random.Random, longest_life_s: float = LONGEST_LIFE_S
+    root: Path,
+    times: int,
+    dice: random.Random,
+    *,
+    longest_life_s: float = LONGEST_LIFE_S,
+    paints: bool = True,
 ) -> list[Ending]:
     """SIGTERMs at random moments while pictures come, then all that was dropped is finished.
 
     Raises AssertionError if a picture is not done exactly once.
     """
-    studio = Studio(root / "atelier", checkpoint_every=1)
+    studio = Studio(root / "atelier", paints=paints, checkpoint_every=1)
     studio.add_preset("slow", steps=40, size=160)
     endings, dropped = [], []
     for number in range(times):
@@ -79,9 +84,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.randrange(1000))
+    parser.add_argument("--puppet", action="store_true", help=WITH_PUPPETS)
     options = parser.parse_args()
+    dice, paints = random.Random(options.seed), not options.puppet
     with tempfile.TemporaryDirectory() as root:
-        endings = terminate_often(Path(root), options.times, random.Random(options.seed))
+        endings = terminate_often(Path(root), options.times, dice, paints=paints)
     for ending in endings:
         mark = "" if ending.well else "  TOO LATE" if ending.code == 0 else "  WRONG"
         print(

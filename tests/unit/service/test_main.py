@@ -275,7 +275,7 @@ def test_once_gives_up_on_what_only_goes_back_and_forth(waiting, fruitless: str)
         back = partial(service._ledger.release_job, "j", "me")
     else:
         service._ledger.forget_picture("p")
-        there = partial(service._ledger.add_picture, "p", Path("a.jpg"), None)
+        there = partial(service._ledger.add_picture, "p", Path("a.jpg"))
         back = partial(service._ledger.forget_picture, "p")
     assert not service._is_stuck()
     for _ in range(7):

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from daemon.engine.recipe import Recipe
 from daemon.errors import Fault, SurroundingsError
 from daemon.settings.config import Config
-from daemon.settings.presets import Preset, Shelf
+from daemon.settings.presets import Preset, Shelf, StyleSource
 from daemon.status import show
+from daemon.status.live import RunningJob
 from daemon.status.report import Finding, gather
 
 Capture = pytest.CaptureFixture[str]
@@ -145,3 +147,126 @@ def test_faulty_preset_is_shown_with_what_is_used_in_its_place(
     show.print_presets(SHELF)
     shown = capsys.readouterr().out
     assert "it.yaml:3: beta: is wrong" in shown and WARNING in shown
+
+
+def shown(report: dict[str, Any]) -> list[str]:
+    """The report as text, each line with its gaps made one space."""
+    return [" ".join(line.split()) for line in show.status_text(report).splitlines()]
+
+
+def test_running_job_is_shown_with_its_step_pass_and_time_left(report: dict[str, Any]) -> None:
+    job = RunningJob("0123456789abcdef", "wave/sea.jpg", "wave", "cuda:1", 2, 3, 40, 300)
+    lines = shown(report | {"running": [asdict(replace(job, eta_s=200.0))]})
+    assert "job picture preset device pass step loss ETA" in lines
+    assert "01234567 wave/sea.jpg wave cuda:1 2/3 40/300 starting 3 min 20 s" in lines
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"state": "done", "output": "wave/sea.jpg"}, "done 12 wave/sea.jpg"),
+        ({"state": "failed", "reason": "torn"}, "failed 12 torn"),
+        ({"state": "cancelled", "reason": "on request", "seconds": None}, "cancelled - on request"),
+    ],
+)
+def test_job_that_ended_is_shown_with_where_its_result_is_or_why_there_is_none(
+    report: dict[str, Any], changes: dict[str, Any], line: str
+) -> None:
+    ended = {
+        "id": "0123456789abcdef",
+        "finished_at": "2026-11-01T10:00:00.000Z",
+        "seconds": 12.3,
+        "output": None,
+        "reason": None,
+    }
+    assert f"01234567 2026-11-01T10:00:00 {line}" in shown(report | {"recent": [ended | changes]})
+
+
+EMPTY_QUEUE = {
+    "waiting": 0,
+    "seconds": None,
+    "open": True,
+    "changes_at": None,
+    "window_fits": None,
+    "done_at": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"waiting": 3}, "bulk 3 waiting"),
+        ({"waiting": 3, "seconds": 61.0}, "bulk 3 waiting, about 1 min 01 s"),
+        (
+            {"open": False, "changes_at": "2026-11-06T22:00:00+01:00"},
+            "bulk 0 waiting, opens Fri 06 Nov 22:00",
+        ),
+        (
+            {
+                "waiting": 2,
+                "changes_at": "2026-11-07T06:00:00+01:00",
+                "window_fits": False,
+                "done_at": "2026-11-08T01:30:00+01:00",
+            },
+            "bulk 2 waiting, open until Sat 07 Nov 06:00, the window is not long enough, "
+            "done about Sun 08 Nov 01:30",
+        ),
+        (
+            {"waiting": 2, "window_fits": True},
+            "bulk 2 waiting, the window is long enough",
+        ),
+    ],
+)
+def test_queue_is_foretold_in_a_line(
+    report: dict[str, Any], changes: dict[str, Any], line: str
+) -> None:
+    assert line in shown(report | {"queues": {"bulk": EMPTY_QUEUE | changes}})
+
+
+def test_queue_that_is_open_and_empty_is_not_worth_a_line(report: dict[str, Any]) -> None:
+    lines = shown(report | {"queues": {"ordinary": EMPTY_QUEUE}})
+    assert not [line for line in lines if line.startswith("ordinary")]
+
+
+def test_jobs_are_counted_by_state_and_none_is_called_empty(report: dict[str, Any]) -> None:
+    assert "queue empty" in shown(report)
+    assert "queue 2 ready, 1 done" in shown(report | {"jobs": {"ready": 2, "failed": 0, "done": 1}})
+
+
+def test_what_waits_in_the_inbox_is_told_and_how_much_more(report: dict[str, Any]) -> None:
+    wait = {"path": "wave/sea.jpg", "why": "grows", "since": "10:00", "mend": True}
+    lines = shown(report | {"waits": [wait], "waits_more": 7, "others": ["5 claimed by another"]})
+    assert lines.index("waits wave/sea.jpg grows (since 10:00)") + 1 == lines.index(
+        "waits and 7 more"
+    )
+    assert "others 5 claimed by another" in lines
+
+
+def test_pause_and_device_left_to_others_are_told(report: dict[str, Any]) -> None:
+    lines = shown(report | {"paused_since": "10:00", "left_to_others": ["cuda:1"]})
+    assert "paused since 10:00; atelierd resume" in lines
+    assert "left cuda:1 to another program that needs it" in lines
+
+
+def test_service_that_does_not_run_is_said_not_to(report: dict[str, Any]) -> None:
+    service = {"running": False, "pid": None, "started_at": None, "devices": []}
+    assert "service not running" in shown(report | {"service": service})
+
+
+def test_findings_are_marked_as_well_or_to_mend(capsys: Capture) -> None:
+    show.print_findings([Finding("disk", True, "enough"), Finding("weights", False, "fetch them")])
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:] == ["ok disk enough", "mend weights fetch them"]
+
+
+def test_good_preset_is_shown_with_what_it_paints_with(capsys: Capture) -> None:
+    recipe = Recipe(size=640, steps=123, beta=7.5, style_layers={"relu1_1": 1.0, "relu2_1": 2.0})
+    wave = Preset(
+        "wave", Path("wave.yaml"), recipe, (StyleSource(Path("great/wave.jpg"), 1.0, "wave.jpg"),)
+    )
+    show.print_presets(Shelf(Path("presets"), {"wave": wave}, {}))
+    line = " ".join(capsys.readouterr().out.splitlines()[-1].split())
+    assert line.startswith("wave wave.jpg 640 123 7.5 ") and line.endswith("relu1_1 relu2_1")
+    told = show.shelf_report(Shelf(Path("presets"), {"wave": wave}, {}))["good"]["wave"]
+    assert told["styles"] == [{"image": "wave.jpg", "weight": 1.0}]
+    assert told["recipe"]["steps"] == 123

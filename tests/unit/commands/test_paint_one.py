@@ -1,0 +1,234 @@
+"""One picture without the queue, by a worker that is a puppet: what comes of every ending."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.commands.stylize import Single, Wish, paint_one
+from daemon.errors import AtelierError, BadInputError, StoppedError
+from daemon.host.process import Message
+from daemon.settings.config import Config
+from tests.support.atelier import draw_style, encoded, photograph, wait_for
+from tests.support.puppet import Puppet
+
+PAINTED = b"the painted picture"
+LOSSES = {"total": 3.0, "content": 1.0, "style": 0.1}
+ACCOUNT: Message = {
+    "ok": True,
+    "width_px": 96,
+    "height_px": 72,
+    "device": "cpu",
+    "dtype": "float32",
+    "weights": {"name": "classic", "sha256": "0" * 64},
+    "passes": [],
+    "first_loss": LOSSES,
+    "last_loss": LOSSES,
+    "seconds": 1.5,
+    "peak_memory_bytes": 1,
+    "warnings": [],
+    "result_sha256": "0" * 64,
+    "result_bytes": len(PAINTED),
+}
+PLAN = {
+    "size": "64x48 px",
+    "tiles": "one tile",
+    "predicted_bytes": 1_000_000_000,
+    "held_bytes": 0,
+    "budget_bytes": 2_000_000_000,
+}
+Answer = Callable[["Answering", Message], None]
+
+
+class Answering(Puppet):
+    """A puppet that answers each run by the next of its answers; what it was asked is kept."""
+
+    answers: Iterator[Answer]
+
+    def send(self, message: Message) -> None:
+        super().send(message)
+        if message["do"] == "run":
+            next(self.answers)(self, message)
+        else:
+            self.say(event="cancelled", run=message["run"], spent=False)
+
+
+def done(**account: Any) -> Answer:
+    """An answer that goes well."""
+
+    def answer(worker: Answering, request: Message) -> None:
+        Path(request["payload"]["result"]).write_bytes(PAINTED)
+        worker.say(event="ended", run=request["run"], spent=False, result=ACCOUNT | account)
+
+    return answer
+
+
+def failed(worker: Answering, request: Message) -> None:
+    result = {"ok": False, "kind": "input", "reason": "sea.jpg is torn"}
+    worker.say(event="ended", run=request["run"], spent=False, result=result)
+
+
+def out_of_memory(worker: Answering, request: Message) -> None:
+    worker.say(event="plan", run=request["run"], plan=PLAN)
+    worker.say(event="short", run=request["run"], spent=True, reason="not enough memory")
+
+
+def lost(worker: Answering, request: Message) -> None:
+    worker.kill()
+
+
+def interrupted(worker: Answering, request: Message) -> None:
+    """Ctrl-C, as soon as the command waits for the end."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def press() -> None:
+        wait_for("the command", lambda: signal.getsignal(signal.SIGINT) is not before)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Message]]]:
+    """Lets the workers to come give these answers; returns the payloads they are given."""
+    workers: list[Answering] = []
+    payloads: list[Message] = []
+
+    def prepare(*answers: Answer) -> list[Message]:
+        Answering.answers = iter(answers)
+
+        def start(*arguments: Any, **more: Any) -> Answering:
+            workers.append(Answering(*arguments, **more))
+            return workers[-1]
+
+        monkeypatch.setattr("daemon.pool.local.Child", start)
+        return payloads
+
+    original = Answering.send
+
+    def send(worker: Answering, message: Message) -> None:
+        if message["do"] == "run":
+            payloads.append(message["payload"])
+        original(worker, message)
+
+    monkeypatch.setattr(Answering, "send", send)
+    yield prepare
+    for worker in workers:
+        worker.close(0.0)
+
+
+@pytest.fixture
+def config(config: Config, tmp_path: Path) -> Config:
+    """Folders with a preset `wave` and a photograph `sea.jpg` beside them."""
+    draw_style(config.presets / "wave.png")
+    (tmp_path / "sea.jpg").write_bytes(encoded(photograph()))
+    return config
+
+
+def paint(config: Config, heard: list[Any] | None = None, **wish: Any) -> Single:
+    """What `stylize sea.jpg --preset wave` comes to."""
+    root = config.presets.parent
+    wanted = Wish(root / "sea.jpg", "wave", **({"out": root / "out.png"} | wish))
+    on_progress = heard.append if heard is not None else lambda message: None
+    return paint_one(config, root / "config.yaml", "cpu", wanted, on_progress)
+
+
+def test_result_lies_where_it_was_asked_for_and_its_warnings_are_told(
+    config: Config, tmp_path: Path, asked: Callable[..., list[Message]]
+) -> None:
+    asked(done(warnings=["the network went on without a fan"]))
+    single = paint(config)
+    assert single.path == tmp_path / "out.png" and single.path.read_bytes() == PAINTED
+    assert (single.warnings, single.forecast) == (("the network went on without a fan",), None)
+
+
+def test_worker_is_asked_for_what_was_typed_over_the_preset(
+    config: Config, tmp_path: Path, asked: Callable[..., list[Message]]
+) -> None:
+    payloads = asked(done())
+    paint(config, settings=("steps=7", "size=80"))
+    (payload,) = payloads
+    assert (payload["recipe"]["steps"], payload["recipe"]["size"]) == (7, 80)
+    assert (payload["name"], payload["result_name"]) == ("sea.jpg", "out.png")
+    assert payload["picture"] == str(tmp_path / "sea.jpg")
+    assert [style["name"] for style in payload["styles"]] == ["wave.png"]
+    assert (payload["checkpoint"], payload["preview"], payload["memory_bytes"]) == (None,) * 3
+
+
+def test_memory_that_ran_out_is_begun_anew_with_less_and_warned_of(
+    config: Config, asked: Callable[..., list[Message]]
+) -> None:
+    payloads = asked(out_of_memory, out_of_memory, done(warnings=["another"]))
+    single = paint(config)
+    assert [payload["memory_bytes"] for payload in payloads] == [None, 500_000_000, 500_000_000]
+    assert len(single.warnings) == 3 and single.warnings[-1] == "another"
+    assert all("memory ran out at 64x48 px" in text for text in single.warnings[:-1])
+
+
+def test_memory_that_runs_out_a_fourth_time_ends_it_with_what_to_do(
+    config: Config, tmp_path: Path, asked: Callable[..., list[Message]]
+) -> None:
+    asked(*[out_of_memory] * 4)
+    with pytest.raises(AtelierError, match=r"Memory ran out 4 times.*`memory` in config.yaml"):
+        paint(config)
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (failed, BadInputError, "sea.jpg is torn"),
+        (lost, AtelierError, "the worker was ended"),
+        (interrupted, StoppedError, "stopped; nothing was written"),
+    ],
+)
+def test_whatever_goes_wrong_is_said_and_nothing_is_written(
+    config: Config,
+    tmp_path: Path,
+    asked: Callable[..., list[Message]],
+    answer: Answer,
+    error: type[Exception],
+    words: str,
+) -> None:
+    asked(answer)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(error, match=words):
+        paint(config)
+    assert not (tmp_path / "out.png").exists()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_proof_says_of_the_full_picture_how_large_it_is_and_how_long_it_takes(
+    config: Config, asked: Callable[..., list[Message]]
+) -> None:
+    full = {"width_px": 4000, "height_px": 3000, "seconds": 125}
+    payloads = asked(done(full=full))
+    single = paint(config, proof=True)
+    assert single.forecast == "the full picture, 4000x3000 px: about 2 min 05 s on cpu"
+    assert payloads[0]["proof"] and payloads[0]["note"]["proof"]
+
+
+def test_progress_is_passed_on_and_the_workers_log_is_not(
+    config: Config, asked: Callable[..., list[Message]]
+) -> None:
+    step = {
+        "pass": 1,
+        "passes": [{"width_px": 64, "height_px": 48, "steps": 2}],
+        "number": 1,
+        "seconds": 0.5,
+        **LOSSES,
+    }
+
+    def answer(worker: Answering, request: Message) -> None:
+        worker.say(event="log", run=request["run"], level="INFO", text="network ready")
+        worker.say(event="progress", run=request["run"], **step)
+        done()(worker, request)
+
+    asked(answer)
+    heard: list[Any] = []
+    paint(config, heard)
+    assert len(heard) == 1
