@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -417,18 +418,20 @@ def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_sh
     assert difference.mean() < 0.5
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 @pytest.mark.parametrize("memory_bytes", [None, 1])
 def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
     engine: Engine,
     photograph: Image.Image,
     starry: Style,
     memory_bytes: int | None,
+    optimizer: Literal["lbfgs", "adam"],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engine, "_memory_bytes", memory_bytes)
     monkeypatch.setattr(plan, "HOLES_BYTES", 0)  # they outweigh what tiles of 256 px save
     wide = photograph.resize((272, 64))
-    recipe = Recipe(size=272, steps=6)
+    recipe = Recipe(size=272, steps=6, optimizer=optimizer)
     kept: list[Checkpoint] = []
     for moment in engine.paint(wide, [starry], recipe):
         match moment:
