@@ -48,7 +48,7 @@ def one(
     )
     scratch = Scratch(CPU, ROOT / "state" / "engine" if plan.aside else None)
     picture = photograph("docs/images/rocket.jpg", width_px, height_px)
-    style = photograph("presets/starry.jpg", 512, 512)
+    style = photograph("presets/starry.jpg", 256, 256)
     objective = objective_between(network, recipe, picture, style, plan.tile_px, scratch)
     del style
     course = Course(picture, Lbfgs(picture.shape, scratch, plan.history), scratch)
