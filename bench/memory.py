@@ -1,7 +1,7 @@
 """Predicted against measured peak memory, each size and dtype in a fresh process.
 
 Run as `python bench/memory.py [SIZE ...] [--precision float32 bfloat16] [--budget-gib N]
-[--steps N]`.
+[--steps N] [--layers NAME ...]`.
 """
 
 import argparse
@@ -26,11 +26,12 @@ from daemon.engine.vgg.network import Network
 CPU = torch.device("cpu")
 
 
-def one(width_px: int, height_px: int, precision: str, budget: int, steps: int) -> dict[str, float]:
+def one(
+    width_px: int, height_px: int, recipe: Recipe, precision: str, budget: int, steps: int
+) -> dict[str, float]:
     """A few steps, as the engine takes them: predicted and measured peak in bytes."""
     way = choose_arithmetic(CPU, precision, ROOT / "state" / "engine")  # type: ignore[arg-type]
     network = Network(load_kernels("classic", ROOT), CPU, way.dtype, way.method)
-    recipe = Recipe()
     small = photograph("docs/images/rocket.jpg", 64, 64)
     objective_between(network, recipe, small, small).evaluate(small)
     memory.give_back()
@@ -47,7 +48,7 @@ def one(width_px: int, height_px: int, precision: str, budget: int, steps: int) 
     )
     scratch = Scratch(CPU, ROOT / "state" / "engine" if plan.aside else None)
     picture = photograph("docs/images/rocket.jpg", width_px, height_px)
-    style = photograph("presets/starry.jpg", 512, 512)
+    style = photograph("presets/starry.jpg", 256, 256)
     objective = objective_between(network, recipe, picture, style, plan.tile_px, scratch)
     del style
     course = Course(picture, Lbfgs(picture.shape, scratch, plan.history), scratch)
@@ -75,14 +76,19 @@ def main() -> None:
     parser.add_argument("--precision", nargs="*", default=["float32", "bfloat16"])
     parser.add_argument("--budget-gib", type=float, default=1000.0)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--layers", nargs="*", default=[], help="of the style, and the last kept")
     parser.add_argument("--child", action="store_true")
     options = parser.parse_args()
+    recipe = Recipe()
+    if options.layers:
+        weights = dict.fromkeys(options.layers, 1.0)
+        recipe = Recipe(style_layers=weights, content_layers={options.layers[-1]: 1.0})
     budget = int(options.budget_gib * (1 << 30))
     for precision in options.precision:
         for size in options.sizes:
             if options.child:
                 width, height = map(int, size.split("x"))
-                print(json.dumps(one(width, height, precision, budget, options.steps)))
+                print(json.dumps(one(width, height, recipe, precision, budget, options.steps)))
                 continue
             command = [
                 sys.executable,
@@ -95,6 +101,8 @@ def main() -> None:
                 str(options.budget_gib),
                 "--steps",
                 str(options.steps),
+                "--layers",
+                *options.layers,
             ]
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             row = json.loads(output.splitlines()[-1])

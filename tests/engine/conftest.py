@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from daemon.engine import engine as engine_module
 from daemon.engine.engine import Engine, Style
 from daemon.engine.fit.scratch import Scratch
 from daemon.engine.fit.tiles import cut
@@ -20,7 +21,9 @@ from daemon.engine.losses.term import Materials
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.pixels import Pixels
 from daemon.engine.recipe import Recipe
+from daemon.engine.vgg.arithmetic import WAYS
 from daemon.engine.vgg.kernels import Kernels, load_kernels
+from daemon.engine.vgg.layers import CONVOLUTIONS, channels_of
 from daemon.engine.vgg.network import Network
 
 CPU = torch.device("cpu")
@@ -72,16 +75,50 @@ def network64(kernels: Kernels) -> Network:
     return Network(kernels, CPU, torch.float64)
 
 
+@pytest.fixture(scope="session")
+def thin_kernels() -> Kernels:
+    """Random kernels of VGG-19's form with an eighth of its channels.
+
+    For what is no claim about VGG-19: a hundred times as fast, its layers, poolings and margins
+    are the same.  He et al. 2015 eq. 10, so that no layer dies out.
+    """
+    generator = torch.Generator().manual_seed(0)
+    kernels: dict[str, Tensor] = {}
+    biases: dict[str, Tensor] = {}
+    channels = 3
+    for name in CONVOLUTIONS:
+        maps = channels_of(name) // 8
+        kernel = torch.randn(maps, channels, 3, 3, generator=generator)
+        kernels[name] = kernel * (2 / (9 * channels)) ** 0.5
+        biases[name] = torch.zeros(maps)
+        channels = maps
+    return Kernels("thin", "thin", kernels, biases)
+
+
 @pytest.fixture
-def engine(shared_engine: Engine, tmp_path: Path) -> Engine:
-    """A warm engine that remembers no style."""
-    shared_engine._moments = MomentStore(tmp_path / "grams")
-    return shared_engine
+def engine(thin_engine: Engine, tmp_path: Path) -> Engine:
+    """A warm engine that remembers no style; its network is the thin one."""
+    thin_engine._moments = MomentStore(tmp_path / "grams")
+    return thin_engine
 
 
 @pytest.fixture(scope="session")
-def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return Engine("cpu", "classic", tmp_path_factory.mktemp("engine"), "float32")
+def thin_engine(thin_kernels: Kernels, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return engine_of(thin_kernels, tmp_path_factory.mktemp("thin"))
+
+
+@pytest.fixture(scope="session")
+def vgg_engine(kernels: Kernels, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """A warm engine whose network is VGG-19."""
+    return engine_of(kernels, tmp_path_factory.mktemp("vgg"))
+
+
+def engine_of(kernels: Kernels, folder: Path) -> Engine:
+    """An engine of these kernels; its arithmetic is every machine's, and not tried."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_module, "choose_arithmetic", lambda *asked: WAYS["float32 winograd"])
+        patch.setattr(engine_module, "load_kernels", lambda *asked: kernels)
+        return Engine("cpu", kernels.name, folder, "float32")
 
 
 @pytest.fixture(scope="session")

@@ -148,6 +148,10 @@ def test_a_process_takes_what_was_predicted() -> None:
         "--child",
         "--budget-gib",
         "1.6",
+        "--steps",
+        "1",
+        "--layers",
+        *("relu1_1", "relu2_1", "relu3_1"),  # where nearly all of the memory goes
     ]
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     row = json.loads(found.splitlines()[-1])
