@@ -156,8 +156,10 @@ def test_a_process_takes_what_was_predicted() -> None:
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     row = json.loads(found.splitlines()[-1])
     above = {name: row[name] - row["held"] for name in ("predicted", "measured")}
-    # Small pictures sit beside buffers of fixed size: within a third, of what they add.
-    assert above["measured"] == pytest.approx(above["predicted"], rel=0.34)
+    # Small pictures sit beside buffers of fixed size: up to a third less than is foreseen of what
+    # they add (measured: a seventh). An evaluation of twice or half the size foreseen would be
+    # outside of that.
+    assert 0.66 * above["predicted"] < above["measured"] < above["predicted"]
 
 
 def test_budget_is_four_fifths_of_what_is_free_unless_given(
