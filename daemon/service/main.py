@@ -43,6 +43,7 @@ from daemon.state.pause import paused_since
 from daemon.state.spool import Spool
 from daemon.status import logs
 from daemon.status.health import Health
+from daemon.status.http import WebServer
 from daemon.status.live import LIVE_FILE, Live, write_live
 from daemon.status.metrics import Metrics
 from daemon.status.report import gather, in_words
@@ -128,7 +129,8 @@ class Service:
         self._intake = self._start_intake()
         self._delivery = self._start_delivery()
         self._neighbours = self._watch_neighbours()
-        self._open_endpoint()
+        self._server = WebServer(self._config, [self._metrics.route()], self._health)
+        self._server.start()
         self._began_s = time.monotonic()
         self._standstill = Standstill()
         if (zone := unknown_zone()) and self._config.schedule.time_zone is None:
@@ -250,7 +252,7 @@ class Service:
         self._telling.obey(config.hooks)
         self._neighbours.stop()
         self._neighbours = self._watch_neighbours()
-        self._open_endpoint()
+        self._server.change(config)
         prepare_folders(config)  # last: where one cannot be made, the rest is in force
         logger.info("the configuration was read anew")
 
@@ -290,12 +292,6 @@ class Service:
         neighbours = Neighbours(devices, limit, self._runs.pids, used_by_others)
         neighbours.start()
         return neighbours
-
-    def _open_endpoint(self) -> None:
-        """Serves the metrics where the configuration says, if anywhere."""
-        self._metrics.close()
-        if (address := self._config.metrics) is not None:
-            self._metrics.start(address.host, address.port)
 
     def _sweep(self) -> None:
         """Removes what a service that was killed left half-written, or had no more use for."""
@@ -460,7 +456,8 @@ class Service:
         self._runs.stop_all("the service stops", STOP_GRACE_S)
         self._runs.drain(STOP_GRACE_S + 1.0)
         self._runs.close()
-        self._metrics.close()
+        self._server.stop()
+        self._server.join(1.0)
         self._neighbours.stop()
         self._intake.join(1.0)
         self._delivery.join(1.0)

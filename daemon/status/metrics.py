@@ -1,7 +1,7 @@
 """The service's numbers, for Prometheus to fetch: docs/reference.md lists them.
 
 What happens is counted here as it happens, which costs next to nothing; what stands is looked up
-when somebody asks. They can be fetched only while an endpoint is open.
+when somebody asks.
 """
 
 import platform
@@ -17,13 +17,14 @@ from prometheus_client import (
     Info,
     ProcessCollector,
     disable_created_metrics,
+    make_wsgi_app,
 )
 
 from daemon import __version__
 from daemon.job import QUEUES, Job, State
 from daemon.ledger.store import SCHEMA_VERSION
 from daemon.status.health import Health
-from daemon.status.http import Endpoint
+from daemon.status.http import Route
 from daemon.status.scrape import HealthState, LedgerState, Memory, MemoryState
 
 SIZES_PX = (512, 1024, 2048, 4096)
@@ -32,26 +33,9 @@ ERROR_KINDS = ("input", "surroundings", "worker_lost", "out_of_memory", "bug", "
 HOOK_EVENTS = ("done", "failed", "idle")
 HOOK_OUTCOMES = ("fine", "failed")
 
-MINUTE, HOUR = 60, 3600
-JOB_BUCKETS_S = (
-    1,
-    2,
-    5,
-    10,
-    20,
-    30,
-    MINUTE,
-    2 * MINUTE,
-    5 * MINUTE,
-    10 * MINUTE,
-    20 * MINUTE,
-    30 * MINUTE,
-    HOUR,
-    2 * HOUR,
-    4 * HOUR,
-    8 * HOUR,
-    12 * HOUR,
-)
+UPWARDS = (1, 2, 5, 10, 20, 30)
+HOURS = (1, 2, 4, 8, 12)
+JOB_BUCKETS_S = (*UPWARDS, *(n * 60 for n in UPWARDS), *(n * 3600 for n in HOURS))
 BRIEF_BUCKETS_S = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60)
 
 
@@ -70,8 +54,6 @@ class Metrics:
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is told once, by the start time
         self.registry = CollectorRegistry()
-        self._health = health
-        self._endpoint: Endpoint | None = None
         self._count_jobs(devices)
         self._count_rounds()
         self._count_troubles(devices)
@@ -150,17 +132,9 @@ class Metrics:
         begin(made, labels)
         return made
 
-    # Where they are fetched
-
-    def start(self, host: str, port: int) -> None:
-        """Lets them be fetched over HTTP; an address that is taken is a trouble of `metrics`."""
-        self._endpoint = Endpoint(host, port, self.registry, self._health)
-        self._endpoint.start()
-
-    def close(self) -> None:
-        """Ends that; nothing to do if it was not started."""
-        if self._endpoint is not None:
-            self._endpoint.close()
+    def route(self) -> Route:
+        """Where they are fetched: Prometheus answers alike at whatever path it is asked."""
+        return Route("", make_wsgi_app(self.registry))
 
     # What happens
 

@@ -72,6 +72,7 @@ def service(config: Config, ear: Ear, monkeypatch: pytest.MonkeyPatch) -> Servic
         holdings=(),
     )
     made._runs = made._delivery = made._intake = made._telling = made._neighbours = room
+    made._server = SimpleNamespace(change=lambda config: None)  # type: ignore[assignment]
     made._reload_asked = True
     return made
 
