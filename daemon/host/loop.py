@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from daemon.host.standstill import Furthest
 
+BROKEN_WAIT_S = 5.0
 Round = Callable[[], object]
 
 
@@ -24,7 +25,7 @@ class Loop:
         set_up: Callable[[contextlib.ExitStack], Round],
         on_fault: Callable[[Exception], object],
         *,
-        retry_s: float,
+        retry_s: float = BROKEN_WAIT_S,
         on_end: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

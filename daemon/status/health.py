@@ -30,7 +30,7 @@ class Trouble:
 
 
 @dataclass
-class Part:
+class PartHealth:
     """A part's troubles, in the order they were first seen, and when it was last said to be well.
 
     well_since_s: None while it has a trouble.  said_well: whether that was the log's last word.
@@ -51,7 +51,7 @@ class Health:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, PartHealth] = {}
         self._lock = threading.Lock()
 
     @property
@@ -74,7 +74,7 @@ class Health:
         texts = {in_words(error): error for error in each_of(errors)}
         now_s = self._clock()
         with self._lock:
-            known = self._parts.setdefault(part, Part())
+            known = self._parts.setdefault(part, PartHealth())
             known.troubles = dict.fromkeys(texts, Trouble(True, now_s - QUIET_S, said=False)) | (
                 seen_now(known.troubles, texts, now_s)
             )
