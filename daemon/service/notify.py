@@ -1,4 +1,4 @@
-"""Which jobs are told, and when: between the ledger, which knows, and the hooks' thread.
+"""Notifies hooks of jobs that are over: between the ledger, which knows, and the hooks' thread.
 
 At least once: a job is `untold` from the moment it is over until its hooks have ended, whatever
 happens to the service in between. That the queue ran empty is told once and not kept.

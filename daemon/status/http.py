@@ -38,6 +38,7 @@ class Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
+        """Notes what a request ended by, for whoever looks for it."""
         logger.opt(exception=True).debug("metrics: a caller broke off")
 
 

@@ -40,7 +40,7 @@ BRIEF_BUCKETS_S = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60)
 
 
 class Metrics:
-    """Everything that is counted. Its verbs may be called from any thread.
+    """Counts what happens, and holds what stands. Its verbs may be called from any thread.
 
     ledger: looked into, read-only, whenever somebody asks.  memory: of the devices, likewise.
     """
@@ -122,7 +122,7 @@ class Metrics:
         Info("atelierd_build", "What runs.", registry=self.registry).info(build)
 
     def _counter(self, name: str, text: str, **labels: Sequence[str]) -> Counter:
-        """A counter that begins with 0 for all the values its labels may have."""
+        """Makes a counter that begins with 0 for all the values its labels may have."""
         made = Counter(f"atelierd_{name}", text, tuple(labels), registry=self.registry)
         begin(made, labels)
         return made
@@ -133,7 +133,7 @@ class Metrics:
         return made
 
     def route(self) -> Route:
-        """Where they are fetched: Prometheus answers alike at whatever path it is asked."""
+        """Gives the way to fetch them: they are the answer at whatever path Prometheus asks."""
         return Route("", make_wsgi_app(self.registry))
 
     # What happens
@@ -141,24 +141,24 @@ class Metrics:
     def observe_progress(
         self, device: str, message: Mapping[str, Any], eta_s: float | None
     ) -> None:
-        """A worker's word that it took a step, and how long the job will still take."""
+        """Counts a step that a worker took, and shows how long its job will still take."""
         size = message["passes"][message["pass"] - 1]
         self.count_steps(device, 1, pixels=size["width_px"] * size["height_px"])
         self._pace.labels(device).set(1 / message["seconds"] if message["seconds"] else 0)
         self._eta.labels(device).set(eta_s or 0)
 
     def count_steps(self, device: str, steps: int, *, pixels: int) -> None:
-        """Steps that were taken, of a picture of so many pixels."""
+        """Counts steps that were taken, of a picture of so many pixels."""
         self._steps.labels(device).inc(steps)
         self._work.labels(device).inc(steps * pixels)
 
     def rest(self, device: str) -> None:
-        """A run has ended: nothing is painted there now."""
+        """Shows that a run has ended: nothing is painted there now."""
         self._pace.labels(device).set(0)
         self._eta.labels(device).set(0)
 
     def observe_job(self, job: Job) -> None:
-        """A job that is over. One that got another's result was not painted: it has no seconds."""
+        """Counts a job that is over. One that got another's result has no seconds of painting."""
         if job.verdict is None:
             return
         self._ended.labels(job.verdict).inc()
@@ -171,34 +171,34 @@ class Metrics:
             seconds.observe(job.outcome["seconds"])
 
     def observe_scan(self, seconds: float) -> None:
-        """A look at the inbox that nothing stood in the way of."""
+        """Counts a look at the inbox that nothing stood in the way of."""
         self._scan_seconds.observe(seconds)
         self._last_scan.set_to_current_time()
 
     def observe_publish(self, seconds: float) -> None:
-        """A job was put into the outbox."""
+        """Counts a job that was put into the outbox."""
         self._publish_seconds.observe(seconds)
 
     def count_error(self, kind: str) -> None:
-        """Something went wrong; the kinds are ERROR_KINDS."""
+        """Counts what went wrong; the kinds are ERROR_KINDS."""
         self._errors.labels(kind).inc()
 
     def count_restart(self, device: str) -> None:
-        """A worker was lost during a run; the next run starts another."""
+        """Counts a worker that was lost during a run; the next run starts another."""
         self._restarts.labels(device).inc()
 
     def count_hook(self, event: str, outcome: str) -> None:
-        """A hook was run; outcome: one of HOOK_OUTCOMES."""
+        """Counts a hook that was run; outcome: one of HOOK_OUTCOMES."""
         self._hooks.labels(event, outcome).inc()
         if outcome != "fine":
             self.count_error("hook")
 
     def show_paused(self, paused: bool) -> None:
-        """Whether somebody has paused the queue."""
+        """Shows whether somebody has paused the queue."""
         self._paused.set(paused)
 
     def show_queue(self, queue: str, *, open_now: bool) -> None:
-        """Whether the jobs of `ordinary` or `bulk` may begin now."""
+        """Shows whether the jobs of `ordinary` or `bulk` may begin now."""
         self._open.labels(queue).set(open_now)
 
 
@@ -215,5 +215,5 @@ def begin(made: Counter | Gauge, labels: Mapping[str, Sequence[str]]) -> None:
 
 
 def size_label(longest_px: int) -> str:
-    """The longest side of a result in few words, since each makes series of its own."""
+    """Words the longest side of a result, in few ways since each makes series of its own."""
     return next((f"<={most}" for most in SIZES_PX if longest_px <= most), f">{SIZES_PX[-1]}")
