@@ -235,7 +235,7 @@ def run(config: Path | None, *, once: bool, until: str | None) -> int:
     from loguru import logger
 
     from daemon.commands.result_file import sweep_work_folders
-    from daemon.service.main import run_service
+    from daemon.service.main import Service
     from daemon.settings.config import find_config
     from daemon.status.logs import catch_strays, start_logging
     from daemon.status.progress import no_progress, service_progress
@@ -249,14 +249,9 @@ def run(config: Path | None, *, once: bool, until: str | None) -> int:
     as_json = settings.log.format == "json"  # among JSON nothing else may stand
     try:
         with no_progress() if as_json else service_progress(plain=once) as on_change:
-            code = run_service(
-                settings,
-                devices,
-                lambda: read_anew(path),
-                once=once,
-                until=end,
-                on_change=on_change,
-            )
+            reread = partial(read_anew, path)
+            service = Service(settings, devices, reread, once=once, until=end, on_change=on_change)
+            code = service.run()
     except (AtelierError, OSError) as error:
         if not as_json:
             raise

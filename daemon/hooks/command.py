@@ -16,24 +16,11 @@ from daemon.hooks.attempt import LOOK_S, Attempt, CutShortError
 OUTPUT_BYTES = 64 * 1024
 KILL_S = 5.0
 KEPT_BACK = frozenset(
-    {
-        "NOTIFY_SOCKET",
-        "WATCHDOG_USEC",
-        "WATCHDOG_PID",
-        "LISTEN_FDS",
-        "LISTEN_PID",
-        "LISTEN_FDNAMES",
-        "LISTEN_PIDFDID",
-        "FDSTORE",
-        "MAINPID",
-        "MANAGERPID",
-        "SYSTEMD_EXEC_PID",
-        "INVOCATION_ID",
-        "JOURNAL_STREAM",
-        "MEMORY_PRESSURE_WATCH",
-        "MEMORY_PRESSURE_WRITE",
-        "CREDENTIALS_DIRECTORY",
-    }
+    """
+    NOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID LISTEN_FDS LISTEN_PID LISTEN_FDNAMES LISTEN_PIDFDID
+    FDSTORE MAINPID MANAGERPID SYSTEMD_EXEC_PID INVOCATION_ID JOURNAL_STREAM
+    MEMORY_PRESSURE_WATCH MEMORY_PRESSURE_WRITE CREDENTIALS_DIRECTORY
+    """.split()
 )
 """What systemd tells the service, and the service alone."""
 LATE = "late"
@@ -69,17 +56,20 @@ def run_command(
     except (OSError, ValueError) as error:  # ValueError: a NUL
         return Attempt(f"cannot be started: {getattr(error, 'strerror', None) or error}")
     assert process.stdout is not None
-    with process.stdout as output:
-        said = Output(output)
-        fault = follow(process, said, time.monotonic() + timeout_s, cut)
-        said.drain()
+    with process.stdout as stream:
+        output = CommandOutput(stream)
+        fault = follow(process, output, time.monotonic() + timeout_s, cut)
+        output.drain()
     if fault == LATE:
         fault = f"did not end within {timeout_s:g} s and was ended"
-    return Attempt(fault, output=bytes(said.kept))
+    return Attempt(fault, output=bytes(output.kept))
 
 
 def follow(
-    process: "subprocess.Popen[bytes]", said: "Output", deadline_s: float, cut: threading.Event
+    process: "subprocess.Popen[bytes]",
+    output: "CommandOutput",
+    deadline_s: float,
+    cut: threading.Event,
 ) -> str:
     """Waits for a command's end; returns what was wrong with it, LATE if it had to be ended.
 
@@ -93,7 +83,7 @@ def follow(
             end_group(process)
             return LATE
         wait_s = min(LOOK_S, max(deadline_s - time.monotonic(), 0.0))
-        if not said.take(wait_s):
+        if not output.take(wait_s):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(wait_s)
     if process.returncode < 0:
@@ -110,7 +100,7 @@ def end_group(process: "subprocess.Popen[bytes]") -> None:
         process.wait(KILL_S)
 
 
-class Output:
+class CommandOutput:
     """What a command says, read as it comes; what is too much is read and forgotten."""
 
     def __init__(self, stream: IO[bytes]) -> None:

@@ -110,7 +110,7 @@ def judge(answer: int | str) -> Attempt:
         return Attempt(answer, again=True)
     if 200 <= answer < 300:
         return Attempt()
-    said = f"answered {answer}"
+    fault = f"answered {answer}"
     if 300 <= answer < 400:
-        said += ", and redirects are not followed"
-    return Attempt(said, again=not 400 <= answer < 500 or answer in TRY_AGAIN)
+        fault += ", and redirects are not followed"
+    return Attempt(fault, again=not 400 <= answer < 500 or answer in TRY_AGAIN)

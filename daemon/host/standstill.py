@@ -6,6 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 ONCE_GIVE_UP_S = 30.0
+HANGING_S = 120.0
+"""What takes so long at one picture, or one look, hangs."""
+
 MOST_NAMES = 20_000
 """Of how many things is remembered how far they got; a service runs for months."""
 

@@ -5,16 +5,15 @@ from telling that it lives.
 """
 
 import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from loguru import logger
 
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.host import files
-from daemon.host.standstill import Furthest
+from daemon.host.loop import BROKEN_WAIT_S, Loop, Round
 from daemon.intake.claim import drop_claim, give_back_all
 from daemon.intake.originals import Originals
 from daemon.intake.strays import is_anothers, let_go
@@ -31,7 +30,6 @@ from daemon.status.health import Health
 from daemon.status.metrics import Metrics
 
 LOOK_S = 60.0
-BROKEN_WAIT_S = 5.0
 ANSWERS_A_ROUND = 50
 
 FINISHERS: tuple[Finisher, ...] = (file_original,)
@@ -69,97 +67,47 @@ class Delivery:
         self._tells = tells
         self._changed = changed
         self._returned = returned
-        self._wake = threading.Event()
-        self._stop = threading.Event()
-        self._began_s: float | None = None
-        self._at = ""
-        self._furthest = Furthest()
         self._unfiled = True  # as long as it is not known
         self._troubles: list[Exception] = []  # of the round at hand
         self._originals = Originals(config.inbox)
         self._finishers = Finishers(FINISHERS)
         self._unreturned: list[ClaimedPicture] = []
         self.failed = 0
-        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+        self.loop = Loop("delivery", self._set_up, lambda error: health.bad("outbox", error))
+        self.start, self.stop, self.join = self.loop.start, self.loop.stop, self.loop.join
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def change(self, config: Config) -> None:
+    def change(self, config: Config, devices: Sequence[str] = ()) -> None:
         """Goes on with other settings."""
         self._config = config
-
-    def wake(self) -> None:
-        """There is something to deliver."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """Asks the thread to end after the picture at hand."""
-        self._stop.set()
-        self._wake.set()
-
-    def join(self, timeout_s: float) -> None:
-        """Waits for the end; a thread that hangs is left behind, and its picture to the next."""
-        self._thread.join(timeout_s)
-
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
 
     @property
     def filing(self) -> bool:
         """Whether originals may still have to be moved, or given back to the inbox."""
         return self._unfiled or bool(self._unreturned)
 
-    @property
-    def reached(self) -> int:
-        """How much was swept and copied so far: what is slow and gets further is no standstill."""
-        return self._furthest.total
-
-    @property
-    def at(self) -> str:
-        """The picture at hand, or the last one."""
-        return self._at
-
-    def hangs_s(self) -> float:
-        """Seconds that the picture at hand has taken so far; 0 if there is none."""
-        began_s = self._began_s
-        return time.monotonic() - began_s if began_s is not None else 0.0
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                with contextlib.closing(Ledger(self._config.ledger_path)) as self._ledger:
-                    self._deliver()
-            except Exception as error:  # a thread that ended would leave results undelivered
-                self._health.bad("outbox", error)
-                self._stop.wait(BROKEN_WAIT_S)
-
-    def _deliver(self) -> None:
-        """A round whenever there is something to deliver, until it is to stop."""
+    def _set_up(self, opened: contextlib.ExitStack) -> Round:
+        """A connection to the ledger, and an outbox that a killed service has left tidy."""
+        self._ledger = opened.enter_context(contextlib.closing(Ledger(self._config.ledger_path)))
         self._sweep()
-        while not self._stop.is_set():
-            self._wake.clear()
-            self._round()
-            self._stop.wait(BROKEN_WAIT_S if self._troubles else 0.0)
-            self._wake.wait(LOOK_S)
+        return self._round_and_rest
+
+    def _round_and_rest(self) -> None:
+        self._round()
+        self.loop.pause(BROKEN_WAIT_S if self._troubles else 0.0)
+        self.loop.rest(LOOK_S)
 
     def _sweep(self) -> None:
         """Removes what a service that was killed left half-written in the outbox."""
-        self._begin("sweeping the outbox")
+        self.loop.begin("sweeping the outbox")
         try:
             files.sweep(self._config.outbox, self._note_piece)
         except OSError as error:  # no harm but lost room
             logger.warning("leftovers cannot be removed: {}: {}", error.strerror, error.filename)
         finally:
-            self._began_s = None
-
-    def _begin(self, what: str) -> None:
-        self._at, self._began_s = what, time.monotonic()
-        self._furthest.begin(what)
+            self.loop.end()
 
     def _note_piece(self) -> None:
-        self._furthest.step(self._at)
+        self.loop.step(self.loop.at)
 
     def _round(self) -> None:
         """Everything there is to deliver now; one bad path holds up no others."""
@@ -175,16 +123,16 @@ class Delivery:
         except Exception as error:  # the ledger, or a bug: the rest of the round must wait
             self._troubles.append(error)
         finally:
-            self._began_s = None
+            self.loop.end()
         if self._troubles:
             self._health.bad("outbox", *self._troubles)
-        elif not self._stop.is_set():
+        elif not self.loop.stopping:
             self._health.good("outbox")
 
     def _publish_all(self) -> None:
         """Publishes what is painted or failed."""
         for job in self._ledger.jobs_in(State.PUBLISHING):
-            if self._stop.is_set():
+            if self.loop.stopping:
                 return
             with self._guarded(job.below):
                 self._mounts.check(self._config.outbox)
@@ -193,11 +141,11 @@ class Delivery:
     @contextlib.contextmanager
     def _guarded(self, path: Path) -> Iterator[None]:
         """One picture's turn: what goes wrong with it is noted, and holds up no others."""
-        self._begin(files.printable(path))
+        self.loop.begin(files.printable(path))
         try:
             yield
         except OSError as error:
-            what = f"{self._at}: {error.strerror or error}"
+            what = f"{self.loop.at}: {error.strerror or error}"
             where = f": {files.printable(error.filename)}" if error.filename else ""
             self._troubles.append(SurroundingsError(what + where))
         except Exception as error:
@@ -334,7 +282,7 @@ class Delivery:
     def _file_all(self) -> None:
         """Files the pictures whose jobs are all over."""
         for picture in self._ledger.unfiled():
-            if self._stop.is_set():
+            if self.loop.stopping:
                 return
             with self._guarded(picture.path):
                 self._mounts.check(self._config.outbox)
@@ -363,7 +311,7 @@ class Delivery:
         if not self._config.outbox.is_dir():
             return  # what is out of sight is not gone
         for job, twin in self._ledger.twinned(limit=ANSWERS_A_ROUND):
-            if self._stop.is_set():
+            if self.loop.stopping:
                 return
             with self._guarded(job.below):
                 self._mounts.check(self._config.outbox)

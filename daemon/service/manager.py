@@ -1,4 +1,4 @@
-"""What the service tells its manager: READY, WATCHDOG, STATUS, RELOADING and STOPPING.
+"""Tells the service manager, such as systemd: READY, WATCHDOG, STATUS, RELOADING and STOPPING.
 
 The protocol is sd_notify(3): datagrams to the socket that `$NOTIFY_SOCKET` names. Without one
 nothing is told.
@@ -13,7 +13,7 @@ MOST_STATUS_CHARACTERS = 240
 
 
 class Manager:
-    """The service manager's ear.
+    """Sends messages to the service manager, if there is one.
 
     Takes its variables out of the environment, so that no child takes them for its own.
     """
@@ -33,19 +33,19 @@ class Manager:
         return bool(self._address)
 
     def ready(self) -> None:
-        """Start-up, or reloading, is over."""
+        """Tells it that start-up, or reloading, is over."""
         self._tell("READY=1")
 
     def reloading(self) -> None:
-        """The configuration is read anew; `ready` ends it."""
+        """Tells it that the configuration is read anew; `ready` ends that."""
         self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """The service is on its way down."""
+        """Tells it that the service is on its way down."""
         self._tell("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """What `systemctl status` shows, in a line; told when it changes."""
+        """Tells it the line that `systemctl status` shows, when that changes."""
         line = " ".join(text.split())[:MOST_STATUS_CHARACTERS]
         if line != self._status:
             self._status = line
@@ -56,7 +56,7 @@ class Manager:
         return self._every_s is not None and time.monotonic() - self._pinged_s >= self._every_s
 
     def ping(self) -> None:
-        """A sign of life."""
+        """Gives the watchdog a sign of life."""
         self._pinged_s = time.monotonic()
         self._tell("WATCHDOG=1")
 

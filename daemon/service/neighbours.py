@@ -3,21 +3,26 @@
 A thread of its own: a driver that hangs must not hold up the service.
 """
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from loguru import logger
 
+from daemon.host.loop import Loop
+from daemon.settings.config import Config
+
 LOOK_S = 5.0
 CALM_S = 60.0
 """How long a GPU must have been free of others, so that work is not begun between two of theirs."""
+
+HANG_UP_S = 1.0
+"""How long the service waits for a look at other devices; a driver that hangs is left to it."""
 
 UsedByOthers = Callable[[str, Sequence[int]], int | None]
 
 
 class Neighbours:
-    """Watches the devices. limit_bytes: what others may take of a device's memory.
+    """Watches the GPUs for other programs, where `yield_gpu_when` asks for it.
 
     own: the processes of ours on each device.  used: what others use of one, None if that cannot be
     told; it is left to nobody then.
@@ -25,33 +30,44 @@ class Neighbours:
 
     def __init__(
         self,
+        config: Config,
         devices: Sequence[str],
-        limit_bytes: int,
         own: Callable[[], Mapping[str, int]],
         used: UsedByOthers,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._devices = [device for device in devices if device != "cpu"]
-        self._limit_bytes = limit_bytes
         self._own = own
         self._used = used
         self._clock = clock
+        self._loop = Loop(
+            "neighbours", lambda _: self._look_and_rest, self._note_fault, retry_s=LOOK_S
+        )
+        self.stop, self.join = self._loop.stop, self._loop.join
+        self._take_up(config, devices)
+
+    def _take_up(self, config: Config, devices: Sequence[str]) -> None:
+        rule = config.yield_gpu_when
+        self._limit_bytes = rule.memory_used_by_others_over if rule is not None else 0
+        self._devices = [device for device in devices if device != "cpu" and rule is not None]
         self._crowded_s: dict[str, float] = {}
         self._unknown: set[str] = set()
         self._stumbled: set[str] = set()
-        self._stop = threading.Event()
 
     def start(self) -> None:
-        """Looks from now on."""
+        """Looks from now on, if there is anything to look at."""
         if not self._devices:
             return
         try:
-            threading.Thread(target=self._run, name="neighbours", daemon=True).start()
+            self._loop.start()
         except RuntimeError as error:
             logger.error("nobody looks who uses the GPUs (yield_gpu_when): {}", error)
 
-    def stop(self) -> None:
-        self._stop.set()
+    def change(self, config: Config, devices: Sequence[str]) -> None:
+        """Looks at other devices, or with another limit, as if for the first time."""
+        self.stop()
+        self.join(HANG_UP_S)
+        self._take_up(config, devices)
+        self.start()
 
     def left(self) -> frozenset[str]:
         """The devices that others need, or needed a moment ago."""
@@ -78,6 +94,10 @@ class Neighbours:
         for device in before - self.left():
             logger.info("{} is free of others again", device)
 
+    def _look_and_rest(self) -> None:
+        self.look()
+        self._loop.pause(LOOK_S)
+
     def _say_unknown(self, device: str) -> None:
         if device not in self._unknown:
             self._unknown.add(device)
@@ -86,16 +106,8 @@ class Neighbours:
                 device,
             )
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self.look_safely()
-            self._stop.wait(LOOK_S)
-
-    def look_safely(self) -> None:
-        """One look; whatever a driver's library raises is said once, and no device is left."""
-        try:
-            self.look()
-        except Exception as error:
-            if repr(error) not in self._stumbled:  # it would be said every five seconds
-                self._stumbled.add(repr(error))
-                logger.exception("looking for others on the GPUs stumbled; it goes on")
+    def _note_fault(self, error: Exception) -> None:
+        """Says once what a driver's library raises: it may do so every five seconds."""
+        if repr(error) not in self._stumbled:
+            self._stumbled.add(repr(error))
+            logger.opt(exception=error).error("looking for others on the GPUs stumbled; it goes on")

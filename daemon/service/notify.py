@@ -1,11 +1,11 @@
-"""Which jobs are told, and when: between the ledger, which knows, and the hooks' thread.
+"""Notifies hooks of jobs that are over: between the ledger, which knows, and the hooks' thread.
 
 At least once: a job is `untold` from the moment it is over until its hooks have ended, whatever
 happens to the service in between. That the queue ran empty is told once and not kept.
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +16,36 @@ from daemon.hooks.runner import MOST_IN_FLIGHT, HookRunner
 from daemon.job import Job, PictureState, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.record import make_record
-from daemon.settings.hooks import Event, Hooks
+from daemon.settings.config import Config
+from daemon.settings.hooks import Event
 
 EVENTS: Mapping[State | None, Event] = {State.DONE: Event.DONE, State.FAILED: Event.FAILED}
 """What is told by verdict; that a job was cancelled nobody is told."""
 
 
-class Telling:
-    """Tells of jobs that are over. Never waits but in `stop`.
+class Notifier:
+    """Has hooks told of jobs that are over. Never waits but in `join`.
 
     Each call is the service loop's, but `note_end`, which is the delivery's.
     """
 
     def __init__(
         self,
-        hooks: Hooks,
-        outbox: Path,
+        config: Config,
+        ledger: Ledger,
         count: Callable[[str, str], object] = lambda event, outcome: None,
     ) -> None:
-        self._hooks = hooks
-        self._outbox = outbox
-        self._runner = HookRunner(hooks, count)
-        self._runner.start()
+        self._hooks = config.hooks
+        self._outbox = config.outbox
+        self._ledger = ledger
+        self._runner = HookRunner(config.hooks, count)
         self._worked = False
+        self.start, self.stop = self._runner.start, self._runner.stop
 
-    def obey(self, hooks: Hooks) -> None:
-        """Tells these from now on, as a changed configuration says."""
-        self._hooks = hooks
-        self._runner.obey(hooks)
+    def change(self, config: Config, devices: Sequence[str] = ()) -> None:
+        """Has these hooks told from now on."""
+        self._hooks = config.hooks
+        self._runner.change(config.hooks)
 
     def note_end(self, verdict: State | None) -> bool:
         """Notes that a job is over; whether anybody is to be told of it."""
@@ -51,46 +53,46 @@ class Telling:
         event = EVENTS.get(verdict)
         return event is not None and bool(self._hooks.of(event))
 
-    def go_on(self, ledger: Ledger, *, busy: bool) -> bool:
-        """Marks who was told, and hands on what is untold; whether anything is left of that.
+    def tick(self, *, busy: bool) -> bool:
+        """Marks who was told, and hands on what is untold; whether anything remains of that.
 
         busy: whether the queue has something left. Once it has not, after work, that is told too.
         """
-        self._mark_told(ledger)
-        left = self._hand_on(ledger)
-        if self._worked and not busy and not left:
-            self._tell_idle(ledger)
-        return left or self._runner.busy
+        self._mark_told()
+        remains = self._hand_on()
+        if self._worked and not busy and not remains:
+            self._tell_idle()
+        return remains or self._runner.busy
 
     @property
     def busy(self) -> bool:
         """Whether a hook runs, or is about to; each has a time of its own."""
         return self._runner.busy
 
-    def stop(self, ledger: Ledger, grace_s: float) -> None:
-        """What is told now may end within `grace_s`; the rest is for the next start."""
-        self._runner.stop(grace_s)
+    def join(self, timeout_s: float) -> None:
+        """Lets the hook at hand end within that time, or ends it, and marks who was told."""
+        self._runner.join(timeout_s)
         try:
-            self._mark_told(ledger)
+            self._mark_told()
         except SurroundingsError as error:
             logger.warning("hooks that have run will run again at the next start: {}", error)
 
-    def _mark_told(self, ledger: Ledger) -> None:
-        for delivery in self._runner.finished():
-            if delivery.event is not Event.IDLE:
-                mark_told(ledger, delivery.id)
-            self._runner.forget(delivery.id)
+    def _mark_told(self) -> None:
+        for notice in self._runner.finished():
+            if notice.event is not Event.IDLE:
+                mark_told(self._ledger, notice.id)
+            self._runner.forget(notice.id)
 
-    def _hand_on(self, ledger: Ledger) -> bool:
+    def _hand_on(self) -> bool:
         """Offers untold jobs while there is room; whether some found none."""
-        for job in ledger.untold(MOST_IN_FLIGHT + 1):
+        for job in self._ledger.untold(MOST_IN_FLIGHT + 1):
             if self._runner.holds(job.id):
                 continue
             event = EVENTS.get(job.verdict)
             if event is None or not self._hooks.of(event):
-                mark_told(ledger, job.id)  # its hook was taken out of config.yaml meanwhile
+                mark_told(self._ledger, job.id)  # its hook was taken out of config.yaml meanwhile
                 continue
-            picture = ledger.picture(job.picture_id)
+            picture = self._ledger.picture(job.picture_id)
             record = make_record(job, picture, job.outputs)
             filed = picture.state is PictureState.FILED
             environment = environment_of(event, job, self._outbox, filed=filed)
@@ -98,11 +100,11 @@ class Telling:
                 return True
         return False
 
-    def _tell_idle(self, ledger: Ledger) -> None:
+    def _tell_idle(self) -> None:
         self._worked = False
         if not self._hooks.of(Event.IDLE):
             return
-        record: dict[str, Any] = {"event": Event.IDLE, "jobs": ledger.counts()}
+        record: dict[str, Any] = {"event": Event.IDLE, "jobs": self._ledger.counts()}
         environment = {"ATELIERD_EVENT": str(Event.IDLE)}
         if not self._runner.offer(Event.IDLE, uuid.uuid4().hex, record, environment):
             self._worked = True  # no room now
@@ -121,7 +123,7 @@ def environment_of(event: Event, job: Job, outbox: Path, *, filed: bool) -> dict
 
     filed: whether the original lies there too.
     """
-    told: dict[str, str | Path] = {
+    about: dict[str, str | Path] = {
         "ATELIERD_EVENT": str(event),
         "ATELIERD_JOB": job.id,
         "ATELIERD_STATE": str(job.verdict),
@@ -132,4 +134,4 @@ def environment_of(event: Event, job: Job, outbox: Path, *, filed: bool) -> dict
         for kind, path in job.outputs.items()
         if filed or kind != "original"
     }
-    return told | files
+    return about | files

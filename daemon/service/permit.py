@@ -1,4 +1,4 @@
-"""What may run now: the windows of the queues, the pause, and GPUs that others need."""
+"""Decides what may run now: the windows of the queues, the pause, and GPUs that others need."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from daemon.settings.config import Schedule
 
 @dataclass(frozen=True)
 class Permit:
-    """What may run now.
+    """Says which jobs may run now, and on which devices.
 
     line: the priorities that may; None if none.  paused: on request.  left: devices that others
     need.
@@ -37,7 +37,7 @@ class Permit:
 def permit(
     schedule: Schedule, now: datetime, *, paused: bool, left: Collection[str] = ()
 ) -> Permit:
-    """What may run at `now`."""
+    """Decides what may run at `now`."""
     if paused:
         return Permit(None, paused=True)
     ordinary = schedule.hours(ORDINARY).is_open(now)

@@ -26,6 +26,7 @@ from daemon.status.live import RunningJob, follow
 from daemon.status.metrics import Metrics
 
 BROKEN_WAIT_S = 5.0
+STOP_GRACE_S = 5.0
 STALL_PX = 4_000_000
 CHANGE_S = 15.0
 """How long the main loop, and with it the watchdog, may wait for the workers to stop."""
@@ -93,7 +94,11 @@ class Runs:
         self._furthest = Furthest()
         self._broken: dict[str, SurroundingsError] = {}  # by device
         self._warm_again_s = 0.0
-        self._pool = self._make_pool(config, devices)
+        self._devices = devices
+
+    def start(self) -> None:
+        """Makes the pool; a worker starts with its first job, or with `warm`."""
+        self._pool = self._make_pool(self._config, self._devices)
 
     def _make_pool(self, config: Config, devices: list[str]) -> Pool:
         arguments, threads = config.worker_arguments, config.worker_threads
@@ -163,9 +168,14 @@ class Runs:
         if trouble is not None:
             logger.error("a job could not be put back at once: {}", trouble)
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Stops every run for good, and waits until their jobs are back in the line."""
+        self.stop_all("the service stops", STOP_GRACE_S)
+        self.drain(STOP_GRACE_S + 1.0)
+
+    def join(self, timeout_s: float) -> None:
         """Ends the workers."""
-        self._pool.close(grace_s=1.0)
+        self._pool.close(grace_s=timeout_s)
 
     def change(self, config: Config, devices: list[str]) -> None:
         """Goes on with other settings; where they are the workers', with other workers."""
@@ -173,7 +183,7 @@ class Runs:
         if (former, workers_of(self._config)) != (devices, workers_of(config)):
             self.stop_all("the settings of the workers change", CHANGE_S)
             self.drain(CHANGE_S + 1.0)
-            self.close()
+            self.join(1.0)
             self._pool = self._make_pool(config, devices)
             self._broken.clear()
         self._config = config

@@ -195,7 +195,7 @@ class Schedule(BaseModel):
         return make_hours(self.bulk if priority < ORDINARY else self.ordinary, self.time_zone)
 
 
-class Neighbours(BaseModel):
+class YieldRule(BaseModel):
     """When a GPU is left to others."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -280,7 +280,7 @@ class Config(BaseModel):
     )
     limits: Limits = Field(default=Limits(), description="what a picture may ask")
     schedule: Schedule = Field(default=Schedule(), description="when which queue may run")
-    yield_gpu_when: Neighbours | None = Field(
+    yield_gpu_when: YieldRule | None = Field(
         default=None, description="when a GPU is left to others, its job to go on afterwards"
     )
     hooks: Hooks = Field(default=Hooks(), description="who is told of jobs that are over")

@@ -60,7 +60,7 @@ def forecast(
     pace: preset, work and seconds of jobs of late.  running_s: what the running jobs have left,
     together.
     """
-    found: dict[str, Forecast] = {}
+    forecasts: dict[str, Forecast] = {}
     began, ahead_s = now, running_s
     for queue, priority in QUEUES.items():
         parts = [part for part in backlog if (part.priority <= BULK) == (priority <= BULK)]
@@ -72,7 +72,7 @@ def forecast(
         if waiting and seconds is not None:
             done_at = hours.finish(began, seconds + ahead_s / max(devices, 1))
             began, ahead_s = done_at or began, 0.0
-        found[queue] = Forecast(
+        forecasts[queue] = Forecast(
             waiting,
             seconds,
             hours.is_open(now),
@@ -80,7 +80,7 @@ def forecast(
             room_s(hours, now),
             local(done_at, hours),
         )
-    return found
+    return forecasts
 
 
 def seconds_of(backlog: Sequence[Backlog], pace: Sequence[tuple[str, int, float]]) -> float | None:

@@ -20,26 +20,26 @@ OPTIONAL_PARTS = frozenset({"metrics"})
 class Trouble:
     """One trouble that a part has, or had not long ago.
 
-    since_s: since when it is as it is now, there or gone.  said: whether the log's last word about
-    it is that it is there.
+    since_s: since when it is as it is now, there or gone.  logged: whether the log's last word
+    about it is that it is there.
     """
 
     here: bool
     since_s: float
-    said: bool
+    logged: bool
 
 
 @dataclass
-class Part:
+class PartHealth:
     """A part's troubles, in the order they were first seen, and when it was last said to be well.
 
-    well_since_s: None while it has a trouble.  said_well: whether that was the log's last word.
+    well_since_s: None while it has a trouble.  logged_well: whether that was the log's last word.
     """
 
     troubles: dict[str, Trouble] = field(default_factory=dict)
     well_since_s: float | None = None
     well_told_s: float | None = None
-    said_well: bool = True
+    logged_well: bool = True
 
     def now(self) -> list[str]:
         """What is wrong at the moment."""
@@ -51,15 +51,15 @@ class Health:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, PartHealth] = {}
         self._lock = threading.Lock()
 
     @property
     def troubles(self) -> dict[str, str]:
         """By part, in words; where there are many, the first by name and how many more."""
         with self._lock:
-            found = {name: part.now() for name, part in self._parts.items()}
-        return {name: in_short(texts, "; ") for name, texts in found.items() if texts}
+            by_part = {name: part.now() for name, part in self._parts.items()}
+        return {name: in_short(texts, "; ") for name, texts in by_part.items() if texts}
 
     @property
     def essential(self) -> dict[str, str]:
@@ -74,15 +74,15 @@ class Health:
         texts = {in_words(error): error for error in each_of(errors)}
         now_s = self._clock()
         with self._lock:
-            known = self._parts.setdefault(part, Part())
-            known.troubles = dict.fromkeys(texts, Trouble(True, now_s - QUIET_S, said=False)) | (
+            known = self._parts.setdefault(part, PartHealth())
+            known.troubles = dict.fromkeys(texts, Trouble(True, now_s - QUIET_S, logged=False)) | (
                 seen_now(known.troubles, texts, now_s)
             )
             known.well_since_s = None
             news = [text for text in texts if is_news(known.troubles[text], now_s)]
             for text in news:
-                known.troubles[text] = replace(known.troubles[text], said=True)
-                known.said_well = False
+                known.troubles[text] = replace(known.troubles[text], logged=True)
+                known.logged_well = False
         for text in news[:MOST_TOLD]:
             trace = texts[text] if is_bug(texts[text]) else None
             logger.opt(exception=trace).error("{}: {}", part, text)
@@ -101,21 +101,21 @@ class Health:
                 known.well_since_s = now_s
             told_s = known.well_told_s
             fresh = told_s is None or now_s - told_s >= QUIET_S
-            if known.said_well or not (fresh or now_s - known.well_since_s >= QUIET_S):
+            if known.logged_well or not (fresh or now_s - known.well_since_s >= QUIET_S):
                 return
-            known.said_well, known.well_told_s = True, now_s
+            known.logged_well, known.well_told_s = True, now_s
             known.troubles = {
-                text: replace(trouble, said=False) for text, trouble in known.troubles.items()
+                text: replace(trouble, logged=False) for text, trouble in known.troubles.items()
             }
         logger.info("{}: works again", part)
 
 
 def each_of(errors: Sequence[Exception]) -> list[Exception]:
     """The errors one by one, those that carry several taken apart."""
-    found: list[Exception] = []
+    each: list[Exception] = []
     for error in errors:
-        found += each_of(error.errors) if isinstance(error, SeveralError) else [error]
-    return found
+        each += each_of(error.errors) if isinstance(error, SeveralError) else [error]
+    return each
 
 
 def is_bug(error: Exception) -> bool:
@@ -143,4 +143,4 @@ def seen_now(
 
 def is_news(trouble: Trouble, now_s: float) -> bool:
     """Whether the log is to say it: it is new, or has come again and stays."""
-    return not trouble.said and now_s - trouble.since_s >= QUIET_S
+    return not trouble.logged and now_s - trouble.since_s >= QUIET_S

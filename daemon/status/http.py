@@ -1,16 +1,22 @@
-"""The web server that monitors fetch the metrics from; nothing else is served there."""
+"""The web server of the service: routes answer, and it knows nothing of what they tell."""
 
+import contextlib
 import socket
-import threading
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from loguru import logger
-from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.exposition import ThreadingWSGIServer
 
 from daemon.errors import SurroundingsError
+from daemon.host.loop import Loop, Round
+from daemon.settings.config import Config
 from daemon.status.health import Health
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 RETRY_S = 10.0
 LISTEN_S = 0.5
@@ -18,10 +24,21 @@ PATIENCE_S = 10.0
 """How long a caller may take to say what it wants: a thread waits for each."""
 
 
-class Server(ThreadingWSGIServer):
+@dataclass(frozen=True)
+class Route:
+    """A path of the web server, with all that begins with it, and what answers there."""
+
+    path: str
+    answer: "WSGIApplication"
+
+
+class Server(ThreadingMixIn, WSGIServer):
     """A thread for each request; callers that break off are no news."""
 
+    daemon_threads = True
+
     def handle_error(self, request: Any, client_address: Any) -> None:
+        """Notes what a request ended by, for whoever looks for it."""
         logger.opt(exception=True).debug("metrics: a caller broke off")
 
 
@@ -40,62 +57,70 @@ class Handler(WSGIRequestHandler):
         """Says nothing."""
 
 
-class Endpoint:
-    """Serves a registry at an address, in a thread of its own.
+class WebServer:
+    """Serves routes at the address that `metrics` in config.yaml names, in a thread of its own.
 
-    An address that cannot be had is a trouble of `metrics` that ends when it can: it is tried
-    again now and then.
+    routes: the first one whose path a request's begins with answers it.  An address that cannot be
+    had is a trouble of `metrics` that ends when it can: it is tried again now and then.
     """
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
-        self._host, self._port = host, port
-        self._registry = registry
+    def __init__(self, config: Config, routes: Sequence[Route], health: Health) -> None:
+        self._address = config.metrics
+        self._routes = routes
         self._health = health
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        self._loop = Loop("metrics", self._set_up, self._note_fault, retry_s=RETRY_S)
+        self.stop, self.join = self._loop.stop, self._loop.join
 
     def start(self) -> None:
-        """Begins to listen; that no thread can be had is a trouble of `metrics` too."""
+        """Begins to listen where there is an address; no thread to be had is a trouble too."""
+        if self._address is None:
+            return
         try:
-            self._thread.start()
+            self._loop.start()
         except RuntimeError as error:
             self._health.bad("metrics", SurroundingsError(f"cannot be served: {error}"))
 
-    def close(self) -> None:
-        """Gives the address back."""
-        self._closing.set()
-        if self._thread.ident is not None:
-            self._thread.join(2 * LISTEN_S)
+    def change(self, config: Config, devices: Sequence[str] = ()) -> None:
+        """Gives the address back, and listens at the one that is named now."""
+        self.stop()
+        self.join(2 * LISTEN_S)
+        self._address = config.metrics
+        self.start()
 
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            try:
-                self._serve()
-            except Exception as error:  # of a library, too: a name that is none is a ValueError
-                why = getattr(error, "strerror", None) or error
-                self._health.bad(
-                    "metrics",
-                    SurroundingsError(
-                        f"nothing can listen at {self._host} port {self._port}: {why}; "
-                        "free it, or change `metrics` in config.yaml"
-                    ),
-                )
-                self._closing.wait(RETRY_S)
+    def _set_up(self, opened: contextlib.ExitStack) -> Round:
+        assert self._address is not None
+        server = opened.enter_context(listen(self._address.host, self._address.port, self._routes))
+        self._health.good("metrics")
+        return server.handle_request
 
-    def _serve(self) -> None:
-        """Answers until it is to close."""
-        with listen(self._host, self._port, self._registry) as server:
-            self._health.good("metrics")
-            while not self._closing.is_set():
-                server.handle_request()
+    def _note_fault(self, error: Exception) -> None:
+        """Tells of whatever a library raises, too: a name that is none is a ValueError."""
+        assert self._address is not None
+        why = getattr(error, "strerror", None) or error
+        where = f"{self._address.host} port {self._address.port}"
+        text = f"nothing can listen at {where}: {why}; free it, or change `metrics` in config.yaml"
+        self._health.bad("metrics", SurroundingsError(text))
 
 
-def listen(host: str, port: int, registry: CollectorRegistry) -> WSGIServer:
+def listen(host: str, port: int, routes: Sequence[Route]) -> WSGIServer:
     """A server that listens; raises OSError if it cannot, ValueError for a host that is none."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     # `localhost` is both; monitors are mostly told 127.0.0.1
-    family, _, _, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)
+    family, _, _, _, place = min(places, key=lambda each: each[0] != socket.AF_INET)
     kind = Server if family == socket.AF_INET else Server6
-    server = make_server(str(place[0]), port, make_wsgi_app(registry), kind, Handler)
+    server = make_server(str(place[0]), port, answer_by(routes), kind, Handler)
     server.timeout = LISTEN_S
     return server
+
+
+def answer_by(routes: Sequence[Route]) -> "WSGIApplication":
+    """An application that lets the first route answer whose path a request's path begins with."""
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        for route in routes:
+            if environ["PATH_INFO"].startswith(route.path):
+                return route.answer(environ, start_response)
+        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"nothing is served here\n"]
+
+    return answer

@@ -133,24 +133,24 @@ def log_path(config: Config, *, journal: bool) -> Path | None:
 def text_line(record: "Record") -> str:
     """A line for a terminal or a file."""
     record["extra"]["mark"] = job_mark(record)
-    record["extra"]["line"] = safe(said(record))
+    record["extra"]["line"] = safe(full_text(record))
     return COLOURED
 
 
 def job_line(record: "Record") -> str:
     """A line of a job's own log, with the time in UTC."""
     level = record["level"].name
-    record["extra"]["line"] = f"{utc(record)} {level: <7} {safe(said(record))}"
+    record["extra"]["line"] = f"{utc(record)} {level: <7} {safe(full_text(record))}"
     return LINE
 
 
 def json_line(record: "Record") -> str:
     """An object in a line: ts, level, message; and where there is one job, action, exception."""
-    told = {"ts": utc(record), "level": record["level"].name, "message": record["message"]}
-    told |= {key: record["extra"][key] for key in ("job", "action") if key in record["extra"]}
+    fields = {"ts": utc(record), "level": record["level"].name, "message": record["message"]}
+    fields |= {key: record["extra"][key] for key in ("job", "action") if key in record["extra"]}
     if record["exception"] is not None:
-        told["exception"] = trace(record)
-    record["extra"]["line"] = json.dumps(told)
+        fields["exception"] = trace(record)
+    record["extra"]["line"] = json.dumps(fields)
     return LINE
 
 
@@ -161,14 +161,14 @@ def journal_line(plain: "Callable[[Record], str]") -> "Callable[[Record], str]":
         plain(record)
         prefix = f"<{PRIORITIES.get(record['level'].name, 6)}>"
         mark = record["extra"].pop("mark", "")
-        told = mark + record["extra"]["line"]
-        record["extra"]["line"] = "\n".join(prefix + part for part in told.split("\n"))
+        text = mark + record["extra"]["line"]
+        record["extra"]["line"] = "\n".join(prefix + line for line in text.split("\n"))
         return LINE
 
     return line
 
 
-def said(record: "Record") -> str:
+def full_text(record: "Record") -> str:
     """The message, and the trace of its exception if it has one."""
     if record["exception"] is None:
         return record["message"]
@@ -189,8 +189,8 @@ def safe(text: str) -> str:
 
 def utc(record: "Record") -> str:
     """When it was, ISO 8601."""
-    told = record["time"].astimezone(UTC).isoformat(timespec="milliseconds")
-    return told.replace("+00:00", "Z")
+    time = record["time"].astimezone(UTC).isoformat(timespec="milliseconds")
+    return time.replace("+00:00", "Z")
 
 
 def job_mark(record: "Record") -> str:

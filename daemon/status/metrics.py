@@ -1,7 +1,7 @@
 """The service's numbers, for Prometheus to fetch: docs/reference.md lists them.
 
 What happens is counted here as it happens, which costs next to nothing; what stands is looked up
-when somebody asks. They can be fetched only while an endpoint is open.
+when somebody asks.
 """
 
 import platform
@@ -17,13 +17,14 @@ from prometheus_client import (
     Info,
     ProcessCollector,
     disable_created_metrics,
+    make_wsgi_app,
 )
 
 from daemon import __version__
 from daemon.job import QUEUES, Job, State
 from daemon.ledger.database import SCHEMA_VERSION
 from daemon.status.health import Health
-from daemon.status.http import Endpoint
+from daemon.status.http import Route
 from daemon.status.scrape import HealthState, LedgerState, Memory, MemoryState
 
 SIZES_PX = (512, 1024, 2048, 4096)
@@ -32,31 +33,14 @@ ERROR_KINDS = ("input", "surroundings", "worker_lost", "out_of_memory", "bug", "
 HOOK_EVENTS = ("done", "failed", "idle")
 HOOK_OUTCOMES = ("fine", "failed")
 
-MINUTE, HOUR = 60, 3600
-JOB_BUCKETS_S = (
-    1,
-    2,
-    5,
-    10,
-    20,
-    30,
-    MINUTE,
-    2 * MINUTE,
-    5 * MINUTE,
-    10 * MINUTE,
-    20 * MINUTE,
-    30 * MINUTE,
-    HOUR,
-    2 * HOUR,
-    4 * HOUR,
-    8 * HOUR,
-    12 * HOUR,
-)
+UPWARDS = (1, 2, 5, 10, 20, 30)
+HOURS = (1, 2, 4, 8, 12)
+JOB_BUCKETS_S = (*UPWARDS, *(n * 60 for n in UPWARDS), *(n * 3600 for n in HOURS))
 BRIEF_BUCKETS_S = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60)
 
 
 class Metrics:
-    """Everything that is counted. Its verbs may be called from any thread.
+    """Counts what happens, and holds what stands. Its verbs may be called from any thread.
 
     ledger: looked into, read-only, whenever somebody asks.  memory: of the devices, likewise.
     """
@@ -70,8 +54,6 @@ class Metrics:
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is told once, by the start time
         self.registry = CollectorRegistry()
-        self._health = health
-        self._endpoint: Endpoint | None = None
         self._count_jobs(devices)
         self._count_rounds()
         self._count_troubles(devices)
@@ -140,7 +122,7 @@ class Metrics:
         Info("atelierd_build", "What runs.", registry=self.registry).info(build)
 
     def _counter(self, name: str, text: str, **labels: Sequence[str]) -> Counter:
-        """A counter that begins with 0 for all the values its labels may have."""
+        """Makes a counter that begins with 0 for all the values its labels may have."""
         made = Counter(f"atelierd_{name}", text, tuple(labels), registry=self.registry)
         begin(made, labels)
         return made
@@ -150,41 +132,33 @@ class Metrics:
         begin(made, labels)
         return made
 
-    # Where they are fetched
-
-    def start(self, host: str, port: int) -> None:
-        """Lets them be fetched over HTTP; an address that is taken is a trouble of `metrics`."""
-        self._endpoint = Endpoint(host, port, self.registry, self._health)
-        self._endpoint.start()
-
-    def close(self) -> None:
-        """Ends that; nothing to do if it was not started."""
-        if self._endpoint is not None:
-            self._endpoint.close()
+    def route(self) -> Route:
+        """Gives the way to fetch them: they are the answer at whatever path Prometheus asks."""
+        return Route("", make_wsgi_app(self.registry))
 
     # What happens
 
     def observe_progress(
         self, device: str, message: Mapping[str, Any], eta_s: float | None
     ) -> None:
-        """A worker's word that it took a step, and how long the job will still take."""
+        """Counts a step that a worker took, and shows how long its job will still take."""
         size = message["passes"][message["pass"] - 1]
         self.count_steps(device, 1, pixels=size["width_px"] * size["height_px"])
         self._pace.labels(device).set(1 / message["seconds"] if message["seconds"] else 0)
         self._eta.labels(device).set(eta_s or 0)
 
     def count_steps(self, device: str, steps: int, *, pixels: int) -> None:
-        """Steps that were taken, of a picture of so many pixels."""
+        """Counts steps that were taken, of a picture of so many pixels."""
         self._steps.labels(device).inc(steps)
         self._work.labels(device).inc(steps * pixels)
 
     def rest(self, device: str) -> None:
-        """A run has ended: nothing is painted there now."""
+        """Shows that a run has ended: nothing is painted there now."""
         self._pace.labels(device).set(0)
         self._eta.labels(device).set(0)
 
     def observe_job(self, job: Job) -> None:
-        """A job that is over. One that got another's result was not painted: it has no seconds."""
+        """Counts a job that is over. One that got another's result has no seconds of painting."""
         if job.verdict is None:
             return
         self._ended.labels(job.verdict).inc()
@@ -197,34 +171,34 @@ class Metrics:
             seconds.observe(job.outcome["seconds"])
 
     def observe_scan(self, seconds: float) -> None:
-        """A look at the inbox that nothing stood in the way of."""
+        """Counts a look at the inbox that nothing stood in the way of."""
         self._scan_seconds.observe(seconds)
         self._last_scan.set_to_current_time()
 
     def observe_publish(self, seconds: float) -> None:
-        """A job was put into the outbox."""
+        """Counts a job that was put into the outbox."""
         self._publish_seconds.observe(seconds)
 
     def count_error(self, kind: str) -> None:
-        """Something went wrong; the kinds are ERROR_KINDS."""
+        """Counts what went wrong; the kinds are ERROR_KINDS."""
         self._errors.labels(kind).inc()
 
     def count_restart(self, device: str) -> None:
-        """A worker was lost during a run; the next run starts another."""
+        """Counts a worker that was lost during a run; the next run starts another."""
         self._restarts.labels(device).inc()
 
     def count_hook(self, event: str, outcome: str) -> None:
-        """A hook was run; outcome: one of HOOK_OUTCOMES."""
+        """Counts a hook that was run; outcome: one of HOOK_OUTCOMES."""
         self._hooks.labels(event, outcome).inc()
         if outcome != "fine":
             self.count_error("hook")
 
     def show_paused(self, paused: bool) -> None:
-        """Whether somebody has paused the queue."""
+        """Shows whether somebody has paused the queue."""
         self._paused.set(paused)
 
     def show_queue(self, queue: str, *, open_now: bool) -> None:
-        """Whether the jobs of `ordinary` or `bulk` may begin now."""
+        """Shows whether the jobs of `ordinary` or `bulk` may begin now."""
         self._open.labels(queue).set(open_now)
 
 
@@ -241,5 +215,5 @@ def begin(made: Counter | Gauge, labels: Mapping[str, Sequence[str]]) -> None:
 
 
 def size_label(longest_px: int) -> str:
-    """The longest side of a result in few words, since each makes series of its own."""
+    """Words the longest side of a result, in few ways since each makes series of its own."""
     return next((f"<={most}" for most in SIZES_PX if longest_px <= most), f">{SIZES_PX[-1]}")

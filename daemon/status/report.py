@@ -88,7 +88,7 @@ def preset_troubles(config: Config) -> dict[str, str]:
 def queues(config: Config, ledger: Ledger, report: dict[str, Any]) -> dict[str, Any]:
     """What waits in each queue and how long it takes."""
     running_s = sum(job["eta_s"] or 0.0 for job in report["running"])
-    found = forecast(
+    forecasts = forecast(
         config.schedule,
         datetime.now(UTC),
         ledger.views.waiting_work(),
@@ -96,7 +96,7 @@ def queues(config: Config, ledger: Ledger, report: dict[str, Any]) -> dict[str, 
         running_s=running_s,
         devices=len(report["service"]["devices"]),
     )
-    return {name: one.as_data() for name, one in found.items()}
+    return {name: each.as_data() for name, each in forecasts.items()}
 
 
 def recent_row(job: Job) -> dict[str, Any]:

@@ -57,15 +57,21 @@ class LedgerState:
         readable = GaugeMetricFamily("atelierd_ledger_readable", "Whether the ledger can be read.")
         readable.add_metric([], float(bool(counts)))
         yield readable
-        yield family("jobs", "Jobs by state.", "state", {str(one): n for one, n in counts.items()})
-        told: list[tuple[str, str, Callable[[Waiting], float]]] = [
-            ("waiting_jobs", "Jobs that wait.", lambda one: one.jobs),
+        yield family(
+            "jobs", "Jobs by state.", "state", {str(state): n for state, n in counts.items()}
+        )
+        series: list[tuple[str, str, Callable[[Waiting], float]]] = [
+            ("waiting_jobs", "Jobs that wait.", lambda queue: queue.jobs),
             ("queue_age_seconds", "Since the oldest that waits was queued.", age_s),
-            ("waiting_bytes", "Bytes of the pictures of jobs that wait.", lambda one: one.bytes),
-            ("waiting_work", "Pixels times steps that wait.", lambda one: one.work),
+            (
+                "waiting_bytes",
+                "Bytes of the pictures of jobs that wait.",
+                lambda queue: queue.bytes,
+            ),
+            ("waiting_work", "Pixels times steps that wait.", lambda queue: queue.work),
         ]
-        for name, text, of in told:
-            yield family(name, text, "queue", {queue: of(one) for queue, one in waiting.items()})
+        for kind, text, of in series:
+            yield family(kind, text, "queue", {name: of(queue) for name, queue in waiting.items()})
 
     def _look(self) -> tuple[Mapping[State, int], Mapping[str, Waiting]]:
         with self._lock:  # several may ask at once, and one answer does for all
@@ -89,6 +95,7 @@ class HealthState:
         self._parts = set(PARTS)
 
     def collect(self) -> Iterator[Metric]:
+        """Yields a gauge by part: 1 where there is a trouble."""
         troubles = dict(self._health.troubles)
         self._parts |= set(troubles)
         values = {part: float(part in troubles) for part in sorted(self._parts)}
@@ -102,13 +109,14 @@ class MemoryState:
         self._memory = memory
 
     def collect(self) -> Iterator[Metric]:
-        found = list(self._memory())
+        """Yields what is used, by all and by us, and what there is, by device."""
+        devices = list(self._memory())
         for name, text in (
             ("used", "Memory of a device that everybody holds."),
             ("own", "Memory of a device that the workers hold."),
             ("total", "Memory of a device."),
         ):
-            values = {one.device: float(getattr(one, f"{name}_bytes")) for one in found}
+            values = {each.device: float(getattr(each, f"{name}_bytes")) for each in devices}
             yield family(f"device_memory_{name}_bytes", text, "device", values)
 
 

@@ -141,11 +141,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from daemon.cli import read_anew
 from daemon.status.logs import start_logging
-from daemon.service.main import run_service
+from daemon.service.main import Service
 config, devices = read_anew(Path(sys.argv[1]))
 start_logging(config)
 end = datetime.now(UTC) + timedelta(seconds=2)
-sys.exit(run_service(config, devices, lambda: (config, devices), until=end))
+sys.exit(Service(config, devices, lambda: (config, devices), until=end).run())
 """
 
 

@@ -294,13 +294,15 @@ class Studio:
         self.state.mkdir(exist_ok=True)
         Ledger(self.ledger_path).close()
         pace = Pace(settle_s=settle_s, scan_s=0.5, give_up_s=give_up_s)
-        loop = IntakeLoop(self.config, pace, Health(), threading.Event(), on_scan=on_scan)
-        loop.start()
+        intake = IntakeLoop(
+            self.config, lambda _: pace, Health(), threading.Event(), on_scan=on_scan
+        )
+        intake.start()
         try:
-            yield loop
+            yield intake
         finally:
-            loop.stop()
-            wait_for("the end of the intake", lambda: not loop.alive)
+            intake.stop()
+            wait_for("the end of the intake", lambda: not intake.loop.alive)
 
 
 class Service:

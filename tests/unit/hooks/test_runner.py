@@ -416,6 +416,12 @@ def hooks_of(*on_done: dict[str, Any]) -> Hooks:
     return Hooks.model_validate({"on_done": list(on_done)})
 
 
+def end(runner: HookRunner, grace_s: float) -> None:
+    """Stops a runner, whose hook at hand may end within that time."""
+    runner.stop()
+    runner.join(grace_s)
+
+
 @pytest.fixture
 def started() -> Iterator[Callable[..., HookRunner]]:
     """Starts runners on the given hooks, and stops them after the test."""
@@ -427,8 +433,8 @@ def started() -> Iterator[Callable[..., HookRunner]]:
         return runners[-1]
 
     yield start
-    for one in runners:
-        one.stop(0.0)
+    for runner in runners:
+        end(runner, 0.0)
 
 
 @pytest.fixture
@@ -436,8 +442,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "FIRST_PAUSE_S", 0.001)
 
 
-def offer(runner: HookRunner, delivery_id: str = "j1", event: Event = Event.DONE) -> bool:
-    return runner.offer(event, delivery_id, RECORD, {"ATELIERD_JOB": delivery_id})
+def offer(runner: HookRunner, notice_id: str = "j1", event: Event = Event.DONE) -> bool:
+    return runner.offer(event, notice_id, RECORD, {"ATELIERD_JOB": notice_id})
 
 
 def ended(runner: HookRunner, *ids: str) -> None:
@@ -481,8 +487,8 @@ def test_what_is_held_is_not_taken_a_second_time(
     assert (tmp_path / "said").read_text() == "told\ntold\n"
 
 
-def test_only_so_much_is_taken_at_once() -> None:
-    runner = HookRunner(Hooks())  # its thread does not run
+def test_only_so_much_is_taken_at_once(started: Callable[..., HookRunner]) -> None:
+    runner = started(shell(f"exec sleep {ENDLESS_S}"))
     assert all(offer(runner, f"j{number}") for number in range(MOST_IN_FLIGHT))
     assert not offer(runner, "one more")
     assert offer(runner, "j0") and not runner.holds("one more")
@@ -580,12 +586,10 @@ def test_stopping_leaves_what_has_not_begun(
     for job in ("j1", "j2"):
         offer(runner, job)
     wait_for("the first hook", (tmp_path / "said").exists)
-    stopping = threading.Thread(target=runner.stop, args=(60.0,))
-    stopping.start()
-    wait_for("it to begin", runner._stopping.is_set)  # else the next one might
+    runner.stop()
     with fifo.open("w"):  # the command ends within its grace
         pass
-    stopping.join()
+    runner.join(60.0)
     assert [one.id for one in runner.finished()] == ["j1"]
     assert (tmp_path / "said").read_text() == "j1\n"
     assert not offer(runner, "j3")
@@ -602,7 +606,7 @@ def test_stopping_ends_a_command_that_takes_longer_and_it_counts_as_untold(
     )
     offer(runner)
     wait_for("the command", (tmp_path / "pid").exists)
-    runner.stop(0.0)
+    end(runner, 0.0)
     assert runner.finished() == [] and runner.holds("j1")
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
@@ -612,7 +616,7 @@ def test_stopping_does_not_wait_for_an_address_that_is_silent(
 ) -> None:
     runner = started({"url": silent, "timeout_s": ENDLESS_S})
     offer(runner)
-    runner.stop(0.05)  # else it would wait for a quarter of an hour
+    end(runner, 0.05)  # else it would wait for a quarter of an hour
     assert runner.finished() == []
 
 
@@ -627,17 +631,17 @@ def test_stopping_does_not_wait_for_the_next_try(
     runner = started({"url": receiver.url})
     offer(runner)
     wait_for("the pause", lambda: any("again in" in line for line in lines))
-    runner.stop(60.0)
+    end(runner, 60.0)
     assert runner.finished() == [] and len(receiver.requests) == 1
 
 
-def test_changed_hooks_are_obeyed_from_the_next_delivery_on(
+def test_changed_hooks_are_obeyed_from_the_next_notice_on(
     started: Callable[..., HookRunner], tmp_path: Path
 ) -> None:
     runner = started(shell(f"echo old >> {tmp_path}/said"))
     offer(runner, "j1")
     ended(runner, "j1")
-    runner.obey(hooks_of(shell(f"echo new >> {tmp_path}/said")))
+    runner.change(hooks_of(shell(f"echo new >> {tmp_path}/said")))
     offer(runner, "j2")
     ended(runner, "j1", "j2")
     assert (tmp_path / "said").read_text() == "old\nnew\n"
@@ -672,7 +676,7 @@ def test_hook_that_stumbles_keeps_no_other_from_its_turn(
     hooks = Hooks.model_validate({"on_done": [{"command": ["first"]}, {"command": ["second"]}]})
     counted: list[str] = []
     runner = HookRunner(hooks, lambda event, outcome: counted.append(outcome))
-    runner._deliver(runner_module.Delivery(Event.DONE, "j1", b"{}", {}))
+    runner._deliver(runner_module.Notice(Event.DONE, "j1", b"{}", {}))
     assert tried == ["first", "second"]
     assert counted == ["failed", "fine"]
     assert any("can't start new thread" in line for line in lines)
@@ -682,4 +686,4 @@ def test_hooks_that_no_thread_can_be_had_for_wait_until_there_is_one(no_threads:
     runner = HookRunner(Hooks())
     runner.start()
     assert not runner.offer(Event.DONE, "j1", {}, {})
-    runner.stop(0.0)
+    end(runner, 0.0)

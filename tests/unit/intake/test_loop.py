@@ -2,7 +2,6 @@
 
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +14,7 @@ from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
 from daemon.state.claimed import owner_file
 from daemon.status.health import Health
-from tests.support.atelier import PATIENCE_S
+from tests.support.atelier import PATIENCE_S, wait_for
 
 LOCAL = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 NETWORK = LOCAL + "40 22 0:45 / /srv rw - nfs4 nas:/export rw\n"
@@ -44,8 +43,19 @@ def test_with_once_a_file_that_does_not_decode_gets_less_time() -> None:
     assert pace(once=True, settle_give_up_s=7.0).give_up_s == 7.0
 
 
+PACE = Pace(5.0, 60.0, 600.0)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Config:
+    folders = {name: tmp_path / name for name in ("inbox", "presets", "state")}
+    for folder in folders.values():
+        folder.mkdir()
+    return Config().model_copy(update=folders)
+
+
 def test_inbox_that_does_not_answer_is_known_by_how_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, answer = threading.Event(), threading.Event()
     clock = [100.0]
@@ -56,57 +66,58 @@ def test_inbox_that_does_not_answer_is_known_by_how_long(
         return Scan((), (), (), ())
 
     monkeypatch.setattr("daemon.intake.scan.scan", scan)
-    monkeypatch.setattr("daemon.intake.loop.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    folders = {name: tmp_path / name for name in ("inbox", "presets", "state")}
-    for folder in folders.values():
-        folder.mkdir()
-    config = Config().model_copy(update=folders)
-    loop = IntakeLoop(config, Pace(5.0, 60.0, 600.0), Health(), threading.Event())
-    assert loop.hangs_s() == 0.0
-    loop.start()
+    intake = IntakeLoop(
+        settings, lambda _: PACE, Health(), threading.Event(), clock=lambda: clock[0]
+    )
+    assert intake.loop.hangs_s() == 0.0
+    intake.start()
     assert asked.wait(PATIENCE_S)
     clock[0] += 130.0
-    assert loop.hangs_s() == 130.0
-    loop.stop()
+    assert intake.loop.hangs_s() == 130.0
+    intake.stop()
     answer.set()
-    loop.join(PATIENCE_S)
-    assert loop.hangs_s() == 0.0
+    intake.join(PATIENCE_S)
+    assert intake.loop.hangs_s() == 0.0
 
 
-def test_loop_that_is_asked_to_look_again_is_not_quiet_before_it_has(tmp_path: Path) -> None:
-    folders = {name: tmp_path / name for name in ("inbox", "presets", "state")}
-    for folder in folders.values():
-        folder.mkdir()
-    config = Config().model_copy(update=folders)
-    loop = IntakeLoop(config, Pace(5.0, 60.0, 600.0), Health(), threading.Event())
-    ledger = Ledger(config.ledger_path)
-    intake = Intake(config, ledger, Decoder(1, 1.0), settle_s=5.0, give_up_s=5.0)
-    loop._round(intake)
-    assert loop.quiet
-    loop.look_again()
-    assert not loop.quiet
-    loop._round(intake)
-    assert loop.quiet
-    intake.close()
+def test_intake_that_is_asked_to_look_again_is_not_quiet_before_it_has(settings: Config) -> None:
+    intake = IntakeLoop(settings, lambda _: PACE, Health(), threading.Event())
+    ledger = Ledger(settings.ledger_path)
+    looks = Intake(settings, ledger, Decoder(1, 1.0), settle_s=5.0, give_up_s=5.0)
+    intake._round(looks, PACE)
+    assert intake.quiet
+    intake.look_again()
+    assert not intake.quiet
+    intake._round(looks, PACE)
+    assert intake.quiet
+    looks.close()
     ledger.close()
 
 
 def test_mark_is_held_while_other_settings_are_taken_up_and_let_go_at_the_end(
-    tmp_path: Path,
+    settings: Config,
 ) -> None:
-    folders = {name: tmp_path / name for name in ("inbox", "presets", "state")}
-    for folder in folders.values():
-        folder.mkdir()
-    config = Config().model_copy(update=folders)
-    loop = IntakeLoop(config, Pace(5.0, 60.0, 600.0), Health(), threading.Event())
-    ledger = Ledger(config.ledger_path)
-    held = loop._own(config)
-    file = owner_file(config.inbox, held.hold())
-    intake = Intake(config, ledger, Decoder(1, 1.0), settle_s=5.0, give_up_s=5.0, ownership=held)
-    loop.change(config.model_copy(update={"settle_s": 1.0}), Pace(1.0, 60.0, 600.0))
-    loop._close(intake, config)
-    assert is_locked(file) and loop._own(config) is held
-    loop.stop()
-    loop._close(intake, config)
-    assert not is_locked(file)
-    ledger.close()
+    paces: list[Pace] = []
+
+    def pace_for(config: Config) -> Pace:
+        paces.append(Pace(config.settle_s or 5.0, 60.0, 600.0))
+        return paces[-1]
+
+    intake = IntakeLoop(settings, pace_for, Health(), threading.Event())
+    file = owner_file(settings.inbox, intake._ownership.hold())
+    held: list[bool] = []
+    close = intake._close
+
+    def note(looks: Intake) -> None:
+        close(looks)
+        held.append(file.exists() and is_locked(file))
+
+    intake._close = note  # type: ignore[method-assign]
+    intake.start()
+    wait_for("the first look", lambda: intake.looked)
+    intake.change(settings.model_copy(update={"settle_s": 1.0}))
+    wait_for("other settings", lambda: len(paces) == 2)
+    assert [pace.settle_s for pace in paces] == [5.0, 1.0] and held == [True]
+    intake.stop()
+    intake.join(PATIENCE_S)
+    assert held == [True, False]

@@ -5,9 +5,16 @@ from collections.abc import Sequence
 import pytest
 from loguru import logger
 
+from daemon.service import neighbours as module
 from daemon.service.neighbours import CALM_S, Neighbours
+from daemon.settings.config import Config
+from tests.support.atelier import PATIENCE_S, wait_for
 
 GIB = 1 << 30
+
+
+def yielding(limit_bytes: int) -> Config:
+    return Config.model_validate({"yield_gpu_when": {"memory_used_by_others_over": limit_bytes}})
 
 
 class Street:
@@ -18,8 +25,8 @@ class Street:
         self.asked: list[tuple[str, Sequence[int]]] = []
         self.now_s = 1000.0
         self.neighbours = Neighbours(
+            yielding(2 * GIB),
             ["cuda:0", "cuda:1", "cpu"],
-            2 * GIB,
             lambda: {"cuda:1": 42},
             self._used,
             clock=lambda: self.now_s,
@@ -71,20 +78,49 @@ def test_what_cannot_be_told_is_said_once_and_leaves_nothing(street: Street) -> 
     ]
 
 
-def test_driver_that_raises_whatever_is_said_once_and_leaves_nothing_to_others() -> None:
-    said: list[str] = []
-    number = logger.add(said.append, format="{level}")
+def test_driver_that_raises_whatever_is_said_once_and_leaves_nothing_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines: list[str] = []
+    number = logger.add(lines.append, format="{level}")
+    looks: list[str] = []
 
     def used(device: str, own: Sequence[int]) -> int | None:
+        looks.append(device)
         raise AttributeError("the library does not fit its driver")
 
-    neighbours = Neighbours(["cuda:0"], 2 * GIB, dict, used)
-    for _ in range(3):
-        neighbours.look_safely()
+    monkeypatch.setattr(module, "LOOK_S", 0.0)
+    neighbours = Neighbours(yielding(2 * GIB), ["cuda:0"], dict, used)
+    neighbours.start()
+    wait_for("three looks", lambda: len(looks) >= 3)
+    neighbours.stop()
+    neighbours.join(PATIENCE_S)
     logger.remove(number)
-    assert len(said) == 1
+    assert len(lines) == 1
     assert neighbours.left() == frozenset()
 
 
+def test_other_limit_or_none_is_looked_at_as_if_for_the_first_time(street: Street) -> None:
+    street.left(cuda0=3 * GIB)
+    street.neighbours.change(yielding(4 * GIB), ["cuda:0"])
+    street.neighbours.stop()
+    street.neighbours.join(PATIENCE_S)
+    assert street.left() == set()
+    assert street.left(cuda0=4 * GIB + 1) == {"cuda:0"}
+    street.neighbours.change(Config(), ["cuda:0"])
+    assert street.neighbours.left() == frozenset()
+
+
+def test_processors_are_looked_at_by_no_thread() -> None:
+    def used(device: str, own: Sequence[int]) -> int | None:
+        raise AssertionError(f"{device} was looked at")
+
+    neighbours = Neighbours(yielding(1), ["cpu"], dict, used)
+    neighbours.start()
+    assert not neighbours._loop.alive
+
+
 def test_neighbours_that_no_thread_can_be_had_for_harm_nothing(no_threads: None) -> None:
-    Neighbours(["cuda:0"], 2 * GIB, dict, lambda device, own: 0).start()
+    neighbours = Neighbours(yielding(1), ["cuda:0"], dict, lambda device, own: 0)
+    neighbours.start()
+    assert neighbours.left() == frozenset()

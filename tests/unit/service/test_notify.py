@@ -1,4 +1,4 @@
-"""Which jobs are told, when, and what happens to the telling in a crash."""
+"""Which jobs are told, when, and what happens to that in a crash."""
 
 import json
 import os
@@ -13,11 +13,12 @@ from daemon.hooks.runner import MOST_IN_FLIGHT
 from daemon.job import Draft, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.record import make_record
-from daemon.service.notify import Telling, environment_of
+from daemon.service.notify import Notifier, environment_of
+from daemon.settings.config import Config
 from daemon.settings.hooks import Event, Hooks
 from tests.support.atelier import wait_for
 
-Tell = Callable[..., Telling]
+Tell = Callable[..., Notifier]
 
 
 @pytest.fixture
@@ -29,19 +30,22 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def tell(ledger: Ledger, tmp_path: Path) -> Iterator[Tell]:
-    """A new start of the telling, whose hooks write the event and job to `said`."""
+    """A new start of the notifier, whose hooks write the event and job to `said`."""
     said = f"echo $ATELIERD_EVENT $ATELIERD_JOB >> {tmp_path}/said"
-    started: list[Telling] = []
+    started: list[Notifier] = []
 
-    def start(*events: str, text: str = said) -> Telling:
+    def start(*events: str, text: str = said) -> Notifier:
         command = {"command": ["/bin/sh", "-c", text]}
         hooks = Hooks.model_validate({f"on_{event}": command for event in events})
-        started.append(Telling(hooks, tmp_path / "outbox"))
+        config = Config().model_copy(update={"hooks": hooks, "outbox": tmp_path / "outbox"})
+        started.append(Notifier(config, ledger))
+        started[-1].start()
         return started[-1]
 
     yield start
-    for one in started:
-        one.stop(ledger, 0.0)
+    for notifier in started:
+        notifier.stop()
+        notifier.join(0.0)
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def said(tmp_path: Path) -> Callable[[], list[str]]:
     return lambda: path.read_text().splitlines() if path.exists() else []
 
 
-def end(telling: Telling, ledger: Ledger, job_id: str, verdict: State = State.DONE) -> None:
+def end(notifier: Notifier, ledger: Ledger, job_id: str, verdict: State = State.DONE) -> None:
     """A job is over, as the service does it."""
     picture = f"picture of {job_id}"
     ledger.add_picture(picture, Path("starry/photo.jpg"))
@@ -60,49 +64,49 @@ def end(telling: Telling, ledger: Ledger, job_id: str, verdict: State = State.DO
     assert ledger.claim_job("me") is not None
     ledger.finish_job(job_id, "me", verdict, outcome={"seconds": 2.5}, reason="why")
     ledger.plan_outputs(job_id, {"record": f"{job_id}.json"})
-    ledger.publish_job(job_id, tell=telling.note_end(verdict))
+    ledger.publish_job(job_id, tell=notifier.note_end(verdict))
     ledger.file_picture(picture)
 
 
-def all_told(telling: Telling, ledger: Ledger) -> None:
+def all_told(notifier: Notifier, ledger: Ledger) -> None:
     """Ticks until nothing is left to be told."""
-    wait_for("all to be told", lambda: not telling.go_on(ledger, busy=False))
+    wait_for("all to be told", lambda: not notifier.tick(busy=False))
     assert ledger.untold(9) == []
 
 
 def test_each_job_is_told_once_to_those_who_asked_for_its_verdict(
     tell: Tell, ledger: Ledger, said: Callable[[], list[str]]
 ) -> None:
-    telling = tell("done", "failed")
-    end(telling, ledger, "j1")
-    end(telling, ledger, "j2", State.FAILED)
-    end(telling, ledger, "j3", State.CANCELLED)
-    all_told(telling, ledger)
+    notifier = tell("done", "failed")
+    end(notifier, ledger, "j1")
+    end(notifier, ledger, "j2", State.FAILED)
+    end(notifier, ledger, "j3", State.CANCELLED)
+    all_told(notifier, ledger)
     assert said() == ["done j1", "failed j2"]
-    all_told(telling, ledger)
+    all_told(notifier, ledger)
     assert len(said()) == 2
 
 
 def test_verdict_nobody_asked_for_is_not_even_noted(tell: Tell, ledger: Ledger) -> None:
-    telling = tell("failed", "idle")
-    end(telling, ledger, "j1")
+    notifier = tell("failed", "idle")
+    end(notifier, ledger, "j1")
     assert ledger.untold(9) == []
 
 
 def test_command_gets_the_record_as_it_was_published(
     tell: Tell, ledger: Ledger, tmp_path: Path
 ) -> None:
-    telling = tell("done", text=f"cat > {tmp_path}/record")
-    end(telling, ledger, "j1")
-    all_told(telling, ledger)
+    notifier = tell("done", text=f"cat > {tmp_path}/record")
+    end(notifier, ledger, "j1")
+    all_told(notifier, ledger)
     job = ledger.job("j1")
     expected: dict[str, Any] = make_record(job, ledger.picture(job.picture_id), job.outputs)
     assert json.loads((tmp_path / "record").read_text()) == json.loads(json.dumps(expected))
 
 
 def test_variables_name_the_jobs_files_to_the_byte(tell: Tell, ledger: Ledger) -> None:
-    telling = tell("failed")
-    end(telling, ledger, "j1", State.FAILED)
+    notifier = tell("failed")
+    end(notifier, ledger, "j1", State.FAILED)
     job = ledger.job("j1")
     odd = os.fsdecode(b"failed/starry/k\xff.jpg")
     outputs = {"original": odd, "reason": "r", "record": "a", "log": "b"}
@@ -134,18 +138,18 @@ def test_job_whose_hook_is_gone_from_the_configuration_is_told_to_nobody(
     tell: Tell, ledger: Ledger, said: Callable[[], list[str]]
 ) -> None:
     end(tell("done"), ledger, "j1")
-    assert not tell("failed").go_on(ledger, busy=False)
+    assert not tell("failed").tick(busy=False)
     assert ledger.untold(9) == [] and said() == []
 
 
 def test_job_that_was_put_back_meanwhile_is_told_and_marked(
     tell: Tell, ledger: Ledger, said: Callable[[], list[str]]
 ) -> None:
-    telling = tell("failed")
-    end(telling, ledger, "j1", State.FAILED)
-    telling.go_on(ledger, busy=False)
+    notifier = tell("failed")
+    end(notifier, ledger, "j1", State.FAILED)
+    notifier.tick(busy=False)
     ledger.retry_job("j1")
-    all_told(telling, ledger)
+    all_told(notifier, ledger)
     assert said() == ["failed j1"] and ledger.job("j1").state is State.RETRIED
 
 
@@ -153,36 +157,36 @@ def test_job_that_was_put_back_meanwhile_is_told_and_marked(
 def test_as_many_as_fit_at_once_or_more_are_all_told_once_and_idle_after_them(
     tell: Tell, ledger: Ledger, said: Callable[[], list[str]], count: int
 ) -> None:
-    telling = tell("done", "idle")
+    notifier = tell("done", "idle")
     names = [f"j{number:02}" for number in range(count)]
     for name in names:
-        end(telling, ledger, name)
-    assert telling.go_on(ledger, busy=False)
-    all_told(telling, ledger)
+        end(notifier, ledger, name)
+    assert notifier.tick(busy=False)
+    all_told(notifier, ledger)
     assert said() == [*(f"done {name}" for name in names), "idle"]
 
 
 def test_idle_is_told_once_when_the_queue_runs_empty_after_work(
     tell: Tell, ledger: Ledger, said: Callable[[], list[str]]
 ) -> None:
-    telling = tell("idle")
-    all_told(telling, ledger)
+    notifier = tell("idle")
+    all_told(notifier, ledger)
     assert said() == []  # no work was done
-    end(telling, ledger, "j1", State.CANCELLED)
-    assert not telling.go_on(ledger, busy=True)
-    all_told(telling, ledger)
-    all_told(telling, ledger)
+    end(notifier, ledger, "j1", State.CANCELLED)
+    assert not notifier.tick(busy=True)
+    all_told(notifier, ledger)
+    all_told(notifier, ledger)
     assert said() == ["idle"]
-    end(telling, ledger, "j2")
-    all_told(telling, ledger)
+    end(notifier, ledger, "j2")
+    all_told(notifier, ledger)
     assert said() == ["idle", "idle"]
 
 
 def test_idle_counts_jobs_by_state(tell: Tell, ledger: Ledger, tmp_path: Path) -> None:
-    telling = tell("idle", text=f"cat > {tmp_path}/record")
-    end(telling, ledger, "j1")
-    end(telling, ledger, "j2", State.FAILED)
-    all_told(telling, ledger)
+    notifier = tell("idle", text=f"cat > {tmp_path}/record")
+    end(notifier, ledger, "j1")
+    end(notifier, ledger, "j2", State.FAILED)
+    all_told(notifier, ledger)
     counts = {str(state): 0 for state in State} | {"done": 1, "failed": 1}
     assert json.loads((tmp_path / "record").read_text()) == {"event": "idle", "jobs": counts}
 
@@ -190,9 +194,9 @@ def test_idle_counts_jobs_by_state(tell: Tell, ledger: Ledger, tmp_path: Path) -
 def test_ledger_that_cannot_be_told_costs_no_second_run(
     tell: Tell, ledger: Ledger, said: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    telling = tell("done")
-    end(telling, ledger, "j1")
-    telling.go_on(ledger, busy=False)
+    notifier = tell("done")
+    end(notifier, ledger, "j1")
+    notifier.tick(busy=False)
     refused = 0
 
     def refuse(job_id: str) -> None:
@@ -202,7 +206,7 @@ def test_ledger_that_cannot_be_told_costs_no_second_run(
 
     def tick() -> int:
         try:
-            telling.go_on(ledger, busy=False)
+            notifier.tick(busy=False)
         except SurroundingsError:
             assert refused
         return refused
@@ -210,7 +214,7 @@ def test_ledger_that_cannot_be_told_costs_no_second_run(
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "mark_told", refuse)
         wait_for("three refusals", lambda: tick() >= 3)
-    all_told(telling, ledger)
+    all_told(notifier, ledger)
     assert said() == ["done j1"]
 
 
@@ -218,21 +222,22 @@ def test_stop_marks_what_ended_in_time_and_leaves_the_rest(
     tell: Tell, ledger: Ledger, said: Callable[[], list[str]], tmp_path: Path
 ) -> None:
     text = f"echo $ATELIERD_JOB >> {tmp_path}/said; test $ATELIERD_JOB = j1 || exec sleep 1000"
-    telling = tell("done", text=text)
-    end(telling, ledger, "j1")
-    end(telling, ledger, "j2")
-    telling.go_on(ledger, busy=False)
+    notifier = tell("done", text=text)
+    end(notifier, ledger, "j1")
+    end(notifier, ledger, "j2")
+    notifier.tick(busy=False)
     wait_for("both hooks", lambda: said() == ["j1", "j2"])
-    telling.stop(ledger, 0.0)
+    notifier.stop()
+    notifier.join(0.0)
     assert [job.id for job in ledger.untold(9)] == ["j2"]
 
 
 def test_stop_survives_a_ledger_that_cannot_be_told(
     tell: Tell, ledger: Ledger, said: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    telling = tell("done")
-    end(telling, ledger, "j1")
-    telling.go_on(ledger, busy=False)
+    notifier = tell("done")
+    end(notifier, ledger, "j1")
+    notifier.tick(busy=False)
     wait_for("the hook", lambda: said() == ["done j1"])
 
     def refuse(job_id: str) -> None:
@@ -240,16 +245,17 @@ def test_stop_survives_a_ledger_that_cannot_be_told(
 
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "mark_told", refuse)
-        telling.stop(ledger, 60.0)
+        notifier.stop()
+        notifier.join(60.0)
     assert [job.id for job in ledger.untold(9)] == ["j1"]
 
 
 def test_changed_configuration_is_obeyed(
     tell: Tell, ledger: Ledger, said: Callable[[], list[str]]
 ) -> None:
-    telling = tell("done")
-    telling.obey(Hooks())
-    end(telling, ledger, "j1")
+    notifier = tell("done")
+    notifier.change(Config())
+    end(notifier, ledger, "j1")
     assert ledger.untold(9) == []
-    all_told(telling, ledger)
+    all_told(notifier, ledger)
     assert said() == []

@@ -40,6 +40,7 @@ class Bench:
             metrics,
             lambda: None,
         )
+        self.runs.start()
         self.ledger.add_picture("p1", Path("starry/photo.jpg"))
         draft = Draft("j1", "starry", Path("photo.jpg"), {"size": 64, "seed": 0}, ())
         self.ledger.admit("p1", sha256="", size=1, width_px=64, height_px=64, drafts=[draft])

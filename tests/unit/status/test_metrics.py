@@ -1,14 +1,10 @@
 """The numbers for Prometheus: counted as things happen, looked up when somebody asks."""
 
 import dataclasses
-import socket
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loguru import logger
-from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon import __version__
@@ -16,11 +12,9 @@ from daemon.job import BULK, Draft, Job, State
 from daemon.ledger.database import SCHEMA_VERSION
 from daemon.ledger.store import Ledger
 from daemon.pool.memory import DeviceMemory
-from daemon.status import http as endpoint
 from daemon.status.health import Health
 from daemon.status.metrics import ERROR_KINDS, VERDICTS, Metrics, size_label
 from daemon.status.scrape import LedgerState
-from tests.support.atelier import wait_for
 
 DEVICES = ["cpu", "cuda:0"]
 MEMORY = [DeviceMemory("cpu", 7, 5, 9)]
@@ -270,125 +264,20 @@ def test_each_verb_counts_its_own(metrics: Metrics) -> None:
     assert started_s and scanned_s and 0 <= scanned_s - started_s < 60
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/", "/anything"])
+def test_prometheus_is_answered_whatever_path_it_asks_for(metrics: Metrics, path: str) -> None:
+    route = metrics.route()
+    statuses: list[str] = []
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path}
+    body = route.answer(environ, lambda status, *_: statuses.append(status))  # type: ignore[arg-type]
+    text = b"".join(body).decode()
+    families = {family.name for family in text_string_to_metric_families(text)}
+    assert path.startswith(route.path) and statuses == ["200 OK"]
+    assert {"atelierd_jobs", "atelierd_job_seconds", "process_resident_memory_bytes"} <= families
+    assert not any(name.endswith("_created") for name in families)
+
+
 def test_what_runs_is_told(metrics: Metrics) -> None:
     (build,) = [m for m in metrics.registry.collect() if m.name == "atelierd_build"]
     told = build.samples[0].labels
     assert (told["version"], told["ledger_schema"]) == (__version__, str(SCHEMA_VERSION))
-
-
-# Where they are fetched
-
-
-@pytest.fixture
-def fetch(port: int) -> Callable[[], str]:
-    def fetch() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            return str(answer.read().decode())
-
-    return fetch
-
-
-def answers(port: int, host: str = "127.0.0.1") -> bool:
-    try:
-        socket.create_connection((host, port), 1.0).close()
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_metrics_are_served_as_text_until_closed(
-    metrics: Metrics, port: int, fetch: Callable[[], str], host: str
-) -> None:
-    """`localhost` is 127.0.0.1 too, which monitors are mostly told."""
-    metrics.start(host, port)
-    wait_for("the endpoint", lambda: answers(port))
-    found = {family.name for family in text_string_to_metric_families(fetch())}
-    assert {"atelierd_jobs", "atelierd_job_seconds", "process_resident_memory_bytes"} <= found
-    assert not any(name.endswith("_created") for name in found)
-    metrics.close()
-    assert not answers(port)
-
-
-def test_metrics_are_served_on_ipv6(metrics: Metrics) -> None:
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6) as probe:
-            port = probe.getsockname()[1]
-    except OSError:
-        pytest.skip("this machine has no IPv6")
-    metrics.start("::1", port)
-    try:
-        url = f"http://[::1]:{port}/metrics"
-        wait_for("the endpoint", lambda: answers(port, "::1"))
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            assert b"atelierd_jobs" in answer.read()
-    finally:
-        metrics.close()
-
-
-def test_busy_port_is_a_trouble_that_ends_when_it_is_free(
-    ledger: Ledger, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endpoint, "RETRY_S", 0.05)
-    health = Health()
-    metrics = Metrics(tmp_path / "ledger.sqlite3", DEVICES, health, lambda: [])
-    with socket.create_server(("127.0.0.1", port)):
-        metrics.start("127.0.0.1", port)
-        said = wait_for("the trouble", lambda: health.troubles.get("metrics"))
-        assert f"127.0.0.1 port {port}" in said and "`metrics` in config.yaml" in said
-    wait_for("the end of the trouble", lambda: not health.troubles)
-    assert answers(port)
-    metrics.close()
-
-
-def test_host_that_is_unknown_is_a_trouble_too(tmp_path: Path) -> None:
-    health = Health()
-    metrics = Metrics(tmp_path / "none", DEVICES, health, lambda: [])
-    metrics.start("no-such-host.invalid", 9470)
-    assert "no-such-host.invalid" in wait_for("it", lambda: health.troubles.get("metrics", ""))
-    metrics.close()
-
-
-def test_closing_without_having_started_is_fine(metrics: Metrics) -> None:
-    metrics.close()
-
-
-def test_caller_that_breaks_off_costs_nothing(
-    metrics: Metrics, port: int, fetch: Callable[[], str], capfd: pytest.CaptureFixture[str]
-) -> None:
-    logger.remove()
-    metrics.start("127.0.0.1", port)
-    wait_for("the endpoint", lambda: answers(port))
-    with socket.create_connection(("127.0.0.1", port)) as caller:
-        caller.sendall(b"GET /metrics HTTP/1.1\r\n")
-    with socket.create_connection(("127.0.0.1", port)) as caller:
-        caller.sendall(b"\x16\x03\x01 not HTTP\r\n\r\n")
-        caller.recv(1000)
-    assert "atelierd_jobs" in fetch()
-    metrics.close()
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize("error", [UnicodeError("label too long"), RuntimeError("a bug")])
-def test_whatever_listening_raises_is_a_trouble_of_the_metrics(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    """A host with a label of more than 63 characters is a UnicodeError to Python."""
-    health = Health()
-    served = endpoint.Endpoint("x" * 64, 9470, CollectorRegistry(), health)
-
-    def listen(*_: object) -> None:
-        served._closing.set()
-        raise error
-
-    monkeypatch.setattr(endpoint, "listen", listen)
-    served._run()
-    assert str(error) in health.troubles["metrics"]
-
-
-def test_metrics_that_no_thread_can_be_had_for_are_a_trouble(no_threads: None) -> None:
-    health = Health()
-    served = endpoint.Endpoint("127.0.0.1", 9470, CollectorRegistry(), health)
-    served.start()
-    served.close()
-    assert "can't start new thread" in health.troubles["metrics"]
