@@ -23,6 +23,8 @@ def folded(name: str) -> str:
 
 def yaml_stem(name: str) -> str | None:
     """A file's name without what makes it YAML, or None if it is of another kind."""
+    if ".y" not in name and ".Y" not in name:  # nearly all, and an inbox may hold ten thousand
+        return None
     found = YAML_NAME.fullmatch(name)
     return found[1] if found else None
 
