@@ -30,13 +30,13 @@ def find_job(ledger: Ledger, asked: str) -> Job:
     """The one job whose id begins so; raises StaleJobError if there is none, or several."""
     if not asked.strip():  # every id begins so
         raise StaleJobError("an empty word names no job; see atelierd status")
-    found = jobs_like(ledger, asked)
-    if len(found) == 1:
-        return found[0]
+    matches = jobs_like(ledger, asked)
+    if len(matches) == 1:
+        return matches[0]
     word = f"'{files.printable(asked)}'"
     raise StaleJobError(
         f"no job begins with {word}; see atelierd status"
-        if not found
+        if not matches
         else f"several jobs begin with {word}; give more of the id"
     )
 
@@ -62,17 +62,17 @@ def cancel_jobs(config: Config, asked: Sequence[str]) -> Said:
     if (nothing := no_ledger(config, asked)) is not None:
         return nothing
     ledger = Ledger(config.ledger_path)
-    said: Said = []
+    answers: Said = []
     for prefix in asked:
         try:
             job = find_job(ledger, prefix)
             ledger.request_cancel(job.id)
         except StaleJobError as error:
-            said.append(("", refusal(config, ledger, prefix, error)))
+            answers.append(("", refusal(config, ledger, prefix, error)))
         else:
-            said.append((f"{job.id[:8]} {files.printable(job.below)}: will be cancelled", ""))
+            answers.append((f"{job.id[:8]} {files.printable(job.below)}: will be cancelled", ""))
     ledger.close()
-    return said
+    return answers
 
 
 def retry_jobs(config: Config, asked: Sequence[str], *, failed: bool) -> Said:
@@ -80,18 +80,18 @@ def retry_jobs(config: Config, asked: Sequence[str], *, failed: bool) -> Said:
     if (nothing := no_ledger(config, asked)) is not None:
         return nothing
     ledger = Ledger(config.ledger_path)
-    said: Said = []
+    answers: Said = []
     prefixes = [*asked, *(job.id for job in ledger.jobs_in(State.FAILED) if failed)]
     for prefix in prefixes:
         try:
             job = find_job(ledger, prefix)
-            said.append((put_back(config, ledger, job), ""))
+            answers.append((put_back(config, ledger, job), ""))
         except (StaleJobError, SurroundingsError) as error:
-            said.append(("", refusal(config, ledger, prefix, error)))
+            answers.append(("", refusal(config, ledger, prefix, error)))
         except OSError as error:  # a folder that may not be looked into; the others go on
-            said.append(("", f"{prefix}: {explain(error)}"))
+            answers.append(("", f"{prefix}: {explain(error)}"))
     ledger.close()
-    return said
+    return answers
 
 
 def put_back(config: Config, ledger: Ledger, job: Job) -> str:
@@ -161,14 +161,14 @@ def dropped_again(kind: CompanionKind, picture: ClaimedPicture) -> Path:
 
 def refusal(config: Config, ledger: Ledger, prefix: str, error: Exception) -> str:
     """Why a job was left alone."""
-    found = jobs_like(ledger, prefix)
-    if not isinstance(error, StaleJobError) or len(found) != 1 or UNFIT not in str(error):
+    matches = jobs_like(ledger, prefix)
+    if not isinstance(error, StaleJobError) or len(matches) != 1 or UNFIT not in str(error):
         return f"{prefix}: {error}"
-    if found[0].state is not State.PUBLISHING:
-        return f"{prefix}: is {found[0].state}; only waiting or running jobs can be cancelled"
+    if matches[0].state is not State.PUBLISHING:
+        return f"{prefix}: is {matches[0].state}; only waiting or running jobs can be cancelled"
     live = read_live(config.state) or {}
     trouble = live.get("health", {}).get("outbox", "the service has not put it there yet")
     return (
-        f"{prefix}: is over ({found[0].verdict}), and only waits for the outbox "
+        f"{prefix}: is over ({matches[0].verdict}), and only waits for the outbox "
         f"{config.outbox}: {trouble}"
     )

@@ -87,17 +87,17 @@ class Admission:
         self._sync_renames(taken)
         admitted: list[tuple[Claim, Sequence[Draft]]] = []
         with self.ledger.together():
-            for one, copied in zip(taken, copies, strict=True):
+            for picture, copied in zip(taken, copies, strict=True):
                 if isinstance(copied, SurroundingsError):
-                    self.reports.trouble(copied, one.path)
+                    self.reports.trouble(copied, picture.path)
                 elif copied is not None:
-                    admitted.append((one, self._add_jobs(one, *copied, shelf)))
-            for one, drafts in admitted:  # before they are there: what has failed is published then
-                log_jobs(one.path, drafts)
-        for one, copied in zip(taken, copies, strict=True):
+                    admitted.append((picture, self._add_jobs(picture, *copied, shelf)))
+            for picture, drafts in admitted:  # before they are there, and what failed is published
+                log_jobs(picture.path, drafts)
+        for picture, copied in zip(taken, copies, strict=True):
             if copied is None:
-                self.give_back(one)
-        return [one for one, _ in admitted]
+                self.give_back(picture)
+        return [picture for picture, _ in admitted]
 
     def _sync_renames(self, taken: Sequence[Claim]) -> None:
         """Makes it durable that pictures have left the inbox: a power cut brings none back."""
@@ -105,47 +105,48 @@ class Admission:
             with contextlib.suppress(FileNotFoundError):  # it was removed since
                 files.sync_folder(folder)
 
-    def _copy(self, one: Claim) -> Copy:
+    def _copy(self, picture: Claim) -> Copy:
         """Copies a claimed picture into the spool, if it is what was looked at."""
-        self.on_picture(one.path)
-        folder = claimed_folder(self.config.inbox, one.id)
-        source = folder / one.path
+        self.on_picture(picture.path)
+        expected, folder = picture.expected, claimed_folder(self.config.inbox, picture.id)
+        source = folder / picture.path
         try:
-            if not is_expected(source, one.expected):
+            if not is_expected(source, expected):
                 return None
-            copy = self.spool.picture(one.id)
-            copied = claim.copy_hashing(source, copy, lambda: self.on_piece(one.path))
+            copy = self.spool.picture(picture.id)
+            copied = claim.copy_hashing(source, copy, lambda: self.on_piece(picture.path))
         except OSError as error:
             return SurroundingsError(
-                f"{files.printable(one.path)} cannot be copied to {self.config.state}: "
+                f"{files.printable(picture.path)} cannot be copied to {self.config.state}: "
                 f"{error.strerror}; it waits in {files.printable(folder)}"
             )
-        if copied is not None and isinstance(one.expected, str) and copied[0] != one.expected:
-            self.spool.drop_picture(one.id)
+        if copied is not None and isinstance(expected, str) and copied[0] != expected:
+            self.spool.drop_picture(picture.id)
             return None
         return copied
 
-    def give_back(self, one: Claim, why: str = WRITTEN_TO) -> None:
+    def give_back(self, picture: Claim, why: str = WRITTEN_TO) -> None:
         """Puts a picture that changed while it was claimed where it was dropped."""
-        logger.info("{} {}", files.printable(one.path), why)
-        claim.give_back_all(self.config.inbox, one.id)
-        self.ledger.forget_picture(one.id)
+        logger.info("{} {}", files.printable(picture.path), why)
+        claim.give_back_all(self.config.inbox, picture.id)
+        self.ledger.forget_picture(picture.id)
 
-    def _add_jobs(self, one: Claim, sha256: str, size: int, shelf: Shelf) -> Sequence[Draft]:
+    def _add_jobs(self, picture: Claim, sha256: str, size: int, shelf: Shelf) -> Sequence[Draft]:
         """Gives the ledger the jobs of a picture whose copy is whole."""
-        folder = claimed_folder(self.config.inbox, one.id)
+        folder = claimed_folder(self.config.inbox, picture.id)
         drafting = Drafting(self.config, self.spool, shelf)
-        doubts = (one.verdict.doubt,) if one.verdict.doubt else ()
+        verdict, companions = picture.verdict, picture.companions
+        doubts = (verdict.doubt,) if verdict.doubt else ()
         drafts = [
-            dataclasses.replace(draft, warnings=(*one.warnings, *doubts, *draft.warnings))
-            for draft in drafting.drafts(folder, one.path, one.companions, one.verdict, sha256)
+            dataclasses.replace(draft, warnings=(*picture.warnings, *doubts, *draft.warnings))
+            for draft in drafting.drafts(folder, picture.path, companions, verdict, sha256)
         ]
         self.ledger.admit(
-            one.id,
+            picture.id,
             sha256=sha256,
             size=size,
-            width_px=one.verdict.width_px,
-            height_px=one.verdict.height_px,
+            width_px=verdict.width_px,
+            height_px=verdict.height_px,
             drafts=drafts,
         )
         return drafts

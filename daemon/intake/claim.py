@@ -228,14 +228,14 @@ def give_back_all(inbox: Path, picture_id: str) -> None:
     """Renames all of a claimed folder, a picture and its companions, to where it was dropped."""
     folder = claimed_folder(inbox, picture_id)
     files.sweep(folder)
-    found = [
+    lying = [
         (Path(current) / name).relative_to(folder)
         for current, _, names in os.walk(folder)
         for name in names
         if not files.is_temporary(name)
     ]
-    companions = by_kind(found).values()
-    for path in sorted(found, key=lambda path: path in companions):  # alone only if it is alone
+    companions = by_kind(lying).values()
+    for path in sorted(lying, key=lambda path: path in companions):  # alone only if it is alone
         give_back(inbox, picture_id, path, () if path in companions else companions)
     drop_claim(inbox, picture_id)
 

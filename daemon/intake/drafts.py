@@ -50,8 +50,8 @@ class Drafting:
         priority, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
         below = preset_choice.below_preset(inner, self.shelf.names)
         if verdict.fault:
-            label = preset_choice.folder_preset(inner, self.shelf.names) or ""
-            return [failed_draft(label, below, verdict.fault)]
+            preset = preset_choice.folder_preset(inner, self.shelf.names) or ""
+            return [failed_draft(preset, below, verdict.fault)]
         name = files.printable(sidecar.name) if sidecar else "sidecar"
         choices = preset_choice.choose(inner, note, name, self.shelf, self.config.default_preset)
         size = (verdict.width_px, verdict.height_px)

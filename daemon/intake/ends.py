@@ -185,11 +185,11 @@ def film_start(file: BinaryIO) -> int | None:
     file.seek(0)
     while chunk := file.read(CHUNK_BYTES):
         part = before + chunk
-        found = part.find(b"ftyp")
-        while found >= 0:
-            if found >= 4 and part[found + 4 : found + 8].startswith(FILMS):
-                return at - len(before) + found - 4
-            found = part.find(b"ftyp", found + 1)
+        box = part.find(b"ftyp")
+        while box >= 0:
+            if box >= 4 and part[box + 4 : box + 8].startswith(FILMS):
+                return at - len(before) + box - 4
+            box = part.find(b"ftyp", box + 1)
         at += len(chunk)
         before = part[-11:]
     return None

@@ -94,14 +94,14 @@ def match(
     return Pairs(companions_of, warnings, frozenset(companions) - obeyed)
 
 
-def fitting(found: Candidates, best: Mapping[Path, int], stale: Collection[Path]) -> list[Path]:
+def fitting(fits: Candidates, best: Mapping[Path, int], stale: Collection[Path]) -> list[Path]:
     """The companions that a picture can have and that fit it best; where several do, none is sure.
 
     best: of each companion, how exactly it fits the picture that it fits most exactly.
     """
     free = {
         companion: likeness
-        for companion, likeness in found.items()
+        for companion, likeness in fits.items()
         if companion not in stale
         and likeness is not Likeness.OTHER_FORMAT
         and likeness.exactness == best[companion]
@@ -111,13 +111,13 @@ def fitting(found: Candidates, best: Mapping[Path, int], stale: Collection[Path]
 
 def by_key(companions: Iterable[Path]) -> Mapping[CompanionKind, Keyed]:
     """Companions of each kind by what they have in common with the names of their pictures."""
-    found: dict[CompanionKind, dict[tuple[Path, str], list[Path]]] = {}
+    keyed: dict[CompanionKind, dict[tuple[Path, str], list[Path]]] = {}
     for companion in sorted(companions):
         kind = kind_of(companion.name)
         if kind is not None:
             key = companion.parent, common(kind.stem(companion.name) or "")
-            found.setdefault(kind, {}).setdefault(key, []).append(companion)
-    return found
+            keyed.setdefault(kind, {}).setdefault(key, []).append(companion)
+    return keyed
 
 
 def common(name: str) -> str:
@@ -131,12 +131,12 @@ def candidates(kind: CompanionKind, picture: Path, keyed: Keyed) -> Candidates:
     if len(name) + len(kind.ending) > files.NAME_MAX_BYTES // LONGEST_CHARACTER_BYTES:
         cut = kind.own(picture).name.removesuffix(kind.ending)
         keys = [*keys, *({common(cut)} - {*keys})]
-    found = {
+    fits = {
         companion: compare(kind, name, companion.name)
         for key in keys
         for companion in keyed.get((picture.parent, key), ())
     }
-    return {companion: likeness for companion, likeness in found.items() if likeness is not None}
+    return {companion: likeness for companion, likeness in fits.items() if likeness is not None}
 
 
 def compare(kind: CompanionKind, picture: str, companion: str) -> Likeness | None:

@@ -63,11 +63,11 @@ def choose(
 ) -> list[Choice]:
     """The presets of one picture, resolved; every choice that cannot be made says why."""
     folder = folder_preset(picture, shelf.names)
-    label = folder or ""
+    dropped_for = folder or ""
     try:
         names, overrides = read_sidecar(sidecar, sidecar_name)
     except PresetError as error:
-        return [Choice(label, None, None, f"The sidecar is wrong. {error}")]
+        return [Choice(dropped_for, None, None, f"The sidecar is wrong. {error}")]
     names = wanted(names, folder, shelf, default)
     if not names:
         known = ", ".join(shelf.usable) or "none"
@@ -75,8 +75,8 @@ def choose(
             "Nothing says how to paint this: it lies in no preset's folder, has no sidecar, and "
             f"no default_preset is configured. Drop it into one of these folders: {known}."
         )
-        return [Choice(label, None, None, fault)]
-    return [resolve(name, overrides, shelf, label) for name in names]
+        return [Choice(dropped_for, None, None, fault)]
+    return [resolve(name, overrides, shelf, dropped_for) for name in names]
 
 
 def wanted(
@@ -97,9 +97,9 @@ def awaited(picture: Path, sidecar: bytes | None, shelf: Shelf, default: str | N
     return [name for name in names if name in shelf.waiting]
 
 
-def resolve(name: str, overrides: yamlfile.Document, shelf: Shelf, label: str) -> Choice:
+def resolve(name: str, overrides: yamlfile.Document, shelf: Shelf, dropped_for: str) -> Choice:
     """One preset by name with the sidecar's settings over it."""
-    known = shelf.known(name) or label
+    known = shelf.known(name) or dropped_for
     try:
         preset = shelf.get(name)
         fresh = yamlfile.Document(overrides.file, overrides.data, overrides.lines)
@@ -114,11 +114,11 @@ def read_sidecar(content: bytes | None, name: str) -> tuple[Sequence[str], yamlf
         return [], yamlfile.Document(name)
     document = yamlfile.parse(content, name)
     naming = {key: document.data[key] for key in Naming.model_fields if key in document.data}
-    found = yamlfile.check(Naming, document, naming)
-    if found is not None and found.preset is not None and found.presets is not None:
+    named = yamlfile.check(Naming, document, naming)
+    if named is not None and named.preset is not None and named.presets is not None:
         document.fault(document.line_of(("presets",)), ("presets",), "give `preset` or `presets`")
-    if found is None or document.faults:
+    if named is None or document.faults:
         raise PresetError(document.faults)
     rest: Mapping[str, object] = {k: v for k, v in document.data.items() if k not in naming}
-    names = found.presets or ([found.preset] if found.preset else [])
+    names = named.presets or ([named.preset] if named.preset else [])
     return names, yamlfile.Document(name, dict(rest), document.lines)

@@ -118,14 +118,15 @@ class Reports:
     def tell(self, leftovers: Iterable[Leftover]) -> None:
         """Tells of all that is left lying; what is logged is again if it was gone meanwhile."""
         logged: set[Path] = set()
-        for one in leftovers:
-            self.wait(one.path, one.why, mend=one.mend, at_rest=one.at_rest)
-            if not one.logged:
+        for leftover in leftovers:
+            self.wait(leftover.path, leftover.why, mend=leftover.mend, at_rest=leftover.at_rest)
+            if not leftover.logged:
                 continue
-            logged.add(one.path)
-            if one.path not in self._logged:
-                self._logged.add(one.path)
-                logger.bind(action="scan").warning("{} {}", files.printable(one.path), one.why)
+            logged.add(leftover.path)
+            if leftover.path not in self._logged:
+                self._logged.add(leftover.path)
+                name = files.printable(leftover.path)
+                logger.bind(action="scan").warning("{} {}", name, leftover.why)
         self._logged &= logged
 
     def due(self, now_s: float) -> tuple[Wait, ...]:

@@ -218,11 +218,11 @@ class Intake:
         self._on_picture(self._config.presets)
         self.awaits_presets = True
         try:
-            found = self._presets.look(now_s)
+            shelf = self._presets.look(now_s)
         except SurroundingsError as error:
             return error
-        self.awaits_presets = bool(found.waiting)
-        return found
+        self.awaits_presets = bool(shelf.waiting)
+        return shelf
 
     def _resume_claims(self, taking: Taking, shelf: Shelf | SurroundingsError) -> int:
         """Ends the claims that a crash or a full disk left half done; returns how many."""
@@ -235,13 +235,13 @@ class Intake:
         for picture in halves:
             folder = claimed_folder(self._config.inbox, picture.id)
             try:
-                one = taking.resume(picture)
-                if one is None:
+                taken = taking.resume(picture)
+                if taken is None:
                     continue
-                if self._readiness.waits_for_presets(folder, one.path, one.companions, shelf):
-                    self._reports.wait(one.path, PRESET_IS_WRITTEN)
+                if self._readiness.waits_for_presets(folder, taken.path, taken.companions, shelf):
+                    self._reports.wait(taken.path, PRESET_IS_WRITTEN)
                 else:
-                    waiting.append(one)
+                    waiting.append(taken)
             except SurroundingsError as error:  # one bad claim must not hold up the others
                 self._reports.trouble(error, picture.path)
         return len(self._admission.admit(waiting, shelf))
@@ -316,14 +316,14 @@ class Intake:
     def _consider(self, path: Path, proof: Proof, shelf: Shelf, now_s: float) -> Claim | None:
         """A settled picture's claim; None if it is not ready, which is told."""
         try:
-            found = self._readiness.consider(path, proof, shelf, now_s)
+            considered = self._readiness.consider(path, proof, shelf, now_s)
         except SurroundingsError as error:  # one picture must not hold up the others
             self._reports.trouble(error, path)
             return None
-        if isinstance(found, Postponed):
-            self._reports.wait(path, found.why)
+        if isinstance(considered, Postponed):
+            self._reports.wait(path, considered.why)
             return None
-        return found
+        return considered
 
     def _claim(self, batch: Sequence[Claim], taking: Taking, shelf: Shelf) -> int:
         """Claims pictures; returns how many."""

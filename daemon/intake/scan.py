@@ -95,14 +95,14 @@ def walk(inbox: Path) -> Iterator[os.DirEntry[str] | Path]:
         folder = waiting.pop()
         try:
             with os.scandir(folder) as entries:
-                found = [entry for entry in entries if not is_ignored(entry.name)]
+                inside = [entry for entry in entries if not is_ignored(entry.name)]
         except OSError as error:
             if folder == inbox:
                 raise
             if not isinstance(error, FileNotFoundError):
                 yield folder
             continue
-        for entry in found:
+        for entry in inside:
             try:
                 is_folder = entry.is_dir(follow_symlinks=False)
             except OSError:  # a file system that lists no kinds, in a folder that tells no more

@@ -69,7 +69,7 @@ class Strays:
         self._ownership = ownership
         self._others = others
         self._again_s: float | None = None
-        self._left: set[str] = set()
+        self._released: set[str] = set()
         self._all_left = False
         self.mark = ""
         self.holdings: tuple[Holding, ...] = ()
@@ -169,13 +169,13 @@ class Strays:
     def _let_go(self, picture: ClaimedPicture) -> bool:
         """Forgets an open picture that somebody else paints; False while a job of it runs here."""
         gone = let_go(self._ledger, self._spool, picture)
-        if gone or picture.id not in self._left:
+        if gone or picture.id not in self._released:
             logger.warning(
                 "{} was claimed by this service and is painted by another now{}",
                 files.printable(picture.path),
                 "" if gone else "; a job of it still runs here",
             )
-        self._left.add(picture.id)
+        self._released.add(picture.id)
         return gone
 
     def _return_our_own(self) -> None:
@@ -280,14 +280,14 @@ def foreign_claims(inbox: Path, mark: str, find: Find) -> dict[str, list[str]]:
 
     Those under marks of older times that the ledger has open are ours.
     """
-    found: dict[str, list[str]] = {}
+    foreign: dict[str, list[str]] = {}
     for picture_id in claims(inbox):
         if mark and picture_id.startswith(mark):
             continue
         picture = find(picture_id)
         if picture is None or picture.state is PictureState.FILED:
-            found.setdefault(picture_id[:MARK_LENGTH], []).append(picture_id)
-    return found
+            foreign.setdefault(picture_id[:MARK_LENGTH], []).append(picture_id)
+    return foreign
 
 
 def is_shared(inbox: Path, mark: str) -> bool:

@@ -48,15 +48,15 @@ class Taking:
 
         Looked for when it is asked for: each takes its room before the next is looked at.
         """
-        coming = sum(one.bytes for one in batch)
+        coming = sum(picture.bytes for picture in batch)
         try:
             files.ensure_room(self.config.state, coming, self.config.limits.free_bytes)
         except SurroundingsError as error:
             if len(batch) == 1:
                 self.reports.trouble(error, batch[0].path)
                 return
-            for one in batch:  # only the large ones may find no room
-                yield from self.with_room([one])
+            for picture in batch:  # only the large ones may find no room
+                yield from self.with_room([picture])
         else:
             yield batch
 
@@ -66,27 +66,27 @@ class Taking:
         Several at once, since their rows and copies then reach the disk together.
         """
         with self.ledger.together():
-            for one in batch:
-                self.ledger.add_picture(one.id, one.path, one.companions)
+            for picture in batch:
+                self.ledger.add_picture(picture.id, picture.path, picture.companions)
         taken = []
-        for one in batch:
+        for picture in batch:
             try:
-                if self._take(one):
-                    taken.append(one)
+                if self._take(picture):
+                    taken.append(picture)
             except SurroundingsError as error:
-                self.reports.trouble(error, one.path)
+                self.reports.trouble(error, picture.path)
         return self.admission.admit(taken, shelf)
 
-    def _take(self, one: Claim) -> bool:
+    def _take(self, picture: Claim) -> bool:
         """Renames a picture, and its companions, into the claimed folder; False if it is gone."""
         keep = self.config.limits.free_bytes
-        if not claim.take(self.config.inbox, one.id, one.path, keep_bytes=keep):
-            self._forget(one.id)
-            self.wanted.subtract(one.companions)
+        if not claim.take(self.config.inbox, picture.id, picture.path, keep_bytes=keep):
+            self._forget(picture.id)
+            self.wanted.subtract(picture.companions)
             return False
-        gone = [path for path in one.companions if not self._take_companion(one.id, path)]
+        gone = [path for path in picture.companions if not self._take_companion(picture.id, path)]
         if gone:
-            self._give_back(one, COMPANION_IS_GONE.format(word_for(gone[0])))
+            self._give_back(picture, COMPANION_IS_GONE.format(word_for(gone[0])))
         return not gone
 
     def _take_companion(self, picture_id: str, companion: Path) -> bool:
@@ -101,14 +101,15 @@ class Taking:
         self.wanted[companion] -= 1
         return taken
 
-    def _give_back(self, one: Claim, why: str = WRITTEN_TO) -> None:
+    def _give_back(self, picture: Claim, why: str = WRITTEN_TO) -> None:
         """Puts a picture back where it was dropped; raises SurroundingsError if that fails."""
         try:
-            self.admission.give_back(one, why)
+            self.admission.give_back(picture, why)
         except OSError as error:
+            name = files.printable(picture.path)
             raise SurroundingsError(
-                f"{files.printable(one.path)} cannot be given back to the inbox: {error.strerror}; "
-                "let the service write there, and make room"
+                f"{name} cannot be given back to the inbox: {error.strerror}; let the service "
+                "write there, and make room"
             ) from error
 
     def _forget(self, picture_id: str) -> None:
@@ -145,11 +146,11 @@ class Taking:
         self.admission.on_picture(picture.path)
         verdict = self.decoder.decode(self._folder(picture) / picture.path, name)
         self.admission.on_piece(picture.path)
-        one = dataclasses.replace(unjudged(picture), verdict=verdict)
+        resumed = dataclasses.replace(unjudged(picture), verdict=verdict)
         if is_doubtful(verdict):
-            self._give_back(one)
+            self._give_back(resumed)
             return None
-        return one
+        return resumed
 
     def _has_companion(self, picture: ClaimedPicture, companion: Path) -> bool:
         """Sees to it that a half done claim has a companion; False if that is gone."""

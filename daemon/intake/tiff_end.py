@@ -37,14 +37,14 @@ def tiff_end(file: BinaryIO, content: int) -> int | None:
     size = file.seek(0, os.SEEK_END)
     layout, at = head_of(file)
     seen: set[int] = set()
-    left = MOST_VALUES
+    values_left = MOST_VALUES
     while at and at not in seen and len(seen) < MOST_PAGES:
         seen.add(at)
         entries, end, at = directory(file, size, at, layout)
         for places, lengths in PARTS:
             if places in entries and lengths in entries and end <= size:
-                left -= 2 * entries[places][1]
-                if left < 0:
+                values_left -= 2 * entries[places][1]
+                if values_left < 0:
                     return None
                 end = parts_end(file, size, layout, (entries[places], entries[lengths]))
         if end > size:

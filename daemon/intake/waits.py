@@ -63,12 +63,12 @@ class Waits:
         """
         longest_s = told_after_s(self._settle_s)
         last_s = max(longest_s, self._give_up_s)
-        found = [
+        due = [
             dataclasses.replace(wait, mend=wait.mend or (not wait.at_rest and age_s >= last_s))
             for wait, age_s in ((wait, now_s - wait.since_s) for wait in self._known.values())
             if wait.mend or age_s >= longest_s
         ]
-        return tuple(sorted(found, key=lambda wait: (not wait.mend, wait.at_rest, wait.since_s)))
+        return tuple(sorted(due, key=lambda wait: (not wait.mend, wait.at_rest, wait.since_s)))
 
 
 def as_data(waits: Sequence[Wait], now_s: float, now: datetime) -> list[dict[str, Any]]:

@@ -110,12 +110,12 @@ class Watch:
 
     def _follow(self, observer: BaseObserver) -> None:
         """Watches the folders that are there now, the first of them if there are very many."""
-        found = inner_folders(self._folder)[:MOST_WATCHED]
-        for folder in self._inner.keys() - set(found):
+        folders = inner_folders(self._folder)[:MOST_WATCHED]
+        for folder in self._inner.keys() - set(folders):
             with contextlib.suppress(Exception):
                 observer.unschedule(self._inner[folder])
             del self._inner[folder]
-        for folder in found:
+        for folder in folders:
             if folder not in self._inner:
                 watch = observer.schedule(Hint(self._wake), str(folder), recursive=True)
                 self._inner[folder] = watch

@@ -25,10 +25,10 @@ class Views:
 
     def waiting_by_queue(self) -> dict[str, Waiting]:
         """What waits in the queues `ordinary` and `bulk`."""
-        found = {
+        waiting = {
             "bulk" if row["bulk"] else "ordinary": Waiting(
                 row["jobs"], row["work"], row["bytes"], row["oldest"]
             )
             for row in self._database.rows("waiting_by_queue")
         }
-        return {queue: found.get(queue, Waiting()) for queue in QUEUES}
+        return {queue: waiting.get(queue, Waiting()) for queue in QUEUES}

@@ -11,7 +11,7 @@ from daemon.host import files
 from daemon.job import ClaimedPicture, Job
 from daemon.outbox.finishers import FinishedPicture
 from daemon.outbox.naming import MARK_LENGTH
-from daemon.outbox.publish import is_another, is_same, told
+from daemon.outbox.publish import is_another, is_same, words_of
 from daemon.pictures.companions import CompanionKind, by_kind
 
 
@@ -23,16 +23,16 @@ def file_original(finished: FinishedPicture) -> None:
     Raises SurroundingsError if the outbox cannot be written, or while the inbox is away (the
     original would come back with it and be left over); repeating it is harmless.
     """
-    picture = files.printable(finished.picture.path)
+    name = files.printable(finished.picture.path)
     if not finished.inbox.is_dir():
         raise SurroundingsError(
-            f"the inbox {finished.inbox} is unavailable; {picture} is filed when it is back"
+            f"the inbox {finished.inbox} is unavailable; {name} is filed when it is back"
         )
     try:
         lay_in_places(finished)
     except OSError as error:
         raise SurroundingsError(
-            f"the picture {picture} cannot be moved to the outbox {finished.outbox}: {told(error)}"
+            f"the picture {name} cannot be moved to the outbox {finished.outbox}: {words_of(error)}"
         ) from error
 
 

@@ -56,12 +56,12 @@ def publish(
     except OSError as error:
         raise SurroundingsError(
             f"{files.printable(job.below)} cannot be put into the outbox {outbox}: "
-            f"{told(error)}; what is painted is kept, and put there when it can"
+            f"{words_of(error)}; what is painted is kept, and put there when it can"
         ) from error
     return outputs
 
 
-def told(error: OSError) -> str:
+def words_of(error: OSError) -> str:
     """What went wrong, and with which file."""
     where = f" ({files.printable(error.filename)})" if error.filename else ""
     return f"{error.strerror or error}{where}"
@@ -116,14 +116,14 @@ def with_warning(record: bytes, warning: str) -> bytes | None:
     Whoever reads records may have rewritten them: what was made of the warnings is not relied on.
     """
     try:
-        found: dict[str, Any] = json.loads(record)
+        content: dict[str, Any] = json.loads(record)
     except ValueError:
         return None
-    known = found.get("warnings")
+    known = content.get("warnings")
     warnings = known if isinstance(known, list) else []
     if warning in warnings:
         return None
-    return json.dumps({**found, "warnings": [*warnings, warning]}, indent=2).encode() + b"\n"
+    return json.dumps({**content, "warnings": [*warnings, warning]}, indent=2).encode() + b"\n"
 
 
 def take_back(outbox: Path, job: Job) -> bool:
@@ -180,14 +180,14 @@ def is_same(one: Path, other: Path) -> bool:
 def is_ours(record: Path, job_id: str) -> bool:
     """Whether a record is this job's."""
     try:
-        found: dict[str, Any] = json.loads(record.read_bytes())
+        content: dict[str, Any] = json.loads(record.read_bytes())
     except ValueError:
         return False
     except OSError as error:
         if error.errno in OUT_OF_SIGHT:
             raise SurroundingsError(f"{files.printable(record)}: {error.strerror}") from error
         return False
-    return isinstance(found, dict) and found.get("id") == job_id
+    return isinstance(content, dict) and content.get("id") == job_id
 
 
 def place(source: Path, target: Path, on_piece: Callable[[], object]) -> None:

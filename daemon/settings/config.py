@@ -43,13 +43,13 @@ def to_address(value: object) -> Address | None:
     """An address from HOST:PORT, [IPv6]:PORT or :PORT, which is localhost's; null is None."""
     if value is None:
         return None
-    found = ADDRESS.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not 1 <= int(found["port"]) <= 65535:
+    match = ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not 1 <= int(match["port"]) <= 65535:
         raise ValueError(
             f"must be HOST:PORT such as 127.0.0.1:9470, '[::1]:9470' in quotes, or :9470 for "
             f"localhost, with a port from 1 to 65535, not {yamlfile.shortened(value)}"
         )
-    return Address(found["six"] or found["host"] or "localhost", int(found["port"]))
+    return Address(match["six"] or match["host"] or "localhost", int(match["port"]))
 
 
 def to_log_file(value: object) -> Path | Literal["auto"] | None:

@@ -260,11 +260,11 @@ def together(named: Iterable[tuple[str | None, Path]]) -> dict[str, list[Path]]:
 
     So it is on a share, where folders of the inbox and the outbox are called after presets.
     """
-    found: dict[str, list[Path]] = defaultdict(list)
+    alike: dict[str, list[Path]] = defaultdict(list)
     for name, path in named:
         if name is not None:
-            found[folded(name)].append(path)
-    return dict(found)
+            alike[folded(name)].append(path)
+    return dict(alike)
 
 
 def preset_name(path: Path) -> str:

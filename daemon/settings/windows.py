@@ -57,27 +57,27 @@ class Hours:
 
     def finish(self, now: datetime, work_s: float, *, within_days: int = 366) -> datetime | None:
         """When work of so many seconds is done, at it only while open; None: later than that."""
-        left = timedelta(seconds=work_s)
+        open_s = timedelta(seconds=work_s)
         if not self.windows:
-            return now + left
+            return now + open_s
         for begin, end in self.stretches(now, days=within_days):
             room = end - max(begin, now)
-            if left <= room:
-                return max(begin, now) + left
-            left -= room
+            if open_s <= room:
+                return max(begin, now) + open_s
+            open_s -= room
         return None
 
     def stretches(self, now: datetime, days: int) -> Iterator[Stretch]:
         """The times it is open that end after `now`, in order, those that touch made one."""
         today = now.astimezone(self.zone).date()
-        found = sorted(
+        openings = sorted(
             window.on(day, self.zone)
             for day in (today + timedelta(days=ahead) for ahead in range(-1, days + 1))
             for window in self.windows
             if day.weekday() in window.days
         )
         last: Stretch | None = None
-        for begin, end in found:
+        for begin, end in openings:
             if end <= now or end <= begin:  # over, or on a day whose clock jumps over it
                 continue
             if last is not None and begin <= last[1]:
@@ -130,17 +130,17 @@ def minutes_of(text: str) -> int:
 
 def parse_window(text: object) -> Window:
     """A window such as `22:00-06:00` or `sat,sun 00:00-24:00`; raises ValueError."""
-    found = WINDOW.fullmatch(text.strip()) if isinstance(text, str) else None
-    if not isinstance(text, str) or found is None:
+    match = WINDOW.fullmatch(text.strip()) if isinstance(text, str) else None
+    if not isinstance(text, str) or match is None:
         raise ValueError(
             f'must be a window such as "22:00-06:00" or "mon-fri 22:00-06:00", not {text!r}'
         )
-    begin = minutes_of(f"{found[2]}:{found[3]}")
-    end_text = f"{found[4]}:{found[5]}"
+    begin = minutes_of(f"{match[2]}:{match[3]}")
+    end_text = f"{match[4]}:{match[5]}"
     end = DAY_MIN if end_text == "24:00" else minutes_of(end_text)
     if begin == end:
         raise ValueError(f"{text!r} ends when it begins; the whole day is 00:00-24:00")
-    return Window(parse_days(found[1]), begin, end)
+    return Window(parse_days(match[1]), begin, end)
 
 
 def parse_days(text: str | None) -> frozenset[int]:

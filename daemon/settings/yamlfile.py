@@ -212,7 +212,7 @@ def check(
     data: what to check in the document's place, where values were merged into it.
     """
     try:
-        found = model.model_validate(document.data if data is None else data)
+        checked = model.model_validate(document.data if data is None else data)
     except ValidationError as error:
         problems: dict[KeyPath, list[ErrorDetails]] = {}
         for problem in error.errors():
@@ -224,7 +224,7 @@ def check(
             message = joined([describe(problem, model) for problem in of_key])
             document.fault(document.line_of(path), path, message + advice(of_key))
         return None
-    return None if document.faults else found
+    return None if document.faults else checked
 
 
 def key_path(location: KeyPath, document: Document) -> KeyPath:

@@ -47,14 +47,14 @@ class Mounts:
 
     def _known(self) -> dict[str, str]:
         try:
-            found = json.loads(self._file.read_bytes())
+            known = json.loads(self._file.read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
             raise SurroundingsError(
                 f"{self._file} cannot be read ({error}); delete it while all folders are mounted"
             ) from error
-        return found if isinstance(found, dict) else {}
+        return known if isinstance(known, dict) else {}
 
 
 def mount_point(folder: Path) -> Path:

@@ -46,14 +46,14 @@ class Spool:
     def known_mark(self) -> str | None:
         """The mark if there is one; nothing is made."""
         try:
-            found = self.identity.read_text("ascii", "replace").strip()
+            token = self.identity.read_text("ascii", "replace").strip()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise SurroundingsError(
                 f"{self.identity} cannot be read: {error.strerror}; let the service's user read it"
             ) from error
-        return found[:MARK_LENGTH] if IDENTITY.fullmatch(found) else None
+        return token[:MARK_LENGTH] if IDENTITY.fullmatch(token) else None
 
     def renew_mark(self) -> str:
         """A fresh mark, kept durably in the place of the one before."""
