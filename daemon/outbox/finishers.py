@@ -49,6 +49,6 @@ class Finishers:
         """Does all that is to be done of a picture; raises what the first finisher raises."""
         picture_id = finished.picture.id
         for number in range(self._done.get(picture_id, 0), len(self._finishers)):
-            self._done[picture_id] = number
             self._finishers[number](finished)
+            self._done[picture_id] = number + 1
         self._done.pop(picture_id, None)
