@@ -24,10 +24,11 @@ from daemon.engine.pixels import Pixels, check_pixels, cover, resize, size_of
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, fit, plan_passes
 from daemon.engine.tensors import to_tensor
-from daemon.engine.vgg.arithmetic import Precision, choose_arithmetic
+from daemon.engine.vgg.arithmetic import choose_arithmetic
 from daemon.engine.vgg.kernels import load_kernels
 from daemon.engine.vgg.layers import MIN_SIDE_PX
 from daemon.engine.vgg.network import Network
+from daemon.engine.vgg.timings import Precision
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,16 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 
 from daemon.engine.vgg import winograd
 from daemon.engine.vgg.network import Method
-from daemon.engine.vgg.timings import fastest, kept_seconds, timings_file
+from daemon.engine.vgg.timings import Precision, fastest, kept_seconds, timings_file
 
-Precision = Literal["auto", "float32", "bfloat16"]
 Work = Callable[[int], object]
 
 CHANNELS, HEIGHT, WIDTH = 256, 64, 96

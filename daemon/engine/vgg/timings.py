@@ -5,6 +5,9 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 PLAIN = "float32 direct"
 WAITS_WELL = "bfloat16 direct"

@@ -1,0 +1,378 @@
+"""What the service and its workers say to each other: settings, orders, events, outcomes.
+
+Torch-free and frozen: made once, and read by attribute. On the wire, in the ledger and in records
+they are plain data, of which the fields that a newer version added are passed over.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from daemon.engine.schedule import Pass
+from daemon.engine.vgg.timings import Precision
+
+Data = dict[str, Any]
+Losses = Mapping[str, float]
+FailureKind = Literal["input", "surroundings", "bug"]
+Known = TypeVar("Known")
+
+
+def plain(message: Any) -> Data:
+    """Turns a dataclass into plain data, its paths into text."""
+    data = asdict(message)
+    return {name: str(one) if isinstance(one, Path) else one for name, one in data.items()}
+
+
+def known(kind: type[Known], data: Mapping[str, Any], **read: Any) -> Known:
+    """Makes a dataclass from those of its fields that plain data has, text into paths.
+
+    read: in place of the data's own, fields that are no plain ones.
+    """
+    for place in fields(kind):  # type: ignore[arg-type]
+        if place.name in data and place.name not in read:
+            value = data[place.name]
+            is_path = value is not None and place.type in (Path, Path | None)
+            read[place.name] = Path(value) if is_path else value
+    return kind(**read)
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker is started with.
+
+    device: such as `cpu` or `cuda:0`.  memory_bytes: what it may take; None: four fifths of what
+    is free.  checkpoint_s: seconds between checkpoints.  threads: what it computes with; None: as
+    many as its pool grants it.
+    """
+
+    device: str
+    weights: str
+    engine_folder: Path
+    precision: Precision = "auto"
+    memory_bytes: int | None = None
+    checkpoint_s: float = 60.0
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A file that is known by its hash, and where it lies on this machine.
+
+    sha256: empty where a worker was told no more than the path.
+    """
+
+    sha256: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class OrderedStyle:
+    """A style image of an order, and its weight among them."""
+
+    name: str
+    file: Blob
+    weight: float
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """Everything that a worker needs to know to paint a picture.
+
+    name: the picture's, as dropped.  recipe: the fields of a `Recipe`.  result: where what is
+    painted goes, in the format that the ending of result_name says, or of `name` if that is empty.
+    checkpoint, preview: where they go, None for none.  memory_bytes: what this run may take, None:
+    as much as its worker.  note: what the result tells of itself.  proof: a smaller version.
+    """
+
+    name: str
+    picture: Blob
+    max_pixels: int
+    recipe: Mapping[str, Any]
+    styles: tuple[OrderedStyle, ...]
+    result: Path
+    checkpoint: Path | None
+    preview: Path | None
+    memory_bytes: int | None
+    note: Mapping[str, Any]
+    result_name: str = ""
+    proof: bool = False
+
+
+def order_data(order: RunOrder) -> Data:
+    """Turns an order into plain data."""
+    data = plain(order) | {
+        "picture": str(order.picture.path),
+        "styles": [
+            {"name": one.name, "sha256": one.file.sha256, "weight": one.weight}
+            | {"path": str(one.file.path)}
+            for one in order.styles
+        ],
+    }
+    usual = {name for name in ("result_name", "proof") if not data[name]}
+    return {name: value for name, value in data.items() if name not in usual}
+
+
+def to_order(data: Data) -> RunOrder:
+    """Reads the order of `order_data`."""
+    styles = tuple(
+        OrderedStyle(one["name"], Blob(one["sha256"], Path(one["path"])), one["weight"])
+        for one in data["styles"]
+    )
+    return known(RunOrder, data, picture=Blob("", Path(data["picture"])), styles=styles)
+
+
+@dataclass(frozen=True)
+class PassAccount:
+    """What a run tells of one pass. loss: of its last step.  plan: how it was computed."""
+
+    width_px: int
+    height_px: int
+    steps: int = 0
+    seconds: float = 0.0
+    converged: bool = False
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    loss: Losses = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FullPicture:
+    """What a proof foretells: the full picture's size and seconds; None: the proof is the full."""
+
+    width_px: int
+    height_px: int
+    seconds: int | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """The outcome of a run that went well, which becomes the job's in ledger and record.
+
+    result_sha256, result_bytes: of the file of the result.  full: what a proof foretells.
+    same_as: the job whose result was taken, where nothing had to be painted.  A field that an
+    earlier version did not tell is None, 0 or empty.
+    """
+
+    width_px: int = 0
+    height_px: int = 0
+    weights: Mapping[str, str] | None = None
+    device: str | None = None
+    dtype: str | None = None
+    passes: tuple[PassAccount, ...] = ()
+    first_loss: Losses | None = None
+    last_loss: Losses | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int = 0
+    warnings: tuple[str, ...] = ()
+    result_sha256: str = ""
+    result_bytes: int = 0
+    full: FullPicture | None = None
+    same_as: str | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The outcome of a run that failed by itself: whose fault it is, and why."""
+
+    kind: FailureKind
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The outcome of a run that was stopped because somebody asked for it."""
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """How a worker was going to compute a pass: its size and tiles in words, and its peak.
+
+    held_bytes: what it held before; that part cannot be halved.  budget_bytes: what it might take.
+    """
+
+    size: str
+    tiles: str
+    predicted_bytes: int
+    held_bytes: int
+    budget_bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.size} ({self.tiles}, {self.predicted_bytes / 1e9:.1f} GB expected)"
+
+
+@dataclass(frozen=True)
+class OutOfMemory:
+    """The outcome of a run whose worker had no memory left; `how` says how that came out.
+
+    plan: of the pass under way, None if there was none yet.
+    """
+
+    how: str
+    plan: PassPlan | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The outcome of a run whose worker is gone; `how` says how that ended."""
+
+    how: str
+
+
+Told = Done | Failed | Cancelled | OutOfMemory
+"""An outcome that a worker tells itself."""
+
+Outcome = Told | Lost
+
+
+def done_data(done: Done) -> Data:
+    """Turns the outcome of a run that went well into plain data."""
+    data = asdict(done)
+    full, same_as = data.pop("full"), data.pop("same_as")
+    before = {"same_as": same_as} if same_as else {}
+    return before | {"ok": True} | data | ({"full": full} if full else {})
+
+
+def to_done(data: Mapping[str, Any]) -> Done:
+    """Reads the outcome of `done_data`, of an earlier version too."""
+    full = data.get("full")
+    return known(
+        Done,
+        data,
+        passes=tuple(known(PassAccount, one) for one in data.get("passes", ())),
+        warnings=tuple(data.get("warnings", ())),
+        full=known(FullPicture, full) if full else None,
+    )
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The event that a worker is there."""
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """The event of a line for the job's log."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The event of a step. number: from 1, in its pass; pass_number: likewise, of the passes.
+
+    total: the loss that is minimised.  losses: its terms by name, without their weights.
+    """
+
+    pass_number: int
+    passes: tuple[Pass, ...]
+    number: int
+    total: float
+    losses: Losses
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The event that the preview has been drawn anew."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class CheckpointWritten:
+    """The event that the run can be gone on from here."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The event that a run is over. spent: the worker ends itself now, being of no more use."""
+
+    outcome: Told
+    spent: bool = False
+
+
+Event = Hello | LogLine | PassPlan | Progress | Preview | CheckpointWritten | Ended
+
+OF_A_STEP = {"event", "run", "pass", "passes", "number", "total", "seconds"}
+"""What a step's message tells beside the losses."""
+
+
+def event_data(run_id: str, event: Event) -> Data:
+    """Turns an event of a run into plain data."""
+    of_run = {"run": run_id}
+    match event:
+        case Hello():
+            return {"event": "hello"}
+        case LogLine():
+            return {"event": "log"} | of_run | plain(event)
+        case PassPlan():
+            return {"event": "plan"} | of_run | {"plan": plain(event)}
+        case Progress():
+            place = {"pass": event.pass_number, "passes": [plain(one) for one in event.passes]}
+            step = {"number": event.number, "total": event.total, **event.losses}
+            return {"event": "progress"} | of_run | place | step | {"seconds": event.seconds}
+        case Preview():
+            return {"event": "preview"} | of_run | plain(event)
+        case CheckpointWritten():
+            return {"event": "checkpoint"} | of_run
+        case Ended():
+            return of_run | {"spent": event.spent} | outcome_data(event.outcome)
+
+
+def outcome_data(outcome: Told) -> Data:
+    """Turns an outcome into plain data; the plan of one without memory was told before."""
+    match outcome:
+        case Done():
+            return {"event": "ended", "result": done_data(outcome)}
+        case Failed():
+            return {"event": "ended", "result": {"ok": False} | plain(outcome)}
+        case Cancelled():
+            return {"event": "cancelled"}
+        case OutOfMemory():
+            return {"event": "short", "reason": outcome.how}
+
+
+def to_event(data: Data) -> Event | None:
+    """Reads the event of `event_data`; None for one that this version does not know."""
+    match data.get("event"):
+        case "hello":
+            return Hello()
+        case "log":
+            return known(LogLine, data)
+        case "plan":
+            return known(PassPlan, data["plan"])
+        case "progress":
+            return to_progress(data)
+        case "preview":
+            return known(Preview, data)
+        case "checkpoint":
+            return CheckpointWritten()
+        case "ended" | "cancelled" | "short":
+            return Ended(to_outcome(data), bool(data.get("spent")))
+        case _:
+            return None
+
+
+def to_outcome(data: Data) -> Told:
+    """Reads the outcome of `outcome_data`."""
+    match data["event"]:
+        case "cancelled":
+            return Cancelled()
+        case "short":
+            return OutOfMemory(data["reason"])
+    result = data["result"]
+    return to_done(result) if result["ok"] else known(Failed, result)
+
+
+def to_progress(data: Data) -> Progress:
+    """Reads a step; the numbers that it tells beside what is known are losses by name."""
+    others = {name: value for name, value in data.items() if name not in OF_A_STEP}
+    return Progress(
+        data["pass"],
+        tuple(known(Pass, one) for one in data["passes"]),
+        data["number"],
+        data["total"],
+        {name: value for name, value in others.items() if isinstance(value, float)},
+        data["seconds"],
+    )
