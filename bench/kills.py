@@ -12,12 +12,13 @@ import signal
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from surroundings import ROOT, payload
+from surroundings import ROOT, make_order
 
-from daemon.host.process import Message
-from daemon.pool.local import Pool, WorkerLost
+from daemon.messages import Done, Event, Lost, Progress, WorkerSettings
+from daemon.pool.local import LocalPool
 
 CHECKPOINT_S = 1.0
 
@@ -27,19 +28,13 @@ class Watched:
 
     def __init__(self) -> None:
         self.steps: list[tuple[tuple[int, int], float]] = []
-        arguments = [
-            "--weights",
-            "classic",
-            "--engine-folder",
-            str(ROOT / "state" / "engine"),
-            "--checkpoint-s",
-            str(CHECKPOINT_S),
-        ]
-        self.pool = Pool(["cpu"], arguments, self._hear)
+        engine = ROOT / "state" / "engine"
+        settings = WorkerSettings("cpu", "classic", engine, checkpoint_s=CHECKPOINT_S)
+        self.pool = LocalPool([settings], self._hear)
 
-    def _hear(self, run_id: str, said: Message) -> None:
-        if said["event"] == "progress":
-            self.steps.append(((said["pass"], said["number"]), said["seconds"]))
+    def _hear(self, run_id: str, event: Event) -> None:
+        if isinstance(event, Progress):
+            self.steps.append(((event.pass_number, event.number), event.seconds))
 
 
 def main() -> int:
@@ -57,12 +52,13 @@ def main() -> int:
     photo = ROOT / "docs" / "images" / "rocket.jpg"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        work = payload(folder, photo, recipe)
+        work = make_order(folder, photo, recipe)
         quiet = Watched()
         began = time.perf_counter()
-        assert quiet.pool.submit("quiet", work | {"checkpoint": None}).result()["ok"]
+        unkept = replace(work, checkpoint=None)
+        assert isinstance(quiet.pool.submit("cpu", "quiet", unkept).result(), Done)
         quiet_s = time.perf_counter() - began
-        quiet.pool.close()
+        quiet.pool.close(grace_s=2.0)
         wanted = (folder / "result").read_bytes()
         (folder / "result").unlink()
 
@@ -72,24 +68,22 @@ def main() -> int:
         gaps = [now - before for before, now in zip([0.0, *moments], moments, strict=False)]
         killed = 0
         while True:
-            future = hunted.pool.submit(f"start {killed + 1}", work)
+            future = hunted.pool.submit("cpu", f"start {killed + 1}", work)
             # The moments are of the job's own time, which begins with the child's first word.
             seen = len(hunted.steps)
             while len(hunted.steps) == seen and not future.done():
                 time.sleep(0.01)
             try:
-                account = future.result(gaps[killed] if killed < len(gaps) else None)
+                outcome = future.result(gaps[killed] if killed < len(gaps) else None)
                 break
             except TimeoutError:
-                pid = hunted.pool.slots()[0].pid
-                assert pid is not None
-                os.kill(pid, signal.SIGKILL)
-                assert isinstance(future.exception(), WorkerLost)
+                os.kill(hunted.pool.pids()["cpu"], signal.SIGKILL)
+                assert isinstance(future.result(), Lost)
                 killed += 1
                 print(f"kill {killed} at {hunted.steps[-1][0]}", flush=True)
         hunted_s = time.perf_counter() - began
-        hunted.pool.close()
-        assert account["ok"], account
+        hunted.pool.close(grace_s=2.0)
+        assert isinstance(outcome, Done), outcome
         same = (folder / "result").read_bytes() == wanted
     counted = dict(hunted.steps)
     once_s = sum(counted.values())
@@ -99,7 +93,7 @@ def main() -> int:
         f"{killed} kills; {len(hunted.steps)} steps for {len(counted)}, computed again "
         f"{twice_s / once_s:.1%} of the time of a step; {quiet_s:.0f} s undisturbed, "
         f"{hunted_s:.0f} s with {killed} new children; "
-        f"bytes {'equal' if same else 'NOT equal'}; warnings {account['warnings']}"
+        f"bytes {'equal' if same else 'NOT equal'}; warnings {outcome.warnings}"
     )
     return 0 if same else 1
 

@@ -111,7 +111,7 @@ def work_off(path: Path, owner: str, start: Barrier, done: "multiprocessing.Queu
     ledger, count = Ledger(path), 0
     start.wait()
     while (job := ledger.claim_job(owner)) is not None:
-        ledger.finish_job(job.id, owner, State.DONE, outcome={})
+        ledger.finish_job(job.id, owner, State.DONE)
         ledger.publish_job(job.id)
         count += 1
     ledger.close()

@@ -11,21 +11,22 @@ import threading
 import time
 from pathlib import Path
 
-from surroundings import ROOT, payload
+from surroundings import ROOT, make_order
 
-from daemon.host.process import Message
-from daemon.pool.local import Cancelled, Pool
+from daemon.messages import Cancelled, Event, Progress, RunOrder, WorkerSettings
+from daemon.pool.face import WorkerPool
+from daemon.pool.local import LocalPool
 
 
-def first_step_s(pool: Pool, stepped: threading.Event, run_id: str, work: Message) -> float:
+def first_step_s(pool: WorkerPool, stepped: threading.Event, run_id: str, work: RunOrder) -> float:
     """Submits a run, waits for its first step, and cancels it."""
     stepped.clear()
     began = time.perf_counter()
-    future = pool.submit(run_id, work)
+    future = pool.submit("cpu", run_id, work)
     stepped.wait(120)
     seconds = time.perf_counter() - began
     pool.cancel(run_id, grace_s=60)
-    assert isinstance(future.exception(120), Cancelled)
+    assert future.result(120) == Cancelled()
     return seconds
 
 
@@ -37,24 +38,23 @@ def main() -> None:
     for number in range(parser.parse_args().runs):
         stepped = threading.Event()
 
-        def hear(run_id: str, said: Message, stepped: threading.Event = stepped) -> None:
-            if said["event"] == "progress":
+        def hear(run_id: str, event: Event, stepped: threading.Event = stepped) -> None:
+            if isinstance(event, Progress):
                 stepped.set()
 
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             engine = ROOT / "state" / "engine" if number else folder / "engine"
-            arguments = ["--weights", "classic", "--engine-folder", str(engine)]
-            pool = Pool(["cpu"], arguments, hear)
+            pool = LocalPool([WorkerSettings("cpu", "classic", engine)], hear)
             photo = ROOT / "docs" / "images" / "rocket.jpg"
-            seconds = first_step_s(pool, stepped, "cold", payload(folder, photo))
+            seconds = first_step_s(pool, stepped, "cold", make_order(folder, photo))
             if number:
                 cold.append(seconds)
             else:
                 first = seconds
             other = ROOT / "docs" / "images" / "chelsea.jpg"
-            warm.append(first_step_s(pool, stepped, "warm", payload(folder, other)))
-            pool.close()
+            warm.append(first_step_s(pool, stepped, "warm", make_order(folder, other)))
+            pool.close(grace_s=2.0)
     print(f"first start ever, with the trial of arithmetic and no cache: {first:.2f} s")
     print(f"child started to first step: {statistics.median(cold):.2f} s")
     print(f"warm child to first step:    {statistics.median(warm):.2f} s")

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -20,7 +21,7 @@ from daemon.engine.losses.terms import layers_of
 from daemon.engine.recipe import Recipe
 from daemon.engine.vgg.network import Network
 from daemon.host.files import sha256_of
-from daemon.host.process import Message
+from daemon.messages import Blob, OrderedStyle, RunOrder
 from daemon.pool.local import KEEP_MEMORY
 
 ROOT = Path(__file__).parent.parent
@@ -81,22 +82,21 @@ def photograph(name: str, width_px: int, height_px: int) -> Tensor:
     return as_tensor(image).contiguous()
 
 
-def payload(folder: Path, picture: Path, recipe: Message | None = None) -> Message:
+def make_order(folder: Path, picture: Path, recipe: dict[str, Any] | None = None) -> RunOrder:
     """A run of a worker after one style, its files in `folder`."""
     style = ROOT / "presets" / "starry.jpg"
-    digest = sha256_of(style)
-    return {
-        "name": picture.name,
-        "picture": str(picture),
-        "max_pixels": 250_000_000,
-        "recipe": recipe or {},
-        "result": str(folder / "result"),
-        "note": {"id": "bench"},
-        "checkpoint": str(folder / f"checkpoint-{picture.stem}"),
-        "preview": None,
-        "memory_bytes": None,
-        "styles": [{"name": style.name, "path": str(style), "sha256": digest, "weight": 1.0}],
-    }
+    return RunOrder(
+        name=picture.name,
+        picture=Blob("", picture),
+        max_pixels=250_000_000,
+        recipe=recipe or {},
+        styles=(OrderedStyle(style.name, Blob(sha256_of(style), style), 1.0),),
+        result=folder / "result",
+        checkpoint=folder / f"checkpoint-{picture.stem}",
+        preview=None,
+        memory_bytes=None,
+        note={"id": "bench"},
+    )
 
 
 def machine(device: torch.device) -> str:

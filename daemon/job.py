@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from daemon.messages import Done
+
 ORDINARY, BULK = 0, -1
 """Priorities: what was dropped in the bulk folder comes after all that was not."""
 
@@ -66,7 +68,7 @@ class Job:
 
     below: the picture's folder and name under outbox/PRESET.  recipe: resolved, as plain data.
     label: which cell of a sweep it is, among the jobs of one picture and preset; empty if of none.
-    outcome: what the worker reported; where it is set the state is `publishing` or later.
+    outcome: what the worker reported, of a job that was painted or took another's result.
     Times are ISO 8601 in UTC.
     """
 
@@ -84,7 +86,7 @@ class Job:
     queued_at: str
     started_at: str | None
     finished_at: str | None
-    outcome: Mapping[str, Any]
+    outcome: Done | None
     outputs: Mapping[str, str]
     reason: str
     warnings: tuple[str, ...]

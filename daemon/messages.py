@@ -59,7 +59,7 @@ class WorkerSettings:
 class Blob:
     """A file that is known by its hash, and where it lies on this machine.
 
-    sha256: empty where a worker was told no more than the path.
+    sha256: empty where it is of no use: in a worker, and for a picture that `stylize` paints here.
     """
 
     sha256: str

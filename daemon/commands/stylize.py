@@ -4,7 +4,7 @@ import contextlib
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daemon.commands.result_file import (
@@ -21,14 +21,30 @@ from daemon.engine.schedule import plan_passes, plan_proof
 from daemon.errors import AtelierError, BadInputError, StoppedError
 from daemon.host import files
 from daemon.host.access import explain
-from daemon.host.process import Message
+from daemon.messages import (
+    Blob,
+    Cancelled,
+    Done,
+    Event,
+    Failed,
+    FullPicture,
+    Lost,
+    OrderedStyle,
+    OutOfMemory,
+    Progress,
+    RunOrder,
+)
 from daemon.pictures.read import read_header
 from daemon.pool import retry
-from daemon.pool.local import Cancelled, MemoryRanOut, Pool, WorkerLost
+from daemon.pool.face import WorkerPool
+from daemon.pool.local import LocalPool
 from daemon.settings import yamlfile
 from daemon.settings.config import Config
 from daemon.settings.presets import Preset, Shelf, load_presets, override
 from daemon.status.report import in_words
+
+STOP_S = 8.0
+"""How long a worker may take to stop after Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,7 @@ def paint_one(
     config_file: Path,
     device: str,
     wish: Wish,
-    on_progress: Callable[[Message], None],
+    on_progress: Callable[[Progress], None],
 ) -> Single:
     """Paints a picture, or a proof of it, once all is sure to be well with what was typed.
 
@@ -75,25 +91,18 @@ def paint_one(
     target = find_target(config, config_file, wish, shelf)
     size_bytes = expected_bytes(config, wish, recipe)
     try_room(target.path, size_bytes)
-    run_id = uuid.uuid4().hex
-    pool = Pool(
-        [device],
-        config.worker_arguments,
-        lambda _, event: on_event(event, on_progress),
-        threads=config.worker_threads,
-        waiting=config.worker_waiting,
-    )
+    pool = LocalPool([config.worker(device)], lambda _, event: on_event(event, on_progress))
     with work_folder() as folder:
         result = folder / "result"
         try_room(result, size_bytes)
-        payload = make_payload(config, wish, preset, recipe, result, target.path.name)
+        order = make_order(config, wish, preset, recipe, result, target.path.name)
         try:
-            account = paint(pool, run_id, payload)
+            done = paint(pool, order)
         finally:
-            pool.close()
+            pool.close(grace_s=2.0)
         path = deliver(result, target)
-    forecast = describe_full(account["full"], account["device"]) if wish.proof else None
-    return Single(path, tuple(account["warnings"]), forecast)
+    forecast = describe_full(done.full, str(done.device)) if done.full else None
+    return Single(path, done.warnings, forecast)
 
 
 def check_picture(picture: Path) -> None:
@@ -151,71 +160,65 @@ def settings_document(settings: Sequence[str]) -> yamlfile.Document:
     return document
 
 
-def make_payload(
+def make_order(
     config: Config, wish: Wish, preset: Preset, recipe: Recipe, result: Path, result_name: str
-) -> Message:
+) -> RunOrder:
     """What the worker needs to know.  result_name: whose suffix says what is written."""
-    return {
-        "name": wish.picture.name,
-        "result_name": result_name,
-        "picture": str(wish.picture.absolute()),
-        "max_pixels": config.limits.picture_pixels,
-        "recipe": recipe.model_dump(),
-        "styles": [
-            {
-                "name": style.name,
-                "path": str(style.path),
-                "sha256": files.sha256_of(style.path),
-                "weight": style.weight,
-            }
-            for style in preset.styles
-        ],
-        "result": str(result),
-        "checkpoint": None,
-        "preview": None,
-        "memory_bytes": None,
-        "proof": wish.proof,
-        "note": {"preset": preset.name, "seed": recipe.seed}
-        | ({"proof": True} if wish.proof else {}),
-    }
+    styles = tuple(
+        OrderedStyle(style.name, Blob(files.sha256_of(style.path), style.path), style.weight)
+        for style in preset.styles
+    )
+    of_proof = {"proof": True} if wish.proof else {}
+    return RunOrder(
+        name=wish.picture.name,
+        picture=Blob("", wish.picture.absolute()),
+        max_pixels=config.limits.picture_pixels,
+        recipe=recipe.model_dump(),
+        styles=styles,
+        result=result,
+        checkpoint=None,
+        preview=None,
+        memory_bytes=None,
+        note={"preset": preset.name, "seed": recipe.seed} | of_proof,
+        result_name=result_name,
+        proof=wish.proof,
+    )
 
 
-def paint(pool: Pool, run_id: str, payload: Message) -> Message:
-    """The worker's account of a run that went well; begins anew with less memory if it ran out.
+def paint(pool: WorkerPool, order: RunOrder) -> Done:
+    """The outcome of a run that went well; begins anew with less memory if it ran out.
 
     Raises AtelierError if that does not help, or for anything else that goes wrong.
     """
     warnings: list[str] = []
     while True:
-        try:
-            account = wait(pool, run_id, payload)
-        except MemoryRanOut as error:
-            match retry.after_shortage(len(warnings), payload["memory_bytes"], error.plan):
-                case retry.Smaller(memory_bytes, warning, _):
-                    warnings.append(warning)
-                    payload = payload | {"memory_bytes": memory_bytes}
-                case retry.GiveUp(reason):
-                    raise AtelierError(reason) from error
-        else:
-            return account | {"warnings": [*warnings, *account["warnings"]]}
+        done = run_once(pool, order)
+        if isinstance(done, Done):
+            return replace(done, warnings=(*warnings, *done.warnings))
+        match retry.after_out_of_memory(len(warnings), order.memory_bytes, done.plan):
+            case retry.Smaller(memory_bytes, warning, _):
+                warnings.append(warning)
+                order = replace(order, memory_bytes=memory_bytes)
+            case retry.GiveUp(reason):
+                raise AtelierError(reason)
 
 
-def wait(pool: Pool, run_id: str, payload: Message) -> Message:
-    """The worker's account of a run that went well.
-
-    Raises MemoryRanOut, and AtelierError for any other that did not.
-    """
-    future = pool.submit(run_id, payload)
-    with interruptible(lambda: pool.cancel(run_id)):
-        try:
-            account = future.result()
-        except Cancelled as error:
-            raise StoppedError("stopped; nothing was written") from error
-        except WorkerLost as error:
-            raise AtelierError(f"the worker {error}") from error
-    if not account["ok"]:
-        raise BadInputError(account["reason"])
-    return account
+def run_once(pool: WorkerPool, order: RunOrder) -> Done | OutOfMemory:
+    """The outcome of one run; raises AtelierError unless it went well, or memory ran out."""
+    (seat,) = pool.seats()
+    run_id = uuid.uuid4().hex
+    future = pool.submit(seat.device, run_id, order)
+    with interruptible(lambda: pool.cancel(run_id, grace_s=STOP_S)):
+        outcome = future.result()
+    match outcome:
+        case Done() | OutOfMemory():
+            return outcome
+        case Failed():
+            raise BadInputError(outcome.reason)
+        case Cancelled():
+            raise StoppedError("stopped; nothing was written")
+        case Lost():
+            raise AtelierError(f"the worker {outcome.how}")
 
 
 @contextlib.contextmanager
@@ -230,15 +233,15 @@ def interruptible(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def on_event(event: Message, on_progress: Callable[[Message], None]) -> None:
+def on_event(event: Event, on_progress: Callable[[Progress], None]) -> None:
     """Passes progress on; the worker's log lines are for the service."""
-    if event.get("event") == "progress":
+    if isinstance(event, Progress):
         on_progress(event)
 
 
-def describe_full(full: Message, device: str) -> str:
+def describe_full(full: FullPicture, device: str) -> str:
     """The full picture of a proof: its size, and the time it will take."""
-    size = f"{full['width_px']}x{full['height_px']} px"
-    if full["seconds"] is None:
+    size = f"{full.width_px}x{full.height_px} px"
+    if full.seconds is None:
         return f"the full picture is no larger: this is it, {size}"
-    return f"the full picture, {size}: about {in_words(full['seconds'])} on {device}"
+    return f"the full picture, {size}: about {in_words(full.seconds)} on {device}"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from daemon.errors import ConfigError
 from daemon.job import QUEUES
 from daemon.pool.devices import resolve_devices
-from daemon.pool.memory import used_by_others
+from daemon.pool.memory import DeviceMemory, cuda_memory
 from daemon.settings.config import Config
 from daemon.state.lock import is_held
 from daemon.state.pause import paused_since
@@ -24,7 +24,7 @@ def examine_queues(config: Config) -> Iterator[Finding]:
         devices = resolve_devices(config.devices, "config.yaml")
     except ConfigError:  # told where the devices are looked at
         return
-    yield from check_neighbours(config, devices, used_by_others)
+    yield from check_neighbours(config, devices, cuda_memory)
 
 
 def check_metrics(config: Config, *, running: bool) -> Iterator[Finding]:
@@ -59,12 +59,15 @@ def check_queues(config: Config, now: datetime) -> Iterator[Finding]:
 
 
 def check_neighbours(
-    config: Config, devices: Sequence[str], used: Callable[[str, Sequence[int]], int | None]
+    config: Config,
+    devices: Sequence[str],
+    look: Callable[[str, Sequence[int]], DeviceMemory | None],
 ) -> Iterator[Finding]:
     """Whether it can be told who else uses the GPUs, where they are to be left to others."""
     if config.yield_gpu_when is None:
         return
     for device in devices:
-        if device != "cpu" and used(device, []) is None:
+        memory = look(device, []) if device != "cpu" else None
+        if device != "cpu" and (memory is None or memory.others_bytes is None):
             lack = f"who uses {device} cannot be told; it is never left to others (nvidia-smi?)"
             yield Finding("yield_gpu_when", False, lack)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.job import ClaimedPicture, Draft, Job, PictureState, State, StyleRef
+from daemon.messages import to_done
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def to_job(row: sqlite3.Row) -> Job:
         queued_at=row["queued_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
-        outcome=json.loads(row["outcome"]),
+        outcome=to_done(outcome) if (outcome := json.loads(row["outcome"])) else None,
         outputs=json.loads(row["outputs"]),
         reason=row["reason"],
         warnings=tuple(json.loads(row["warnings"])),

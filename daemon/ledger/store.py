@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import ClaimedPicture, Draft, Job, PictureState, State
 from daemon.ledger.database import Database
 from daemon.ledger.rows import draft_row, to_column, to_job, to_picture
 from daemon.ledger.views import Views
+from daemon.messages import Done, done_data
 
 Line = tuple[int, int]
 """The least and the highest priority of jobs that stand in a line together."""
@@ -178,7 +178,7 @@ class Ledger:
         owner: str,
         verdict: State,
         *,
-        outcome: Mapping[str, Any],
+        outcome: Done | None = None,
         reason: str = "",
         warnings: Sequence[str] = (),
     ) -> None:
@@ -191,7 +191,7 @@ class Ledger:
             id=job_id,
             owner=owner,
             verdict=verdict,
-            outcome=json.dumps(outcome),
+            outcome=json.dumps(done_data(outcome) if outcome else {}),
             reason=reason,
             warnings=json.dumps(list(warnings)),
             now=utc_now(),
@@ -240,12 +240,12 @@ class Ledger:
         rows = self.database.rows("twinned", limit=limit)
         return [(to_job(row), self.job(row["twin"])) for row in rows]
 
-    def answer_job(self, job_id: str, outcome: Mapping[str, Any], started_at: str) -> None:
+    def answer_job(self, job_id: str, outcome: Done, started_at: str) -> None:
         """Ready -> publishing, done: its twin's result lies in the spool."""
         self.database.change(
             "answer_job",
             id=job_id,
-            outcome=json.dumps(outcome),
+            outcome=json.dumps(done_data(outcome)),
             started_at=started_at,
             now=utc_now(),
         )

@@ -8,6 +8,7 @@ from typing import Any
 from daemon import __version__
 from daemon.host import files
 from daemon.job import ClaimedPicture, Job
+from daemon.messages import Done, plain
 from daemon.outbox.naming import renamed
 
 SCHEMA = 1
@@ -18,7 +19,10 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Mapping[str, str]) -
 
     Losses are the last step's. A field the run never reached is null, 0 or empty.
     """
-    outcome = job.outcome
+    done = job.outcome or Done()
+    seconds = done.seconds
+    if seconds is None:
+        seconds = seconds_between(job.started_at, job.finished_at)
     return {
         "schema": SCHEMA,
         "id": job.id,
@@ -35,21 +39,21 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Mapping[str, str]) -
         **({"label": job.label} if job.label else {}),
         "recipe": job.recipe,
         "styles": [vars(style) for style in job.styles],
-        "weights": outcome.get("weights"),
+        "weights": done.weights,
         "seed": job.recipe.get("seed"),
-        "device": outcome.get("device"),
-        "dtype": outcome.get("dtype"),
+        "device": done.device,
+        "dtype": done.dtype,
         "version": __version__,
-        "passes": outcome.get("passes", []),
-        "first_loss": outcome.get("first_loss"),
-        "last_loss": outcome.get("last_loss"),
+        "passes": [plain(one) for one in done.passes],
+        "first_loss": done.first_loss,
+        "last_loss": done.last_loss,
         "queued_at": job.queued_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
-        "seconds": outcome.get("seconds", seconds_between(job.started_at, job.finished_at)),
-        "peak_memory_bytes": outcome.get("peak_memory_bytes", 0),
+        "seconds": seconds,
+        "peak_memory_bytes": done.peak_memory_bytes,
         "starts": job.starts,
-        "same_as": outcome.get("same_as"),
+        "same_as": done.same_as,
         "outputs": {kind: files.printable(os.fspath(path)) for kind, path in outputs.items()},
         "warnings": [*job.warnings, *renamed(job, outputs)],
         "reason": job.reason or None,

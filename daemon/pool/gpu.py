@@ -61,18 +61,14 @@ def processes(device: str, environment: Mapping[str, str] = os.environ) -> list[
     return ask(device, environment, look) or []
 
 
-def memory_used_by_others(
-    device: str, own_pids: Collection[int], environment: Mapping[str, str] = os.environ
+def used_by_others(
+    taken: GpuMemory, listed: Collection[GpuProcess], own_pids: Collection[int]
 ) -> int | None:
     """Bytes of a device's memory that processes other than `own_pids` hold.
 
-    None where that cannot be told: without a driver, or in a container whose driver lists no
-    processes, or by numbers that mean others here; ours would then pass for somebody else's.
+    None where that cannot be told: in a container whose driver lists no processes, or by numbers
+    that mean others here; ours would then pass for somebody else's.
     """
-    taken = memory(device, environment)
-    if taken is None:
-        return None
-    listed = processes(device, environment)
     own = [one.used_bytes for one in listed if one.pid in own_pids]
     strangers = any(not Path(f"/proc/{one.pid}").exists() for one in listed)
     if own_pids and not own and (strangers or not listed):

@@ -1,28 +1,41 @@
-"""One child process per device, and the small face the service sees of them.
+"""One child process per device of this machine.
 
-A child is started for its first job and stays warm. Payload and result are plain data; the
-pictures themselves lie in files that the payload names, so that even a very large one never
-passes through the service.
+A child is started for its first job and stays warm. Orders and outcomes are plain data; the
+pictures themselves lie in files that an order names, so that even a very large one never passes
+through the service.
 """
 
 import contextlib
+import json
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from loguru import logger
 
 from daemon.engine.fit.cgroups import threads_of_each
+from daemon.engine.vgg.timings import waiting
 from daemon.host.process import Child, Message, limited_to, oom_kills
-from daemon.pool.retry import PassPlan
+from daemon.messages import (
+    Ended,
+    Hello,
+    Lost,
+    Outcome,
+    OutOfMemory,
+    PassPlan,
+    RunOrder,
+    WorkerSettings,
+    order_data,
+    plain,
+    to_event,
+)
+from daemon.pool.face import OnEvent, Seat
+from daemon.pool.memory import DeviceMemory, device_memory
 
-Payload = Mapping[str, Any]
-Event = Callable[[str, Message], None]
-Waiting = Callable[[int], dict[str, str]]
-
+WORKER = "daemon.worker.child"
 
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(16 << 20),
@@ -34,71 +47,48 @@ go back: kept, they left holes, and the process grew by half a gigabyte a megapi
 gives the rest back afterwards."""
 
 
-class WorkerLost(Exception):
-    """The child ended during a run; the message says how."""
-
-
-class Cancelled(Exception):
-    """The run was stopped because somebody asked for it."""
-
-
-class MemoryRanOut(Exception):
-    """The run ended for want of memory; the message says how it came out.
-
-    plan: of the pass under way, None if there was none yet.
-    """
-
-    def __init__(self, how: str, plan: PassPlan | None) -> None:
-        super().__init__(how)
-        self.plan = plan
-
-
 @dataclass
-class Run:
+class OpenRun:
     """A run in progress, the child it was given to, and the plan it told last."""
 
     id: str
-    future: Future[Message]
+    future: Future[Outcome]
     child: Child
     plan: PassPlan | None = None
     oom_kills_before: int = field(default_factory=oom_kills)
 
-    def lost(self, ending: str) -> WorkerLost | MemoryRanOut:
+    def lost(self, ending: str) -> Lost | OutOfMemory:
         """What became of the run, whose child is gone."""
         # Others send SIGKILL too; the kernel counts its own before it sends them.
         if self.child.killer is signal.SIGKILL and oom_kills() > self.oom_kills_before:
-            return MemoryRanOut(f"the worker {ending}; the kernel had no memory left", self.plan)
-        return WorkerLost(ending)
+            return OutOfMemory(f"the worker {ending}; the kernel had no memory left", self.plan)
+        return Lost(ending)
 
 
 class Slot:
-    """One device and its child, which may not have been started yet."""
+    """One device and its child, which may not have been started yet.
+
+    shared_by: how many children share what this process is granted, where no threads are set.
+    """
 
     def __init__(
-        self,
-        device: str,
-        arguments: Sequence[str],
-        on_event: Event,
-        *,
-        threads: Callable[[], int] = lambda: threads_of_each(1),
-        waiting: Waiting = lambda threads: {},
+        self, settings: WorkerSettings, on_event: OnEvent, module: str, *, shared_by: int
     ) -> None:
-        self.device = device
-        self._waiting = waiting
-        self._threads = threads
-        self._arguments = ["--device", device, *arguments]
+        self.device = settings.device
+        self._settings = settings
+        self._module = module
+        self._shared_by = shared_by
         self._on_event = on_event
         self._child: Child | None = None
         self._lock = threading.Lock()
-        self._run: Run | None = None
-        self.answered = False
-        """Whether a child has ever said that it is there."""
+        self._run: OpenRun | None = None
+        self._answered = False
 
     @property
-    def run_id(self) -> str | None:
-        """The run in progress, if any."""
+    def seat(self) -> Seat:
+        """The slot as others see it."""
         run = self._run
-        return run.id if run else None
+        return Seat(self.device, run.id if run else None, self._answered)
 
     @property
     def pid(self) -> int | None:
@@ -106,13 +96,13 @@ class Slot:
         child = self._child
         return child.pid if child is not None and child.alive else None
 
-    def submit(self, run_id: str, payload: Payload) -> Future[Message]:
+    def submit(self, run_id: str, order: RunOrder) -> Future[Outcome]:
         """Starts a run; the slot must be free."""
-        future: Future[Message] = Future()
+        future: Future[Outcome] = Future()
         with self._lock:
             child = self._living()
-            self._run = Run(run_id, future, child)
-        child.send({"do": "run", "run": run_id, "payload": dict(payload)})
+            self._run = OpenRun(run_id, future, child)
+        child.send({"do": "run", "run": run_id, "payload": order_data(order)})
         return future
 
     def warm(self) -> None:
@@ -120,15 +110,16 @@ class Slot:
         with self._lock:
             self._living()
 
-    def _living(self) -> Child:
-        if self._child is None or not self._child.alive:
-            self._child = self._start()
-        return self._child
+    def rest(self) -> None:
+        """Ends the child if it is idle, and not just starting."""
+        if self._run is None and self._answered and self.pid is not None:
+            self.close(1.0)
 
     def kill(self, run_id: str) -> None:
         """Ends the child at once if that is its run, which is lost then."""
-        if self._child is not None and self.run_id == run_id:
-            self._child.kill()
+        run = self._run
+        if run is not None and run.id == run_id:
+            run.child.kill()
 
     def cancel(self, run_id: str, grace_s: float) -> None:
         """Asks the child to stop the run, and ends the child if it does not in time."""
@@ -154,15 +145,22 @@ class Slot:
         if self._child is not None:
             self._child.close(grace_s)
 
+    def _living(self) -> Child:
+        if self._child is None or not self._child.alive:
+            self._child = self._start()
+        return self._child
+
     def _start(self) -> Child:
-        threads = self._threads()
+        threads = self._settings.threads or threads_of_each(self._shared_by)
+        settings = replace(self._settings, threads=threads)
+        waits = waiting(settings.engine_folder, settings.precision, threads)
         child = Child(
-            "daemon.worker.child",
-            [*self._arguments, "--threads", str(threads)],
+            self._module,
+            [json.dumps(plain(settings))],
             on_stderr=lambda line: logger.debug("{}: {}", self.device, line),
-            environment=KEEP_MEMORY | limited_to(threads) | self._waiting(threads),
+            environment=KEEP_MEMORY | limited_to(threads) | waits,
         )
-        child.listen(lambda: self._listen(child), name=f"worker {self.device}")
+        child.listen(partial(self._listen, child), name=f"worker {self.device}")
         return child
 
     def _listen(self, child: Child) -> None:
@@ -173,37 +171,34 @@ class Slot:
         ending = child.ending()
         child.close(0.0)
         if run := self._take(child):
-            run.future.set_exception(run.lost(ending))
+            run.future.set_result(run.lost(ending))
 
     def _hear(self, child: Child, message: Message) -> None:
         run_id = str(message.get("run", ""))
-        if message.get("spent"):
-            self._forget(child)
-        match message.get("event"):
-            case "hello":
-                self.answered = True
-            case "ended":
-                if run := self._take(child, run_id):
-                    run.future.set_result(message["result"])
-            case "cancelled":
-                if run := self._take(child, run_id):
-                    run.future.set_exception(Cancelled(run_id))
-            case "short":
-                if run := self._take(child, run_id):
-                    run.future.set_exception(MemoryRanOut(message["reason"], run.plan))
-            case "plan":
+        match event := to_event(message):
+            case Hello():
+                self._answered = True
+            case PassPlan():
                 if (run := self._run) and run.id == run_id:
-                    run.plan = PassPlan(**message["plan"])
-            case _:
-                self._on_event(run_id, message)
+                    run.plan = event
+            case Ended():
+                self._end(child, run_id, event)
+            case event if event is not None:
+                self._on_event(run_id, event)
 
-    def _forget(self, child: Child) -> None:
-        """Gives no more runs to a child that is about to end by itself."""
-        with self._lock:
-            if self._child is child:
-                self._child = None
+    def _end(self, child: Child, run_id: str, ended: Ended) -> None:
+        """Ends a run as its child says; a child that is spent gets no other."""
+        if ended.spent:
+            with self._lock:
+                if self._child is child:
+                    self._child = None
+        if run := self._take(child, run_id):
+            outcome = ended.outcome
+            if isinstance(outcome, OutOfMemory):
+                outcome = replace(outcome, plan=run.plan)
+            run.future.set_result(outcome)
 
-    def _take(self, child: Child, run_id: str | None = None) -> Run | None:
+    def _take(self, child: Child, run_id: str | None = None) -> OpenRun | None:
         """The run of this child, which is over now; a newer child's is left alone."""
         with self._lock:
             run = self._run
@@ -213,57 +208,53 @@ class Slot:
         return run
 
 
-class Pool:
-    """The devices. `on_event(run_id, message)` is called from the children's threads.
-
-    threads: what each child computes with; None: its share of what this process is granted then.
-    waiting: the variables by which so many threads wait for one another.
-    """
+class LocalPool:
+    """The pool of this machine's devices, each with a child of the module `worker`; see `face`."""
 
     def __init__(
-        self,
-        devices: Sequence[str],
-        arguments: Sequence[str],
-        on_event: Event,
-        *,
-        threads: int | None = None,
-        waiting: Waiting = lambda threads: {},
+        self, workers: Sequence[WorkerSettings], on_event: OnEvent, *, worker: str = WORKER
     ) -> None:
-        def granted() -> int:
-            return threads or threads_of_each(len(devices))
+        self._slots = {
+            settings.device: Slot(settings, on_event, worker, shared_by=len(workers))
+            for settings in workers
+        }
 
-        self._slots = [
-            Slot(device, arguments, on_event, threads=granted, waiting=waiting)
-            for device in devices
-        ]
+    def seats(self) -> list[Seat]:
+        """Every device, as it stands now."""
+        return [slot.seat for slot in self._slots.values()]
 
-    def slots(self) -> list[Slot]:
-        """Every device's slot."""
-        return list(self._slots)
+    def submit(self, device: str, run_id: str, order: RunOrder) -> Future[Outcome]:
+        """Starts a run on a free device. Raises OSError where no child can be started."""
+        return self._slots[device].submit(run_id, order)
 
-    def free(self) -> list[Slot]:
-        """The slots that could take a run now."""
-        return [slot for slot in self._slots if slot.run_id is None]
-
-    def submit(self, run_id: str, payload: Payload) -> Future[Message]:
-        """Runs on the first free device.
-
-        The future's result is the child's plain account of the run, good or bad; its exceptions
-        are those of the surroundings, WorkerLost, MemoryRanOut and Cancelled.
-        """
-        return self.free()[0].submit(run_id, payload)
-
-    def cancel(self, run_id: str, *, grace_s: float = 8.0) -> None:
-        """Stops a run; its future ends with Cancelled, or WorkerLost after `grace_s`."""
-        for slot in self._slots:
+    def cancel(self, run_id: str, *, grace_s: float) -> None:
+        """Stops a run, which ends as Cancelled, or as Lost where it has not after `grace_s`."""
+        for slot in self._slots.values():
             slot.cancel(run_id, grace_s)
 
     def kill(self, run_id: str) -> None:
-        """Ends the worker of a run at once; its future ends with WorkerLost."""
-        for slot in self._slots:
+        """Ends the child of a run at once, which ends as Lost."""
+        for slot in self._slots.values():
             slot.kill(run_id)
 
-    def close(self, *, grace_s: float = 2.0) -> None:
+    def rest(self, device: str) -> None:
+        """Ends a device's child if it is idle."""
+        self._slots[device].rest()
+
+    def warm(self, device: str) -> None:
+        """Starts a device's child if there is none. Raises OSError where that cannot be."""
+        self._slots[device].warm()
+
+    def pids(self) -> dict[str, int]:
+        """The process of each device's child that lives."""
+        slots = self._slots.values()
+        return {slot.device: pid for slot in slots if (pid := slot.pid) is not None}
+
+    def memory(self) -> list[DeviceMemory]:
+        """The memory of every device whose driver tells of it."""
+        return device_memory(self._slots, self.pids())
+
+    def close(self, *, grace_s: float) -> None:
         """Ends every child."""
-        for slot in self._slots:
+        for slot in self._slots.values():
             slot.close(grace_s)

@@ -2,31 +2,37 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from daemon.pool.local import Slot
 
 
 @dataclass(frozen=True)
 class DeviceMemory:
-    """The memory of a device, in bytes. used: by everybody.  own: by the service's workers."""
+    """The memory of a device, in bytes. used: by everybody.  own: by the service's workers.
+
+    others: by other programs; None where that cannot be told.
+    """
 
     device: str
     used_bytes: int
     own_bytes: int
     total_bytes: int
+    others_bytes: int | None = None
 
 
-def device_memory(slots: Iterable[Slot]) -> list[DeviceMemory]:
-    """The memory of each slot's device; without those whose driver tells nothing."""
-    found = []
-    for slot in slots:
-        pids = [] if slot.pid is None else [slot.pid]
-        of = host_memory if slot.device == "cpu" else cuda_memory
-        found.append(of(slot.device, pids))
-    return [one for one in found if one is not None]
+def device_memory(devices: Iterable[str], own_pids: Mapping[str, int]) -> list[DeviceMemory]:
+    """The memory of each device; without those whose driver tells nothing.
+
+    own_pids: the worker's process of each device that has one.
+    """
+    looks = (
+        (host_memory if device == "cpu" else cuda_memory)(
+            device, [own_pids[device]] if device in own_pids else []
+        )
+        for device in devices
+    )
+    return [memory for memory in looks if memory is not None]
 
 
 def cuda_memory(device: str, own_pids: Collection[int]) -> DeviceMemory | None:
@@ -36,8 +42,10 @@ def cuda_memory(device: str, own_pids: Collection[int]) -> DeviceMemory | None:
     taken = gpu.memory(device)
     if taken is None:
         return None
-    own = sum(one.used_bytes or 0 for one in gpu.processes(device) if one.pid in own_pids)
-    return DeviceMemory(device, taken.used_bytes, own, taken.total_bytes)
+    processes = gpu.processes(device)
+    own = sum(one.used_bytes or 0 for one in processes if one.pid in own_pids)
+    others = gpu.used_by_others(taken, processes, own_pids)
+    return DeviceMemory(device, taken.used_bytes, own, taken.total_bytes, others)
 
 
 def host_memory(device: str, own_pids: Collection[int]) -> DeviceMemory | None:
@@ -59,10 +67,3 @@ def resident_bytes(pid: int) -> int:
     except (OSError, IndexError):  # empty while a process ends
         return 0
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-
-def used_by_others(device: str, own_pids: Collection[int]) -> int | None:
-    """Bytes of a CUDA device's memory that other programs hold; None where that cannot be told."""
-    from daemon.pool import gpu  # as above
-
-    return gpu.memory_used_by_others(device, own_pids)

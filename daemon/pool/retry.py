@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from daemon.messages import PassPlan
+
 MAX_FRUITLESS_STARTS = 3
-MAX_SHORTAGES = 3
+MAX_OUT_OF_MEMORY = 3
 LONGEST_BACKOFF_S = 300.0
 
 
@@ -33,23 +35,6 @@ class GiveUp:
     reason: str
 
 
-@dataclass(frozen=True)
-class PassPlan:
-    """How a worker was going to compute a pass: its size and tiles in words, and its peak.
-
-    held_bytes: what it held before; that part cannot be halved.  budget_bytes: what it might take.
-    """
-
-    size: str
-    tiles: str
-    predicted_bytes: int
-    held_bytes: int
-    budget_bytes: int
-
-    def __str__(self) -> str:
-        return f"{self.size} ({self.tiles}, {self.predicted_bytes / 1e9:.1f} GB expected)"
-
-
 def after_loss(fruitless_starts: int, ending: str) -> Again | GiveUp:
     """After the worker was lost during a job that has begun so often without getting further."""
     if fruitless_starts >= MAX_FRUITLESS_STARTS:
@@ -61,18 +46,18 @@ def after_loss(fruitless_starts: int, ending: str) -> Again | GiveUp:
     return Again(wait_s=min(LONGEST_BACKOFF_S, 2.0**fruitless_starts))
 
 
-def after_shortage(
-    shortages: int, memory_bytes: int | None, plan: PassPlan | None
+def after_out_of_memory(
+    times_before: int, memory_bytes: int | None, plan: PassPlan | None
 ) -> Smaller | GiveUp:
     """After memory ran out under `plan` (None: before there was one).
 
-    shortages: how often it had run out before.  memory_bytes: what the run was held to, if
+    times_before: how often it had run out before.  memory_bytes: what the run was held to, if
     anything.
     """
     where = f"at {plan}" if plan else "before the first pass was planned"
-    if shortages >= MAX_SHORTAGES:
+    if times_before >= MAX_OUT_OF_MEMORY:
         return GiveUp(
-            f"Memory ran out {shortages + 1} times, the last time {where}. "
+            f"Memory ran out {times_before + 1} times, the last time {where}. "
             + (
                 "Each run was to take less than the one before. Choose a smaller `size`, or set "
                 "`memory` in config.yaml to what a worker can really have, and try again."
@@ -81,7 +66,7 @@ def after_shortage(
                 "programs, or give the machine more memory, and try again."
             )
         )
-    wait_s = 2.0**shortages
+    wait_s = 2.0**times_before
     if plan is None:
         warning = f"memory ran out {where}; began again in a fresh worker"
         return Smaller(memory_bytes, warning, wait_s)

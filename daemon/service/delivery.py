@@ -7,6 +7,7 @@ from telling that it lives.
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from loguru import logger
@@ -19,6 +20,7 @@ from daemon.intake.originals import Originals
 from daemon.intake.strays import is_anothers, let_go
 from daemon.job import ClaimedPicture, Job, State
 from daemon.ledger.store import Ledger, utc_now
+from daemon.messages import Done
 from daemon.outbox.filing import file_original
 from daemon.outbox.finishers import FinishedPicture, Finisher, Finishers
 from daemon.outbox.publish import amend_record, publish, take_back
@@ -321,12 +323,12 @@ class Delivery:
         """Ready -> publishing with the twin's result, or to be painted if that is gone."""
         began, now_s = utc_now(), time.monotonic()
         log = logger.bind(job=job.id, action="answer")
-        painted = self._config.outbox / twin.outputs["result"]
-        if not self._spool.keep_result(job.id, painted, twin.outcome["result_sha256"]):
+        painted, done = self._config.outbox / twin.outputs["result"], twin.outcome or Done()
+        if not self._spool.keep_result(job.id, painted, done.result_sha256):
             log.info("was painted before as job {}, but that result is gone", twin.id[:8])
             self._ledger.forget_twin(job.id)
             return
         log.info("the same was painted before as job {}: its result is used", twin.id[:8])
         seconds = round(time.monotonic() - now_s, 3)
-        outcome = {**twin.outcome, "seconds": seconds, "peak_memory_bytes": 0}
-        self._ledger.answer_job(job.id, {"same_as": twin.id} | outcome, began)
+        outcome = replace(done, seconds=seconds, peak_memory_bytes=0, same_as=twin.id)
+        self._ledger.answer_job(job.id, outcome, began)

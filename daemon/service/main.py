@@ -24,7 +24,6 @@ from daemon.intake.loop import IntakeLoop, Pace, pace_of
 from daemon.intake.scan import mount_table
 from daemon.job import QUEUES, State
 from daemon.ledger.opening import open_sound
-from daemon.pool.memory import device_memory, used_by_others
 from daemon.service.announce import Announcer
 from daemon.service.delivery import Delivery
 from daemon.service.neighbours import Neighbours
@@ -118,7 +117,7 @@ class Service:
         """Makes what is started, changed, stopped and joined, in this order."""
         config, health, ledger, spool = self._config, self._health, self._ledger, self._spool
         self._metrics = metrics = Metrics(
-            config.ledger_path, self._devices, health, lambda: device_memory(self._runs.slots())
+            config.ledger_path, self._devices, health, lambda: self._runs.memory()
         )
         self._notifier = Notifier(config, ledger, metrics.count_hook)
         self._intake = IntakeLoop(
@@ -136,7 +135,7 @@ class Service:
         self._runs = Runs(
             config, self._devices, ledger, self._owner, spool, health, metrics, self._wake.set
         )
-        self._neighbours = Neighbours(config, self._devices, self._runs.pids, used_by_others)
+        self._neighbours = Neighbours(config, self._devices, self._runs.memory)
         self._loops = {"inbox": self._intake.loop, "outbox": self._delivery.loop}
         self._parts: tuple[Part, ...] = (
             self._intake,

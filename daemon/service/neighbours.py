@@ -4,11 +4,12 @@ A thread of its own: a driver that hangs must not hold up the service.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from loguru import logger
 
 from daemon.host.loop import Loop
+from daemon.pool.memory import DeviceMemory
 from daemon.settings.config import Config
 
 LOOK_S = 5.0
@@ -18,26 +19,21 @@ CALM_S = 60.0
 HANG_UP_S = 1.0
 """How long the service waits for a look at other devices; a driver that hangs is left to it."""
 
-UsedByOthers = Callable[[str, Sequence[int]], int | None]
-
 
 class Neighbours:
     """Watches the GPUs for other programs, where `yield_gpu_when` asks for it.
 
-    own: the processes of ours on each device.  used: what others use of one, None if that cannot be
-    told; it is left to nobody then.
+    memory: what is known of the devices'. One whose users cannot be told is left to nobody.
     """
 
     def __init__(
         self,
         config: Config,
         devices: Sequence[str],
-        own: Callable[[], Mapping[str, int]],
-        used: UsedByOthers,
+        memory: Callable[[], Iterable[DeviceMemory]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._own = own
-        self._used = used
+        self._memory = memory
         self._clock = clock
         self._loop = Loop(
             "neighbours", lambda _: self._look_and_rest, self._note_fault, retry_s=LOOK_S
@@ -78,9 +74,9 @@ class Neighbours:
     def look(self) -> None:
         """One look at every device."""
         before = self.left()
+        others = {memory.device: memory.others_bytes for memory in self._memory()}
         for device in self._devices:
-            own = self._own().get(device)
-            used = self._used(device, [own] if own is not None else [])
+            used = others.get(device)
             if used is None:
                 self._say_unknown(device)
             elif used > self._limit_bytes:

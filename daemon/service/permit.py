@@ -25,6 +25,10 @@ class Permit:
         """Whether jobs of that priority may run."""
         return self.line is not None and self.line[0] <= priority <= self.line[1]
 
+    def lets_start_on(self, device: str) -> bool:
+        """Whether anything may begin on a device."""
+        return self.line is not None and device not in self.left
+
     def forbids(self, priority: int, device: str) -> str | None:
         """Why a job of that priority may not run on that device; None if it may."""
         if self.paused:

@@ -22,7 +22,7 @@ def recover_jobs(ledger: Ledger, owner: str) -> None:
                 ledger.return_job(job.id, owner)
             case retry.GiveUp(reason):
                 log.error("failed: {}", reason)
-                ledger.finish_job(job.id, owner, State.FAILED, outcome={}, reason=reason)
+                ledger.finish_job(job.id, owner, State.FAILED, reason=reason)
 
 
 def sweep_spool(spool: Spool, ledger: Ledger) -> None:

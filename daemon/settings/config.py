@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
-from daemon.engine.vgg.timings import waiting
 from daemon.errors import ConfigError, Fault
 from daemon.host import access
 from daemon.host.bounded import ANSWER_S, NoAnswerError, resolved, within
 from daemon.job import BULK_FOLDER, ORDINARY
+from daemon.messages import WorkerSettings
 from daemon.pictures.formats import MAX_PIXELS
 from daemon.settings import yamlfile
 from daemon.settings.hooks import Hooks
@@ -296,29 +296,22 @@ class Config(BaseModel):
     def ledger_path(self) -> Path:
         return self.state / "ledger.sqlite3"
 
-    @property
-    def worker_arguments(self) -> list[str]:
-        """What every worker is started with."""
-        return [
-            "--weights",
+    def worker(self, device: str) -> WorkerSettings:
+        """What a device's worker is started with."""
+        return WorkerSettings(
+            device,
             self.weights,
-            "--engine-folder",
-            str(self.engine_folder),
-            "--precision",
+            self.engine_folder,
             self.precision,
-            "--checkpoint-s",
-            str(self.checkpoint_every),
-            *(["--memory-bytes", str(int(self.memory))] if self.memory != "auto" else []),
-        ]
+            memory_bytes=None if self.memory == "auto" else int(self.memory),
+            checkpoint_s=self.checkpoint_every,
+            threads=self.worker_threads,
+        )
 
     @property
     def worker_threads(self) -> int | None:
         """How many threads each worker computes with; None: as many as it is granted."""
         return None if self.threads == "auto" else self.threads
-
-    def worker_waiting(self, threads: int) -> dict[str, str]:
-        """How so many threads of a worker wait for one another, as variables."""
-        return waiting(self.engine_folder, self.precision, threads)
 
     @property
     def engine_folder(self) -> Path:

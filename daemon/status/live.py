@@ -1,14 +1,16 @@
 """The service's own word on what it is doing, in a small file others may read at any time."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from daemon.engine.schedule import Pass
 from daemon.host import files
+from daemon.messages import Progress
 
 LIVE_FILE = "live.json"
 
@@ -17,7 +19,8 @@ LIVE_FILE = "live.json"
 class RunningJob:
     """A job at work. step counts over all passes; eta_s is None until a step was measured.
 
-    preview: a small JPEG of its picture, None until it was first written.
+    losses: by name, of the last step.  preview: a small JPEG of its picture, None until it was
+    first written.
     """
 
     id: str
@@ -29,8 +32,7 @@ class RunningJob:
     step: int = 0
     steps: int = 0
     total: float | None = None
-    content: float | None = None
-    style: float | None = None
+    losses: dict[str, float] = field(default_factory=dict)
     step_s: float | None = None
     eta_s: float | None = None
     preview: str | None = None
@@ -55,13 +57,19 @@ class Live:
     waits_more: int = 0
     others: list[str] = field(default_factory=list)
 
+    def as_data(self) -> dict[str, Any]:
+        """All of it as plain data; each job's losses stand beside its total, too."""
+        data = asdict(self)
+        data["running"] = [{**job, **job["losses"]} for job in data["running"]]
+        return data
+
 
 def write_live(state: Path, live: Live) -> None:
     """Replaces the file, whole or not at all; not synced, since a crash makes it untrue anyway."""
     target = state / LIVE_FILE
     temporary = files.temporary_beside(target)
     try:
-        temporary.write_text(json.dumps(asdict(live)), "utf-8")
+        temporary.write_text(json.dumps(live.as_data()), "utf-8")
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -70,30 +78,29 @@ def write_live(state: Path, live: Live) -> None:
 def read_live(state: Path) -> dict[str, Any] | None:
     """What the service wrote last, or None: nothing, or nothing that this version understands."""
     try:
-        return asdict(TypeAdapter(Live).validate_json((state / LIVE_FILE).read_bytes()))
+        return TypeAdapter(Live).validate_json((state / LIVE_FILE).read_bytes()).as_data()
     except (OSError, ValueError):  # pydantic's is a ValueError
         return None
 
 
-def follow(job: RunningJob, progress: Mapping[str, Any]) -> None:
-    """Brings a running job up to a progress message of its worker."""
-    passes = progress["passes"]
-    number = progress["pass"]
-    done = sum(one["steps"] for one in passes[: number - 1]) + progress["number"]
+def follow(job: RunningJob, progress: Progress) -> None:
+    """Brings a running job up to a step of its worker."""
+    passes, number = progress.passes, progress.pass_number
     job.pass_number, job.passes = number, len(passes)
-    job.step, job.steps = done, sum(one["steps"] for one in passes)
-    job.total, job.content = progress["total"], progress["content"]
-    job.style, job.step_s = progress["style"], progress["seconds"]
-    job.eta_s = eta_s(passes, number, progress["number"], progress["seconds"])
+    job.step = sum(one.steps for one in passes[: number - 1]) + progress.number
+    job.steps = sum(one.steps for one in passes)
+    job.total, job.losses = progress.total, dict(progress.losses)
+    job.step_s = progress.seconds
+    job.eta_s = eta_s(passes, number, progress.number, progress.seconds)
 
 
-def eta_s(passes: list[dict[str, int]], number: int, step: int, step_s: float) -> float:
+def eta_s(passes: Sequence[Pass], number: int, step: int, step_s: float) -> float:
     """Seconds left, from the last step's seconds; a step's time grows with its pixels."""
     current = passes[number - 1]
-    per_pixel = step_s / (current["width_px"] * current["height_px"])
-    left = (current["steps"] - step) * step_s
+    per_pixel = step_s / (current.width_px * current.height_px)
+    left = (current.steps - step) * step_s
     for later in passes[number:]:
-        left += later["steps"] * later["width_px"] * later["height_px"] * per_pixel
+        left += later.steps * later.width_px * later.height_px * per_pixel
     return left
 
 
@@ -101,4 +108,5 @@ def loss_text(job: RunningJob) -> str:
     """The losses in a few characters."""
     if job.total is None:
         return "starting"
-    return f"loss {job.total:.3g} (content {job.content:.3g}, style {job.style:.3g})"
+    parts = ", ".join(f"{name} {loss:.3g}" for name, loss in job.losses.items())
+    return f"loss {job.total:.3g} ({parts})"

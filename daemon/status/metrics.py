@@ -7,7 +7,6 @@ when somebody asks.
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,6 +22,7 @@ from prometheus_client import (
 from daemon import __version__
 from daemon.job import QUEUES, Job, State
 from daemon.ledger.database import SCHEMA_VERSION
+from daemon.messages import Progress
 from daemon.status.health import Health
 from daemon.status.http import Route
 from daemon.status.scrape import HealthState, LedgerState, Memory, MemoryState
@@ -138,13 +138,11 @@ class Metrics:
 
     # What happens
 
-    def observe_progress(
-        self, device: str, message: Mapping[str, Any], eta_s: float | None
-    ) -> None:
+    def observe_progress(self, device: str, progress: Progress, eta_s: float | None) -> None:
         """Counts a step that a worker took, and shows how long its job will still take."""
-        size = message["passes"][message["pass"] - 1]
-        self.count_steps(device, 1, pixels=size["width_px"] * size["height_px"])
-        self._pace.labels(device).set(1 / message["seconds"] if message["seconds"] else 0)
+        size = progress.passes[progress.pass_number - 1]
+        self.count_steps(device, 1, pixels=size.width_px * size.height_px)
+        self._pace.labels(device).set(1 / progress.seconds if progress.seconds else 0)
         self._eta.labels(device).set(eta_s or 0)
 
     def count_steps(self, device: str, steps: int, *, pixels: int) -> None:
@@ -164,11 +162,11 @@ class Metrics:
         self._ended.labels(job.verdict).inc()
         if job.verdict is State.FAILED and job.starts == 0:  # what was dropped could not be taken
             self.count_error("input")
-        passes = job.outcome.get("passes")
-        if job.verdict is State.DONE and passes and "same_as" not in job.outcome:
-            longest_px = max(passes[-1]["width_px"], passes[-1]["height_px"])
+        done = job.outcome
+        if job.verdict is State.DONE and done and done.passes and not done.same_as:
+            longest_px = max(done.passes[-1].width_px, done.passes[-1].height_px)
             seconds = self._job_seconds.labels(job.preset, size_label(longest_px))
-            seconds.observe(job.outcome["seconds"])
+            seconds.observe(done.seconds or 0.0)
 
     def observe_scan(self, seconds: float) -> None:
         """Counts a look at the inbox that nothing stood in the way of."""

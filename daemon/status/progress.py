@@ -3,13 +3,14 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
 
+from daemon.messages import Progress
 from daemon.status.live import Live, RunningJob, follow, loss_text
 from daemon.status.report import in_words
 
@@ -21,9 +22,9 @@ def on_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-def make_bars() -> Progress:
+def make_bars() -> Bars:
     """Progress bars with step, loss and ETA."""
-    return Progress(
+    return Bars(
         TextColumn("{task.description}"),
         BarColumn(bar_width=28),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
@@ -87,7 +88,7 @@ class Ticker:
         print(f"{job.picture}: {line}", file=sys.stderr, flush=True)
 
 
-def update(bars: Progress, task: TaskID, job: RunningJob) -> None:
+def update(bars: Bars, task: TaskID, job: RunningJob) -> None:
     """Brings a bar up to its job."""
     bars.update(
         task,
@@ -100,15 +101,15 @@ def update(bars: Progress, task: TaskID, job: RunningJob) -> None:
 
 
 @contextlib.contextmanager
-def single_progress(name: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def single_progress(name: str) -> Iterator[Callable[[Progress], None]]:
     """Shows one picture's progress: a bar on a terminal, else a line every ten seconds."""
     job = RunningJob("", name, "", "")
     if on_terminal():
         bars = make_bars()
         task = bars.add_task(escape(name), total=1, loss="starting", eta="unknown")
 
-        def draw(message: Mapping[str, Any]) -> None:
-            follow(job, message)
+        def draw(step: Progress) -> None:
+            follow(job, step)
             update(bars, task, job)
 
         with bars:
@@ -116,8 +117,8 @@ def single_progress(name: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
         return
     ticker = Ticker()
 
-    def tell(message: Mapping[str, Any]) -> None:
-        follow(job, message)
+    def tell(step: Progress) -> None:
+        follow(job, step)
         ticker.tell(job)
 
     yield tell

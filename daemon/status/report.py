@@ -108,7 +108,7 @@ def recent_row(job: Job) -> dict[str, Any]:
         "preset": job.preset,
         "picture": files.printable(job.below),
         "finished_at": job.finished_at,
-        "seconds": job.outcome.get("seconds"),
+        "seconds": job.outcome.seconds if job.outcome else None,
         "output": files.printable(output) if output else None,
         "reason": job.reason or None,
     }

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
+from daemon.messages import known
 from daemon.status.live import RunningJob, loss_text
 from daemon.status.report import Finding, in_words
 
@@ -163,7 +164,7 @@ def running_table(running: Sequence[Mapping[str, Any]]) -> Table:
     """The jobs at work."""
     table = plain_table("job", "picture", "preset", "device", "pass", "step", "loss", "ETA")
     for row in running:
-        job = RunningJob(**row)
+        job = known(RunningJob, row)
         table.add_row(
             escape(job.id[:8]),
             escape(job.picture),

@@ -11,6 +11,7 @@ import pytest
 
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
+from daemon.messages import Done
 from daemon.outbox.filing import file_original
 from daemon.outbox.finishers import FinishedPicture
 from daemon.outbox.publish import publish
@@ -22,16 +23,14 @@ from tests.support.atelier import Studio, encoded, may_mount, mounted, photograp
 pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
 
 RESULT = b"the painted picture"
-OUTCOME = {
-    "seconds": 1.5,
-    "warnings": [],
-    "passes": [],
-    "device": "cpu",
-    "dtype": "float32",
-    "weights": {"name": "classic", "sha256": "0" * 64},
-    "result_sha256": hashlib.sha256(RESULT).hexdigest(),
-    "result_bytes": len(RESULT),
-}
+OUTCOME = Done(
+    seconds=1.5,
+    device="cpu",
+    dtype="float32",
+    weights={"name": "classic", "sha256": "0" * 64},
+    result_sha256=hashlib.sha256(RESULT).hexdigest(),
+    result_bytes=len(RESULT),
+)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import safetensors
 from daemon.engine.vgg import arithmetic
 from daemon.host.files import sha256_of
 from daemon.job import ClaimedPicture, Job, PictureState, State, StyleRef
+from daemon.messages import Blob, OrderedStyle, RunOrder, WorkerSettings, to_done
 from daemon.outbox.record import make_record
 from daemon.worker.child import Worker
 
@@ -60,31 +61,31 @@ class Wire(io.StringIO):
         return [json.loads(line) for line in self.getvalue().splitlines()]
 
 
-def said(folder: Path, after: int | None = None) -> list[dict[str, Any]]:
+def said(
+    folder: Path, after: int | None = None, *, picture: Path = PHOTOGRAPH, proof: bool = False
+) -> list[dict[str, Any]]:
     """All that a worker says of a small painting in `folder`, cancelled after some steps."""
     engine = folder / "engine"
     engine.mkdir(exist_ok=True)
     plain = {name: 1.0 for name in arithmetic.WAYS} | {"float32 direct": 0.1}
     (engine / "arithmetic.json").write_text(json.dumps({arithmetic.machine_key(): plain}))
     wire = Wire(after)
-    wire.worker = Worker("cpu", "classic", engine, "float32", None, 1000.0, wire)
-    wire.worker.run(
-        "run",
-        {
-            "name": "chelsea.jpg",
-            "picture": str(PHOTOGRAPH),
-            "max_pixels": 1_000_000,
-            "recipe": {"size": 64, "steps": STEPS, "tv": 0.0},
-            "result": str(folder / "result"),
-            "checkpoint": str(folder / "checkpoint"),
-            "preview": str(folder / "preview"),
-            "memory_bytes": None,
-            "note": {"id": "x", "preset": "starry", "seed": 0},
-            "styles": [
-                {"name": STYLE.name, "path": str(STYLE), "sha256": sha256_of(STYLE), "weight": 1.0}
-            ],
-        },
+    settings = WorkerSettings("cpu", "classic", engine, "float32", checkpoint_s=1000.0)
+    wire.worker = Worker(settings, wire)
+    order = RunOrder(
+        name="chelsea.jpg",
+        picture=Blob("", picture),
+        max_pixels=1_000_000,
+        recipe={"size": 64, "steps": STEPS, "tv": 0.0},
+        styles=(OrderedStyle(STYLE.name, Blob(sha256_of(STYLE), STYLE), 1.0),),
+        result=folder / "result",
+        checkpoint=folder / "checkpoint",
+        preview=folder / "preview",
+        memory_bytes=None,
+        note={"id": "x", "preset": "starry", "seed": 0},
+        proof=proof,
     )
+    wire.worker.run("run", order)
     return wire.messages()
 
 
@@ -104,9 +105,25 @@ def likeness(value: Any, key: str = "") -> Any:
 
 
 def transcript(folder: Path) -> list[str]:
-    """One line for each message of a whole painting; previews come when there is time."""
-    lines = (likeness(one) for one in said(folder) if one.get("event") != "preview")
+    """What is said of a whole painting."""
+    return lines_of(said(folder))
+
+
+def lines_of(messages: list[dict[str, Any]]) -> list[str]:
+    """One line for each message; previews come when there is time."""
+    lines = (likeness(one) for one in messages if one.get("event") != "preview")
     return [json.dumps(line, sort_keys=True) for line in lines]
+
+
+def endings(folder: Path) -> list[str]:
+    """What is said of a run that is cancelled, of one that fails, and how a proof ends."""
+    places = [folder / name for name in ("cancelled", "failed", "proof")]
+    for place in places:
+        place.mkdir()
+    cancelled = said(places[0], STOPPED_AFTER)
+    failed = said(places[1], picture=Path(__file__))
+    proof = said(places[2], proof=True)
+    return lines_of([*cancelled, *failed, proof[-1]])
 
 
 def record() -> dict[str, Any]:
@@ -127,33 +144,35 @@ def record() -> dict[str, Any]:
         queued_at="2026-11-01T10:00:00.000Z",
         started_at="2026-11-01T10:00:05.000Z",
         finished_at="2026-11-01T10:01:00.000Z",
-        outcome={
-            "ok": True,
-            "width_px": 64,
-            "height_px": 43,
-            "device": "cpu",
-            "dtype": "float32",
-            "weights": {"name": "classic", "sha256": "cd"},
-            "passes": [
-                {
-                    "width_px": 64,
-                    "height_px": 43,
-                    "steps": 4,
-                    "seconds": 1.5,
-                    "converged": False,
-                    "plan": {"tile_px": None, "history": 20},
-                    "loss": losses,
-                }
-            ],
-            "first_loss": losses,
-            "last_loss": losses,
-            "seconds": 55.0,
-            "peak_memory_bytes": 123,
-            "warnings": ["w"],
-            "same_as": "fedc",
-            "result_sha256": "ef",
-            "result_bytes": 9,
-        },
+        outcome=to_done(
+            {
+                "ok": True,
+                "width_px": 64,
+                "height_px": 43,
+                "device": "cpu",
+                "dtype": "float32",
+                "weights": {"name": "classic", "sha256": "cd"},
+                "passes": [
+                    {
+                        "width_px": 64,
+                        "height_px": 43,
+                        "steps": 4,
+                        "seconds": 1.5,
+                        "converged": False,
+                        "plan": {"tile_px": None, "history": 20},
+                        "loss": losses,
+                    }
+                ],
+                "first_loss": losses,
+                "last_loss": losses,
+                "seconds": 55.0,
+                "peak_memory_bytes": 123,
+                "warnings": ["w"],
+                "same_as": "fedc",
+                "result_sha256": "ef",
+                "result_bytes": 9,
+            }
+        ),
         outputs={"result": "starry/2024/photo.jpg"},
         reason="why",
         warnings=("w",),
@@ -170,6 +189,10 @@ def test_record_is_written_as_ever() -> None:
 
 def test_worker_says_what_it_always_said(tmp_path: Path) -> None:
     assert transcript(tmp_path) == (GOLDEN / "wire.jsonl").read_text().splitlines()
+
+
+def test_worker_says_what_it_always_said_of_runs_that_end_otherwise(tmp_path: Path) -> None:
+    assert endings(tmp_path) == (GOLDEN / "endings.jsonl").read_text().splitlines()
 
 
 def test_checkpoint_has_the_form_it_always_had(tmp_path: Path) -> None:
@@ -202,6 +225,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         lines = transcript(Path(folder))
         (GOLDEN / "wire.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    with tempfile.TemporaryDirectory() as folder:
+        lines = endings(Path(folder))
+        (GOLDEN / "endings.jsonl").write_text("".join(f"{line}\n" for line in lines))
     with tempfile.TemporaryDirectory() as folder:
         said(Path(folder), STOPPED_AFTER)
         shutil.copy(Path(folder) / "checkpoint", GOLDEN / "checkpoint")

@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
+from daemon.messages import RunOrder, order_data
 from tests.integration.test_golden import GOLDEN, STEPS, STOPPED_AFTER, Wire, said, transcript
 from tests.support.puppet_worker import PuppetWorker
+
+
+class OrderedPuppet(PuppetWorker):
+    """A puppet that takes orders as the real worker does."""
+
+    def run(self, run_id: str, order: RunOrder) -> None:  # type: ignore[override]
+        super().run(run_id, order_data(order))
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +24,7 @@ def puppet(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def make(*arguments: object, **named: object) -> PuppetWorker:
         (wire,) = (one for one in (*arguments, *named.values()) if isinstance(one, Wire))
-        return PuppetWorker("cpu", "classic", 1000.0, wire)
+        return OrderedPuppet("cpu", "classic", 1000.0, wire)
 
     monkeypatch.setattr("tests.integration.test_golden.Worker", make)
 

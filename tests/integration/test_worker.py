@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,23 @@ from PIL import Image
 
 from daemon.engine.checkpoint import Checkpoint
 from daemon.host.files import sha256_of
-from daemon.host.process import Message
 from daemon.job import State
-from daemon.pool.local import Cancelled, MemoryRanOut, Pool, WorkerLost
+from daemon.messages import (
+    Blob,
+    Cancelled,
+    CheckpointWritten,
+    Done,
+    Event,
+    Failed,
+    LogLine,
+    Lost,
+    OrderedStyle,
+    Outcome,
+    OutOfMemory,
+    Progress,
+    RunOrder,
+)
+from daemon.pool.local import LocalPool
 from daemon.worker.checkpoint import write_checkpoint
 from tests.support.atelier import (
     ENDLESS_STEPS,
@@ -45,47 +60,58 @@ class Bench:
 
     def __init__(self, root: Path, **config: Any) -> None:
         self.root = root
-        self.payloads = itertools.count()
-        self.heard: list[tuple[str, Message]] = []
-        self.on_event: Callable[[str, Message], object] = lambda run, said: None
+        self.orders = itertools.count()
+        self.heard: list[tuple[str, Event]] = []
+        self.on_event: Callable[[str, Event], object] = lambda run, event: None
         studio = Studio(root / "studio")
         studio.configure(**config)
         lend_timings(studio.state / "engine")
-        arguments = studio.config.worker_arguments
-        self.pool = Pool(["cpu"], arguments, self._hear)
+        self.pool = LocalPool([studio.config.worker("cpu")], self._hear)
         draw_style(root / "style.png")
         (root / "photo.jpg").write_bytes(encoded(photograph()))
 
-    def _hear(self, run: str, said: Message) -> None:
-        self.heard.append((run, said))
-        self.on_event(run, said)
+    def _hear(self, run: str, event: Event) -> None:
+        self.heard.append((run, event))
+        self.on_event(run, event)
 
-    def payload(self, **changes: Any) -> Message:
+    def order(self, **changes: Any) -> RunOrder:
         style = self.root / "style.png"
-        recipe = {"size": 64, "steps": 2} | changes.pop("recipe", {})
-        return {
-            "name": "photo.jpg",
-            "picture": str(self.root / "photo.jpg"),
-            "max_pixels": 1_000_000,
-            "recipe": recipe,
-            "result": str(self.root / "result"),
-            "note": {"id": "x"},
-            "checkpoint": str(self.root / f"checkpoint-{next(self.payloads)}"),
-            "memory_bytes": None,
-            "preview": None,
-            "styles": [
-                {"name": style.name, "path": str(style), "sha256": sha256_of(style), "weight": 1.0}
-            ],
-        } | changes
+        known = RunOrder(
+            name="photo.jpg",
+            picture=Blob("", self.root / "photo.jpg"),
+            max_pixels=1_000_000,
+            recipe={"size": 64, "steps": 2} | changes.pop("recipe", {}),
+            styles=(OrderedStyle(style.name, Blob(sha256_of(style), style), 1.0),),
+            result=self.root / "result",
+            checkpoint=self.root / f"checkpoint-{next(self.orders)}",
+            preview=None,
+            memory_bytes=None,
+            note={"id": "x"},
+        )
+        return replace(known, **changes)
 
-    def steps(self, run_id: str) -> list[Message]:
-        return [said for run, said in self.heard if run == run_id and said["event"] == "progress"]
+    def submit(self, run_id: str, order: RunOrder | None = None) -> Future[Outcome]:
+        return self.pool.submit("cpu", run_id, order or self.order())
+
+    def done(self, run_id: str, order: RunOrder | None = None) -> Done:
+        """The outcome of a run that goes well."""
+        outcome = ended(self.submit(run_id, order))
+        assert isinstance(outcome, Done), outcome
+        return outcome
+
+    def steps(self, run_id: str) -> list[Progress]:
+        return [said for run, said in self.heard if run == run_id and isinstance(said, Progress)]
+
+    def log(self) -> list[str]:
+        return [said.text for _, said in self.heard if isinstance(said, LogLine)]
+
+    @property
+    def is_free(self) -> bool:
+        return self.pool.seats()[0].run_id is None
 
     @property
     def pid(self) -> int:
-        pid = self.pool.slots()[0].pid
-        assert pid is not None
-        return pid
+        return self.pool.pids()["cpu"]
 
 
 @pytest.fixture
@@ -93,16 +119,16 @@ def cold(tmp_path: Path) -> Iterator[Bench]:
     """A pool whose child has not been started."""
     bench = Bench(tmp_path)
     yield bench
-    bench.pool.close()
+    bench.pool.close(grace_s=2.0)
 
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     bench = Bench(tmp_path_factory.mktemp("bench"), checkpoint_every=0)
-    assert bench.pool.submit("warm-up", bench.payload()).result(PATIENCE_S)["ok"]
+    bench.done("warm-up")
     keep_timings(bench.root / "studio" / "state" / "engine")
     yield bench
-    bench.pool.close()
+    bench.pool.close(grace_s=2.0)
 
 
 @pytest.fixture
@@ -113,27 +139,26 @@ def bench(warm: Bench) -> Iterator[Bench]:
     """
     warm.heard.clear()
     yield warm
-    warm.on_event = lambda run, said: None
+    warm.on_event = lambda run, event: None
 
 
-def ended(future: Future[Message]) -> BaseException | None:
-    return future.exception(PATIENCE_S)
+def ended(future: Future[Outcome]) -> Outcome:
+    return future.result(PATIENCE_S)
 
 
 def test_run_reports_every_step_and_its_account(bench: Bench) -> None:
-    account = bench.pool.submit("steps", bench.payload(recipe={"steps": 4})).result(PATIENCE_S)
-    assert account["ok"]
-    assert [said["number"] for said in bench.steps("steps")] == [1, 2, 3, 4]
-    assert account["last_loss"]["total"] == bench.steps("steps")[-1]["total"]
-    assert account["result_sha256"] == sha256_of(bench.root / "result")
+    done = bench.done("steps", bench.order(recipe={"steps": 4}))
+    assert [said.number for said in bench.steps("steps")] == [1, 2, 3, 4]
+    assert done.last_loss and done.last_loss["total"] == bench.steps("steps")[-1].total
+    assert done.result_sha256 == sha256_of(bench.root / "result")
 
 
 def test_same_run_twice_gives_the_same_picture(bench: Bench) -> None:
     pixels, losses = [], []
     for run in ("one", "two"):
         target = bench.root / run
-        account = bench.pool.submit(run, bench.payload(result=str(target))).result(PATIENCE_S)
-        losses.append(account["last_loss"])
+        done = bench.done(run, bench.order(result=target))
+        losses.append(done.last_loss)
         with Image.open(target) as result:
             pixels.append(result.tobytes())
     assert losses[0] == losses[1]
@@ -142,69 +167,69 @@ def test_same_run_twice_gives_the_same_picture(bench: Bench) -> None:
 
 def test_cancelled_run_stops_at_its_next_step_and_the_child_stays(bench: Bench) -> None:
     before = bench.pid
-    future = bench.pool.submit("long", bench.payload(recipe=ENDLESS))
+    future = bench.submit("long", bench.order(recipe=ENDLESS))
     wait_for("a step", lambda: bench.steps("long"))
-    assert not bench.pool.free()
-    bench.pool.cancel("long")
+    assert not bench.is_free
+    bench.pool.cancel("long", grace_s=PATIENCE_S)
     assert isinstance(ended(future), Cancelled)
-    assert bench.pool.free()
-    assert bench.pool.submit("after", bench.payload()).result(PATIENCE_S)["ok"]
+    assert bench.is_free
+    bench.done("after")
     assert bench.pid == before
 
 
 def test_cancelling_an_unknown_run_disturbs_nobody(bench: Bench) -> None:
-    bench.pool.cancel("nobody")
-    assert bench.pool.submit("undisturbed", bench.payload()).result(PATIENCE_S)["ok"]
+    bench.pool.cancel("nobody", grace_s=PATIENCE_S)
+    bench.done("undisturbed")
 
 
 def test_bad_picture_is_an_account_and_not_a_lost_worker(bench: Bench) -> None:
     (bench.root / "bad.jpg").write_bytes(b"no picture")
     before = bench.pid
-    bad = bench.payload(picture=str(bench.root / "bad.jpg"))
-    account = bench.pool.submit("bad", bad).result(PATIENCE_S)
-    assert (account["ok"], account["kind"]) == (False, "input")
+    bad = bench.order(picture=Blob("", bench.root / "bad.jpg"))
+    failed = ended(bench.submit("bad", bad))
+    assert isinstance(failed, Failed) and failed.kind == "input"
     assert bench.pid == before
 
 
 def test_unwritable_result_is_the_surroundings_fault(bench: Bench) -> None:
     (bench.root / "in the way").write_text("")
-    target = str(bench.root / "in the way/result")
-    account = bench.pool.submit("nowhere", bench.payload(result=target)).result(PATIENCE_S)
-    assert (account["ok"], account["kind"]) == (False, "surroundings")
+    target = bench.root / "in the way/result"
+    failed = ended(bench.submit("nowhere", bench.order(result=target)))
+    assert isinstance(failed, Failed) and failed.kind == "surroundings"
 
 
 def test_killed_child_loses_the_run_and_says_how(cold: Bench) -> None:
-    future = cold.pool.submit("lost", cold.payload())
+    future = cold.submit("lost")
     os.kill(cold.pid, signal.SIGKILL)
-    error = ended(future)
-    assert isinstance(error, WorkerLost) and "SIGKILL" in str(error)
-    assert cold.pool.free() and cold.pool.slots()[0].pid is None
+    lost = ended(future)
+    assert isinstance(lost, Lost) and "SIGKILL" in lost.how
+    assert cold.is_free and not cold.pool.pids()
 
 
 def test_killed_run_goes_on_from_its_checkpoint_to_the_same_bytes(bench: Bench) -> None:
     recipe = SHALLOW | {"size": 184, "steps": STEPS}  # two passes
-    whole = bench.payload(recipe=recipe)
-    assert bench.pool.submit("whole", whole).result(PATIENCE_S)["ok"]
+    whole = bench.order(recipe=recipe)
+    bench.done("whole", whole)
     undisturbed = (bench.root / "result").read_bytes()
     (bench.root / "result").unlink()
 
-    payload = bench.payload(recipe=recipe)
+    order = bench.order(recipe=recipe)
 
-    def kill(run: str, said: Message) -> None:
+    def kill(run: str, event: Event) -> None:
         """At once, since there are not many steps left."""
-        checkpoint, pid = Path(payload["checkpoint"]), bench.pool.slots()[0].pid
-        if pid is not None and checkpoint.exists() and total(bench, run) >= int(run):
+        pid, is_kept = bench.pool.pids().get("cpu"), order.checkpoint and order.checkpoint.exists()
+        if pid is not None and is_kept and total(bench, run) >= int(run):
             os.kill(pid, signal.SIGKILL)
 
     bench.on_event = kill
     for number in (1, 15):
-        assert isinstance(ended(bench.pool.submit(str(number), payload)), WorkerLost)
-    bench.on_event = lambda run, said: None
-    account = bench.pool.submit("resumed", payload).result(PATIENCE_S)
-    assert account["ok"] and not account["warnings"]
+        assert isinstance(ended(bench.submit(str(number), order)), Lost)
+    bench.on_event = lambda run, event: None
+    done = bench.done("resumed", order)
+    assert not done.warnings
     assert (bench.root / "result").read_bytes() == undisturbed
     # Writing takes a twentieth of the time at most, so that not every step has its checkpoint.
-    passes = [one["steps"] for one in account["passes"]]
+    passes = [one.steps for one in done.passes]
     assert passes == [STEPS] * 2
     assert len(bench.steps("resumed")) <= 2 * STEPS - 15 // 2
 
@@ -212,112 +237,111 @@ def test_killed_run_goes_on_from_its_checkpoint_to_the_same_bytes(bench: Bench) 
 def total(bench: Bench, run_id: str) -> int:
     """The step a run is at, counted over both passes; 0 before its first."""
     taken = bench.steps(run_id)
-    return STEPS * (taken[-1]["pass"] - 1) + taken[-1]["number"] if taken else 0
+    return STEPS * (taken[-1].pass_number - 1) + taken[-1].number if taken else 0
 
 
 def test_cancelled_run_leaves_a_checkpoint_to_go_on_from(bench: Bench) -> None:
-    payload = bench.payload(recipe=SHALLOW | ENDLESS)
-    future = bench.pool.submit("first", payload)
+    order = bench.order(recipe=SHALLOW | ENDLESS)
+    future = bench.submit("first", order)
     wait_for("steps", lambda: len(bench.steps("first")) >= 3)
-    bench.pool.cancel("first")
+    bench.pool.cancel("first", grace_s=PATIENCE_S)
     assert isinstance(ended(future), Cancelled)
-    taken = bench.steps("first")[-1]["number"]
-    future = bench.pool.submit("second", payload)
+    taken = bench.steps("first")[-1].number
+    future = bench.submit("second", order)
     wait_for("a step", lambda: bench.steps("second"))
-    assert bench.steps("second")[0]["number"] == taken + 1
-    bench.pool.cancel("second")
+    assert bench.steps("second")[0].number == taken + 1
+    bench.pool.cancel("second", grace_s=PATIENCE_S)
     assert isinstance(ended(future), Cancelled)
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other", "later"])
 def test_damaged_checkpoint_costs_a_warning_and_a_new_beginning(bench: Bench, damage: str) -> None:
-    payload = bench.payload(recipe=SHALLOW | {"steps": 5})
-    place = Path(payload["checkpoint"])
-    assert bench.pool.submit("first", payload).result(PATIENCE_S)["ok"]
+    order = bench.order(recipe=SHALLOW | {"steps": 5})
+    place = order.checkpoint
+    assert place is not None
+    bench.done("first", order)
     good = place.read_bytes()
-    other = payload
+    other = order
     if damage == "other":  # a checkpoint of a picture of another size
-        other = payload | {"recipe": SHALLOW | {"size": 96, "steps": 5}}
+        other = replace(order, recipe=SHALLOW | {"size": 96, "steps": 5})
     elif damage == "later":  # of a format that this version does not know
         write_checkpoint(place, Checkpoint({}, {"identity": {"format": 99}}))
     else:
         place.write_bytes(good[: len(good) // 2] if damage == "cut" else b"")
-    assert bench.pool.submit("again", other).result(PATIENCE_S)["ok"]
-    assert [said["number"] for said in bench.steps("again")] == [1, 2, 3, 4, 5]
-    texts = [said["text"] for _, said in bench.heard if said["event"] == "log"]
-    assert any("begins anew" in text for text in texts)
+    bench.done("again", other)
+    assert [said.number for said in bench.steps("again")] == [1, 2, 3, 4, 5]
+    assert any("begins anew" in text for text in bench.log())
 
 
 def test_memory_that_runs_out_ends_run_and_child_and_a_fresh_one_goes_on_with_less(
     bench: Bench,
 ) -> None:
-    payload = bench.payload(recipe=SHALLOW | {"size": 320, "steps": 3})
+    order = bench.order(recipe=SHALLOW | {"size": 320, "steps": 3})
     spent: list[int] = []
 
-    def exhaust(run: str, said: Message) -> None:
+    def exhaust(run: str, event: Event) -> None:
         """At once: the second pass has blocks that it cannot have at hand before."""
-        if said["event"] == "checkpoint" and not spent:
+        if isinstance(event, CheckpointWritten) and not spent:
             spent.append(bench.pid)
             give_no_more_memory(spent[0])
 
     bench.on_event = exhaust
-    error = ended(bench.pool.submit("short", payload))
-    assert isinstance(error, MemoryRanOut) and error.plan is not None
-    assert error.plan.size in ("128x96 px", "320x240 px") and error.plan.tiles == "one tile"
-    assert f"not enough memory for {error.plan.size}" in str(error)
-    half = error.plan.predicted_bytes // 2
-    account = bench.pool.submit("again", payload | {"memory_bytes": half}).result(PATIENCE_S)
-    assert account["ok"]
+    short = ended(bench.submit("short", order))
+    assert isinstance(short, OutOfMemory) and short.plan is not None
+    assert short.plan.size in ("128x96 px", "320x240 px") and short.plan.tiles == "one tile"
+    assert f"not enough memory for {short.plan.size}" in short.how
+    half = short.plan.predicted_bytes // 2
+    done = bench.done("again", replace(order, memory_bytes=half))
     assert bench.pid not in spent and not any(map(is_alive, spent))
     first = bench.steps("again")[0]
-    assert (first["pass"], first["number"]) > (1, 1)
-    plan = account["passes"][-1]["plan"]
-    assert (plan["budget_bytes"], account["passes"][-1]["width_px"]) == (half, 320)
+    assert (first.pass_number, first.number) > (1, 1)
+    last = done.passes[-1]
+    assert (last.plan["budget_bytes"], last.width_px) == (half, 320)
     with Image.open(bench.root / "result") as result:
         assert result.size == (320, 240)
 
 
 def test_memory_that_runs_out_before_any_plan_is_told_without_one(bench: Bench) -> None:
-    assert bench.pool.submit("a child", bench.payload()).result(PATIENCE_S)["ok"]
+    bench.done("a child")
     (bench.root / "large.jpg").write_bytes(encoded(Image.new("L", (9_000, 9_000))))
     give_no_more_memory(bench.pid)  # it keeps some room from before, but not for 243 MB
-    large = bench.payload(picture=str(bench.root / "large.jpg"), max_pixels=100_000_000)
-    error = ended(bench.pool.submit("short", large))
-    assert isinstance(error, MemoryRanOut) and error.plan is None
-    assert bench.pool.submit("after", bench.payload()).result(PATIENCE_S)["ok"]
+    large = bench.order(picture=Blob("", bench.root / "large.jpg"), max_pixels=100_000_000)
+    short = ended(bench.submit("short", large))
+    assert isinstance(short, OutOfMemory) and short.plan is None
+    bench.done("after")
 
 
 def test_full_disk_costs_no_more_than_the_checkpoint(bench: Bench) -> None:
     (bench.root / "in the way").write_text("")
-    payload = bench.payload(recipe={"steps": 3})
-    payload["checkpoint"] = str(bench.root / "in the way/checkpoint")
-    assert bench.pool.submit("run", payload).result(PATIENCE_S)["ok"]
-    assert any("no checkpoint" in str(said.get("text")) for _, said in bench.heard)
+    place = bench.root / "in the way/checkpoint"
+    order = bench.order(recipe={"steps": 3}, checkpoint=place)
+    bench.done("run", order)
+    assert any("no checkpoint" in text for text in bench.log())
 
 
 def test_child_that_does_not_stop_is_killed_after_the_grace_time(cold: Bench) -> None:
-    future = cold.pool.submit("stuck", cold.payload())
+    future = cold.submit("stuck")
     pid = cold.pid
     os.kill(pid, signal.SIGSTOP)
     cold.pool.cancel("stuck", grace_s=0.4)
-    assert isinstance(ended(future), WorkerLost)
+    assert isinstance(ended(future), Lost)
     assert not is_alive(pid)
 
 
 def test_closed_pool_leaves_no_child_even_if_one_is_stuck(cold: Bench) -> None:
-    future = cold.pool.submit("stuck", cold.payload())
+    future = cold.submit("stuck")
     pid = cold.pid
     os.kill(pid, signal.SIGSTOP)
     cold.pool.close(grace_s=0.3)
-    assert isinstance(ended(future), WorkerLost)
+    assert isinstance(ended(future), Lost)
     assert not is_alive(pid)
 
 
 def test_child_killed_while_idle_costs_the_next_run_nothing(bench: Bench) -> None:
     idle = bench.pid
     os.kill(idle, signal.SIGKILL)
-    wait_for("its end", lambda: bench.pool.slots()[0].pid is None)
-    assert bench.pool.submit("following", bench.payload()).result(PATIENCE_S)["ok"]
+    wait_for("its end", lambda: not bench.pool.pids())
+    bench.done("following")
     assert bench.pid != idle
 
 

@@ -7,7 +7,6 @@ What else is to go wrong is named by files in the folder `$PUPPET_FAULTS`, while
 NO_START, DEVICE_LOST.
 """
 
-import argparse
 import json
 import os
 import queue
@@ -356,16 +355,11 @@ def listen(worker: PuppetWorker, runs: "queue.SimpleQueue[Message]") -> None:
 
 def main() -> None:
     """Runs until the input is closed."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("module")
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--checkpoint-s", type=float, default=60.0)
-    options, _ = parser.parse_known_args()
+    settings = json.loads(sys.argv[-1])
     if is_faulty(NO_START):
         sys.exit("no start, as a test has asked for")
     out = claim_stdout()
-    worker = PuppetWorker(options.device, options.weights, options.checkpoint_s, out)
+    worker = PuppetWorker(settings["device"], settings["weights"], settings["checkpoint_s"], out)
     say(out, {"event": "hello"})
     runs: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=listen, args=(worker, runs), daemon=True).start()

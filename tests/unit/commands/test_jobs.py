@@ -75,7 +75,7 @@ def test_job_that_cannot_be_cancelled_is_told_why(config: Config, asked: str, fa
 def test_cancelling_what_is_painted_is_told_what_it_waits_for(config: Config) -> None:
     ledger = Ledger(config.ledger_path)
     ledger.claim_job("me")
-    ledger.finish_job("aa11", "me", State.DONE, outcome={})
+    ledger.finish_job("aa11", "me", State.DONE)
     ledger.close()
     ((_, why),) = cancel_jobs(config, ["aa11"])
     assert f"is over (done), and only waits for the outbox {config.outbox}: " in why

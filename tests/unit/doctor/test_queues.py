@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.doctor.queues import check_metrics, check_neighbours, check_queues, examine_queues
+from daemon.pool.memory import DeviceMemory
 from daemon.settings.config import Address, Config, Schedule, YieldRule
 from daemon.state.pause import pause
 from daemon.status.report import Finding
@@ -61,9 +62,12 @@ def test_queues_and_the_pause_are_told_and_are_no_fault(tmp_path: Path) -> None:
 def test_gpu_whose_users_cannot_be_told_is_a_fault_where_it_matters() -> None:
     config = settings(yield_gpu_when=YieldRule(memory_used_by_others_over=1))
     devices = ["cuda:0", "cpu"]
-    (found,) = check_neighbours(config, devices, lambda device, own: None)
-    assert not found.ok and "who uses cuda:0 cannot be told" in found.detail
-    assert list(check_neighbours(config, devices, lambda device, own: 0)) == []
+    unknown = DeviceMemory("cuda:0", 9, 0, 9, others_bytes=None)
+    for memory in (None, unknown):
+        (found,) = check_neighbours(config, devices, lambda device, own, memory=memory: memory)
+        assert not found.ok and "who uses cuda:0 cannot be told" in found.detail
+    known = DeviceMemory("cuda:0", 9, 0, 9, others_bytes=0)
+    assert list(check_neighbours(config, devices, lambda device, own: known)) == []
     assert list(check_neighbours(settings(), devices, lambda device, own: None)) == []
 
 

@@ -79,7 +79,7 @@ def test_what_was_painted_in_part_is_not_dropped_again(copies: Copies) -> None:
     job = copies.ledger.claim_job("me")
     assert job is not None
     assert copies.restore() == [] and source.exists()
-    copies.ledger.finish_job(job.id, "me", State.DONE, outcome={})
+    copies.ledger.finish_job(job.id, "me", State.DONE)
     assert copies.restore() == [] and source.exists()
     assert copies.ledger.counts()[State.RETRIED] == 0
 

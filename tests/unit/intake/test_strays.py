@@ -172,7 +172,7 @@ def test_running_job_of_a_picture_that_was_taken_over_is_not_touched(house, conf
     there.strays.check(0.0)
     assert there.ledger.counts()[State.RUNNING] == 1
     assert tombstones(config.inbox) == [picture_id]
-    there.ledger.finish_job(f"job-{picture_id}", "me", State.DONE, outcome={})
+    there.ledger.finish_job(f"job-{picture_id}", "me", State.DONE)
     there.strays.check(100.0)
     assert there.ledger.counts()[State.RETRIED] == 1 and tombstones(config.inbox) == []
 

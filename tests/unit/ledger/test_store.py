@@ -20,6 +20,7 @@ from daemon.ledger.database import SCHEMA_VERSION, DamagedLedgerError
 from daemon.ledger.opening import open_sound
 from daemon.ledger.rows import Backlog, Waiting
 from daemon.ledger.store import EVERY, Ledger, utc_now
+from daemon.messages import Done
 
 STYLES = (StyleRef("wave.png", "5a", 2.0),)
 RECIPE = {"size": 512, "style_layers": {"relu1_1": 1.0}}
@@ -59,7 +60,7 @@ def run_it(ledger: Ledger, owner: str = "me") -> None:
 def finish(
     ledger: Ledger, verdict: State = State.DONE, owner: str = "me", job_id: str = "j1"
 ) -> None:
-    ledger.finish_job(job_id, owner, verdict, outcome={"seconds": 2.5}, reason="why")
+    ledger.finish_job(job_id, owner, verdict, outcome=Done(seconds=2.5), reason="why")
 
 
 def publish(ledger: Ledger, verdict: State = State.DONE, job_id: str = "j1") -> None:
@@ -197,7 +198,7 @@ def test_job_keeps_everything_it_was_queued_with(ledger: Ledger) -> None:
     assert (found.picture_id, found.preset) == ("p1", "starry")
     assert (found.state, found.verdict, found.starts) == (State.READY, None, 0)
     assert (found.started_at, found.finished_at, found.cancel_requested) == (None, None, False)
-    assert (found.outputs, found.outcome, found.warnings) == ({}, {}, ())
+    assert (found.outputs, found.outcome, found.warnings) == ({}, None, ())
     picture = ledger.picture("p1")
     assert picture.path == odd
     assert picture.companions == (odd.with_suffix(".yaml"), odd.with_suffix(".png"))
@@ -208,9 +209,9 @@ def test_job_keeps_everything_it_was_queued_with(ledger: Ledger) -> None:
 def test_finished_job_keeps_what_the_worker_reported(ledger: Ledger) -> None:
     admit(ledger, draft("j1"))
     run_it(ledger)
-    ledger.finish_job("j1", "me", State.DONE, outcome={"seconds": 2.5}, warnings=["late"])
+    ledger.finish_job("j1", "me", State.DONE, outcome=Done(seconds=2.5), warnings=["late"])
     found = job(ledger)
-    assert (found.verdict, found.outcome) == (State.DONE, {"seconds": 2.5})
+    assert (found.verdict, found.outcome) == (State.DONE, Done(seconds=2.5))
     assert (found.warnings, found.reason) == (("late",), "")
     assert found.started_at and found.finished_at
     assert found.queued_at <= found.started_at <= found.finished_at
@@ -294,7 +295,7 @@ def test_want_of_memory_is_a_warning_whatever_becomes_of_the_job(ledger: Ledger)
     ledger.return_short("j1", "me", memory_bytes=None, warning="it's short")
     assert job(ledger).warnings == ("it's short",)
     run_it(ledger)
-    ledger.finish_job("j1", "me", State.DONE, outcome={}, warnings=["a", "b"])
+    ledger.finish_job("j1", "me", State.DONE, warnings=["a", "b"])
     assert job(ledger).warnings == ("it's short", "a", "b")
 
 
@@ -338,7 +339,7 @@ def test_draft_that_failed_only_waits_to_be_published(ledger: Ledger) -> None:
 def test_what_was_worth_a_warning_before_a_job_began_stays_with_it(ledger: Ledger) -> None:
     admit(ledger, dataclasses.replace(draft("j1"), warnings=("the tail is empty",)))
     run_it(ledger)
-    ledger.finish_job("j1", "me", State.DONE, outcome={}, warnings=["a"])
+    ledger.finish_job("j1", "me", State.DONE, warnings=["a"])
     assert job(ledger).warnings == ("the tail is empty", "a")
 
 
@@ -498,7 +499,7 @@ def test_jobs_of_several_services_are_taken_over_in_the_order_of_the_line(ledger
     admit(ledger, *(draft(f"j{number}") for number in range(1, 5)))
     for owner in ("gone", "gone", "long gone", "gone"):
         run_it(ledger, owner)
-    ledger.finish_job("j4", "gone", State.DONE, outcome={})  # only waits to be published
+    ledger.finish_job("j4", "gone", State.DONE)  # only waits to be published
     assert [one.id for one, _ in ledger.recover("me")] == ["j1", "j2", "j3"]
     for name in ("j1", "j2", "j3"):
         ledger.release_job(name, "me")
@@ -745,10 +746,10 @@ def test_job_like_one_that_is_done_has_its_result(ledger: Ledger) -> None:
     assert [(one.id, twin.id) for one, twin in ledger.twinned(limit=9)] == [("j2", "j1")]
     assert ledger.claim_job("me").id == "j3"
     assert ledger.claim_job("me") is None
-    ledger.answer_job("j2", {"same_as": "j1"}, "2026-01-01T00:00:00.000Z")
+    ledger.answer_job("j2", Done(same_as="j1"), "2026-01-01T00:00:00.000Z")
     answered = job(ledger, "j2")
     assert (answered.state, answered.verdict) == (State.PUBLISHING, State.DONE)
-    assert (answered.starts, answered.outcome) == (0, {"same_as": "j1"})
+    assert (answered.starts, answered.outcome) == (0, Done(same_as="j1"))
     assert answered.started_at == "2026-01-01T00:00:00.000Z"
     assert answered.finished_at and answered.finished_at >= answered.queued_at
     assert ledger.twinned(limit=9) == []
@@ -784,7 +785,7 @@ def test_job_that_failed_keeps_nothing_waiting_while_it_is_published(ledger: Led
 @pytest.mark.parametrize(
     "take",
     [
-        lambda ledger, name: ledger.answer_job(name, {}, utc_now()),
+        lambda ledger, name: ledger.answer_job(name, Done(), utc_now()),
         lambda ledger, name: ledger.forget_twin(name),
     ],
     ids=["answer", "forget"],
@@ -801,7 +802,7 @@ def test_twins_result_is_for_the_one_job_that_waits_for_it(
     take(ledger, "j2")
     after = rows(ledger)
     assert {one for one in after if after[one] != before[one]} == {"j2"}
-    ledger.answer_job("j3", {}, utc_now())
+    ledger.answer_job("j3", Done(), utc_now())
     with pytest.raises(StaleJobError):
         take(ledger, "j3")
 
@@ -858,7 +859,7 @@ def test_open_ids_are_those_of_what_is_not_over(ledger: Ledger) -> None:
     run_it(ledger)
     assert ledger.waiting() == 0
     assert ledger.open_jobs() == {"j2", "j3"}
-    ledger.finish_job("j2", "me", State.DONE, outcome={})
+    ledger.finish_job("j2", "me", State.DONE)
     ledger.publish_job("j2")
     ledger.publish_job("j3")
     assert ledger.open_jobs() == set()
@@ -1065,7 +1066,7 @@ def test_work_that_waits_is_summed_by_queue_and_preset(ledger: Ledger) -> None:
 def test_pace_is_that_of_jobs_that_were_really_painted(ledger: Ledger) -> None:
     admit(ledger, *(line(f"j{number}", ORDINARY, number) for number in range(5)))
     for number, outcome in enumerate(
-        ({"seconds": 1.5}, {"seconds": 9.0}, {"seconds": 0.1, "same_as": "j1"}, {"seconds": 2.5})
+        (Done(seconds=1.5), Done(seconds=9.0), Done(seconds=0.1, same_as="j1"), Done(seconds=2.5))
     ):
         verdict = State.FAILED if number == 3 else State.DONE
         run_it(ledger)

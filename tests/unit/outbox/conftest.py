@@ -28,7 +28,7 @@ def make_job() -> Callable[..., Job]:
             "queued_at": "2024-05-01T10:00:00.000Z",
             "started_at": "2024-05-01T10:00:01.500Z",
             "finished_at": "2024-05-01T10:01:00.000Z",
-            "outcome": {},
+            "outcome": None,
             "outputs": {},
             "reason": "",
             "warnings": (),

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from daemon import __version__
 from daemon.job import ClaimedPicture, Job, State
+from daemon.messages import to_done
 from daemon.outbox.record import make_record, seconds_between
 
 FIELDS = {
@@ -38,7 +40,7 @@ FIELDS = {
 }
 """Others rely on these: the record may only grow."""
 
-OUTCOME = {
+OUTCOME: dict[str, Any] = {
     "weights": {"name": "classic", "sha256": "c3"},
     "device": "cpu",
     "dtype": "float32",
@@ -48,6 +50,8 @@ OUTCOME = {
             "height_px": 3,
             "steps": 2,
             "seconds": 1.5,
+            "converged": True,
+            "plan": {"tile_px": None},
             "loss": {"total": 3.0, "content": 1.0, "style": 0.1},
         }
     ],
@@ -61,7 +65,7 @@ OUTCOME = {
 def test_record_of_a_done_job_tells_how_it_went(
     make_job: Callable[..., Job], picture: ClaimedPicture
 ) -> None:
-    job = make_job(outcome=OUTCOME, warnings=("late",))
+    job = make_job(outcome=to_done(OUTCOME), warnings=("late",))
     record = make_record(job, picture, {"result": "starry/2024/photo.jpg"})
     assert set(record) == FIELDS
     assert record["schema"] == 1 and record["state"] == "done"

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -78,6 +78,11 @@ class Driver:
         return [SimpleNamespace(pid=p, usedGpuMemory=b) for p, b in card.drawing.items()]
 
 
+def used_by_others(device: str, own_pids: Collection[int]) -> int | None:
+    memory = usage.cuda_memory(device, own_pids)
+    return memory.others_bytes if memory else None
+
+
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -92,7 +97,7 @@ def test_without_a_driver_there_is_nothing_to_tell(driver: Driver) -> None:
     driver.missing = True
     assert gpu.memory("cuda:0") is None
     assert gpu.processes("cuda:0") == []
-    assert gpu.memory_used_by_others("cuda:0", {US}) is None
+    assert used_by_others("cuda:0", {US}) is None
     assert usage.cuda_memory("cuda:0", {US}) is None
 
 
@@ -110,24 +115,24 @@ def test_memory_is_everybodys_and_own_that_of_our_processes(driver: Driver, old:
     driver.cards[0] = Card("GPU-aaa1", used=9 * GIB, computing={US: 4 * GIB, PARENT: 5 * GIB})
     assert gpu.memory("cuda:0") == gpu.GpuMemory(9 * GIB, 80 * GIB)
     told = usage.cuda_memory("cuda:0", [US])
-    assert told == usage.DeviceMemory("cuda:0", 9 * GIB, 4 * GIB, 80 * GIB)
-    assert gpu.memory_used_by_others("cuda:0", {US}) == 5 * GIB
+    assert told == usage.DeviceMemory("cuda:0", 9 * GIB, 4 * GIB, 80 * GIB, 5 * GIB)
+    assert used_by_others("cuda:0", {US}) == 5 * GIB
 
 
 def test_process_that_computes_and_draws_counts_once(driver: Driver) -> None:
     driver.cards[0] = Card("GPU-aaa1", used=4 * GIB, computing={US: 3 * GIB}, drawing={US: 3 * GIB})
     assert gpu.processes("cuda:0") == [gpu.GpuProcess(US, 3 * GIB)]
-    assert gpu.memory_used_by_others("cuda:0", {US}) == GIB
+    assert used_by_others("cuda:0", {US}) == GIB
 
 
 def test_all_is_others_while_no_worker_runs(driver: Driver) -> None:
     driver.cards[0] = Card("GPU-aaa1", used=4 * GIB)
-    assert gpu.memory_used_by_others("cuda:0", ()) == 4 * GIB
+    assert used_by_others("cuda:0", ()) == 4 * GIB
 
 
 def test_worker_that_has_not_touched_the_gpu_yet_leaves_all_to_others(driver: Driver) -> None:
     driver.cards[0] = Card("GPU-aaa1", used=4 * GIB, computing={PARENT: 4 * GIB})
-    assert gpu.memory_used_by_others("cuda:0", {US}) == 4 * GIB
+    assert used_by_others("cuda:0", {US}) == 4 * GIB
 
 
 @pytest.mark.parametrize("listed", [{}, {NOBODY: 4 * GIB}, {US: None}])
@@ -136,7 +141,7 @@ def test_own_memory_never_passes_for_others_where_the_driver_cannot_tell(
 ) -> None:
     """In a container it lists nobody, or by the machine's numbers; or does not tell how much."""
     driver.cards[0] = Card("GPU-aaa1", used=4 * GIB, computing=listed)
-    assert gpu.memory_used_by_others("cuda:0", {US}) is None
+    assert used_by_others("cuda:0", {US}) is None
 
 
 @pytest.mark.parametrize(
@@ -199,4 +204,4 @@ def test_library_that_does_not_fit_its_driver_tells_nothing(
     monkeypatch.setattr(gpu, "start", start)
     assert gpu.memory("cuda:0") is None
     assert gpu.processes("cuda:0") == []
-    assert gpu.memory_used_by_others("cuda:0", []) is None
+    assert used_by_others("cuda:0", []) is None

@@ -1,24 +1,35 @@
 """One device's worker: what it was asked to stop, and what it is given after that."""
 
+import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from daemon.pool.local import Pool, Slot
+from daemon.messages import Cancelled, Lost, WorkerSettings, known
+from daemon.pool.local import LocalPool
 from tests.support.atelier import PATIENCE_S
+from tests.support.pools import order
 from tests.support.puppet import Puppet
+
+ORDER = order(Path("/spool"))
+
+
+def make_pool(*devices: str, threads: int | None = None) -> LocalPool:
+    workers = [WorkerSettings(name, "", Path("/engine"), threads=threads) for name in devices]
+    return LocalPool(workers, lambda run_id, event: None)
 
 
 def test_run_that_stopped_in_time_and_goes_on_in_the_same_worker_is_not_ended(
     children: list[Puppet], timers: list[Callable[[], object]]
 ) -> None:
-    slot = Slot("cpu", [], lambda run, message: None)
-    stopped = slot.submit("j1", {})
-    slot.cancel("j1", grace_s=60.0)
+    pool = make_pool("cpu")
+    stopped = pool.submit("cpu", "j1", ORDER)
+    pool.cancel("j1", grace_s=60.0)
     children[0].say(event="cancelled", run="j1")
-    assert stopped.exception(PATIENCE_S) is not None
-    slot.submit("j1", {})
+    assert stopped.result(PATIENCE_S) == Cancelled()
+    pool.submit("cpu", "j1", ORDER)
     timers[0]()
     assert children[0].alive and len(children) == 1
 
@@ -26,12 +37,12 @@ def test_run_that_stopped_in_time_and_goes_on_in_the_same_worker_is_not_ended(
 def test_run_that_does_not_stop_in_time_is_ended_with_its_worker(
     children: list[Puppet], timers: list[Callable[[], object]]
 ) -> None:
-    slot = Slot("cpu", [], lambda run, message: None)
-    future = slot.submit("j1", {})
-    slot.cancel("j1", grace_s=60.0)
+    pool = make_pool("cpu")
+    future = pool.submit("cpu", "j1", ORDER)
+    pool.cancel("j1", grace_s=60.0)
     timers[0]()
     assert not children[0].alive
-    assert "was ended" in str(future.exception(PATIENCE_S))
+    assert future.result(PATIENCE_S) == Lost("was ended")
 
 
 def test_worker_and_its_libraries_are_told_how_many_threads_they_have(
@@ -39,24 +50,36 @@ def test_worker_and_its_libraries_are_told_how_many_threads_they_have(
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("daemon.engine.fit.cgroups.processors", lambda: 7)
-    devices = ["cpu", "cuda:0"]
+    devices = ("cpu", "cuda:0")
     for threads in (None, 5):
-        for slot in Pool(devices, [], lambda run, message: None, threads=threads).slots():
-            slot.warm()
-    given = [child.environment["OMP_NUM_THREADS"] for child in children]
-    assert given == ["3", "3", "5", "5"]
-    assert all(child.environment["MKL_NUM_THREADS"] in child.arguments for child in children)
+        pool = make_pool(*devices, threads=threads)
+        for device in devices:
+            pool.warm(device)
+    assert [child.environment["OMP_NUM_THREADS"] for child in children] == ["3", "3", "5", "5"]
+    for child, device in zip(children, devices * 2, strict=True):
+        (argument,) = child.arguments
+        settings = known(WorkerSettings, json.loads(argument))
+        assert (settings.device, settings.engine_folder) == (device, Path("/engine"))
+        assert str(settings.threads) == child.environment["MKL_NUM_THREADS"]
 
 
 def test_run_is_ended_at_once_where_no_thread_can_wait_for_it_to_stop(
     children: list[Puppet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slot = Slot("cpu", [], lambda run, message: None)
-    future = slot.submit("j1", {})
+    pool = make_pool("cpu")
+    future = pool.submit("cpu", "j1", ORDER)
 
     def start(timer: threading.Timer) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr("threading.Timer.start", start)
-    slot.cancel("j1", grace_s=60.0)
-    assert "was ended" in str(future.exception(PATIENCE_S))
+    pool.cancel("j1", grace_s=60.0)
+    assert future.result(PATIENCE_S) == Lost("was ended")
+
+
+def test_worker_that_has_not_answered_yet_is_left_to_start(children: list[Puppet]) -> None:
+    """Ended now it would be started anew at the next tick, for ever."""
+    pool = make_pool("cpu")
+    pool.warm("cpu")
+    pool.rest("cpu")
+    assert children[0].alive

@@ -3,31 +3,18 @@
 import os
 import subprocess
 import sys
-from typing import Any, cast
 
-from daemon.pool.local import Slot
 from daemon.pool.memory import device_memory, host_memory, resident_bytes
 
 
-class Idle:
-    """A slot as far as this looks at it."""
-
-    def __init__(self, device: str, pid: int | None) -> None:
-        self.device, self.pid = device, pid
-
-
-def slots(*found: Any) -> list[Slot]:
-    return cast(list[Slot], list(found))
-
-
 def test_own_memory_of_the_host_is_what_is_resident_of_the_workers() -> None:
-    (told,) = device_memory(slots(Idle("cpu", os.getpid())))
+    (told,) = device_memory(["cpu"], {"cpu": os.getpid()})
     assert told.device == "cpu"
     assert 10 << 20 < told.own_bytes < told.used_bytes < told.total_bytes
 
 
 def test_host_without_a_worker_holds_nothing_of_ours() -> None:
-    (told,) = device_memory(slots(Idle("cpu", None)))
+    (told,) = device_memory(["cpu"], {})
     assert told.own_bytes == 0 < told.used_bytes
 
 

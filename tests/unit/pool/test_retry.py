@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from daemon.messages import PassPlan
 from daemon.pool.retry import (
     LONGEST_BACKOFF_S,
     Again,
     GiveUp,
-    PassPlan,
     Smaller,
     after_loss,
-    after_shortage,
+    after_out_of_memory,
 )
 
 PLAN = PassPlan("4000x3000 px", "one tile", 6_100_000_000, 1_100_000_000, 8_000_000_000)
@@ -40,7 +40,7 @@ def test_third_loss_in_a_row_fails_the_job_and_says_how_it_ended(starts: int) ->
 
 @pytest.mark.parametrize("shortages", [0, 1, 2])
 def test_memory_that_ran_out_means_half_the_plan_and_a_warning(shortages: int) -> None:
-    assert after_shortage(shortages, None, PLAN) == Smaller(
+    assert after_out_of_memory(shortages, None, PLAN) == Smaller(
         3_600_000_000,
         "memory ran out at 4000x3000 px (one tile, 6.1 GB expected); went on with at most 3.6 GB",
         2.0**shortages,
@@ -49,16 +49,16 @@ def test_memory_that_ran_out_means_half_the_plan_and_a_warning(shortages: int) -
 
 def test_half_is_taken_of_what_a_run_was_held_to_and_of_what_can_be_halved() -> None:
     held_to_less = replace(PLAN, budget_bytes=3_100_000_000)
-    found = after_shortage(0, None, held_to_less)
+    found = after_out_of_memory(0, None, held_to_less)
     assert isinstance(found, Smaller) and found.memory_bytes == 2_100_000_000
-    found = after_shortage(0, None, replace(PLAN, budget_bytes=1_000_000_000))
+    found = after_out_of_memory(0, None, replace(PLAN, budget_bytes=1_000_000_000))
     assert isinstance(found, Smaller) and found.memory_bytes == PLAN.held_bytes
 
 
 @pytest.mark.parametrize(("before", "after"), [(2 * 10**9, 2 * 10**9), (5 * 10**9, 3_600_000_000)])
 def test_run_never_gets_more_than_the_one_before(before: int, after: int) -> None:
     # The smallest tiles may be expected to take more than twice what they were to be held to.
-    found = after_shortage(1, before, PLAN)
+    found = after_out_of_memory(1, before, PLAN)
     assert isinstance(found, Smaller) and found.memory_bytes == after
 
 
@@ -66,7 +66,7 @@ def test_run_never_gets_more_than_the_one_before(before: int, after: int) -> Non
 def test_memory_that_ran_out_before_any_plan_means_only_a_fresh_worker(
     memory_bytes: int | None,
 ) -> None:
-    assert after_shortage(0, memory_bytes, None) == Smaller(
+    assert after_out_of_memory(0, memory_bytes, None) == Smaller(
         memory_bytes,
         "memory ran out before the first pass was planned; began again in a fresh worker",
         1.0,
@@ -75,7 +75,7 @@ def test_memory_that_ran_out_before_any_plan_means_only_a_fresh_worker(
 
 @pytest.mark.parametrize("plan", [PLAN, None])
 def test_fourth_want_of_memory_fails_the_job_and_says_what_to_do(plan: PassPlan | None) -> None:
-    found = after_shortage(3, 10**9, plan)
+    found = after_out_of_memory(3, 10**9, plan)
     assert isinstance(found, GiveUp) and "ran out 4 times" in found.reason
     if plan:
         assert "`size`" in found.reason and "`memory` in config.yaml" in found.reason

@@ -13,6 +13,7 @@ from daemon.host import files
 from daemon.intake.strays import take_over
 from daemon.job import Draft, Job, State
 from daemon.ledger.store import Ledger
+from daemon.messages import Done
 from daemon.outbox.finishers import FinishedPicture, Finishers
 from daemon.service import delivery
 from daemon.service.delivery import FINISHERS, Delivery
@@ -196,7 +197,7 @@ def paint(bench: Bench, *jobs: str, content: bytes = b"the picture") -> Path:
 
 
 def finish(bench: Bench, job: str) -> None:
-    bench.ledger.finish_job(job, "me", State.DONE, outcome={})
+    bench.ledger.finish_job(job, "me", State.DONE)
 
 
 def published(bench: Bench) -> set[str]:
@@ -244,7 +245,7 @@ def test_twin_of_another_label_is_answered_under_its_own(bench: Bench) -> None:
     """The same recipe may be a cell of two sweeps, or of one and of none."""
     paint(bench, "j1")
     result = bench.config.state / "spool/jobs/j1/result"
-    outcome = {"result_sha256": files.sha256_of(result)}
+    outcome = Done(result_sha256=files.sha256_of(result))
     bench.ledger.finish_job("j1", "me", State.DONE, outcome=outcome)
     bench.delivery._round()
     like = Draft("j2", "preset-j1", Path("other.jpg"), {}, (), label="beta=5", fingerprint="f")
@@ -405,7 +406,7 @@ def test_run_that_paints_what_is_not_the_whole_picture_is_stopped(bench: Bench) 
     finish(bench, "j1")
     bench.delivery._round()
     assert bench.ledger.cancel_requests() == ["j2"] and published(bench) == set()
-    bench.ledger.finish_job("j2", "me", State.CANCELLED, outcome={})
+    bench.ledger.finish_job("j2", "me", State.CANCELLED)
     bench.delivery._round()
     assert bench.ledger.counts()[State.RETRIED] == 2 and bench.returned == 1
     assert (bench.config.inbox / PHOTO).read_bytes() == b"the whole picture"
@@ -414,7 +415,7 @@ def test_run_that_paints_what_is_not_the_whole_picture_is_stopped(bench: Bench) 
 def test_run_beside_a_cancelled_job_of_a_rewritten_picture_is_not_stopped(bench: Bench) -> None:
     original = paint(bench, "j1", "j2")
     original.write_bytes(b"the whole picture")
-    bench.ledger.finish_job("j1", "me", State.CANCELLED, outcome={}, reason="Cancelled.")
+    bench.ledger.finish_job("j1", "me", State.CANCELLED, reason="Cancelled.")
     bench.delivery._round()
     assert bench.ledger.cancel_requests() == [] and bench.ledger.counts()[State.CANCELLED] == 1
     finish(bench, "j2")

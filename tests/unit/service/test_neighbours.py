@@ -1,10 +1,9 @@
 """GPUs that others need are left to them, and taken up again when it has been calm for a while."""
 
-from collections.abc import Sequence
-
 import pytest
 from loguru import logger
 
+from daemon.pool.memory import DeviceMemory
 from daemon.service import neighbours as module
 from daemon.service.neighbours import CALM_S, Neighbours
 from daemon.settings.config import Config
@@ -22,19 +21,18 @@ class Street:
 
     def __init__(self) -> None:
         self.used: dict[str, int | None] = {"cuda:0": 0, "cuda:1": 0}
-        self.asked: list[tuple[str, Sequence[int]]] = []
         self.now_s = 1000.0
         self.neighbours = Neighbours(
             yielding(2 * GIB),
             ["cuda:0", "cuda:1", "cpu"],
-            lambda: {"cuda:1": 42},
-            self._used,
+            self._memory,
             clock=lambda: self.now_s,
         )
 
-    def _used(self, device: str, own: Sequence[int]) -> int | None:
-        self.asked.append((device, own))
-        return self.used[device]
+    def _memory(self) -> list[DeviceMemory]:
+        """What others use, beside what our own worker does, and the processor's memory."""
+        told = [DeviceMemory(name, 9 * GIB, 9 * GIB, 9, used) for name, used in self.used.items()]
+        return [*told, DeviceMemory("cpu", 9 * GIB, 0, 9, 9 * GIB)]
 
     def left(self, *, after_s: float = 5.0, **used: int | None) -> set[str]:
         self.used |= {name.replace("cuda", "cuda:"): amount for name, amount in used.items()}
@@ -64,8 +62,7 @@ def test_device_is_taken_up_again_when_it_was_calm_for_a_while(street: Street) -
 
 
 def test_our_own_worker_is_no_neighbour_and_the_processor_none_of_theirs(street: Street) -> None:
-    street.left()
-    assert street.asked == [("cuda:0", []), ("cuda:1", [42])]
+    assert street.left() == set()
 
 
 def test_what_cannot_be_told_is_said_once_and_leaves_nothing(street: Street) -> None:
@@ -83,14 +80,14 @@ def test_driver_that_raises_whatever_is_said_once_and_leaves_nothing_to_others(
 ) -> None:
     lines: list[str] = []
     number = logger.add(lines.append, format="{level}")
-    looks: list[str] = []
+    looks: list[bool] = []
 
-    def used(device: str, own: Sequence[int]) -> int | None:
-        looks.append(device)
+    def memory() -> list[DeviceMemory]:
+        looks.append(True)
         raise AttributeError("the library does not fit its driver")
 
     monkeypatch.setattr(module, "LOOK_S", 0.0)
-    neighbours = Neighbours(yielding(2 * GIB), ["cuda:0"], dict, used)
+    neighbours = Neighbours(yielding(2 * GIB), ["cuda:0"], memory)
     neighbours.start()
     wait_for("three looks", lambda: len(looks) >= 3)
     neighbours.stop()
@@ -112,15 +109,15 @@ def test_other_limit_or_none_is_looked_at_as_if_for_the_first_time(street: Stree
 
 
 def test_processors_are_looked_at_by_no_thread() -> None:
-    def used(device: str, own: Sequence[int]) -> int | None:
-        raise AssertionError(f"{device} was looked at")
+    def memory() -> list[DeviceMemory]:
+        raise AssertionError("it was looked at")
 
-    neighbours = Neighbours(yielding(1), ["cpu"], dict, used)
+    neighbours = Neighbours(yielding(1), ["cpu"], memory)
     neighbours.start()
     assert not neighbours._loop.alive
 
 
 def test_neighbours_that_no_thread_can_be_had_for_harm_nothing(no_threads: None) -> None:
-    neighbours = Neighbours(yielding(1), ["cuda:0"], dict, lambda device, own: 0)
+    neighbours = Neighbours(yielding(1), ["cuda:0"], list)
     neighbours.start()
     assert neighbours.left() == frozenset()

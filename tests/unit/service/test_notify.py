@@ -12,6 +12,7 @@ from daemon.errors import SurroundingsError
 from daemon.hooks.runner import MOST_IN_FLIGHT
 from daemon.job import Draft, State
 from daemon.ledger.store import Ledger
+from daemon.messages import Done
 from daemon.outbox.record import make_record
 from daemon.service.notify import Notifier, environment_of
 from daemon.settings.config import Config
@@ -62,7 +63,7 @@ def end(notifier: Notifier, ledger: Ledger, job_id: str, verdict: State = State.
     drafts = [Draft(job_id, "starry", Path("photo.jpg"), {"seed": 0}, ())]
     ledger.admit(picture, sha256="ab", size=9, width_px=4, height_px=3, drafts=drafts)
     assert ledger.claim_job("me") is not None
-    ledger.finish_job(job_id, "me", verdict, outcome={"seconds": 2.5}, reason="why")
+    ledger.finish_job(job_id, "me", verdict, outcome=Done(seconds=2.5), reason="why")
     ledger.plan_outputs(job_id, {"record": f"{job_id}.json"})
     ledger.publish_job(job_id, tell=notifier.note_end(verdict))
     ledger.file_picture(picture)

@@ -3,22 +3,56 @@
 import contextlib
 import errno
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.job import Draft, State
+from daemon.job import BULK, Draft, State, StyleRef
 from daemon.ledger.store import EVERY, Ledger
+from daemon.messages import (
+    Blob,
+    CheckpointWritten,
+    Done,
+    Failed,
+    Lost,
+    OrderedStyle,
+    Outcome,
+    OutOfMemory,
+    PassPlan,
+    Preview,
+    RunOrder,
+)
 from daemon.service.permit import Permit
 from daemon.service.runs import Runs
 from daemon.settings.config import Config
 from daemon.state.spool import Spool
 from daemon.status.health import Health
 from daemon.status.metrics import Metrics
-from tests.support.puppet import Puppet
+from tests.support.actor import STEP
+from tests.support.pools import PuppetPool
 
 ANYTHING = Permit(EVERY)
+RECIPE = {"size": 64, "seed": 0}
+
+
+class PoorPool(PuppetPool):
+    """A pool that can be told to start no worker."""
+
+    is_poor = False
+
+    def submit(self, device: str, run_id: str, order: RunOrder) -> Future[Outcome]:
+        self._check()
+        return super().submit(device, run_id, order)
+
+    def warm(self, device: str) -> None:
+        self._check()
+        super().warm(device)
+
+    def _check(self) -> None:
+        if self.is_poor:
+            raise OSError(errno.ENOMEM, "no memory")
 
 
 class Bench:
@@ -29,21 +63,51 @@ class Bench:
         self.config = Config().model_copy(update={"state": root, "limits": limits})
         self.ledger = Ledger(self.config.ledger_path)
         self.health = Health()
-        metrics = Metrics(self.config.ledger_path, ["cpu"], self.health, lambda: [])
+        self.spool = Spool(root)
+        self.pools: list[PoorPool] = []
+        self.metrics = Metrics(self.config.ledger_path, ["cpu"], self.health, lambda: [])
         self.runs = Runs(
             self.config,
             ["cpu"],
             self.ledger,
             "me",
-            Spool(root),
+            self.spool,
             self.health,
-            metrics,
+            self.metrics,
             lambda: None,
+            self._make_pool,
         )
         self.runs.start()
-        self.ledger.add_picture("p1", Path("starry/photo.jpg"))
-        draft = Draft("j1", "starry", Path("photo.jpg"), {"size": 64, "seed": 0}, ())
-        self.ledger.admit("p1", sha256="", size=1, width_px=64, height_px=64, drafts=[draft])
+        self.queue("j1")
+
+    def _make_pool(self, *given: object) -> PoorPool:
+        self.pools.append(PoorPool(*given))  # type: ignore[arg-type]
+        return self.pools[-1]
+
+    @property
+    def pool(self) -> PoorPool:
+        return self.pools[-1]
+
+    def queue(self, job_id: str, priority: int = 0) -> None:
+        """A picture with one job."""
+        picture_id = f"p-{job_id}"
+        self.ledger.add_picture(picture_id, Path("starry/photo.jpg"))
+        styles = (StyleRef("wave.png", "5a", 2.0),)
+        draft = Draft(job_id, "starry", Path("photo.jpg"), RECIPE, styles, priority=priority)
+        self.ledger.admit(
+            picture_id, sha256="ab", size=1, width_px=64, height_px=64, drafts=[draft]
+        )
+
+    def tick(self) -> None:
+        """A tick of the service, whose devices have rested long enough."""
+        self.runs._resting_until_s = 0.0
+        self.runs.tick(ANYTHING)
+
+    def end(self, outcome: Outcome, job_id: str = "j1") -> None:
+        """The job starts, ends so, and the service hears of it."""
+        self.tick()
+        self.pool.end(job_id, outcome)
+        self.runs.tick(Permit(None))
 
     def refuse(self, method: str, times: int) -> None:
         """The ledger's method cannot be done so many times."""
@@ -58,73 +122,153 @@ class Bench:
 
         setattr(self.ledger, method, call)
 
-    def state(self) -> State:
-        return self.ledger.job("j1").state
+    def state(self, job_id: str = "j1") -> State:
+        return self.ledger.job(job_id).state
 
 
 @pytest.fixture
-def bench(
-    tmp_path: Path, children: list[Puppet], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Bench]:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr("daemon.service.runs.DRAIN_LOOK_S", 0.0)
     found = Bench(tmp_path)
     yield found
     found.ledger.close()
 
 
+def test_worker_is_told_all_that_was_decided_about_a_job(bench: Bench) -> None:
+    bench.tick()
+    spool = bench.spool
+    assert bench.pool.open["j1"].order == RunOrder(
+        name="photo.jpg",
+        picture=Blob("ab", spool.picture("p-j1")),
+        max_pixels=bench.config.limits.picture_pixels,
+        recipe=RECIPE,
+        styles=(OrderedStyle("wave.png", Blob("5a", spool.style("5a")), 2.0),),
+        result=spool.result("j1"),
+        checkpoint=spool.checkpoint("j1"),
+        preview=spool.preview("j1"),
+        memory_bytes=None,
+        note={"id": "j1", "preset": "starry", "seed": 0},
+    )
+
+
+def test_run_that_went_well_waits_to_be_published_with_what_was_reported(bench: Bench) -> None:
+    done = Done(device="cpu", seconds=2.5, warnings=("late",))
+    bench.end(done)
+    job = bench.ledger.job("j1")
+    assert (job.state, job.verdict, job.outcome) == (State.PUBLISHING, State.DONE, done)
+    assert job.warnings == ("late",) and len(bench.runs) == 0
+
+
+def test_run_that_failed_fails_its_job_and_says_why(bench: Bench) -> None:
+    bench.end(Failed("input", "no picture"))
+    job = bench.ledger.job("j1")
+    assert (job.state, job.verdict, job.reason) == (State.PUBLISHING, State.FAILED, "no picture")
+
+
+def test_broken_surroundings_charge_no_job_and_are_a_trouble_of_the_worker(bench: Bench) -> None:
+    bench.end(Failed("surroundings", "the device is lost"))
+    assert (bench.state(), bench.ledger.fruitless_starts("j1")) == (State.READY, 0)
+    assert "cpu: the device is lost" in bench.health.troubles["worker"]
+
+
+def test_third_lost_worker_in_a_row_fails_the_job(bench: Bench) -> None:
+    for _ in range(2):
+        bench.end(Lost("was ended by SIGKILL"))
+        assert bench.state() is State.READY
+    bench.end(Lost("was ended by SIGKILL"))
+    job = bench.ledger.job("j1")
+    assert job.verdict is State.FAILED and "lost 3 times in a row" in job.reason
+
+
+def test_start_that_left_a_checkpoint_is_not_charged(bench: Bench) -> None:
+    bench.tick()
+    bench.runs._hear("j1", CheckpointWritten())
+    bench.end(Lost("was ended by SIGKILL"))
+    assert bench.ledger.fruitless_starts("j1") == 0
+
+
+def test_run_without_memory_goes_on_with_half_of_its_plan(bench: Bench) -> None:
+    plan = PassPlan("64x64 px", "one tile", 800, 0, 900)
+    bench.end(OutOfMemory("not enough memory", plan))
+    assert (bench.state(), bench.ledger.memory_of("j1")) == (State.READY, (1, 400))
+    bench.tick()
+    assert bench.pool.open["j1"].order.memory_bytes == 400
+
+
+def test_what_a_worker_says_is_shown(bench: Bench) -> None:
+    bench.tick()
+    bench.runs._hear("j1", Preview(Path("/spool/preview.jpg")))
+    (shown,) = bench.runs.shown()
+    assert (shown.total, shown.losses) == (STEP.total, STEP.losses)
+    assert shown.preview == "/spool/preview.jpg" and bench.runs.reached == 1
+
+
+def test_cancelled_job_is_stopped_and_ends_as_such(bench: Bench) -> None:
+    bench.tick()
+    bench.ledger.request_cancel("j1")
+    bench.tick()
+    bench.tick()
+    assert bench.ledger.job("j1").verdict is State.CANCELLED
+
+
+def test_bulk_job_goes_back_into_the_line_where_an_ordinary_one_waits(bench: Bench) -> None:
+    bench.end(Failed("input", "no picture"))
+    bench.queue("b1", BULK)
+    bench.tick()
+    assert bench.state("b1") is State.RUNNING
+    bench.queue("j2")
+    bench.tick()
+    bench.tick()
+    assert (bench.state("b1"), bench.state("j2")) == (State.READY, State.RUNNING)
+
+
+def test_other_settings_of_the_workers_mean_other_workers(bench: Bench) -> None:
+    bench.tick()
+    bench.runs.change(bench.config.model_copy(update={"dedupe": False}), ["cpu"])
+    assert len(bench.pools) == 1 and bench.state() is State.RUNNING
+    bench.runs.change(bench.config.model_copy(update={"checkpoint_every": 5.0}), ["cpu"])
+    assert len(bench.pools) == 2 and bench.state() is State.READY
+
+
 def test_end_that_the_ledger_could_not_be_told_at_once_is_told_while_draining(
-    bench: Bench, children: list[Puppet]
+    bench: Bench,
 ) -> None:
-    bench.runs.tick(ANYTHING)
+    bench.tick()
     assert bench.state() is State.RUNNING
-    bench.runs.stop_all("the service stops", 60.0)
-    children[0].say(event="cancelled", run="j1")
     bench.refuse("release_job", times=2)
+    bench.runs.stop_all("the service stops", 60.0)
     bench.runs.drain(30.0)
     assert bench.state() is State.READY
     assert len(bench.runs) == 0
 
 
 @pytest.mark.parametrize("method", ["picture", "memory_of"])
-def test_job_that_the_ledger_could_not_tell_of_is_started_later(
-    bench: Bench, children: list[Puppet], method: str
-) -> None:
+def test_job_that_the_ledger_could_not_tell_of_is_started_later(bench: Bench, method: str) -> None:
     bench.refuse(method, times=1)
     with pytest.raises(SurroundingsError):
-        bench.runs.tick(ANYTHING)
-    bench.runs._resting_until_s = 0.0
-    bench.runs.tick(ANYTHING)
-    bench.runs.tick(ANYTHING)
-    assert children[0].heard[0]["do"] == "run"
+        bench.tick()
+    bench.tick()
+    assert list(bench.pool.open) == ["j1"]
     assert bench.state() is State.RUNNING and len(bench.runs) == 1
 
 
 def test_worker_that_cannot_be_started_gives_its_job_back_once_the_ledger_takes_it(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench,
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOMEM, "no memory")
-
     bench.refuse("release_job", times=1)
-    with monkeypatch.context() as poor:
-        poor.setattr("daemon.pool.local.Child", refuse)
-        for _ in range(3):  # the start, its end refused, its end
-            with contextlib.suppress(SurroundingsError):
-                bench.runs.tick(ANYTHING)
+    bench.pool.is_poor = True
+    for _ in range(3):  # the start, its end refused, its end
+        with contextlib.suppress(SurroundingsError):
+            bench.runs.tick(ANYTHING)
     assert bench.state() is State.READY
     assert len(bench.runs) == 0
 
 
-def test_worker_that_cannot_be_started_early_is_a_trouble_and_tried_again(
-    bench: Bench, children: list[Puppet], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOMEM, "no memory")
-
-    with monkeypatch.context() as poor:
-        poor.setattr("daemon.pool.local.Child", refuse)
-        assert not bench.runs.warm()
+def test_worker_that_cannot_be_started_early_is_a_trouble_and_tried_again(bench: Bench) -> None:
+    bench.pool.is_poor = True
+    assert not bench.runs.warm()
     assert "no memory" in bench.health.troubles["worker"]
+    bench.pool.is_poor = False
     bench.runs._warm_again_s = 0.0
     bench.runs.warm()
-    assert len(children) == 1 and bench.health.troubles == {}
+    assert bench.runs.warm() and bench.health.troubles == {}

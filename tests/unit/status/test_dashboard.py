@@ -13,6 +13,7 @@ import yaml
 
 from daemon.job import Draft, State
 from daemon.ledger.store import Ledger
+from daemon.messages import Done, PassAccount
 from daemon.pool.memory import DeviceMemory
 from daemon.status.health import Health
 from daemon.status.metrics import Metrics
@@ -37,7 +38,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     draft = Draft("j", "starry", Path("a.jpg"), {}, ())
     ledger.admit("p", sha256="", size=1, width_px=1, height_px=1, drafts=[draft])
     ledger.claim_job("me")
-    outcome = {"seconds": 1.0, "passes": [{"width_px": 64, "height_px": 48}]}
+    outcome = Done(seconds=1.0, passes=(PassAccount(64, 48),))
     ledger.finish_job("j", "me", State.DONE, outcome=outcome)
     metrics.observe_job(ledger.job("j"))
     ledger.close()

@@ -5,13 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from daemon.status.live import Live, RunningJob, eta_s, follow, read_live, write_live
+from daemon.engine.schedule import Pass
+from daemon.messages import Progress, known
+from daemon.status.live import (
+    Live,
+    RunningJob,
+    eta_s,
+    follow,
+    loss_text,
+    read_live,
+    write_live,
+)
 
-PASSES = [
-    {"width_px": 10, "height_px": 10, "steps": 4},
-    {"width_px": 20, "height_px": 10, "steps": 3},
-    {"width_px": 40, "height_px": 20, "steps": 2},
-]
+PASSES = (Pass(10, 10, 4), Pass(20, 10, 3), Pass(40, 20, 2))
+LOSSES = {"content": 1.0, "style": 0.1, "edges": 0.25}
 
 
 @pytest.mark.parametrize(
@@ -31,20 +38,9 @@ def test_time_left_grows_with_steps_and_pixels(
 
 def test_running_job_counts_its_steps_over_all_passes() -> None:
     job = RunningJob("j1", "photo.jpg", "starry", "cpu")
-    follow(
-        job,
-        {
-            "pass": 2,
-            "passes": PASSES,
-            "number": 1,
-            "total": 3.0,
-            "content": 1.0,
-            "style": 0.1,
-            "seconds": 3.0,
-        },
-    )
+    follow(job, Progress(2, PASSES, 1, 3.0, LOSSES, 3.0))
     assert (job.pass_number, job.passes, job.step, job.steps) == (2, 3, 5, 9)
-    assert (job.total, job.content, job.style, job.step_s) == (3.0, 1.0, 0.1, 3.0)
+    assert (job.total, job.losses, job.step_s) == (3.0, LOSSES, 3.0)
     assert job.eta_s == pytest.approx(30.0)
 
 
@@ -54,7 +50,18 @@ def test_live_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
     write_live(tmp_path, live)
     found = read_live(tmp_path)
     assert found is not None
-    assert Live(**{**found, "running": [RunningJob(**job) for job in found["running"]]}) == live
+    running = [known(RunningJob, job) for job in found["running"]]
+    assert Live(**{**found, "running": running}) == live
+
+
+def test_losses_stand_beside_the_total_whatever_they_are_called(tmp_path: Path) -> None:
+    job = RunningJob("j1", "photo.jpg", "starry", "cpu", total=3.0, losses=LOSSES)
+    write_live(tmp_path, Live(42, "then", running=[job]))
+    found = read_live(tmp_path)
+    assert found is not None
+    (row,) = found["running"]
+    assert row["total"] == 3.0 and {name: row[name] for name in LOSSES} == LOSSES
+    assert loss_text(known(RunningJob, row)) == "loss 3 (content 1, style 0.1, edges 0.25)"
 
 
 def test_live_file_is_replaced_whole_and_alone(tmp_path: Path) -> None:
@@ -92,4 +99,4 @@ def test_live_file_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Pa
     (tmp_path / "live.json").write_text(json.dumps(content))
     found = read_live(tmp_path)
     assert found is not None and found["pid"] == 1
-    assert RunningJob(**found["running"][0]) == RunningJob("j1", "a", "b", "cpu")
+    assert known(RunningJob, found["running"][0]) == RunningJob("j1", "a", "b", "cpu")

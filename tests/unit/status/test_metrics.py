@@ -8,9 +8,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon import __version__
+from daemon.engine.schedule import Pass
 from daemon.job import BULK, Draft, Job, State
 from daemon.ledger.database import SCHEMA_VERSION
 from daemon.ledger.store import Ledger
+from daemon.messages import Done, PassAccount, Progress
 from daemon.pool.memory import DeviceMemory
 from daemon.status.health import Health
 from daemon.status.metrics import ERROR_KINDS, VERDICTS, Metrics, size_label
@@ -33,7 +35,7 @@ JOB = Job(
     queued_at="",
     started_at=None,
     finished_at=None,
-    outcome={"seconds": 40.0, "passes": [{"width_px": 700, "height_px": 1100}]},
+    outcome=Done(seconds=40.0, passes=(PassAccount(700, 1100),)),
     outputs={},
     reason="",
     warnings=(),
@@ -177,11 +179,9 @@ def test_memory_of_each_device_is_told(metrics: Metrics) -> None:
 
 
 def test_progress_counts_steps_and_shows_pace_and_rest(metrics: Metrics) -> None:
-    passes = [{"width_px": 10, "height_px": 20, "steps": 5}, {"width_px": 30, "height_px": 40}]
+    passes = (Pass(10, 20, 5), Pass(30, 40, 5))
     for number, seconds in ((1, 0.25), (2, 0.5)):
-        metrics.observe_progress(
-            "cpu", {"pass": number, "passes": passes, "number": 1, "seconds": seconds}, 60.0
-        )
+        metrics.observe_progress("cpu", Progress(number, passes, 1, 3.0, {}, seconds), 60.0)
     assert value(metrics, "steps_total", device="cpu") == 2
     assert value(metrics, "work_total", device="cpu") == 10 * 20 + 30 * 40
     assert value(metrics, "steps_per_second", device="cpu") == 2
@@ -204,9 +204,9 @@ def test_seconds_of_a_job_go_by_preset_and_longest_side(metrics: Metrics) -> Non
 @pytest.mark.parametrize(
     ("change", "verdict"),
     [
-        ({"outcome": {**JOB.outcome, "same_as": "j0"}}, "done"),
-        ({"verdict": State.FAILED, "outcome": {}, "preset": "no such"}, "failed"),
-        ({"verdict": State.CANCELLED, "outcome": {}}, "cancelled"),
+        ({"outcome": Done(seconds=40.0, passes=(PassAccount(700, 1100),), same_as="j0")}, "done"),
+        ({"verdict": State.FAILED, "outcome": None, "preset": "no such"}, "failed"),
+        ({"verdict": State.CANCELLED, "outcome": None}, "cancelled"),
     ],
 )
 def test_job_that_was_not_painted_has_no_seconds(
@@ -228,7 +228,7 @@ def test_job_that_failed_before_it_began_is_a_fault_of_the_input(
 ) -> None:
     """Whose fault it is that a run failed is told by the run."""
     metrics.observe_job(
-        dataclasses.replace(JOB, verdict=State.FAILED, starts=starts, outcome={}, preset="")
+        dataclasses.replace(JOB, verdict=State.FAILED, starts=starts, outcome=None, preset="")
     )
     assert value(metrics, "errors_total", kind="input") == faults
 

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image
 
 from daemon.engine.errors import DivergedError, OutOfMemoryError, WeightsError
 from daemon.engine.paint import Moment
+from daemon.messages import Blob, OrderedStyle, RunOrder, WorkerSettings
 from daemon.worker.child import SPENT, Worker
 
 
@@ -39,32 +41,31 @@ class FailingEngine:
 @pytest.fixture
 def worker(tmp_path: Path, out: io.StringIO) -> Worker:
     """A worker whose network is never asked for anything."""
-    found = Worker("cpu", "", tmp_path, "float32", None, 60.0, out)
+    found = Worker(WorkerSettings("cpu", "", tmp_path, "float32"), out)
     found._engine = FailingEngine(AssertionError("it is not asked"))  # type: ignore[assignment]
     return found
 
 
 @pytest.fixture
-def payload(tmp_path: Path) -> dict[str, Any]:
+def order(tmp_path: Path) -> RunOrder:
     """A picture to be painted after another."""
     for name in ("picture", "style"):
         Image.new("RGB", (64, 64), "navy").save(tmp_path / name, "JPEG")
-    style = {"name": "wave.jpg", "path": str(tmp_path / "style"), "sha256": "ab", "weight": 1.0}
-    return {
-        "name": "sea.jpg",
-        "picture": str(tmp_path / "picture"),
-        "max_pixels": 10_000,
-        "recipe": {"size": 64, "steps": 2},
-        "styles": [style],
-        "result": str(tmp_path / "result"),
-        "checkpoint": None,
-        "preview": None,
-        "memory_bytes": None,
-        "note": {"id": "x"},
-    }
+    return RunOrder(
+        name="sea.jpg",
+        picture=Blob("", tmp_path / "picture"),
+        max_pixels=10_000,
+        recipe={"size": 64, "steps": 2},
+        styles=(OrderedStyle("wave.jpg", Blob("ab", tmp_path / "style"), 1.0),),
+        result=tmp_path / "result",
+        checkpoint=None,
+        preview=None,
+        memory_bytes=None,
+        note={"id": "x"},
+    )
 
 
-class Ended(Exception):
+class ProcessEnded(Exception):
     """The process would have ended, with this exit code."""
 
 
@@ -73,7 +74,7 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that ends itself says so instead."""
 
     def end(code: int) -> None:
-        raise Ended(code)
+        raise ProcessEnded(code)
 
     monkeypatch.setattr("os._exit", end)
 
@@ -88,26 +89,26 @@ def messages(out: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
-def after(worker: Worker, failure: Exception, payload: dict[str, Any]) -> None:
+def after(worker: Worker, failure: Exception, order: RunOrder) -> None:
     """A run whose painting raises `failure`."""
     worker._engine = FailingEngine(failure)  # type: ignore[assignment]
-    worker.run("j1", payload)
+    worker.run("j1", order)
 
 
 def test_reason_can_be_kept_whatever_the_pictures_name_is(
-    worker: Worker, out: io.StringIO, payload: dict[str, Any]
+    worker: Worker, out: io.StringIO, order: RunOrder
 ) -> None:
-    worker.run("j1", payload | {"name": "\udcff.jpg", "max_pixels": 100})
+    worker.run("j1", replace(order, name="\udcff.jpg", max_pixels=100))
     reason = said(out)["result"]["reason"]
     assert reason.startswith(r"\udcff.jpg claims to be 64x64 px")
     reason.encode()  # the ledger could keep nothing else
 
 
 def test_picture_that_is_gone_is_to_be_dropped_again(
-    tmp_path: Path, worker: Worker, out: io.StringIO, payload: dict[str, Any]
+    tmp_path: Path, worker: Worker, out: io.StringIO, order: RunOrder
 ) -> None:
     (tmp_path / "picture").unlink()
-    worker.run("j1", payload)
+    worker.run("j1", order)
     result = said(out)["result"]
     assert (result["ok"], result["kind"]) == (False, "input")
     assert "picture is gone from the state folder. Drop the picture again" in result["reason"]
@@ -124,12 +125,12 @@ def test_picture_that_is_gone_is_to_be_dropped_again(
 def test_failure_is_blamed_on_the_picture_or_on_the_surroundings(
     worker: Worker,
     out: io.StringIO,
-    payload: dict[str, Any],
+    order: RunOrder,
     failure: Exception,
     kind: str,
     words: str,
 ) -> None:
-    after(worker, failure, payload)
+    after(worker, failure, order)
     last = said(out)
     assert (last["event"], last["run"], last["spent"]) == ("ended", "j1", False)
     assert (last["result"]["ok"], last["result"]["kind"]) == (False, kind)
@@ -137,9 +138,9 @@ def test_failure_is_blamed_on_the_picture_or_on_the_surroundings(
 
 
 def test_fault_of_ours_is_a_bug_with_its_trace_in_the_jobs_log(
-    worker: Worker, out: io.StringIO, payload: dict[str, Any]
+    worker: Worker, out: io.StringIO, order: RunOrder
 ) -> None:
-    after(worker, KeyError("layer"), payload)
+    after(worker, KeyError("layer"), order)
     assert said(out)["result"]["kind"] == "bug"
     assert "KeyError: 'layer'. This is a fault of atelierd" in said(out)["result"]["reason"]
     (trace,) = [one for one in messages(out) if one.get("level") == "ERROR"]
@@ -147,10 +148,10 @@ def test_fault_of_ours_is_a_bug_with_its_trace_in_the_jobs_log(
 
 
 def test_device_that_is_lost_is_told_and_ends_the_worker(
-    worker: Worker, out: io.StringIO, payload: dict[str, Any], ending: None
+    worker: Worker, out: io.StringIO, order: RunOrder, ending: None
 ) -> None:
-    with pytest.raises(Ended, match=str(SPENT)):
-        after(worker, torch.AcceleratorError("CUDA error: unspecified launch failure"), payload)
+    with pytest.raises(ProcessEnded, match=str(SPENT)):
+        after(worker, torch.AcceleratorError("CUDA error: unspecified launch failure"), order)
     last = said(out)
     assert (last["event"], last["spent"], last["result"]["kind"]) == ("ended", True, "surroundings")
     assert "the device failed: CUDA error" in last["result"]["reason"]
@@ -160,20 +161,20 @@ def test_device_that_is_lost_is_told_and_ends_the_worker(
 def test_memory_that_runs_out_is_no_failure_and_ends_the_worker(
     worker: Worker,
     out: io.StringIO,
-    payload: dict[str, Any],
+    order: RunOrder,
     ending: None,
     failure: Exception,
 ) -> None:
-    with pytest.raises(Ended, match=str(SPENT)):
-        after(worker, failure, payload)
+    with pytest.raises(ProcessEnded, match=str(SPENT)):
+        after(worker, failure, order)
     last = said(out)
     assert (last["event"], last["spent"]) == ("short", True)
     assert last["reason"] == (str(failure) or type(failure).__name__)
 
 
 def test_cancel_that_comes_before_its_run_is_over_with_it(
-    worker: Worker, out: io.StringIO, payload: dict[str, Any]
+    worker: Worker, out: io.StringIO, order: RunOrder
 ) -> None:
     worker.cancel("j1")
-    after(worker, DivergedError("not a number"), payload)
-    assert not worker.is_cancelled("j1")
+    after(worker, DivergedError("not a number"), order)
+    assert "j1" not in worker._cancelled

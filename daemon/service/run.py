@@ -1,0 +1,70 @@
+"""One run: what is known of it, and what its worker is told, before it begins. Pure."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from daemon.host import files
+from daemon.job import ClaimedPicture, Job
+from daemon.messages import Blob, OrderedStyle, RunOrder
+from daemon.settings.config import Config
+from daemon.state.spool import Spool
+from daemon.status.live import RunningJob
+
+STALL_PX = 4_000_000
+"""A picture of so many pixels may be silent for twice as long as a small one."""
+
+
+class StopReason(Enum):
+    """What a run was stopped for that does not put its job back into the line."""
+
+    CANCELLED = auto()
+    LATE = auto()
+
+
+@dataclass
+class Run:
+    """A job that runs: what is shown of it, until when it may, and what it was stopped for.
+
+    stop: a text says why it goes back into the line.  stalled: it said nothing, and was ended.
+    """
+
+    job: Job
+    shown: RunningJob
+    limit_s: float
+    deadline_s: float
+    stall_s: float
+    heard_s: float
+    stop: StopReason | str | None = None
+    stalled: bool = False
+
+
+def make_run(config: Config, device: str, job: Job, picture: ClaimedPicture, now_s: float) -> Run:
+    """What is known of a run before it begins; a large picture may be silent for longer."""
+    pixels, limits = picture.width_px * picture.height_px, config.limits
+    if (size := job.recipe["size"]) != "original":
+        pixels *= (size / max(picture.width_px, picture.height_px, 1)) ** 2
+    shown = RunningJob(job.id, files.printable(picture.path), job.preset, device)
+    stall_s = limits.stall_s * (1 + pixels / STALL_PX)
+    return Run(job, shown, limits.job_s, now_s + limits.job_s, stall_s, now_s)
+
+
+def make_order(
+    config: Config, spool: Spool, job: Job, picture: ClaimedPicture, memory_bytes: int | None
+) -> RunOrder:
+    """Everything a worker needs to know of a job."""
+    styles = tuple(
+        OrderedStyle(style.name, Blob(style.sha256, spool.style(style.sha256)), style.weight)
+        for style in job.styles
+    )
+    return RunOrder(
+        name=job.below.name,
+        picture=Blob(picture.sha256, spool.picture(picture.id)),
+        max_pixels=config.limits.picture_pixels,
+        recipe=job.recipe,
+        styles=styles,
+        result=spool.result(job.id),
+        checkpoint=spool.checkpoint(job.id),
+        preview=spool.preview(job.id),
+        memory_bytes=memory_bytes,
+        note={"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]},
+    )

@@ -1,0 +1,81 @@
+"""Following a painting: its moments are told, checkpoints kept, and it is stopped on request."""
+
+from collections.abc import Callable, Iterator
+
+from daemon.engine.checkpoint import Checkpoint
+from daemon.engine.engine import Engine
+from daemon.engine.paint import Moment, Painted, Planned, Resting, Stepped
+from daemon.messages import CheckpointWritten, Event, LogLine, Preview, Progress, RunOrder
+from daemon.worker.account import announcement, describe_plan, describe_step
+from daemon.worker.checkpoint import PARTS_OF_TIME, write_checkpoint
+from daemon.worker.preview import Previewer
+from daemon.worker.timeshare import TimeShare
+
+
+class Follower:
+    """Follows a painting: tells its moments, keeps checkpoints, and stops it when it is cancelled.
+
+    step_s: seconds of each step of the pass under way.
+    """
+
+    def __init__(
+        self,
+        order: RunOrder,
+        checkpoint_s: float,
+        tell: Callable[[Event], None],
+        is_cancelled: Callable[[], bool],
+    ) -> None:
+        self._order = order
+        self._tell = tell
+        self._is_cancelled = is_cancelled
+        self._share = TimeShare(checkpoint_s, PARTS_OF_TIME)
+        self._previewer = Previewer(order.preview, self._warn) if order.preview else None
+        self.step_s: list[float] = []
+
+    def follow(self, moments: Iterator[Moment], engine: Engine) -> Painted | None:
+        """Walks over a painting to its end, which it returns; None if it was cancelled before."""
+        for moment in moments:
+            match moment:
+                case Planned(size, plan):
+                    self._tell(LogLine("INFO", describe_plan(size, plan)))
+                    self._tell(announcement(size, plan, engine))
+                case Stepped():
+                    self._report(moment)
+                case Resting(make_checkpoint):
+                    self._keep(make_checkpoint)
+                case Painted():
+                    return moment
+            if self._is_cancelled() and not isinstance(moment, Stepped):
+                return None
+        raise ValueError("a painting without an end")
+
+    def _report(self, moment: Stepped) -> None:
+        """A message for each step, a log line now and then, and the preview when it is time."""
+        step, passes = moment.step, moment.passes
+        size = passes[moment.pass_number - 1]
+        if step.number == 1:
+            self.step_s.clear()
+        self.step_s.append(step.seconds)
+        self._tell(
+            Progress(moment.pass_number, passes, step.number, step.total, step.losses, step.seconds)
+        )
+        if step.number in (1, size.steps) or step.number % max(1, size.steps // 5) == 0:
+            self._tell(LogLine("DEBUG", describe_step(moment)))
+        if self._previewer and self._order.preview and self._previewer.offer(moment.picture):
+            self._tell(Preview(self._order.preview))
+
+    def _keep(self, make_checkpoint: Callable[[], Checkpoint]) -> None:
+        """Writes a checkpoint if it is time, or the last moment to."""
+        if (place := self._order.checkpoint) is None:
+            return
+        try:
+            if self._share.offer(
+                lambda: write_checkpoint(place, make_checkpoint()), now=self._is_cancelled()
+            ):
+                self._tell(LogLine("DEBUG", "checkpoint written"))
+                self._tell(CheckpointWritten())
+        except OSError as error:  # no harm but a longer way back
+            self._warn(f"no checkpoint: {error.strerror}: {place}")
+
+    def _warn(self, text: str) -> None:
+        self._tell(LogLine("WARNING", text))
