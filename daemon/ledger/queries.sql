@@ -61,7 +61,7 @@ WHERE id = :id AND state = 'running' AND owner = :owner;
 UPDATE job SET state = 'ready', owner = NULL
 WHERE id = :id AND state = 'running' AND owner = :owner;
 
--- name: return_short
+-- name: return_out_of_memory
 -- Back into the line after memory ran out. The start is not charged: the next one takes less.
 UPDATE job SET state = 'ready', owner = NULL, fruitless = max(fruitless - 1, 0),
        shortages = shortages + 1, memory_bytes = :memory_bytes,

@@ -152,7 +152,7 @@ class Ledger:
         """Running -> ready, the start counted as one that got no further."""
         self.database.change("return_job", id=job_id, owner=owner)
 
-    def return_short(
+    def return_out_of_memory(
         self, job_id: str, owner: str, *, memory_bytes: int | None, warning: str
     ) -> None:
         """Running -> ready after memory ran out, with nothing charged.
@@ -160,7 +160,11 @@ class Ledger:
         Its next run may take `memory_bytes`, None: as much as ever. The warning stays with it.
         """
         self.database.change(
-            "return_short", id=job_id, owner=owner, memory_bytes=memory_bytes, warning=warning
+            "return_out_of_memory",
+            id=job_id,
+            owner=owner,
+            memory_bytes=memory_bytes,
+            warning=warning,
         )
 
     def memory_of(self, job_id: str) -> tuple[int, int | None]:

@@ -376,7 +376,7 @@ class Runs:
             case retry.Smaller(memory_bytes, warning, wait_s):
                 log.warning("{}; {}", outcome.how, warning)
                 self._rest(wait_s)
-                self._ledger.return_short(
+                self._ledger.return_out_of_memory(
                     job.id, self._owner, memory_bytes=memory_bytes, warning=warning
                 )
             case retry.GiveUp(reason):

@@ -23,9 +23,10 @@ from daemon import __version__
 from daemon.job import QUEUES, Job, State
 from daemon.ledger.database import SCHEMA_VERSION
 from daemon.messages import Progress
+from daemon.pool.memory import DeviceMemory
 from daemon.status.health import Health
 from daemon.status.http import Route
-from daemon.status.scrape import HealthState, LedgerState, Memory, MemoryState
+from daemon.status.scrape import HealthState, LedgerState, MemoryState
 
 SIZES_PX = (512, 1024, 2048, 4096)
 VERDICTS = (State.DONE, State.FAILED, State.CANCELLED)
@@ -50,7 +51,7 @@ class Metrics:
         ledger: Path,
         devices: Sequence[str],
         health: Health,
-        memory: Callable[[], Iterable[Memory]],
+        memory: Callable[[], Iterable[DeviceMemory]],
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is told once, by the start time
         self.registry = CollectorRegistry()

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
@@ -13,6 +12,7 @@ from daemon.errors import SurroundingsError
 from daemon.job import State
 from daemon.ledger.rows import Waiting
 from daemon.ledger.store import Ledger
+from daemon.pool.memory import DeviceMemory
 from daemon.status.health import Health
 
 PARTS = ("disk", "inbox", "ledger", "metrics", "outbox", "state folder", "worker")
@@ -20,19 +20,6 @@ PARTS = ("disk", "inbox", "ledger", "metrics", "outbox", "state folder", "worker
 KEPT_FOR = 100
 KEPT_MOST_S = 15.0
 """What the ledger said is told again for a hundred times as long as it took to ask, or so long."""
-
-
-class Memory(Protocol):
-    """The memory of a device, in bytes; used by everybody, and by the service's workers."""
-
-    @property
-    def device(self) -> str: ...
-    @property
-    def used_bytes(self) -> int: ...
-    @property
-    def own_bytes(self) -> int: ...
-    @property
-    def total_bytes(self) -> int: ...
 
 
 class LedgerState:
@@ -105,7 +92,7 @@ class HealthState:
 class MemoryState:
     """The devices' memory; a device whose driver does not tell has no series."""
 
-    def __init__(self, memory: Callable[[], Iterable[Memory]]) -> None:
+    def __init__(self, memory: Callable[[], Iterable[DeviceMemory]]) -> None:
         self._memory = memory
 
     def collect(self) -> Iterator[Metric]:

@@ -94,7 +94,7 @@ TRANSITIONS: dict[str, tuple[Callable[[Ledger], None], dict[State, State]]] = {
     "release": (lambda ledger: ledger.release_job("j1", "me"), {State.RUNNING: State.READY}),
     "return": (lambda ledger: ledger.return_job("j1", "me"), {State.RUNNING: State.READY}),
     "return short": (
-        lambda ledger: ledger.return_short("j1", "me", memory_bytes=9, warning="short"),
+        lambda ledger: ledger.return_out_of_memory("j1", "me", memory_bytes=9, warning="short"),
         {State.RUNNING: State.READY},
     ),
     "finish": (finish, {State.RUNNING: State.PUBLISHING}),
@@ -161,7 +161,9 @@ def test_transition_leaves_every_other_job_as_it_was(ledger: Ledger, name: str) 
     [
         lambda ledger: ledger.release_job("j1", "another"),
         lambda ledger: ledger.return_job("j1", "another"),
-        lambda ledger: ledger.return_short("j1", "another", memory_bytes=9, warning="short"),
+        lambda ledger: ledger.return_out_of_memory(
+            "j1", "another", memory_bytes=9, warning="short"
+        ),
         lambda ledger: finish(ledger, owner="another"),
     ],
     ids=["release", "return", "return short", "finish"],
@@ -279,7 +281,7 @@ def test_start_that_had_too_little_memory_is_counted_apart_and_survives_a_restar
     for count, memory_bytes in ((1, 4000), (2, 2000)):
         run_it(ledger)
         warning = f"shortage {count}"
-        ledger.return_short("j1", "me", memory_bytes=memory_bytes, warning=warning)
+        ledger.return_out_of_memory("j1", "me", memory_bytes=memory_bytes, warning=warning)
         assert ledger.memory_of("j1") == (count, memory_bytes)
         assert ledger.fruitless_starts("j1") == 1  # the one that was lost
     run_it(ledger)
@@ -292,7 +294,7 @@ def test_start_that_had_too_little_memory_is_counted_apart_and_survives_a_restar
 def test_want_of_memory_is_a_warning_whatever_becomes_of_the_job(ledger: Ledger) -> None:
     admit(ledger, draft("j1"))
     run_it(ledger)
-    ledger.return_short("j1", "me", memory_bytes=None, warning="it's short")
+    ledger.return_out_of_memory("j1", "me", memory_bytes=None, warning="it's short")
     assert job(ledger).warnings == ("it's short",)
     run_it(ledger)
     ledger.finish_job("j1", "me", State.DONE, warnings=["a", "b"])
@@ -303,7 +305,7 @@ def test_want_of_memory_every_time_is_a_warning_every_time(ledger: Ledger) -> No
     admit(ledger, draft("j1"))
     for warning in ("first", "second"):
         run_it(ledger)
-        ledger.return_short("j1", "me", memory_bytes=9, warning=warning)
+        ledger.return_out_of_memory("j1", "me", memory_bytes=9, warning=warning)
     assert job(ledger).warnings == ("first", "second")
 
 
@@ -311,7 +313,7 @@ def test_want_of_memory_after_a_checkpoint_gives_no_start_for_nothing(ledger: Le
     admit(ledger, draft("j1"))
     run_it(ledger)
     ledger.note_progress("j1", "me")
-    ledger.return_short("j1", "me", memory_bytes=9, warning="short")
+    ledger.return_out_of_memory("j1", "me", memory_bytes=9, warning="short")
     assert ledger.fruitless_starts("j1") == 0
 
 
@@ -634,7 +636,7 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     assert [one.id for one in reader.jobs_in(State.RUNNING)] == ["j1"]
     reader.close()
     after = Ledger(path)
-    after.return_short("j1", "me", memory_bytes=9, warning="short")
+    after.return_out_of_memory("j1", "me", memory_bytes=9, warning="short")
     assert (after.memory_of("j1"), after.memory_of("j2")) == ((1, 9), (0, None))
     after.close()
     assert sorted(row[1:3] for row in old.execute("PRAGMA table_info(job)")) == sorted(new_columns)
