@@ -109,7 +109,7 @@ class Worker:
                 said = {"event": "ended", "result": result}
         except Exception as failure:
             error = device_error(failure) or failure
-            short = isinstance(error, OutOfMemoryError) or memory.ran_out(error)
+            short = isinstance(error, OutOfMemoryError) or memory.is_out_of_memory(error)
             spent = short or isinstance(error, DeviceError)
             if short:
                 said = {"event": "short", "reason": str(error) or type(error).__name__}

@@ -20,15 +20,15 @@ def layers(recipe: Recipe) -> Mapping[str, float]:
     return recipe.content_layers
 
 
-def make(materials: Materials) -> "Content":
+def make(materials: Materials) -> "ContentLoss":
     """The term for a picture to be kept."""
     recipe, targets = materials.recipe, feature_maps(materials)
     factors = shares(layers(recipe), targets, recipe)
     materials.scratch.release()
-    return Content(recipe.alpha, factors, targets, materials.scratch)
+    return ContentLoss(recipe.alpha, factors, targets, materials.scratch)
 
 
-class Content:
+class ContentLoss:
     """Mean squared difference of feature maps, each layer times its factor.
 
     targets: layer -> (1, C, H, W), in the network's dtype, in `scratch`.

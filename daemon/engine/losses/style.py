@@ -19,12 +19,12 @@ def layers(recipe: Recipe) -> Mapping[str, float]:
     return recipe.style_layers
 
 
-def make(materials: Materials) -> "Style":
+def make(materials: Materials) -> "StyleLoss":
     """The term for mixed styles."""
     recipe, statistic = materials.recipe, statistic_of(materials.recipe)
     targets = {layer: materials.styles[layer] for layer in layers(recipe)}
     sizes = {layer: statistic.size(target) for layer, target in targets.items()}
-    return Style(recipe.beta, shares(layers(recipe), sizes, recipe), targets, statistic)
+    return StyleLoss(recipe.beta, shares(layers(recipe), sizes, recipe), targets, statistic)
 
 
 def statistic_of(recipe: Recipe) -> Statistic:
@@ -32,7 +32,7 @@ def statistic_of(recipe: Recipe) -> Statistic:
     return STATISTICS["gram"]
 
 
-class Style:
+class StyleLoss:
     """The difference of a statistic from the styles', each layer times its factor.
 
     targets: layer -> the styles' moments.

@@ -128,13 +128,13 @@ class Relu:
 
 
 @dataclass(frozen=True)
-class Pool:
+class Pool2x2:
     """Halves height and width; an odd last row or column is dropped."""
 
     name: str
 
 
-Op = FirstConvolution | Convolution | Relu | Pool
+Op = FirstConvolution | Convolution | Relu | Pool2x2
 
 
 @dataclass
@@ -267,7 +267,7 @@ def make_op(
     if name.startswith("relu"):
         return Relu(name)
     if name.startswith("pool"):
-        return Pool(name)
+        return Pool2x2(name)
     kernel = kernels.kernels[name].to(device, dtype)
     bias = kernels.biases[name].to(device, dtype)
     if name == "conv1_1":
@@ -286,9 +286,9 @@ def run_op(op: Op, x: Tensor, pooling: Pooling, *, in_place: bool) -> Tensor:
             return op.filter.apply(x)
         case Relu():
             return F.relu_(x) if in_place else F.relu(x)
-        case Pool() if pooling == "average":
+        case Pool2x2() if pooling == "average":
             return F.avg_pool2d(x, 2) * AVERAGE_POOL_GAIN
-        case Pool():
+        case Pool2x2():
             return F.max_pool2d(x, 2)
 
 
@@ -309,12 +309,12 @@ def pull_back_op(
         case Relu():
             assert output is not None
             result = aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
-        case Pool() if pooling == "average":
+        case Pool2x2() if pooling == "average":
             gradient = gradient.mul_(AVERAGE_POOL_GAIN)
             result = aten.avg_pool2d_backward(
                 gradient, before, [2, 2], [], [0, 0], False, True, None
             )
-        case Pool():
+        case Pool2x2():
             assert before is not None
             # Sought again: kept from the forward pass they would take as much as the maps.
             _, indices = F.max_pool2d(before, 2, return_indices=True)
