@@ -1,17 +1,20 @@
 """Style: the style images' statistics, wherever in the picture they come about."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from daemon.engine.fit.tiles import Tile, Tiling
-from daemon.engine.losses.statistics import STATISTICS, Pull, Statistic, Sums, add_pull
+from daemon.engine.losses.statistics import Gram, Pull, Statistic, Sums, add_pull
 from daemon.engine.losses.term import Materials, Moments, shares
 from daemon.engine.recipe import Recipe
 from daemon.engine.vgg.network import Network
 
 NAME = "style"
+STATISTICS: Mapping[str, Statistic] = {"gram": Gram()}
+"""The one table of what styles are compared by."""
 
 
 def layers(recipe: Recipe) -> Mapping[str, float]:
@@ -30,6 +33,12 @@ def make(materials: Materials) -> "StyleLoss":
 def statistic_of(recipe: Recipe) -> Statistic:
     """The statistic a recipe compares styles by."""
     return STATISTICS["gram"]
+
+
+def moments_key(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe the moments of a style image depend on, as plain data."""
+    key = {"layers": sorted(layers(recipe)), "pooling": recipe.pooling}
+    return key | ({"channels": True} if statistic_of(recipe).needs_channels else {})
 
 
 class StyleLoss:

@@ -165,8 +165,7 @@ def fold_replicated_border(padded: Tensor) -> Tensor:
 class Network:
     """VGG-19 on one device in one dtype. Does not change after it is made.
 
-    The pooling is chosen call by call, so that one network
-    serves every recipe.
+    The pooling is chosen call by call, so that one network serves every recipe.
     """
 
     def __init__(
@@ -178,7 +177,7 @@ class Network:
     ) -> None:
         self.device = device
         self.dtype = dtype
-        self._ops = [make_op(one.name, kernels, device, dtype, method) for one in OPERATIONS]
+        self._ops = [make_op(layer.name, kernels, device, dtype, method) for layer in OPERATIONS]
 
     def coming_bytes(self, layers: Collection[str]) -> int:
         """What kernels not yet made will take when `layers` of a large picture are asked for."""
