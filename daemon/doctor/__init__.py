@@ -1,4 +1,6 @@
-"""Checks of everything the service needs, really tried, with what to mend."""
+"""Checks of everything the service needs, really tried, with what to mend. A check yields findings
+and changes nothing; what one of them finds wrong keeps none of the others from being tried.
+"""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator

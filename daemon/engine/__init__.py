@@ -1,15 +1,8 @@
-"""Neural style transfer by optimisation, as a library: pictures in, pictures out.
+"""Neural style transfer by optimisation, as a library: arrays of pixels in, and out.
 
-Knows nothing of folders, queues or services. Importing the package or its torch-free modules
-(`recipe`, `picture`, `errors`) never loads torch; asking it for `Engine` or `Style` does:
-
-    engine = Engine("cpu", "classic", Path("cache"))
-    for moment in engine.paint(photograph, [Style(painting)], Recipe(size=512)):
-        match moment:
-            case Stepped(step=step):
-                print(step.number, step.losses)
-            case Painted(image=image):
-                image.save("painted.png")
+Knows nothing of folders, queues or services, and imports nothing else of daemon. `docs/engine.md`
+shows it in ten lines. Importing the package or its torch-free modules (`recipe`, `pixels`,
+`errors`) never loads torch; asking it for `Engine` or `Style` does.
 """
 
 from typing import TYPE_CHECKING, Any

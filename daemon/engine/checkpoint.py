@@ -79,7 +79,7 @@ class Earlier:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ResumePoint:
     """The finished passes, the warnings so far, and the pass under way, if it was begun."""
 
     reports: list[PassReport]
@@ -87,20 +87,20 @@ class Standing:
     earlier: Earlier | None
 
 
-def standing(resumed: Checkpoint | None, identity: Mapping[str, Any]) -> Standing:
+def resume_point(resumed: Checkpoint | None, identity: Mapping[str, Any]) -> ResumePoint:
     """Where a painting goes on; raises CheckpointError if the checkpoint is of another one.
 
     identity: what a checkpoint's painting must have been made of to go on with it.
     """
     if resumed is None:
-        return Standing([], [], None)
+        return ResumePoint([], [], None)
     try:
         facts = resumed.facts
         if facts["identity"] != identity:
             raise CheckpointError("it belongs to another painting, or another way of computing it")
         earlier = Earlier(Plan(**facts["plan"]), facts["seconds"], resumed.tensors, facts["course"])
-        reports = [PassReport.from_data(one) for one in facts["reports"]]
-        return Standing(reports, list(facts["warnings"]), earlier)
+        reports = [PassReport.from_data(report) for report in facts["reports"]]
+        return ResumePoint(reports, list(facts["warnings"]), earlier)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"it is not understood ({error!r})") from error
 

@@ -27,21 +27,21 @@ def usable_device(name: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def in_our_words(size: Pass) -> Iterator[None]:
+def translated_errors(size: Pass) -> Iterator[None]:
     """Raises what the libraries say of memory or device as the engine's own errors."""
     try:
         yield
     except (RuntimeError, MemoryError, OSError) as error:
-        translation = translated(error, size)
+        translation = translate(error, size)
         if translation is None:
             raise
         raise translation from error
 
 
-def translated(error: Exception, size: Pass) -> EngineError | None:
+def translate(error: Exception, size: Pass) -> EngineError | None:
     """A memory or device error of a library in the engine's words; None for any other."""
     said = (str(error) or type(error).__name__).splitlines()[0]
-    if memory.ran_out(error):
+    if memory.is_out_of_memory(error):
         return OutOfMemoryError(
             f"not enough memory for {size.width_px}x{size.height_px} px; use a smaller size. "
             f"({said})"

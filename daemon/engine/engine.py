@@ -116,7 +116,7 @@ class Engine:
             "size": list(size_of(commission.picture)),
             "styles": [[style.key, style.weight] for style in commission.styles],
             "recipe": commission.recipe.model_dump(mode="json"),
-            "passes": [asdict(one) for one in commission.passes],
+            "passes": [asdict(size) for size in commission.passes],
         }
 
     def foresee(self, recipe: Recipe, width_px: int, height_px: int) -> list[tuple[Pass, Plan]]:
@@ -171,8 +171,7 @@ class Engine:
             "weights": self.weights_sha256,
             "style": style.key,
             "size": [width, height],
-            "layers": sorted(recipe.style_layers),
-            "pooling": recipe.pooling,
+            **style_loss.moments_key(recipe),
             "arithmetic": self._way,
             "tile_px": side,  # sums in another order are other numbers
         }
@@ -182,5 +181,5 @@ class Engine:
             tiling = cut(height, width, side, recipe.style_layers)
             return style_loss.moments_of(self.network, tensor, recipe, tiling)
 
-        found = self._moments.get(key, compute)
-        return {layer: one.to(self.device) for layer, one in found.items()}
+        moments = self._moments.get(key, compute)
+        return {layer: part.to(self.device) for layer, part in moments.items()}

@@ -5,7 +5,7 @@ Whoever walks decides what to do with each; leaving the walk ends the painting.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,9 @@ from daemon.engine.checkpoint import (
     Earlier,
     PassReport,
     make_checkpoint,
-    standing,
+    resume_point,
 )
-from daemon.engine.device import in_our_words
+from daemon.engine.device import translated_errors
 from daemon.engine.errors import CheckpointError, DivergedError
 from daemon.engine.fit import memory
 from daemon.engine.fit.plan import Plan
@@ -30,7 +30,14 @@ from daemon.engine.losses.objective import make_objective
 from daemon.engine.losses.term import Materials
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.optimise.recorded import Evaluate, recorded
-from daemon.engine.optimise.steps import LEAST_PROGRESS, Course, Step, make_optimiser, minimise
+from daemon.engine.optimise.steps import (
+    LEAST_PROGRESS,
+    Course,
+    Minimum,
+    Step,
+    make_optimiser,
+    minimise,
+)
 from daemon.engine.pixels import Pixels, resize
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
@@ -45,7 +52,7 @@ COARSE_PROGRESS = 0.05
 CUDA_BURST = 10
 """Steps between two looks at the losses."""
 
-SHORTAGE = "this size needs about"
+TOO_LARGE = "this size needs about"
 
 
 @dataclass(frozen=True)
@@ -117,18 +124,16 @@ def paint_passes(
 
     identity: what `resumed` must have been made of.
     """
-    begun = standing(resumed, identity)
-    reports, warnings, earlier = begun.reports, begun.warnings, begun.earlier
+    point = resume_point(resumed, identity)
+    reports, warnings, earlier = point.reports, point.warnings, point.earlier
     passes, painted = commission.passes, None
     for number, size in enumerate(passes[len(reports) :], start=len(reports) + 1):
         began_s = time.perf_counter() - (earlier.seconds if earlier else 0.0)
-        brought = earlier.plan.history if earlier else None
-        plan = engine.plan(commission.recipe, size, memory_bytes, brought)
-        plan = earlier.still_good(plan) if earlier else plan
+        plan = plan_pass(engine, commission.recipe, size, memory_bytes, earlier)
         yield Planned(size, plan)
-        begins = f"pass {number}: {SHORTAGE}"
-        if not plan.fits and not any(one.startswith(begins) for one in warnings):
-            warnings.append(f"pass {number}: {shortage(plan)}")  # a checkpoint brings its own
+        begins = f"pass {number}: {TOO_LARGE}"
+        if not plan.fits and not any(text.startswith(begins) for text in warnings):
+            warnings.append(f"pass {number}: {too_large(plan)}")  # a checkpoint brings its own
         keep = partial(
             make_checkpoint,
             identity,
@@ -137,32 +142,54 @@ def paint_passes(
             reports=reports,
             warnings=warnings,
         )
-        with in_our_words(size):
+        with translated_errors(size):
             evaluate, course = begin_pass(engine, commission, size, plan, painted, earlier)
-            least = LEAST_PROGRESS if size == passes[-1] else COARSE_PROGRESS
-            burst = CUDA_BURST if engine.device.type == "cuda" else 1
-            for steps in minimise(
-                evaluate, course, steps=size.steps, burst=burst, least_progress=least
-            ):
-                for step in steps:
-                    yield Stepped(number, passes, step, course.picture)
-                if not steps:
-                    yield Resting(partial(keep, course=course))
-            found = course.minimum(least)
-        earlier = None
-        if not math.isfinite(found.best.total):
-            raise DivergedError(
-                "the loss was not a finite number at any step; alpha, beta, tv and the "
-                "layers' weights are too large, or too far apart"
-            )
-        painted = found.picture
-        warnings.extend(f"pass {number}: {text}" for text in found.warnings)
-        seconds = time.perf_counter() - began_s
-        reports.append(PassReport(size, plan, seconds, found.first, found.last, found.converged))
-        del evaluate, course, found, keep  # of a pass that is over nothing is to take memory
+            minimum = yield from take_steps(evaluate, course, number, passes, keep)
+        earlier, painted = None, minimum.picture
+        warnings.extend(f"pass {number}: {text}" for text in minimum.warnings)
+        seconds, ends = time.perf_counter() - began_s, (minimum.first, minimum.last)
+        reports.append(PassReport(size, plan, seconds, *ends, minimum.converged))
+        del evaluate, course, minimum, keep  # of a pass that is over nothing is to take memory
     if painted is not None:
-        with in_our_words(passes[-1]):
+        with translated_errors(passes[-1]):
             yield Painted(to_pixels(painted), tuple(reports), tuple(warnings))
+
+
+def plan_pass(
+    engine: "Engine", recipe: Recipe, size: Pass, memory_bytes: int | None, earlier: Earlier | None
+) -> Plan:
+    """How a pass is computed: as before where it goes on, unless there is less memory now."""
+    if earlier is None:
+        return engine.plan(recipe, size, memory_bytes)
+    return earlier.still_good(engine.plan(recipe, size, memory_bytes, earlier.plan.history))
+
+
+def take_steps(
+    evaluate: Evaluate,
+    course: Course,
+    number: int,
+    passes: tuple[Pass, ...],
+    keep: Callable[..., Checkpoint],
+) -> Generator[Moment, None, Minimum]:
+    """Yields the steps and rests of a pass, and returns what it came to.
+
+    number: of the pass, from 1.  Raises DivergedError if no loss was a finite number.
+    """
+    size = passes[number - 1]
+    least = LEAST_PROGRESS if size == passes[-1] else COARSE_PROGRESS
+    burst = CUDA_BURST if course.picture.is_cuda else 1
+    for steps in minimise(evaluate, course, steps=size.steps, burst=burst, least_progress=least):
+        for step in steps:
+            yield Stepped(number, passes, step, course.picture)
+        if not steps:
+            yield Resting(partial(keep, course=course))
+    minimum = course.minimum(least)
+    if not math.isfinite(minimum.best.total):
+        raise DivergedError(
+            "the loss was not a finite number at any step; alpha, beta, tv and the "
+            "layers' weights are too large, or too far apart"
+        )
+    return minimum
 
 
 def begin_pass(
@@ -209,14 +236,14 @@ def go_on(course: Course, earlier: Earlier) -> None:
     try:
         course.resume(earlier.tensors, earlier.course)
     except (KeyError, TypeError, RuntimeError) as error:
-        if memory.ran_out(error):
+        if memory.is_out_of_memory(error):
             raise
         raise CheckpointError(f"it belongs to another painting ({error})") from error
 
 
-def shortage(plan: Plan) -> str:
+def too_large(plan: Plan) -> str:
     """What to tell when even the smallest plan does not fit."""
     return (
-        f"{SHORTAGE} {plan.predicted_bytes / 1e9:.1f} GB, more than the "
+        f"{TOO_LARGE} {plan.predicted_bytes / 1e9:.1f} GB, more than the "
         f"{plan.budget_bytes / 1e9:.1f} GB it may take; it was tried with the smallest tiles"
     )

@@ -1,1 +1,3 @@
-"""The machine: files, processes, streams and its clock's zone, whatever state they are in."""
+"""The machine: files, processes, streams and its clock's zone, whatever state they are in. Nothing
+here knows of pictures or jobs.
+"""

@@ -1,1 +1,3 @@
-"""Picture files in and out: formats, names, reading and writing. Loads no torch."""
+"""Picture files in and out: formats, names, reading and writing. Loads no torch. What was read is
+an array of upright sRGB pixels, whatever came in.
+"""

@@ -69,7 +69,7 @@ class Stored(Mapping[str, Tensor]):
             with safetensors.safe_open(self._path, framework="pt") as file:
                 found: Tensor = file.get_tensor(name)
         except (OSError, safetensors.SafetensorError) as error:
-            if memory.ran_out(error):
+            if memory.is_out_of_memory(error):
                 raise
             raise CheckpointError(f"{self._path} is damaged ({error})") from error
         return found
@@ -96,6 +96,6 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except FileNotFoundError:
         return None
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        if memory.ran_out(error):
+        if memory.is_out_of_memory(error):
             raise
         raise CheckpointError(f"{path} is damaged ({error})") from error

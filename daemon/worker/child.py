@@ -198,7 +198,7 @@ def write_result(
 def blame(failure: Exception, tell: Callable[[Event], None]) -> Ended:
     """How a run ended that failed: for want of memory, or whose fault it is, and why."""
     error = device_error(failure) or failure
-    if isinstance(error, OutOfMemoryError) or memory.ran_out(error):
+    if isinstance(error, OutOfMemoryError) or memory.is_out_of_memory(error):
         return Ended(OutOfMemory(str(error) or type(error).__name__), spent=True)
     kind: FailureKind = "bug"
     match error:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from daemon.engine import schedule
 from daemon.engine.checkpoint import Checkpoint
-from daemon.engine.device import translated, usable_device
+from daemon.engine.device import translate, usable_device
 from daemon.engine.engine import Engine, Style
 from daemon.engine.errors import (
     CheckpointError,
@@ -299,7 +299,7 @@ def test_device_that_is_not_there_is_named() -> None:
     ids=repr,
 )
 def test_memory_error_of_any_library_is_told_in_the_engines_words(error: Exception) -> None:
-    told = translated(error, Pass(4000, 3000, 10))
+    told = translate(error, Pass(4000, 3000, 10))
     assert isinstance(told, OutOfMemoryError) and "4000x3000 px" in str(told)
 
 
@@ -317,12 +317,12 @@ def test_every_library_is_understood_when_it_really_gets_no_memory(
 ) -> None:
     with pytest.raises((RuntimeError, MemoryError)) as caught:
         library()
-    assert memory.ran_out(caught.value)
+    assert memory.is_out_of_memory(caught.value)
 
 
 def test_other_errors_are_not_taken_for_a_want_of_memory() -> None:
     for error in (RuntimeError("shapes cannot be multiplied"), OSError(errno.ENOSPC, "full")):
-        assert translated(error, Pass(4000, 3000, 10)) is None
+        assert translate(error, Pass(4000, 3000, 10)) is None
 
 
 def test_picture_out_of_range_is_clipped_and_rounded() -> None:

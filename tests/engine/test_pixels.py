@@ -57,7 +57,7 @@ def test_pixels_at_their_own_size_are_not_copied(photo: Pixels) -> None:
 def test_cover_is_the_middle_of_the_picture_as_large_as_can_be() -> None:
     stripes = np.zeros((40, 120, 3), np.uint8)
     stripes[:, 40:80] = 200
-    assert (cover(stripes, 20, 20) == 200).all()
+    assert cover(stripes, 20, 20).min() > 180  # the filter sees a little of what is beside it
 
 
 def test_styles_without_a_hash_are_known_by_their_pixels(photo: Pixels) -> None:

@@ -3,15 +3,26 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from daemon.engine.fit import memory
 from daemon.engine.fit.cgroups import MemoryGroup
-from daemon.engine.fit.plan import Plan, Way, make_plan, predict, usual_history
+from daemon.engine.fit.plan import (
+    Plan,
+    Way,
+    features_bytes,
+    make_plan,
+    predict,
+    usual_history,
+)
 from daemon.engine.recipe import Recipe
+from daemon.engine.vgg.layers import down_to_deepest, is_kept
+from daemon.engine.vgg.network import Network
 
 GB = 10**9
 
@@ -131,6 +142,20 @@ def test_deeper_layers_and_wider_numbers_take_more() -> None:
 
 def test_usual_history_is_halved_for_large_pictures() -> None:
     assert [usual_history(pixels) for pixels in (256 * 256, 500_000, 500_001)] == [20, 20, 10]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [("relu1_1", "relu2_1", "relu4_2"), ("conv1_1", "conv3_3", "relu3_3"), ("relu5_4",)],
+    ids=", ".join,
+)
+def test_plan_counts_what_a_trace_really_keeps(
+    network: Network, pixels: Callable[..., Tensor], layers: tuple[str, ...]
+) -> None:
+    trace = network.trace(pixels(48, 64), layers, "max", lambda layer, features: None)
+    kept = sum(output.nbytes for output in trace.outputs if output is not None)
+    counted = [name for name in down_to_deepest(layers) if is_kept(name, layers)]
+    assert kept == sum(features_bytes(name, 48 * 64, 4) for name in counted) > 0
 
 
 MEASURE = Path(__file__).parents[2] / "bench" / "memory.py"

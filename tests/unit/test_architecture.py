@@ -191,3 +191,23 @@ def test_every_fault_is_proved_by_tests_that_exist() -> None:
     assert len(table) > 25
     assert {name for name in named if "/" not in name} <= tests
     assert all((ROOT / name).exists() for name in files)
+
+
+def test_no_two_classes_have_one_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert len(homes) > 200
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+
+
+def test_every_room_says_in_a_paragraph_what_it_is_for() -> None:
+    rooms = [
+        path for path in MODULES if path.name == "__init__.py" and path.parent.name != "daemon"
+    ]
+    assert len(rooms) > 15
+    for path in rooms:
+        paragraph = ast.get_docstring(ast.parse(path.read_text())) or ""
+        assert len(re.findall(r"[.!?](?:\s|$)", paragraph)) > 1 and len(paragraph) > 100, path

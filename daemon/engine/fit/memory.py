@@ -98,7 +98,7 @@ def proc_kilobytes(path: str, name: str) -> int:
     return int(found.group(1)) if found else 0
 
 
-def ran_out(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that there was no memory: of torch, numpy, Python or the system."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):  # numpy's is a MemoryError
         return True

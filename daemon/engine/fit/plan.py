@@ -12,7 +12,7 @@ from daemon.engine.fit.scratch import BAND
 from daemon.engine.fit.tiles import Tiling, cut
 from daemon.engine.losses.terms import kept_layers, layers_of
 from daemon.engine.recipe import Recipe
-from daemon.engine.vgg.layers import channels_of, down_to_deepest, is_kept, scale_of
+from daemon.engine.vgg.layers import BY_NAME, channels_of, down_to_deepest, is_kept, scale_of
 
 LARGE_PIXELS = 500_000
 HISTORIES = (20, 10, 5, 3)
@@ -125,7 +125,7 @@ def ways(longest_px: int, histories: Sequence[int]) -> Iterator[Way]:
     """
     sides: list[int | None] = [None, *(side for side in TILE_SIDES_PX if side < longest_px)]
     large = [side for side in sides if side is None or side >= LEAST_TILE_IN_MEMORY_PX]
-    only_few = [one for one in histories if one <= MOST_PAIRS_ASIDE or len(histories) == 1]
+    only_few = [pairs for pairs in histories if pairs <= MOST_PAIRS_ASIDE] or histories[:1]
     for side in large:
         yield from (Way(side, pairs, aside=False) for pairs in histories)
     for side in sides:
@@ -142,7 +142,7 @@ def histories_of(size: tuple[int, int, Recipe], history: int | None) -> list[int
     if recipe.optimizer != "lbfgs":
         return [0]
     usual = usual_history(height_px * width_px)
-    return [one for one in HISTORIES if one <= usual]
+    return [pairs for pairs in HISTORIES if pairs <= usual]
 
 
 def usual_history(pixels: int) -> int:
@@ -205,7 +205,7 @@ def evaluation_bytes(tiling: Tiling, layers: Collection[str], value_bytes: int) 
     kept_of: list[float] = []
     for layer in used:
         size = features_bytes(layer, region, value_bytes)
-        if layer.startswith("conv"):
+        if BY_NAME[layer].kind == "conv":
             # The convolution's input is kept already; its output is rectified in place, unless
             # both are wanted.
             peak = max(peak, kept + 2 * size)

@@ -20,15 +20,15 @@ def layers(recipe: Recipe) -> Mapping[str, float]:
     return recipe.content_layers
 
 
-def make(materials: Materials) -> "Content":
+def make(materials: Materials) -> "ContentLoss":
     """The term for a picture to be kept."""
     recipe, targets = materials.recipe, feature_maps(materials)
     factors = shares(layers(recipe), targets, recipe)
     materials.scratch.release()
-    return Content(recipe.alpha, factors, targets, materials.scratch)
+    return ContentLoss(recipe.alpha, factors, targets, materials.scratch)
 
 
-class Content:
+class ContentLoss:
     """Mean squared difference of feature maps, each layer times its factor.
 
     targets: layer -> (1, C, H, W), in the network's dtype, in `scratch`.
@@ -87,19 +87,19 @@ def feature_maps(materials: Materials) -> dict[str, Tensor]:
     """The feature maps of the picture to be kept, tile by tile into the scratch."""
     network, tiling, scratch = materials.network, materials.tiling, materials.scratch
     wanted, pooling = layers(materials.recipe), materials.recipe.pooling
-    found: dict[str, Tensor] = {}
+    maps: dict[str, Tensor] = {}
     for tile in tiling.tiles:
         crop = tile.crop(materials.content)
         for layer, features in network.features(crop, wanted, pooling):
-            if layer not in found:
+            if layer not in maps:
                 scale = scale_of(layer)
                 shape = (1, tiling.height_px // scale, tiling.width_px // scale)
                 rows = scratch.empty(*shape, features.shape[1], dtype=features.dtype)
-                found[layer] = rows.permute(0, 3, 1, 2)  # channels-last
-            owned = tile.owned_of_layer(found[layer], layer)
+                maps[layer] = rows.permute(0, 3, 1, 2)  # channels-last
+            owned = tile.owned_of_layer(maps[layer], layer)
             owned.copy_(tile.owned_of_region(features, layer))
         scratch.release()
-    return found
+    return maps
 
 
 def squared_difference(features: Tensor, target: Tensor) -> Tensor:
@@ -107,15 +107,10 @@ def squared_difference(features: Tensor, target: Tensor) -> Tensor:
     return (wide(features) - target).square_().sum()
 
 
-def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Mean squared difference of feature maps.  Both (1, C, H, W).  Returns ()."""
-    return squared_difference(features, target) / features.numel()
-
-
 def add_content_gradient(
     features: Tensor, gradient: Tensor, target: Tensor, coefficient: float, positions: int
 ) -> None:
-    """Adds the gradient of `coefficient * content_loss` to `gradient`, in place.
+    """Adds the gradient of `coefficient` times the mean squared difference to `gradient`, in place.
 
     features, gradient, target: (1, C, H, W), of a layer or a part of it.  positions: of the whole
     layer.  Source: Gatys 2016 eq. 2, before any ReLU mask.

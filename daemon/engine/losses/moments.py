@@ -37,15 +37,15 @@ class MomentStore:
         Returns them on the CPU or wherever `compute` leaves them.
         """
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-        found = self._memory.get(name) or self._read(name)
-        if found is None:
-            found = compute()
-            self._write(name, found)
-        self._memory[name] = found
+        moments = self._memory.get(name) or self._read(name)
+        if moments is None:
+            moments = compute()
+            self._write(name, moments)
+        self._memory[name] = moments
         self._memory.move_to_end(name)
         while len(self._memory) > KEPT_IN_MEMORY:
             self._memory.popitem(last=False)
-        return found
+        return moments
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.safetensors"
@@ -53,12 +53,12 @@ class MomentStore:
     def _read(self, name: str) -> StyleMoments | None:
         """What an earlier process kept; a damaged file counts as none."""
         try:
-            found = load_file(self._path(name))
+            tensors = load_file(self._path(name))
         except (OSError, SafetensorError, ValueError):
             return None
         with contextlib.suppress(OSError):
             os.utime(self._path(name))  # the least recently used are dropped first
-        moments = from_tensors(found)
+        moments = from_tensors(tensors)
         return moments if is_sound(moments) else None
 
     def _write(self, name: str, moments: StyleMoments) -> None:
@@ -96,11 +96,13 @@ def is_sound(moments: StyleMoments) -> bool:
 
 def to_tensors(moments: StyleMoments) -> dict[str, Tensor]:
     """Moments as tensors by name, for a file."""
-    found = {layer: one.products for layer, one in moments.items()}
-    for layer, one in moments.items():
-        if one.channels is not None:
-            found[layer + CHANNELS_SUFFIX] = one.channels
-    return found
+    products = {layer: part.products for layer, part in moments.items()}
+    channels = {
+        layer + CHANNELS_SUFFIX: part.channels
+        for layer, part in moments.items()
+        if part.channels is not None
+    }
+    return products | channels
 
 
 def from_tensors(tensors: Mapping[str, Tensor]) -> StyleMoments:

@@ -58,8 +58,8 @@ class Objective:
             term.begin(self._tiling)
         *others, last = self._tiling.tiles
         for tile in others:
-            found = self._network.features(tile.crop(picture), self._of_layer, self._pooling)
-            for layer, features in found:
+            maps = self._network.features(tile.crop(picture), self._of_layer, self._pooling)
+            for layer, features in maps:
                 self._read(tile, layer, features)
         trace = self._trace(last, picture, read=True)
         whole = self._tiling.whole

@@ -1,10 +1,9 @@
 """Style statistics: sums over a layer's positions that add up over tiles, and what they mean.
 
 A statistic compares the moments of the picture with those of the styles, and its gradient with
-respect to the features is theirs times a matrix, plus a row. `STATISTICS` is the table of them.
+respect to the features is theirs times a matrix, plus a row. `style.py` has the table of them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,7 +35,7 @@ class Statistic(Protocol):
     def size(self, target: Moments) -> Tensor:
         """What the value of a black picture is measured by, (..., H, W): its mean square."""
 
-    def compare(self, found: Moments, target: Moments) -> tuple[Tensor, Pull]:
+    def compare(self, moments: Moments, target: Moments) -> tuple[Tensor, Pull]:
         """The value, (), and its gradient."""
 
 
@@ -52,12 +51,9 @@ class Gram:
     def size(self, target: Moments) -> Tensor:
         return target.products
 
-    def compare(self, found: Moments, target: Moments) -> tuple[Tensor, Pull]:
-        difference = found.products - target.products  # (C, C)
+    def compare(self, moments: Moments, target: Moments) -> tuple[Tensor, Pull]:
+        difference = moments.products - target.products  # (C, C)
         return mean_square(difference), Pull(4.0 / difference.numel(), difference)
-
-
-STATISTICS: Mapping[str, Statistic] = {"gram": Gram()}
 
 
 class Sums:

@@ -1,17 +1,20 @@
 """Style: the style images' statistics, wherever in the picture they come about."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from daemon.engine.fit.tiles import Tile, Tiling
-from daemon.engine.losses.statistics import STATISTICS, Pull, Statistic, Sums, add_pull
+from daemon.engine.losses.statistics import Gram, Pull, Statistic, Sums, add_pull
 from daemon.engine.losses.term import Materials, Moments, shares
 from daemon.engine.recipe import Recipe
 from daemon.engine.vgg.network import Network
 
 NAME = "style"
+STATISTICS: Mapping[str, Statistic] = {"gram": Gram()}
+"""The one table of what styles are compared by."""
 
 
 def layers(recipe: Recipe) -> Mapping[str, float]:
@@ -19,12 +22,12 @@ def layers(recipe: Recipe) -> Mapping[str, float]:
     return recipe.style_layers
 
 
-def make(materials: Materials) -> "Style":
+def make(materials: Materials) -> "StyleLoss":
     """The term for mixed styles."""
     recipe, statistic = materials.recipe, statistic_of(materials.recipe)
     targets = {layer: materials.styles[layer] for layer in layers(recipe)}
     sizes = {layer: statistic.size(target) for layer, target in targets.items()}
-    return Style(recipe.beta, shares(layers(recipe), sizes, recipe), targets, statistic)
+    return StyleLoss(recipe.beta, shares(layers(recipe), sizes, recipe), targets, statistic)
 
 
 def statistic_of(recipe: Recipe) -> Statistic:
@@ -32,7 +35,13 @@ def statistic_of(recipe: Recipe) -> Statistic:
     return STATISTICS["gram"]
 
 
-class Style:
+def moments_key(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe the moments of a style image depend on, as plain data."""
+    key = {"layers": sorted(layers(recipe)), "pooling": recipe.pooling}
+    return key | ({"channels": True} if statistic_of(recipe).needs_channels else {})
+
+
+class StyleLoss:
     """The difference of a statistic from the styles', each layer times its factor.
 
     targets: layer -> the styles' moments.

@@ -35,13 +35,13 @@ class Recorded:
             torch.cuda.current_stream().wait_stream(aside)
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph):
-                self._found = evaluate(self._picture)
+                self._evaluation = evaluate(self._picture)
 
     def __call__(self, picture: Tensor) -> Evaluation:
         """The losses and gradient at `picture`, (1, 3, H, W)."""
         self._picture.copy_(picture)
         self._graph.replay()
-        return self._found
+        return self._evaluation
 
 
 def recorded(evaluate: Evaluate, picture: Tensor) -> tuple[Evaluate, str | None]:

@@ -56,7 +56,7 @@ class Step:
     @staticmethod
     def from_data(data: Mapping[str, Any]) -> "Step":
         """The step of `as_data`; raises KeyError or TypeError if it is none."""
-        losses = {name: one for name, one in data.items() if name not in OF_A_STEP}
+        losses = {name: loss for name, loss in data.items() if name not in OF_A_STEP}
         return Step(data["number"], data["total"], losses, data["seconds"])
 
 
@@ -251,23 +251,23 @@ def take(
     began = time.perf_counter()
     rows: list[Tensor] = []
     names: list[str] = []
-    found: Evaluation | None = None
+    evaluation: Evaluation | None = None
     for _ in numbers:
-        if found is not None:
-            course.optimiser.advance(course.picture, found.gradient)
-            found = None  # its gradient is as large as the picture
-        found = evaluate(course.picture)
-        course.kept.offer(course.picture, found.total)
-        names = list(found.losses)
-        rows.append(torch.stack([found.total, *found.losses.values()]))
-    assert found is not None
+        if evaluation is not None:
+            course.optimiser.advance(course.picture, evaluation.gradient)
+            evaluation = None  # its gradient is as large as the picture
+        evaluation = evaluate(course.picture)
+        course.kept.offer(course.picture, evaluation.total)
+        names = list(evaluation.losses)
+        rows.append(torch.stack([evaluation.total, *evaluation.losses.values()]))
+    assert evaluation is not None
     values: list[list[float]] = torch.stack(rows).tolist()  # the only wait for the device
     seconds = (time.perf_counter() - began) / len(rows)
     steps = [
         Step(number, total, dict(zip(names, losses, strict=True)), seconds)
         for number, (total, *losses) in zip(numbers, values, strict=True)
     ]
-    return steps, found.gradient
+    return steps, evaluation.gradient
 
 
 def has_converged(best_totals: Sequence[float], least_progress: float) -> bool:

@@ -31,6 +31,7 @@ class Layer:
 
     @property
     def channels(self) -> int:
+        """How many feature maps it has."""
         return CHANNELS_PER_BLOCK[self.block - 1]
 
 

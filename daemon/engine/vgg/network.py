@@ -128,13 +128,13 @@ class Relu:
 
 
 @dataclass(frozen=True)
-class Pool:
+class Pool2x2:
     """Halves height and width; an odd last row or column is dropped."""
 
     name: str
 
 
-Op = FirstConvolution | Convolution | Relu | Pool
+Op = FirstConvolution | Convolution | Relu | Pool2x2
 
 
 @dataclass
@@ -165,8 +165,7 @@ def fold_replicated_border(padded: Tensor) -> Tensor:
 class Network:
     """VGG-19 on one device in one dtype. Does not change after it is made.
 
-    The pooling is chosen call by call, so that one network
-    serves every recipe.
+    The pooling is chosen call by call, so that one network serves every recipe.
     """
 
     def __init__(
@@ -178,7 +177,7 @@ class Network:
     ) -> None:
         self.device = device
         self.dtype = dtype
-        self._ops = [make_op(one.name, kernels, device, dtype, method) for one in OPERATIONS]
+        self._ops = [make_op(layer.name, kernels, device, dtype, method) for layer in OPERATIONS]
 
     def coming_bytes(self, layers: Collection[str]) -> int:
         """What kernels not yet made will take when `layers` of a large picture are asked for."""
@@ -267,7 +266,7 @@ def make_op(
     if name.startswith("relu"):
         return Relu(name)
     if name.startswith("pool"):
-        return Pool(name)
+        return Pool2x2(name)
     kernel = kernels.kernels[name].to(device, dtype)
     bias = kernels.biases[name].to(device, dtype)
     if name == "conv1_1":
@@ -286,9 +285,9 @@ def run_op(op: Op, x: Tensor, pooling: Pooling, *, in_place: bool) -> Tensor:
             return op.filter.apply(x)
         case Relu():
             return F.relu_(x) if in_place else F.relu(x)
-        case Pool() if pooling == "average":
+        case Pool2x2() if pooling == "average":
             return F.avg_pool2d(x, 2) * AVERAGE_POOL_GAIN
-        case Pool():
+        case Pool2x2():
             return F.max_pool2d(x, 2)
 
 
@@ -309,12 +308,12 @@ def pull_back_op(
         case Relu():
             assert output is not None
             result = aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
-        case Pool() if pooling == "average":
+        case Pool2x2() if pooling == "average":
             gradient = gradient.mul_(AVERAGE_POOL_GAIN)
             result = aten.avg_pool2d_backward(
                 gradient, before, [2, 2], [], [0, 0], False, True, None
             )
-        case Pool():
+        case Pool2x2():
             assert before is not None
             # Sought again: kept from the forward pass they would take as much as the maps.
             _, indices = F.max_pool2d(before, 2, return_indices=True)

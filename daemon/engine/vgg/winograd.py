@@ -95,9 +95,11 @@ class Block:
     width: int
 
     def rows(self, scale: int) -> slice:
+        """The rows it takes of an image with so many positions a tile."""
         return slice(self.top * scale, (self.top + self.count) * scale)
 
     def columns(self, scale: int) -> slice:
+        """The columns it takes of an image with so many positions a tile."""
         return slice(self.left * scale, (self.left + self.width) * scale)
 
 
