@@ -147,7 +147,7 @@ def test_picture_that_cannot_be_painted_is_told_and_nothing_is_written(
     config: Config, tmp_path: Path, asked: Callable[..., list[Message]]
 ) -> None:
     asked(failed)
-    with pytest.raises(BadInputError, match="sea.jpg is torn"):
+    with pytest.raises(BadInputError, match=r"sea.jpg is torn"):
         paint(config)
     assert not (tmp_path / "out.png").exists()
 
