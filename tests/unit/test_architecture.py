@@ -191,3 +191,12 @@ def test_every_fault_is_proved_by_tests_that_exist() -> None:
     assert len(table) > 25
     assert {name for name in named if "/" not in name} <= tests
     assert all((ROOT / name).exists() for name in files)
+
+
+def test_every_room_says_in_its_first_paragraph_what_it_is_for() -> None:
+    rooms = sorted((ROOT / "daemon").rglob("__init__.py"))
+    assert len(rooms) > 15
+    for room in rooms:
+        said = (ast.get_docstring(ast.parse(room.read_text())) or "").split("\n\n")[0]
+        assert said.endswith((".", ":")), room.parent
+        assert 40 < len(said) < 400, room.parent
