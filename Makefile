@@ -29,7 +29,7 @@ test: .venv/installed  ## linters, types, layers, and all the tests, as CI does
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 4 --dist worksteal --durations 10
 
 run: .venv/installed  ## the service on config.yaml's folders
 	$(BIN)/atelierd run

@@ -114,7 +114,7 @@ def test_inbox_that_is_away_does_not_keep_the_service_from_being_ready(
 def test_status_tells_queue_and_running_job_and_stopping_comes_first_of_the_end(
     studio: Studio, listener: Listener, notify: dict[str, str]
 ) -> None:
-    studio.add_preset("endless", steps=ENDLESS_STEPS, size=128, normalise="raw")
+    studio.add_preset("endless", steps=ENDLESS_STEPS)
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         studio.drop(f"endless/{name}")
     with studio.service(**notify) as service:

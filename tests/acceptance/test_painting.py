@@ -157,6 +157,11 @@ def test_nothing_half_written_stays_in_the_outbox(shop: Studio, painted: Path) -
     assert not [path for path in shop.files(shop.outbox) if path.endswith(".tmp")]
 
 
+def test_too_narrow_for_its_size_fails_before_any_step(shop: Studio, service: Service) -> None:
+    shop.drop("stripes/strip.png", encoded(Image.new("RGB", (900, 20), "red"), "PNG"))
+    assert "both sides must be at least 16 px" in shop.failure("stripes", "strip.png")
+
+
 # Meanwhile
 
 

@@ -166,7 +166,7 @@ class Studio:
         self, *arguments: str | Path, timeout_s: float = 2 * PATIENCE_S
     ) -> "subprocess.CompletedProcess[str]":
         """One command on this configuration, to its end."""
-        if arguments[0] in ("run", "stylize"):
+        if self.paints and arguments[0] in ("run", "stylize"):
             lend_timings(self.state / "engine")
         try:
             answer = subprocess.run(
@@ -310,7 +310,8 @@ class Service:
 
     def __init__(self, studio: Studio, *arguments: str, **variables: str) -> None:
         self.studio = studio
-        lend_timings(studio.state / "engine")
+        if studio.paints:
+            lend_timings(studio.state / "engine")
         self._log = studio.root / f"service-{time.monotonic_ns()}.log"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(

@@ -27,8 +27,12 @@ def python(module: str, *arguments: str) -> list[str]:
 def hurry() -> None:
     """Shortens the waits of the service, wherever they are kept."""
     import daemon.service.main  # noqa: F401  # and with it all that waits
+    from daemon.host.loop import Loop
+    from daemon.pool import retry
 
-    waits = {"BROKEN_WAIT_S": 1.0}
+    retry.LONGEST_BACKOFF_S = 1.0
+    Loop.__init__.__kwdefaults__["retry_s"] = 1.0
+    waits = {"BROKEN_WAIT_S": 1.0, "BUSY_TIMEOUT_S": 2.0, "STATUS_S": 1.0}
     if give_up_s := os.environ.get("PUPPET_GIVE_UP_S"):
         waits["ONCE_GIVE_UP_S"] = float(give_up_s)
     for name, module in sys.modules.items():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.commands.stylize import Single, Wish, paint_one
-from daemon.errors import AtelierError, BadInputError, StoppedError
+from daemon.errors import BadInputError, StoppedError
 from daemon.host.process import Message
 from daemon.settings.config import Config
 from tests.support.atelier import draw_style, encoded, photograph, wait_for
@@ -33,13 +33,6 @@ ACCOUNT: Message = {
     "warnings": [],
     "result_sha256": "0" * 64,
     "result_bytes": len(PAINTED),
-}
-PLAN = {
-    "size": "64x48 px",
-    "tiles": "one tile",
-    "predicted_bytes": 1_000_000_000,
-    "held_bytes": 0,
-    "budget_bytes": 2_000_000_000,
 }
 Answer = Callable[["Answering", Message], None]
 
@@ -70,15 +63,6 @@ def done(**account: Any) -> Answer:
 def failed(worker: Answering, request: Message) -> None:
     result = {"ok": False, "kind": "input", "reason": "sea.jpg is torn"}
     worker.say(event="ended", run=request["run"], spent=False, result=result)
-
-
-def out_of_memory(worker: Answering, request: Message) -> None:
-    worker.say(event="plan", run=request["run"], plan=PLAN)
-    worker.say(event="short", run=request["run"], spent=True, reason="not enough memory")
-
-
-def lost(worker: Answering, request: Message) -> None:
-    worker.kill()
 
 
 def interrupted(worker: Answering, request: Message) -> None:
@@ -159,44 +143,21 @@ def test_worker_is_asked_for_what_was_typed_over_the_preset(
     assert (payload["checkpoint"], payload["preview"], payload["memory_bytes"]) == (None,) * 3
 
 
-def test_memory_that_ran_out_is_begun_anew_with_less_and_warned_of(
-    config: Config, asked: Callable[..., list[Message]]
-) -> None:
-    payloads = asked(out_of_memory, out_of_memory, done(warnings=["another"]))
-    single = paint(config)
-    assert [payload["memory_bytes"] for payload in payloads] == [None, 500_000_000, 500_000_000]
-    assert len(single.warnings) == 3 and single.warnings[-1] == "another"
-    assert all("memory ran out at 64x48 px" in text for text in single.warnings[:-1])
-
-
-def test_memory_that_runs_out_a_fourth_time_ends_it_with_what_to_do(
+def test_picture_that_cannot_be_painted_is_told_and_nothing_is_written(
     config: Config, tmp_path: Path, asked: Callable[..., list[Message]]
 ) -> None:
-    asked(*[out_of_memory] * 4)
-    with pytest.raises(AtelierError, match=r"Memory ran out 4 times.*`memory` in config.yaml"):
+    asked(failed)
+    with pytest.raises(BadInputError, match=r"sea.jpg is torn"):
         paint(config)
     assert not (tmp_path / "out.png").exists()
 
 
-@pytest.mark.parametrize(
-    ("answer", "error", "words"),
-    [
-        (failed, BadInputError, "sea.jpg is torn"),
-        (lost, AtelierError, "the worker was ended"),
-        (interrupted, StoppedError, "stopped; nothing was written"),
-    ],
-)
-def test_whatever_goes_wrong_is_said_and_nothing_is_written(
-    config: Config,
-    tmp_path: Path,
-    asked: Callable[..., list[Message]],
-    answer: Answer,
-    error: type[Exception],
-    words: str,
+def test_ctrl_c_stops_the_worker_and_writes_nothing(
+    config: Config, tmp_path: Path, asked: Callable[..., list[Message]]
 ) -> None:
-    asked(answer)
+    asked(interrupted)
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(error, match=words):
+    with pytest.raises(StoppedError, match="stopped; nothing was written"):
         paint(config)
     assert not (tmp_path / "out.png").exists()
     assert signal.getsignal(signal.SIGINT) is before
