@@ -87,7 +87,7 @@ def test_deepest_layer_is_found_among_content_and_style() -> None:
     assert deepest(layers_of(both)) == "relu5_4"
 
 
-@pytest.mark.parametrize("module", ["recipe", "picture", "weights", "errors"])
+@pytest.mark.parametrize("module", ["recipe", "vgg.weights", "errors", "pixels"])
 def test_module_never_loads_torch(module: str) -> None:
     script = f"import sys, daemon.engine.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
