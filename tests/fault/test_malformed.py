@@ -277,7 +277,7 @@ def odd_documents() -> Iterator[tuple[str, bytes]]:
     yield "merge", b"<<: {steps: 5}\n"
     yield "merge-list", b"<<: [{steps: 5}, {steps: 6}]\nsteps: 7\n"
     for what, pair in {"lists": "[]", "maps": "{}", "half-lists": "[", "half-maps": "{"}.items():
-        for depth in (11, 12, 13, 1000, 20_000):
+        for depth in (11, 12, 13, 20_000):
             yield f"{depth}-{what}", b"a: " + (pair[0] * depth + pair[1:] * depth).encode()
     for depth in (11, 13, 300):
         block = "".join(" " * level + "a:\n" for level in range(depth))
@@ -290,9 +290,9 @@ def odd_documents() -> Iterator[tuple[str, bytes]]:
     yield "megabyte-of-keys", b"".join(b"k%d: 1\n" % index for index in range(100_000))
     yield "keys", b"".join(b"k%d: 1\n" % index for index in range(1000))
     yield "keys-like-ours", b"".join(b"step%d: 1\n" % index for index in range(500))
-    yield "long-list", b"steps: [" + b"1," * 3000 + b"1]\n"
-    yield "names", b"presets: [" + b"x," * 3000 + b"x]\n"
-    yield "devices", b"devices: [" + b"1," * 3000 + b"1]\n"
+    yield "long-list", b"steps: [" + b"1," * 1000 + b"1]\n"
+    yield "names", b"presets: [" + b"x," * 1000 + b"x]\n"
+    yield "devices", b"devices: [" + b"1," * 1000 + b"1]\n"
     yield "long-key", b"? " + b"k" * 20_000 + b"\n: 1\n"
     yield "keys-of-lines", b'"a\\nb\\e[2J": 1\n? |\n  a\n  b\n: 1\n'
     yield "keys-of-kinds", b"1: a\n1.0: b\ntrue: c\nnull: d\n2024-01-01: e\n'': f\n.nan: g\n"

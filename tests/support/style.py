@@ -50,10 +50,11 @@ def mean_difference(one: Image.Image, other: Image.Image) -> float:
 
 def style_distance(picture: Image.Image, style: Image.Image) -> float:
     """The squared distance of two pictures' Gram matrices in parts of the style's, mean of all."""
-    distances = []
-    for name, target in grams(style).items():
-        error = grams(picture)[name] - target
-        distances.append(float(error.square().sum() / target.square().sum()))
+    seen, wanted = grams(picture), grams(style)
+    distances = [
+        float((seen[name] - target).square().sum() / target.square().sum())
+        for name, target in wanted.items()
+    ]
     return sum(distances) / len(distances)
 
 
