@@ -330,5 +330,6 @@ class Delivery:
             return
         log.info("the same was painted before as job {}: its result is used", twin.id[:8])
         seconds = round(time.monotonic() - now_s, 3)
-        outcome = replace(done, seconds=seconds, peak_memory_bytes=0, same_as=twin.id)
+        painted_as = done.same_as or twin.id
+        outcome = replace(done, seconds=seconds, peak_memory_bytes=0, same_as=painted_as)
         self._ledger.answer_job(job.id, outcome, began)
