@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from daemon.cli import make_parser
+from daemon.cli import COMMANDS as FUNCTIONS
+from daemon.commands.parser import make_parser
 from daemon.errors import ExitCode
 from daemon.settings.config import Config
 from daemon.settings.presets import PresetFile, StyleEntry
@@ -49,7 +50,7 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
             yield from keys(inner)
 
 
-COMMANDS = dict(walk(make_parser()))
+COMMANDS = dict(walk(make_parser(FUNCTIONS)))
 OPTIONS = sorted(
     (name, option)
     for name, command in COMMANDS.items()
