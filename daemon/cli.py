@@ -3,35 +3,24 @@
 Each command imports what it needs when it runs: `status` must answer in half a second.
 """
 
-import difflib
 import gc
 import os
-import re
 import signal
 import sys
 import threading
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
-from daemon import __version__
-from daemon.errors import (
-    AlreadyRunningError,
-    AtelierError,
-    ConfigError,
-    ExitCode,
-    StoppedError,
-)
+from daemon.commands.parser import Command, make_parser
+from daemon.errors import AlreadyRunningError, AtelierError, ConfigError, ExitCode, StoppedError
 from daemon.host import access, files, streams
 from daemon.host.start import prepare_process
 
 if TYPE_CHECKING:
     from daemon.settings.config import Config
-
-Command = Callable[..., int]
 
 
 class UsageError(Exception):
@@ -64,7 +53,7 @@ def answer(words: Sequence[str]) -> int:
 
 def obey(words: Sequence[str]) -> int:
     """The exit code of the command in `words`, or whatever it raised."""
-    parser = make_parser()
+    parser = make_parser(COMMANDS)
     options = vars(parser.parse_args(words))
     command: Command | None = options.pop("command")
     if command is None:
@@ -98,126 +87,6 @@ def say_error(text: str, code: ExitCode = ExitCode.FINE) -> ExitCode:
     lines = [files.printable(line) for line in f"atelierd: {text}".split("\n")]
     print(*lines, sep="\n", file=sys.stderr)
     return code
-
-
-class Parser(ArgumentParser):
-    """A parser that knows what was meant by a command with a slip in it."""
-
-    def error(self, message: str) -> NoReturn:
-        wrong = re.search(r"COMMAND: invalid choice: '([^']*)' \(choose from (.*)\)", message)
-        if wrong is not None:
-            near = difflib.get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), n=1)
-            message = f"there is no command {wrong[1]!r}" + (
-                f"; did you mean `{near[0]}`?" if near else f"; there are {wrong[2]}"
-            )
-        super().error(message)
-
-
-def some(text: str) -> str:
-    """A word that is not empty: an empty one is a variable that was never set."""
-    if not text.strip():
-        raise ArgumentTypeError("is empty")
-    return text
-
-
-def some_path(text: str) -> Path:
-    """A path that is not empty, nor a folder that is not there."""
-    if some(text).endswith("/") and not os.path.isdir(text):  # noqa: PTH112  # a Path drops it
-        raise ArgumentTypeError(f"there is no folder {text}")
-    return Path(text)
-
-
-def make_parser() -> ArgumentParser:
-    """Every command with its options; `command` is the function that does it."""
-    parser = Parser(
-        "atelierd",
-        allow_abbrev=False,
-        description="A folder that paints: drop a photograph in, find the picture in the outbox.",
-    )
-    parser.set_defaults(command=None)
-    parser.add_argument(
-        "--version", action="version", version=f"atelierd {__version__}", help="print the version"
-    )
-    takes_config(parser, default=None)
-    add_command = partial(command_adder, parser.add_subparsers(title="commands", metavar="COMMAND"))
-
-    option = add_command("run", run).add_argument
-    option("--once", action="store_true", help="take what is in the inbox, finish it, and exit")
-    option("--until", metavar="HH:MM", help="stop at that time; what is left waits for the next")
-
-    option = add_command("status", status).add_argument
-    as_json(option)
-    option("--watch", action="store_true", help="keep showing, until Ctrl-C")
-
-    as_json(add_command("presets", presets).add_argument)
-
-    option = add_command("stylize", stylize).add_argument
-    option("picture", type=some_path, metavar="PICTURE", help="the picture to paint")
-    option("--preset", type=some, required=True, metavar="NAME", help="the preset to paint it with")
-    option("--out", type=some_path, metavar="FILE", help="the result; else PICTURE-PRESET here")
-    option("--force", action="store_true", help="let the result replace a file that is there")
-    option(
-        "--set",
-        action="append",
-        default=[],
-        dest="settings",
-        metavar="KEY=VALUE",
-        help="override a field of the preset; may be given several times",
-    )
-    option(
-        "--proof",
-        action="store_true",
-        help="paint it at 512 px, and say how long the full one takes",
-    )
-
-    option = add_command("retry", retry).add_argument
-    option("jobs", nargs="*", type=some, metavar="JOB", help="job ids, or their beginnings")
-    option("--failed", action="store_true", help="every failed job")
-
-    option = add_command("cancel", cancel).add_argument
-    option("jobs", nargs="+", type=some, metavar="JOB", help="job ids, or their beginnings")
-
-    add_command("pause", pause)
-    add_command("resume", resume)
-    as_json(add_command("doctor", doctor).add_argument)
-
-    option = add_command("install-service", install_service).add_argument
-    option("--system", action="store_true", help="for the whole machine, as a user of its own")
-    option("--user", action="store_true", help="for yourself, without root")
-    option("--nightly", action="store_true", help="paint at night only, by a timer")
-    option("--dry-run", action="store_true", help="print the files, and write nothing")
-
-    inner = add_command("weights", weights).add_subparsers(title="commands", metavar="COMMAND")
-    option = command_adder(inner, "fetch", fetch_weights).add_argument
-    option("name", choices=["torchvision"], help="which")
-    return parser
-
-
-def command_adder(group: Any, name: str, command: Command) -> ArgumentParser:
-    """Adds a command that its function's docstring describes."""
-    about = (command.__doc__ or "").partition("\n")[0]
-    parser: ArgumentParser = group.add_parser(
-        name, help=about, description=about, allow_abbrev=False
-    )
-    parser.set_defaults(command=command)
-    takes_config(parser, default=SUPPRESS)  # what stands before the command holds
-    return parser
-
-
-def takes_config(parser: ArgumentParser, *, default: str | None) -> None:
-    """Adds the option of every command, which may stand before and after its name."""
-    parser.add_argument(
-        "--config",
-        type=some_path,
-        metavar="FILE",
-        default=default,
-        help="the configuration; else $ATELIERD_CONFIG, ./config.yaml or /etc/atelierd/config.yaml",
-    )
-
-
-def as_json(option: Callable[..., Any]) -> None:
-    """Adds the option that three commands share."""
-    option("--json", action="store_true", dest="as_json", help="print JSON instead of text")
 
 
 def configured(config: Path | None) -> tuple["Config", Path]:
@@ -491,3 +360,20 @@ def fetch_weights(config: Path | None, *, name: str) -> int:
     except WeightsError as error:
         return say_error(str(error), ExitCode.JOB_FAILED)
     return ExitCode.FINE
+
+
+COMMANDS: dict[str, Command] = {
+    "run": run,
+    "status": status,
+    "presets": presets,
+    "stylize": stylize,
+    "retry": retry,
+    "cancel": cancel,
+    "pause": pause,
+    "resume": resume,
+    "doctor": doctor,
+    "install-service": install_service,
+    "weights": weights,
+    "weights fetch": fetch_weights,
+}
+"""By what is typed, in the order of the help."""

@@ -22,14 +22,7 @@ from typing import BinaryIO
 from daemon.errors import SurroundingsError
 
 NAME_MAX_BYTES = 255
-NOT_KNOWN = (
-    errno.EINVAL,
-    errno.ENOSYS,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.EBADF,
-    errno.ENOTTY,
-)
+NOT_KNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.ENOTTY)
 """What a file system answers to what it has never heard of: no sign that anything is broken."""
 
 NOT_SO = (*NOT_KNOWN, errno.EPERM, errno.EACCES, errno.EMLINK)
@@ -150,15 +143,10 @@ def lives(pid: int) -> bool:
 @functools.cache
 def machine_mark() -> str:
     """Eight characters for this machine."""
-    return hashlib.sha256(machine_id().encode()).hexdigest()[:8]
-
-
-def machine_id() -> str:
-    """What tells this machine from others, clones of it too as long as their names differ."""
-    try:
-        return f"{socket.gethostname()}:{Path('/etc/machine-id').read_text().strip()}"
-    except OSError:
-        return socket.gethostname()
+    told = socket.gethostname()  # clones have one id, and differ in name at best
+    with contextlib.suppress(OSError):
+        told += f":{Path('/etc/machine-id').read_text().strip()}"
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 def ensure_room(folder: Path, coming_bytes: int, keep_bytes: int) -> None:
@@ -188,7 +176,7 @@ def free_bytes(folder: Path) -> int | None:
     return free if total > 0 else None
 
 
-def write_whole(target: Path, fill: Callable[[BinaryIO], None], *, replace: bool = False) -> None:
+def write_whole(target: Path, fill: Callable[[BinaryIO], object], *, replace: bool = False) -> None:
     """Writes `target` through `fill`, durably. Makes its folder.
 
     Raises FileExistsError if the name is taken, unless `replace`. After a crash the target is
@@ -216,12 +204,7 @@ def write_whole(target: Path, fill: Callable[[BinaryIO], None], *, replace: bool
 
 def write_bytes(target: Path, content: bytes, *, replace: bool = False) -> None:
     """`write_whole` for content at hand."""
-    write_whole(target, lambda file: write_all(file, content), replace=replace)
-
-
-def write_all(file: BinaryIO, content: bytes) -> None:
-    """Writes everything."""
-    file.write(content)
+    write_whole(target, lambda file: file.write(content), replace=replace)
 
 
 def copy_whole(

@@ -23,41 +23,16 @@ LOGS = Path("/var/log/atelierd")
 
 SERVICE, NIGHTLY, TIMER = "atelierd.service", "atelierd-nightly.service", "atelierd-nightly.timer"
 
-NOT_FOR_USERS = (
-    "After",
-    "User",
-    "Group",
-    "ExecStartPre",
-    "StateDirectory",
-    "StateDirectoryMode",
-    "CacheDirectory",
-    "CacheDirectoryMode",
-    "LogsDirectory",
-    "LogsDirectoryMode",
-    "Environment",
-    "ProtectSystem",
-    "ReadWritePaths",
-    "ReadOnlyPaths",
-    "ProtectHome",
-    "PrivateMounts",
-    "PrivateTmp",
-    "ProtectProc",
-    "ProtectKernelTunables",
-    "ProtectKernelModules",
-    "ProtectKernelLogs",
-    "ProtectControlGroups",
-    "DevicePolicy",
-    "DeviceAllow",
-    "PrivateNetwork",
-    "IPAddressDeny",
-    "IPAddressAllow",
-    "CapabilityBoundingSet",
-    "AmbientCapabilities",
-    "PrivateUsers",
-    "ProtectClock",
-    "ProtectHostname",
-    "RemoveIPC",
-    "KeyringMode",
+NOT_FOR_USERS = tuple(
+    """
+    After User Group ExecStartPre StateDirectory StateDirectoryMode CacheDirectory
+    CacheDirectoryMode LogsDirectory LogsDirectoryMode Environment ProtectSystem
+    ReadWritePaths ReadOnlyPaths ProtectHome PrivateMounts PrivateTmp ProtectProc
+    ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups
+    DevicePolicy DeviceAllow PrivateNetwork IPAddressDeny IPAddressAllow
+    CapabilityBoundingSet AmbientCapabilities PrivateUsers ProtectClock ProtectHostname
+    RemoveIPC KeyringMode
+    """.split()
 )
 """What takes rights that a user's own service manager (252) does not have, or hides his keys for
 shares from him."""

@@ -116,7 +116,7 @@ def read_sidecar(content: bytes | None, name: str) -> tuple[Sequence[str], yamlf
     naming = {key: document.data[key] for key in Naming.model_fields if key in document.data}
     named = yamlfile.check(Naming, document, naming)
     if named is not None and named.preset is not None and named.presets is not None:
-        document.fault(document.line_of(("presets",)), ("presets",), "give `preset` or `presets`")
+        document.fault("give `preset` or `presets`", ("presets",))
     if named is None or document.faults:
         raise PresetError(document.faults)
     rest: Mapping[str, object] = {k: v for k, v in document.data.items() if k not in naming}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 
 from daemon.errors import ConfigError, Fault
 from daemon.host import access
@@ -20,12 +20,14 @@ from daemon.pictures.formats import MAX_PIXELS
 from daemon.settings import yamlfile
 from daemon.settings.hooks import Hooks
 from daemon.settings.windows import Hours, find_zone, make_hours, parse_window
+from daemon.settings.yamlfile import Section
 
 BYTES = re.compile(r"\s*\d*\.?\d+\s*[A-Za-z]*\s*", re.ASCII)
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 FOLDER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 ADDRESS = re.compile(r"(\[(?P<six>[\w:.%]+)\]|(?P<host>[^\s:\[\]/]*)):(?P<port>\d{1,5})", re.ASCII)
 SYSTEM_CONFIG = Path("/etc/atelierd/config.yaml")
+FOLDERS = ("inbox", "outbox", "presets", "state")
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,7 @@ def to_log_file(value: object) -> Path | Literal["auto"] | None:
     """A log file's path from text; `auto` and null stay what they are."""
     if value is None or value == "auto":
         return value
-    return to_path(value, "auto, null or the path of a file")
-
-
-def to_path(value: object, what: str = "the path of a folder") -> Path:
-    """A path from text; raises ValueError for anything else, which was to be `what`."""
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError(f"must be {what}, not {yamlfile.shortened(value)}")
-    try:
-        return Path(value).expanduser()
-    except RuntimeError as error:  # ~nobody
-        raise ValueError(f"is in a home folder that is not known: {value!r}") from error
+    return yamlfile.to_path(value, "auto, null or the path of a file")
 
 
 def check_devices(value: object) -> object:
@@ -74,7 +66,7 @@ def check_devices(value: object) -> object:
     if value == "auto":
         return value
     names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or not all(map(is_device, names)):
+    if not isinstance(names, list) or not names or not all(DEVICE.fullmatch(str(n)) for n in names):
         raise ValueError(
             "must be auto, cpu, cuda or a list such as [cuda:0, cuda:1], not "
             f"{yamlfile.shortened(value)}"
@@ -84,50 +76,11 @@ def check_devices(value: object) -> object:
     return value
 
 
-def is_device(name: object) -> bool:
-    """Whether something could be a device's name."""
-    return isinstance(name, str) and DEVICE.fullmatch(name) is not None
-
-
 def check_bytes(value: object) -> object:
     """Raises ValueError for a text of which only the beginning is a size, such as a date."""
     if isinstance(value, str) and not BYTES.fullmatch(value):
         raise ValueError(f"must be a size such as 4GiB or 500MB, not {value!r}")
     return value
-
-
-Folder = Annotated[Path, BeforeValidator(to_path)]
-Bytes = Annotated[ByteSize, BeforeValidator(check_bytes)]
-Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-
-
-class Limits(BaseModel):
-    """What a picture may ask of the service."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    picture_bytes: Annotated[int, Field(ge=1)] = Field(
-        default=1 << 30, description="larger files are refused"
-    )
-    picture_pixels: Annotated[int, Field(ge=1)] = Field(
-        default=MAX_PIXELS, description="pictures with more pixels are refused from their header"
-    )
-    decode_s: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=60.0, description="seconds a picture may take to decode"
-    )
-    job_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        default=172_800.0, description="seconds one start of a job may take"
-    )
-    stall_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        default=600.0,
-        description="seconds a worker may say nothing, and as many more for each 4 megapixels",
-    )
-    waiting: Annotated[int, Field(ge=1)] = Field(
-        default=100_000, description="jobs that may wait; more pictures stay in the inbox"
-    )
-    free_bytes: Bytes = Field(
-        default=ByteSize(1 << 30), description="room to keep free on the disks of state and outbox"
-    )
 
 
 def check_window(text: object) -> str:
@@ -164,6 +117,12 @@ def check_zone(name: str | None) -> str | None:
     return name
 
 
+Folder = Annotated[Path, BeforeValidator(yamlfile.to_path)]
+Bytes = Annotated[ByteSize, BeforeValidator(check_bytes)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+SomeSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+HourAtMost = Annotated[float, Field(gt=0, le=3600)]
 Windows = Annotated[
     tuple[Annotated[str, BeforeValidator(check_window)], ...],
     BeforeValidator(to_windows),
@@ -171,126 +130,75 @@ Windows = Annotated[
 ]
 
 
-class Schedule(BaseModel):
-    """When which queue may run."""
+class Limits(Section):
+    """What a picture may ask of the service."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    picture_bytes: Count = 1 << 30  # larger files are refused
+    picture_pixels: Count = MAX_PIXELS  # pictures with more are refused from their header
+    decode_s: HourAtMost = 60.0  # a picture may take to decode
+    job_s: SomeSeconds = 172_800.0  # one start of a job may take
+    stall_s: SomeSeconds = 600.0  # a worker may say nothing, and as long for each 4 megapixels
+    waiting: Count = 100_000  # jobs that may wait; more pictures stay in the inbox
+    free_bytes: Bytes = ByteSize(1 << 30)  # room to keep free on the disks of state and outbox
 
-    time_zone: Annotated[str | None, AfterValidator(check_zone)] = Field(
-        default=None, description="whose clock the windows mean, as Europe/Berlin; the machine's"
-    )
-    ordinary: Windows = Field(
-        default=(), description="windows in which ordinary jobs run; none: always"
-    )
-    bulk: Windows = Field(
-        default=(), description="the same for what was dropped in the bulk folder"
-    )
-    bulk_folder: Annotated[str, AfterValidator(check_folder_name)] = Field(
-        default=BULK_FOLDER,
-        description="folder of the inbox whose pictures come after all others",
-    )
+
+class Schedule(Section):
+    """When which queue may run. No window of a queue: always."""
+
+    time_zone: Annotated[str | None, AfterValidator(check_zone)] = None  # else the machine's
+    ordinary: Windows = ()  # in which ordinary jobs run
+    bulk: Windows = ()  # in which runs what was dropped in the bulk folder
+    bulk_folder: Annotated[str, AfterValidator(check_folder_name)] = BULK_FOLDER  # of the inbox
 
     def hours(self, priority: int) -> Hours:
         """When jobs of a priority may run."""
         return make_hours(self.bulk if priority < ORDINARY else self.ordinary, self.time_zone)
 
 
-class YieldRule(BaseModel):
-    """When a GPU is left to others."""
+class YieldRule(Section):
+    """When a GPU is left to others: what other programs may take of its memory before that."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    memory_used_by_others_over: Bytes = Field(
-        description="what other programs may take of a GPU's memory before it is left to them"
-    )
+    memory_used_by_others_over: Bytes
 
 
-class Log(BaseModel):
-    """Where the service's log goes beside standard error, and what its lines look like."""
+class Log(Section):
+    """Where the service's log goes beside standard error, and what its lines look like.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    file: `auto` is none under journald, else log/atelierd.log in the state folder.
+    """
 
-    file: Annotated[Literal["auto"] | Path | None, BeforeValidator(to_log_file)] = Field(
-        default="auto",
-        description="a file for the log; auto: none under journald, else state/log/atelierd.log",
-    )
-    rotate_bytes: Annotated[Bytes, Field(ge=10_000)] = Field(
-        default=ByteSize(10_000_000), description="size at which a new file is begun"
-    )
-    keep: Annotated[int, Field(ge=0, le=1000)] = Field(
-        default=10, description="older files that are kept, as .1, .2 and so on"
-    )
-    format: Literal["text", "json"] = Field(
-        default="text", description="lines for people, or one JSON object a line"
-    )
+    file: Annotated[Literal["auto"] | Path | None, BeforeValidator(to_log_file)] = "auto"
+    rotate_bytes: Annotated[Bytes, Field(ge=10_000)] = ByteSize(10_000_000)  # then a new file
+    keep: Annotated[int, Field(ge=0, le=1000)] = 10  # older files, as .1, .2 and so on
+    format: Literal["text", "json"] = "text"  # lines for people, or one JSON object a line
 
 
-class Config(BaseModel):
-    """The service's settings. Every path is absolute."""
+class Config(Section):
+    """The service's settings, as docs/reference.md describes them. Every path is absolute."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    inbox: Folder = Field(default=Path("inbox"), description="where pictures are dropped")
-    outbox: Folder = Field(default=Path("outbox"), description="where results appear")
-    presets: Folder = Field(default=Path("presets"), description="YAML files and style images")
-    state: Folder = Field(
-        default=Path("state"), description="ledger, spool and caches; must be a local disk"
-    )
-    default_preset: str | None = Field(
-        default=None, description="preset of pictures whose folder names none"
-    )
-    settle_s: Seconds | None = Field(
-        default=None, description="seconds a file must not change: 5, on network mounts 15"
-    )
-    settle_give_up_s: Seconds = Field(
-        default=600.0, description="seconds until a file that does not decode has failed"
-    )
-    sidecar_wait_s: Seconds = Field(
-        default=30.0,
-        description="seconds a picture outside every preset's folder waits for its sidecar",
-    )
-    scan_s: Annotated[float, Field(gt=0, le=3600)] | None = Field(
-        default=None,
-        description="seconds between scans at most: 60; 5 where nothing tells of changes",
-    )
-    devices: Annotated[str | list[str], BeforeValidator(check_devices)] = Field(
-        default="auto", description="auto, cpu, cuda, or a list such as [cuda:0, cuda:1]"
-    )
-    weights: Literal["classic", "torchvision"] = Field(
-        default="classic", description="which VGG-19 weights judge"
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto",
-        description="arithmetic of the network: auto takes what a trial finds fastest",
-    )
-    memory: Literal["auto"] | Bytes = Field(
-        default="auto",
-        description="what a worker may take: auto is four fifths of what is free, or 4GiB and such",
-    )
-    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field(
-        default="auto",
-        description="threads a worker computes with: auto is what quota and affinity leave to each",
-    )
-    checkpoint_every: Seconds = Field(
-        default=60.0, description="seconds between checkpoints of a running job"
-    )
-    dedupe: bool = Field(
-        default=True,
-        description="whether the same picture, recipe and name of preset is painted only once",
-    )
-    limits: Limits = Field(default=Limits(), description="what a picture may ask")
-    schedule: Schedule = Field(default=Schedule(), description="when which queue may run")
-    yield_gpu_when: YieldRule | None = Field(
-        default=None, description="when a GPU is left to others, its job to go on afterwards"
-    )
-    hooks: Hooks = Field(default=Hooks(), description="who is told of jobs that are over")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="least level of the service's log"
-    )
-    log: Log = Field(default=Log(), description="the log's file and form")
-    metrics: Annotated[Address | None, BeforeValidator(to_address)] = Field(
-        default=None, description="address of the metrics for Prometheus, such as 127.0.0.1:9470"
-    )
+    inbox: Folder = Path("inbox")  # where pictures are dropped
+    outbox: Folder = Path("outbox")  # where results appear
+    presets: Folder = Path("presets")  # YAML files and style images
+    state: Folder = Path("state")  # ledger, spool and caches; must be a local disk
+    default_preset: str | None = None  # of pictures whose folder names none
+    settle_s: Seconds | None = None  # a file must not change: 5, on network mounts 15
+    settle_give_up_s: Seconds = 600.0  # until a file that does not decode has failed
+    sidecar_wait_s: Seconds = 30.0  # a picture outside every preset's folder waits for its sidecar
+    scan_s: HourAtMost | None = None  # between scans at most: 60; 5 where nothing tells of changes
+    devices: Annotated[str | list[str], BeforeValidator(check_devices)] = "auto"
+    weights: Literal["classic", "torchvision"] = "classic"  # which VGG-19 weights judge
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # the fastest, by a trial
+    memory: Literal["auto"] | Bytes = "auto"  # of a worker: four fifths of what is free
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"  # by quota, affinity
+    checkpoint_every: Seconds = 60.0  # between checkpoints of a running job
+    dedupe: bool = True  # the same picture, recipe and name of preset is painted only once
+    limits: Limits = Limits()
+    schedule: Schedule = Schedule()
+    yield_gpu_when: YieldRule | None = None
+    hooks: Hooks = Hooks()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log: Log = Log()
+    metrics: Annotated[Address | None, BeforeValidator(to_address)] = None  # for Prometheus
 
     @property
     def ledger_path(self) -> Path:
@@ -360,9 +268,8 @@ def load_config(path: Path) -> Config:
 
 def absolute(config: Config, base: Path) -> Config:
     """The same settings with every path absolute."""
-    folders = ("inbox", "outbox", "presets", "state")
     changed: dict[str, object] = {
-        name: Path(os.path.normpath(base / getattr(config, name))) for name in folders
+        name: Path(os.path.normpath(base / getattr(config, name))) for name in FOLDERS
     }
     changed["hooks"] = config.hooks.below(base)
     if isinstance(config.log.file, Path):
@@ -376,25 +283,16 @@ def check_apart(config: Config, document: yamlfile.Document) -> None:
 
     Nor may the program lie in one of them, where droppings or clean-ups could change it.
     """
-    folders = {
-        name: resolved(getattr(config, name)) for name in ("inbox", "outbox", "presets", "state")
-    }
+    folders = {name: resolved(getattr(config, name)) for name in FOLDERS}
     check_log(config, folders, document)
     code = Path(__file__).resolve().parents[1]
     for name, folder in folders.items():
         if folder == code or folder in code.parents or code in folder.parents:
-            document.fault(
-                document.line_of((name,)),
-                (name,),
-                f"{folder} and the program's own folder {code} lie in one another; move it",
-            )
+            told = f"{folder} and the program's own folder {code} lie in one another; move it"
+            document.fault(told, (name,))
         for other, outer in folders.items():
             if name != other and (folder == outer or outer in folder.parents):
-                document.fault(
-                    document.line_of((name,)),
-                    (name,),
-                    f"{folder} lies in {other} ({outer}); move it out",
-                )
+                document.fault(f"{folder} lies in {other} ({outer}); move it out", (name,))
 
 
 def real(path: Path) -> Path:
@@ -409,11 +307,9 @@ def check_log(config: Config, folders: Mapping[str, Path], document: yamlfile.Do
     file, key = real(config.log.file), ("log", "file")
     for name in ("inbox", "outbox", "presets"):
         if folders[name] in file.parents:
-            document.fault(
-                document.line_of(key), key, f"lies in {name} ({folders[name]}); move it out"
-            )
+            document.fault(f"lies in {name} ({folders[name]}); move it out", key)
     if os.path.isdir(file):  # noqa: PTH112  # False for what may not be looked at
-        document.fault(document.line_of(key), key, f"is a folder: {file}; name a file in it")
+        document.fault(f"is a folder: {file}; name a file in it", key)
 
 
 def check_guarded(config: Config, config_file: Path) -> None:

@@ -10,16 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from daemon.host.files import printable
+from daemon.settings.yamlfile import Section, to_path
 
 COMMAND_S, REQUEST_S, RETRIES = 60.0, 10.0, 3
 URL_CHARACTERS = re.compile(r"[!-~]+")
@@ -74,32 +68,20 @@ def to_file(value: object) -> Path | None:
         return None
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("must be the path of a file")
-    try:
-        return Path(value).expanduser()
-    except RuntimeError as error:  # ~nobody
-        raise ValueError(f"is in a home folder that is not known: {value!r}") from error
+    return to_path(value)
 
 
-class Hook(BaseModel):
-    """One command or one address, and how patiently it is told."""
+class Hook(Section):
+    """One command or one address, and how patiently it is told.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    command: a program and its arguments; no shell reads it.  url: where the record is sent by POST.
+    """
 
-    command: Annotated[tuple[str, ...] | None, BeforeValidator(to_arguments)] = Field(
-        default=None, description="a program and its arguments, as a list; no shell reads it"
-    )
-    url: Annotated[str | None, AfterValidator(check_url)] = Field(
-        default=None, description="where the record is sent by POST"
-    )
-    timeout_s: Annotated[float, Field(gt=0, le=3600)] | None = Field(
-        default=None, description="seconds one try may take: 60 for a command, 10 for a url"
-    )
-    retries: Annotated[int, Field(ge=0, le=10)] | None = Field(
-        default=None, description="how often a url is tried again: 3"
-    )
-    secret_file: Annotated[Path | None, BeforeValidator(to_file)] = Field(
-        default=None, description="file of the secret that what is sent to a url is signed with"
-    )
+    command: Annotated[tuple[str, ...] | None, BeforeValidator(to_arguments)] = None
+    url: Annotated[str | None, AfterValidator(check_url)] = None
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] | None = None  # of one try
+    retries: Annotated[int, Field(ge=0, le=10)] | None = None  # of a url
+    secret_file: Annotated[Path | None, BeforeValidator(to_file)] = None  # to sign with
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
@@ -156,14 +138,12 @@ def to_list(value: object) -> object:
 HookList = Annotated[tuple[Hook, ...], BeforeValidator(to_list)]
 
 
-class Hooks(BaseModel):
-    """Who is told, in this order."""
+class Hooks(Section):
+    """Who is told, in this order: of each job that is done or failed, and when none is left."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    on_done: HookList = Field(default=(), description="told of each job that is done")
-    on_failed: HookList = Field(default=(), description="told of each job that failed")
-    on_idle: HookList = Field(default=(), description="told when the queue has run empty")
+    on_done: HookList = ()
+    on_failed: HookList = ()
+    on_idle: HookList = ()
 
     def of(self, event: Event) -> tuple[Hook, ...]:
         """The hooks of an event."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from daemon.engine.errors import PictureError
 from daemon.engine.recipe import Positive, Recipe
@@ -20,7 +20,7 @@ from daemon.pictures.names import folded, nearest, yaml_stem
 from daemon.pictures.read import read_header
 from daemon.settings import yamlfile
 from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, stand_in_text
-from daemon.settings.yamlfile import Document
+from daemon.settings.yamlfile import Document, Section
 from daemon.state.spool import Spool
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -28,10 +28,8 @@ RESERVED = ("originals", "failed")
 """Folders of the outbox that a preset's results would mix with."""
 
 
-class StyleEntry(BaseModel):
+class StyleEntry(Section):
     """One style image of a preset."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     image: str = Field(description="file name, relative to the presets folder")
     weight: Positive = Field(default=1.0, description="its share among the styles")
@@ -288,7 +286,7 @@ def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
     recipe: Recipe | None = Recipe()
     styles = [StyleSource(path, 1.0, path.name)]
     if yaml_stem(path.name) is None:
-        check_image(path, 1, (), document, stamps)
+        check_image(path, (), document, stamps)
     else:
         document = read_document(path, stamps)
         if stamps[path] is None:
@@ -311,7 +309,7 @@ def read_document(path: Path, stamps: dict[Path, Stamp]) -> Document:
         stamps[path] = None
         document = Document(str(path))
         remedy = "let the service's user or group read it (chmod g+r)"
-        document.fault(1, (), f"cannot be read: {error.strerror}; {remedy}")
+        document.fault(f"cannot be read: {error.strerror}; {remedy}")
         return document
 
 
@@ -319,15 +317,13 @@ def check_name(path: Path, bulk_folder: str, document: Document) -> None:
     """Notes a fault unless the file's name can be a preset's."""
     name = preset_name(path)
     if not NAME.fullmatch(name):
-        document.fault(1, (), "a preset's name may only have letters, digits, dots, _ and -")
+        document.fault("a preset's name may only have letters, digits, dots, _ and -")
     elif folded(name) in (*RESERVED, folded(bulk_folder)):
-        document.fault(1, (), f"a preset may not be called {name}; give the file another name")
+        document.fault(f"a preset may not be called {name}; give the file another name")
     elif is_ignored(name):
         document.fault(
-            1,
-            (),
             f"a preset may not be called {name}: nothing is taken from a folder of that name; "
-            "give the file another name",
+            "give the file another name"
         )
 
 
@@ -346,9 +342,9 @@ def check_styles(folder: Path, document: Document, stamps: dict[Path, Stamp]) ->
         path = folder / name
         stamps[path] = stamp(path)
         if not lies_in(folder, path):
-            document.fault(document.line_of(where), where, "must lie in the presets folder")
+            document.fault("must lie in the presets folder", where)
             continue
-        check_image(path, document.line_of(where), where, document, stamps)
+        check_image(path, where, document, stamps)
         weight = entry.get("weight", 1.0)
         share = float(weight) if isinstance(weight, int | float) else 1.0
         sources.append(StyleSource(path, share, path.name))
@@ -364,19 +360,19 @@ def lies_in(folder: Path, path: Path) -> bool:
 
 
 def check_image(
-    path: Path, line: int, where: yamlfile.KeyPath, document: Document, stamps: dict[Path, Stamp]
+    path: Path, where: yamlfile.KeyPath, document: Document, stamps: dict[Path, Stamp]
 ) -> None:
     """Notes a fault unless `path` is a picture by its header."""
     try:
         with files.open_ordinary(path) as file:
             read_header(file, path.name)
     except FileNotFoundError:
-        document.fault(line, where, f"style image {path} is missing; put it there")
+        document.fault(f"style image {path} is missing; put it there", where)
     except OSError as error:
         stamps[path] = None
-        document.fault(line, where, f"style image {path} cannot be read: {error.strerror}")
+        document.fault(f"style image {path} cannot be read: {error.strerror}", where)
     except PictureError as error:
-        document.fault(line, where, str(error))
+        document.fault(str(error), where)
 
 
 def override(recipe: Recipe, document: Document) -> Recipe:

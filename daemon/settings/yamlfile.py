@@ -8,10 +8,11 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from daemon.errors import Fault
@@ -78,12 +79,20 @@ class Document:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def fault(self, line: int, path: KeyPath, message: str) -> None:
-        """Notes something wrong, in one line of plain text whatever the document says."""
+    def fault(self, message: str, path: KeyPath = (), line: int | None = None) -> None:
+        """Notes something wrong, in one line of plain text whatever the document says.
+
+        line: the key's if None.
+        """
         key = printable(cut(dotted(path), MAX_KEY_CHARACTERS))
-        self.faults.append(
-            Fault(self.file, line, key, printable(cut(message, MAX_MESSAGE_CHARACTERS)))
-        )
+        text = printable(cut(message, MAX_MESSAGE_CHARACTERS))
+        self.faults.append(Fault(self.file, line or self.line_of(path), key, text))
+
+
+class Section(BaseModel):
+    """A part of a YAML file: plain values of just these keys, checked once and then frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def dotted(path: KeyPath) -> str:
@@ -98,29 +107,28 @@ def parse(content: bytes, file: str) -> Document:
     """Reads a document; what is wrong with it is in its `faults`, never raised."""
     document = Document(file)
     if len(content) > MAX_BYTES:
-        document.fault(1, (), f"is {len(content)} bytes; at most {MAX_BYTES} are read")
+        document.fault(f"is {len(content)} bytes; at most {MAX_BYTES} are read")
         return document
     try:
         node = compose(content.decode("utf-8-sig"), document)
         if isinstance(node, yaml.MappingNode):
             document.data = read_mapping(node, (), document)
         elif node is not None:
-            line = node.start_mark.line + 1
-            document.fault(line, (), "must be a list of `key: value` lines")
+            document.fault("must be a list of `key: value` lines", (), node.start_mark.line + 1)
     except UnicodeDecodeError as error:
-        document.fault(1, (), f"is not UTF-8 text (byte {error.start}); save it as UTF-8")
+        document.fault(f"is not UTF-8 text (byte {error.start}); save it as UTF-8")
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        document.fault(line, (), f"is not YAML: {error.problem}")
+        document.fault(f"is not YAML: {error.problem}", (), line)
     except yaml.reader.ReaderError as error:
         line = content.decode("utf-8-sig")[: error.position].count("\n") + 1
         what = f"{error.reason} (U+{error.character:04X})"
-        document.fault(line, (), f"is not YAML: {what}")
+        document.fault(f"is not YAML: {what}", (), line)
     except (ValueError, OverflowError):
         what = "it has an escape beyond the last character, or a huge version"
-        document.fault(1, (), f"is not YAML: {what}")
+        document.fault(f"is not YAML: {what}")
     except (yaml.YAMLError, RecursionError) as error:
-        document.fault(1, (), f"is not YAML: {error}")
+        document.fault(f"is not YAML: {error}")
     return document
 
 
@@ -136,12 +144,12 @@ def compose(text: str, document: Document) -> yaml.Node | None:
     for event in yaml.parse(text, Loader=Loader):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
-            document.fault(line, (), "aliases (*name) are not allowed; write the value out")
+            document.fault("aliases (*name) are not allowed; write the value out", (), line)
             return None
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            document.fault(line, (), f"is nested deeper than {MAX_DEPTH} levels")
+            document.fault(f"is nested deeper than {MAX_DEPTH} levels", (), line)
             return None
     return yaml.compose(text, Loader=Loader)
 
@@ -152,12 +160,12 @@ def read_mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> d
     for key_node, value_node in node.value:
         key, line = str(key_node.value), key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode) or not is_text(key):
-            document.fault(line, path, "keys must be plain text")
+            document.fault("keys must be plain text", path, line)
             continue
         here = (*path, key)
         if key in values:
             first = document.lines[here]
-            document.fault(line, here, f"stands twice (first in line {first}); keep one")
+            document.fault(f"stands twice (first in line {first}); keep one", here, line)
             continue
         document.lines[here] = line
         values[key] = read_value(value_node, here, document)
@@ -185,21 +193,21 @@ def read_value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
         return items
     line = node.start_mark.line + 1
     if node.tag in NUMBER_TAGS and len(node.value) > MAX_NUMBER_CHARACTERS:
-        document.fault(line, path, f"has {len(node.value)} characters, too many for a number")
+        document.fault(f"has {len(node.value)} characters, too many for a number", path, line)
         return None
     if node.tag in NUMBER_TAGS and not (WHOLE.match(node.value) or DECIMAL.match(node.value)):
         told = f"cannot be read: {shortened(node.value)} is no decimal number"
-        document.fault(line, path, told + decimal_advice(node.value))
+        document.fault(told + decimal_advice(node.value), path, line)
         return None
     constructor = yaml.constructor.SafeConstructor()
     try:
         value = constructor.construct_object(node, deep=True)
     except VALUE_ERRORS as error:
         problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
-        document.fault(line, path, f"cannot be read: {problem}")
+        document.fault(f"cannot be read: {problem}", path, line)
         return None
     if isinstance(value, str) and not is_text(value):
-        document.fault(line, path, f"{shortened(value)} holds half a character")
+        document.fault(f"{shortened(value)} holds half a character", path, line)
         return None
     return value
 
@@ -222,7 +230,7 @@ def check(
             problems.setdefault(path, []).append(problem)
         for path, of_key in problems.items():
             message = joined([describe(problem, model) for problem in of_key])
-            document.fault(document.line_of(path), path, message + advice(of_key))
+            document.fault(message + advice(of_key), path)
         return None
     return None if document.faults else checked
 
@@ -300,6 +308,16 @@ def joined(messages: Sequence[str]) -> str:
     if not first or not all(others):
         return messages[0]
     return " or ".join([first, *others]) + ", not " + messages[0].rpartition(", not ")[2]
+
+
+def to_path(value: object, what: str = "the path of a folder") -> Path:
+    """A path from text; raises ValueError for anything else, which was to be `what`."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"must be {what}, not {shortened(value)}")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise ValueError(f"is in a home folder that is not known: {value!r}") from error
 
 
 def shortened(value: object) -> str:

@@ -34,7 +34,7 @@ def test_each_ending_has_its_exit_code_and_no_traceback(
     def end(**_: object) -> int:
         raise ENDINGS[code]
 
-    monkeypatch.setattr(cli, "resume", end)
+    monkeypatch.setitem(cli.COMMANDS, "resume", end)
     assert cli.answer(["resume"]) == code
     told = capsys.readouterr().err
     assert str(ENDINGS[code]) in told
@@ -45,7 +45,7 @@ def test_ctrl_c_ends_with_its_own_code(monkeypatch: pytest.MonkeyPatch) -> None:
     def end(**_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "resume", end)
+    monkeypatch.setitem(cli.COMMANDS, "resume", end)
     assert cli.answer(["resume"]) == ExitCode.INTERRUPTED == 130
 
 
@@ -56,7 +56,7 @@ def test_error_of_the_system_that_nobody_foresaw_is_a_sentence_with_its_path(
     def end(**_: object) -> int:
         raise OSError(number, os.strerror(number), "/srv/shut")
 
-    monkeypatch.setattr(cli, "resume", end)
+    monkeypatch.setitem(cli.COMMANDS, "resume", end)
     assert cli.answer(["resume"]) == ExitCode.JOB_FAILED
     told = capsys.readouterr().err
     assert told.startswith(f"atelierd: /srv/shut: {os.strerror(number)}; ")
@@ -73,7 +73,7 @@ def test_message_forges_no_line_whatever_names_it_holds(
 def test_output_that_is_full_ends_a_command_with_1_and_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "resume", lambda **_: print("painting goes on") or 0)
+    monkeypatch.setitem(cli.COMMANDS, "resume", lambda **_: print("painting goes on") or 0)
     with Output(Path("/dev/full").open("wb")) as output:
         monkeypatch.setattr("sys.stdout", output)
         assert cli.answer(["resume"]) == ExitCode.JOB_FAILED
@@ -95,7 +95,7 @@ def test_configuration_may_be_named_before_and_after_the_command(
     monkeypatch: pytest.MonkeyPatch, words: list[str], file: str
 ) -> None:
     asked = []
-    monkeypatch.setattr(cli, "resume", lambda config: asked.append(config) or 0)
+    monkeypatch.setitem(cli.COMMANDS, "resume", lambda config: asked.append(config) or 0)
     assert cli.answer(words) == 0
     assert asked == [Path(file)]
 
@@ -104,7 +104,9 @@ def test_configuration_of_an_inner_command_may_stand_anywhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = []
-    monkeypatch.setattr(cli, "fetch_weights", lambda config, name: asked.append(config) or 0)
+    monkeypatch.setitem(
+        cli.COMMANDS, "weights fetch", lambda config, name: asked.append(config) or 0
+    )
     fetch = ["weights", "fetch", "torchvision"]
     for words in (
         ["--config=c", *fetch],
@@ -225,7 +227,7 @@ def test_fault_in_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> 
     def end(**_: object) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "resume", end)
+    monkeypatch.setitem(cli.COMMANDS, "resume", end)
     with pytest.raises(ZeroDivisionError):
         cli.answer(["resume"])
 

@@ -349,6 +349,6 @@ def test_key_paths_are_written_as_people_write_them() -> None:
 
 
 def test_documents_do_not_share_what_was_wrong() -> None:
-    Document("a").fault(1, (), "wrong")
+    Document("a").fault("wrong")
     assert Document("b").faults == []
     assert yamlfile.unknown_key("x", []) == "unknown key; known are: "

@@ -1,0 +1,116 @@
+"""What may be typed after `atelierd`: the table of options, and the parser that knows them."""
+
+import difflib
+import os
+import re
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from daemon import __version__
+
+Command = Callable[..., int]
+Options = dict[str, dict[str, Any]]
+
+
+class Parser(ArgumentParser):
+    """A parser that knows what was meant by a command with a slip in it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with the usage and what was wrong with it."""
+        wrong = re.search(r"COMMAND: invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if wrong is not None:
+            near = difflib.get_close_matches(wrong[1], re.findall(r"[\w-]+", wrong[2]), n=1)
+            message = f"there is no command {wrong[1]!r}" + (
+                f"; did you mean `{near[0]}`?" if near else f"; there are {wrong[2]}"
+            )
+        super().error(message)
+
+
+def some(text: str) -> str:
+    """A word that is not empty: an empty one is a variable that was never set."""
+    if not text.strip():
+        raise ArgumentTypeError("is empty")
+    return text
+
+
+def some_path(text: str) -> Path:
+    """A path that is not empty, nor a folder that is not there."""
+    if some(text).endswith("/") and not os.path.isdir(text):  # noqa: PTH112  # a Path drops it
+        raise ArgumentTypeError(f"there is no folder {text}")
+    return Path(text)
+
+
+def flag(help: str, **further: str) -> dict[str, Any]:
+    """An option that is there or not."""
+    return {"action": "store_true", "help": help, **further}
+
+
+CONFIG = "the configuration; else $ATELIERD_CONFIG, ./config.yaml or /etc/atelierd/config.yaml"
+AS_JSON: Options = {"--json": flag("print JSON instead of text", dest="as_json")}
+JOBS = {"type": some, "metavar": "JOB", "help": "job ids, or their beginnings"}
+SETTINGS = {"action": "append", "default": [], "dest": "settings", "metavar": "KEY=VALUE"}
+OPTIONS: dict[str, Options] = {
+    "run": {
+        "--once": flag("take what is in the inbox, finish it, and exit"),
+        "--until": {
+            "metavar": "HH:MM",
+            "help": "stop at that time; what is left waits for the next",
+        },
+    },
+    "status": AS_JSON | {"--watch": flag("keep showing, until Ctrl-C")},
+    "presets": AS_JSON,
+    "stylize": {
+        "picture": {"type": some_path, "metavar": "PICTURE", "help": "the picture to paint"},
+        "--preset": {"type": some, "metavar": "NAME", "help": "the preset to paint it with"}
+        | {"required": True},
+        "--out": {
+            "type": some_path,
+            "metavar": "FILE",
+            "help": "the result; else PICTURE-PRESET here",
+        },
+        "--force": flag("let the result replace a file that is there"),
+        "--set": SETTINGS | {"help": "override a field of the preset; may be given several times"},
+        "--proof": flag("paint it at 512 px, and say how long the full one takes"),
+    },
+    "retry": {"jobs": JOBS | {"nargs": "*"}, "--failed": flag("every failed job")},
+    "cancel": {"jobs": JOBS | {"nargs": "+"}},
+    "doctor": AS_JSON,
+    "install-service": {
+        "--system": flag("for the whole machine, as a user of its own"),
+        "--user": flag("for yourself, without root"),
+        "--nightly": flag("paint at night only, by a timer"),
+        "--dry-run": flag("print the files, and write nothing"),
+    },
+    "weights fetch": {"name": {"choices": ["torchvision"], "help": "which"}},
+}
+"""By the words of a command; a command of two words comes after that of the first."""
+
+
+def make_parser(commands: Mapping[str, Command]) -> ArgumentParser:
+    """Makes the parser of all commands, described by their docstrings; `command` is which it is."""
+    parser = Parser(
+        "atelierd",
+        allow_abbrev=False,
+        description="A folder that paints: drop a photograph in, find the picture in the outbox.",
+    )
+    version = f"atelierd {__version__}"
+    parser.add_argument("--version", action="version", version=version, help="print the version")
+    made: dict[str, ArgumentParser] = {"": parser}
+    groups: dict[str, Any] = {}
+    for words, command in commands.items():
+        group, _, name = words.rpartition(" ")
+        if group not in groups:
+            groups[group] = made[group].add_subparsers(title="commands", metavar="COMMAND")
+        about = (command.__doc__ or "").partition("\n")[0]
+        inner = groups[group].add_parser(name, help=about, description=about, allow_abbrev=False)
+        made[words] = inner
+        inner.set_defaults(command=command)
+    for words, each in made.items():  # --config before the command holds, unless it stands after it
+        default = SUPPRESS if words else None
+        each.add_argument("--config", type=some_path, metavar="FILE", default=default, help=CONFIG)
+        for option, settings in OPTIONS.get(words, {}).items():
+            each.add_argument(option, **settings)
+    parser.set_defaults(command=None)
+    return parser
