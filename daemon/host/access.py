@@ -1,7 +1,9 @@
 """What keeps a path from being looked at or written, in words that name the remedy."""
 
+import contextlib
 import errno
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daemon.errors import SurroundingsError
@@ -34,8 +36,29 @@ REMEDIES = {
 def explain(error: OSError, path: str | os.PathLike[str] | None = None) -> str:
     """What the system refused, at which path, and what to do.  path: the error's own if None."""
     where = error.filename if path is None else os.fspath(path)
-    text = f"{error.strerror or error}{advice(error)}"
+    text = with_advice(error)
     return f"{printable(os.fsdecode(where))}: {text}" if isinstance(where, str | bytes) else text
+
+
+def reason(error: OSError) -> str:
+    """What the system refused."""
+    return str(error.strerror or error)
+
+
+def with_advice(error: OSError) -> str:
+    """What the system refused, and what to do."""
+    return f"{reason(error)}{advice(error)}"
+
+
+@contextlib.contextmanager
+def refusals(
+    what: str, remedy: str = "", words: Callable[[OSError], str] = reason
+) -> Iterator[None]:
+    """Raises a SurroundingsError for every OSError within: `what`, its words, and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise SurroundingsError(f"{what}: {words(error)}{remedy}") from error
 
 
 def advice(error: OSError) -> str:

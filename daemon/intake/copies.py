@@ -1,6 +1,5 @@
 """Copies that the state folder has lost, as after a restore: made again of claimed pictures."""
 
-import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from loguru import logger
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
+from daemon.host.access import refusals
 from daemon.intake import claim
 from daemon.intake.strays import let_go
 from daemon.job import ClaimedPicture, Job, PictureState, State
@@ -81,18 +81,14 @@ class Copies:
         keep_bytes = self.config.limits.free_bytes
         files.ensure_room(self.config.state, picture.bytes, keep_bytes)
         target = self.spool.picture(picture.id)
-        try:
-            copied = claim.copy_hashing(source, target, lambda: self.on_piece(picture.path))
-        except FileNotFoundError:  # its job fails and says so
-            logger.error("{} is gone from state and inbox", files.printable(source))
-            return True
-        except OSError as error:
-            reason = error.strerror or errno.errorcode.get(error.errno or 0, "")
-            raise SurroundingsError(
-                f"{files.printable(source)} cannot be copied to {self.config.state} again: "
-                f"{reason}; nothing is painted before: let the service's user read it, or take it "
-                "away"
-            ) from error
+        what = f"{files.printable(source)} cannot be copied to {self.config.state} again"
+        remedy = "; nothing is painted before: let the service's user read it, or take it away"
+        with refusals(what, remedy):
+            try:
+                copied = claim.copy_hashing(source, target, lambda: self.on_piece(picture.path))
+            except FileNotFoundError:  # its job fails and says so
+                logger.error("{} is gone from state and inbox", files.printable(source))
+                return True
         if copied is not None and copied[0] == picture.sha256:
             logger.info("{} was copied again from .claimed", files.printable(picture.path))
             return True

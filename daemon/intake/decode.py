@@ -14,6 +14,7 @@ from pathlib import Path
 
 from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictureError
 from daemon.errors import SurroundingsError
+from daemon.host.access import refusals
 from daemon.host.files import NotOrdinaryError, open_ordinary
 from daemon.host.process import Child, Message, claim_stdout, limited_to, say
 from daemon.intake.gaps import doubt_of
@@ -72,21 +73,14 @@ class Decoder:
     def _living_child(self) -> Child:
         if self._child is None or not self._child.alive:
             self.close()
-            self._child = self._start()
+            one_core = limited_to(1)  # libraries would keep a thread ready for each
+            with refusals("the decoder of pictures cannot be started", "; see atelierd doctor"):
+                self._child = Child(
+                    "daemon.intake.decode", [], on_stderr=lambda _: None, environment=one_core
+                )
             self._child.send({})
             self._child.receive()  # it is up: the time it took is not the picture's
         return self._child
-
-    def _start(self) -> Child:
-        try:
-            # Libraries would keep a thread ready for each core.
-            return Child(
-                "daemon.intake.decode", [], on_stderr=lambda _: None, environment=limited_to(1)
-            )
-        except OSError as error:
-            raise SurroundingsError(
-                f"the decoder of pictures cannot be started: {error.strerror}; see atelierd doctor"
-            ) from error
 
     def close(self) -> None:
         """Ends the child."""

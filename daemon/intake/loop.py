@@ -12,10 +12,10 @@ from daemon.host.loop import BROKEN_WAIT_S, Loop, Round
 from daemon.host.standstill import ONCE_GIVE_UP_S
 from daemon.intake.decode import Decoder
 from daemon.intake.owner import BEAT_S, Ownership
+from daemon.intake.reports import Wait
 from daemon.intake.round import Intake
 from daemon.intake.scan import is_network_mount
 from daemon.intake.strays import Holding
-from daemon.intake.waits import Wait
 from daemon.intake.watch import Watch
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
@@ -147,7 +147,7 @@ class IntakeLoop:
     def _close(self, intake: Intake) -> None:
         """Ends an intake; our mark is kept for the next one, unless there is none."""
         if self.loop.stopping:
-            intake.close()
+            intake.strays.close()
 
     def _look(self, intake: Intake, watch: Watch, pace: Pace) -> None:
         """One look, and the rest until the next."""
@@ -156,7 +156,8 @@ class IntakeLoop:
         wait_s = self._round(intake, pace)
         if watch.blind and self._config.scan_s is None:
             wait_s = min(wait_s, NETWORK_SCAN_S)
-        self.waits, self.holdings = intake.waits(self._clock()), intake.holdings
+        self.waits = intake.reports.due(self._clock())
+        self.holdings = intake.strays.holdings
         self.loop.end()
         self.looked = True
         self._rest(intake, wait_s)
@@ -168,7 +169,7 @@ class IntakeLoop:
             if self.loop.rest(BEAT_S):
                 return
             wait_s -= BEAT_S
-            intake.beat()
+            intake.strays.beat()
         self.loop.rest(wait_s)
 
     def _round(self, intake: Intake, pace: Pace) -> float:

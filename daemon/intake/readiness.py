@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
+from daemon.host.access import refusals
 from daemon.intake import claim, preset_choice, settle
 from daemon.intake.admission import Claim
 from daemon.intake.decode import Decoder, Verdict
@@ -141,13 +142,9 @@ class Readiness:
             return False
         _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
         sidecar = SIDECAR.among(companions)
-        try:
+        unread = f"{files.printable(sidecar or path)} cannot be read"
+        with refusals(unread, "; let the service's user read it"):
             note = sidecar_content(folder, sidecar)
-        except OSError as error:
-            raise SurroundingsError(
-                f"{files.printable(sidecar or path)} cannot be read: {error.strerror}; let the "
-                "service's user read it"
-            ) from error
         awaited = preset_choice.awaited(inner, note, shelf, self.config.default_preset)
         if awaited:
             self.patience.allow("preset is back", PATIENCE_S)

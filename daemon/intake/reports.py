@@ -1,8 +1,11 @@
-"""What is left lying in the inbox and why: told as waits, in the log, and as a look's troubles."""
+"""What lies in the inbox and does not get on, and why: so that no wait is endless and untold."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -12,60 +15,66 @@ from daemon.intake import settle
 from daemon.intake.others import Life
 from daemon.intake.scan import Scan, Signature
 from daemon.intake.strays import Holding
-from daemon.intake.waits import Wait, Waits
 from daemon.pictures.companions import word_for
 from daemon.state.claimed import CLAIMED_FOLDER
 
+LEAST_TOLD_S, TOLD_SETTLES = 30.0, 6.0
+"""A file that only settles is not worth a word: a wait is told of when it takes far longer."""
+
+MOST_NAMED = 20
 UNDECIDED = "if nothing is heard of it within five minutes they are taken over"
 
 
 @dataclass(frozen=True)
-class Leftover:
-    """Something that is left lying, and why.
+class Wait:
+    """A file or folder of the inbox that does not get on, and why.
 
-    mend, at_rest: as of a `Wait`.  logged: whether the log tells of it, once.
+    path: below the inbox.  mend: nothing happens before somebody acts.  at_rest: nobody has to
+    act, however long it lies there.  logged: the log tells of it, once.  since_s: since which
+    look, of a monotonic clock.
     """
 
     path: Path
     why: str
     mend: bool = False
     at_rest: bool = False
-    logged: bool = True
+    logged: bool = False
+    since_s: float = 0.0
 
 
-def unpainted(seen: Scan) -> Iterator[Leftover]:
+def unpainted(seen: Scan) -> Iterator[Wait]:
     """What a look saw that is never claimed."""
     for path in seen.strange:
         why = "is a link, pipe or device and is never opened; put a copy there"
-        yield Leftover(path, why, at_rest=True)
+        yield Wait(path, why, at_rest=True, logged=True)
     for path in seen.foreign:
         why = "is no picture atelierd paints; it stays where it is"
-        yield Leftover(path, why, at_rest=True)
+        yield Wait(path, why, at_rest=True, logged=True)
     for path in seen.closed:
         why = "cannot be looked into; give the service the right to (chmod g+rx)"
-        yield Leftover(path, why, mend=True)
+        yield Wait(path, why, mend=True, logged=True)
 
 
-def lone_companions(alone: Iterable[Path], stale: Collection[Path]) -> Iterator[Leftover]:
+def lone_companions(alone: Iterable[Path], stale: Collection[Path]) -> Iterator[Wait]:
     """Companions without a picture. stale: those that are not obeyed any more."""
     for path in alone:
         why = f"is a {word_for(path)} without its picture; it stays where it is"
         if path in stale:
             why += ", and is not obeyed for one that comes now: save it anew then, or remove it"
-        yield Leftover(path, why, at_rest=True, logged=path in stale)
+        yield Wait(path, why, at_rest=True, logged=path in stale)
 
 
-def held_claims(stuck: Mapping[str, str], holdings: Iterable[Holding]) -> Iterator[Leftover]:
+def held_claims(stuck: Mapping[str, str], holdings: Iterable[Holding]) -> Iterator[Wait]:
     """Claims that cannot be given back, and those of services that may be gone.
 
     stuck: by the picture's id, why.
     """
     for picture_id, why in stuck.items():
-        yield Leftover(Path(CLAIMED_FOLDER, picture_id), why, mend=True)
+        yield Wait(Path(CLAIMED_FOLDER, picture_id), why, mend=True, logged=True)
     for holding in holdings:
         if holding.life is Life.UNKNOWN:
             path, why = Path(CLAIMED_FOLDER, holding.mark), f"{holding.words}; {UNDECIDED}"
-            yield Leftover(path, why, at_rest=True, logged=False)
+            yield Wait(path, why, at_rest=True)
 
 
 def restlessness(signature: Signature) -> str:
@@ -83,6 +92,11 @@ def why_left(watch: settle.WatchedFile, looked_s: float, settle_s: float) -> str
     return "it could not be taken" if settled else "it is still being written"
 
 
+def told_after_s(settle_s: float) -> float:
+    """After how many seconds a person is told of a wait that may still end by itself."""
+    return max(LEAST_TOLD_S, TOLD_SETTLES * settle_s)
+
+
 class Reports:
     """Tells of all that does not get on, one look after the other.
 
@@ -90,7 +104,10 @@ class Reports:
     """
 
     def __init__(self, *, settle_s: float, give_up_s: float) -> None:
-        self._waits = Waits(settle_s, give_up_s)
+        self._longest_s = told_after_s(settle_s)
+        self._last_s = max(self._longest_s, give_up_s)
+        self._known: dict[Path, Wait] = {}
+        self._noted: dict[Path, Wait] = {}
         self._logged: set[Path] = set()
         self._troubles: list[SurroundingsError] = []
         self._now_s = 0.0
@@ -101,34 +118,60 @@ class Reports:
 
     def end_look(self) -> None:
         """What was not told of has got on; raises SeveralError with what stood in the way."""
-        self._waits.end_look()
+        self._known, self._noted = self._noted, {}
         if self._troubles:
             raise SeveralError(self._troubles)
 
-    def wait(self, path: Path, why: str, *, mend: bool = False, at_rest: bool = False) -> None:
-        """Something does not get on in this look."""
-        self._waits.note(path, why, self._now_s, mend=mend, at_rest=at_rest)
+    def note(self, wait: Wait) -> None:
+        """Something does not get on in this look; one that did not before keeps its beginning."""
+        known = self._known.get(wait.path)
+        since_s = known.since_s if known is not None else self._now_s
+        self._noted[wait.path] = dataclasses.replace(wait, since_s=since_s)
 
     def trouble(self, error: SurroundingsError, path: Path | None = None) -> None:
         """Something stands in the way of this look. path: the one picture it keeps, if it does."""
         self._troubles.append(error)
         if path is not None:
-            self.wait(path, str(error), mend=True)
+            self.note(Wait(path, str(error), mend=True))
 
-    def tell(self, leftovers: Iterable[Leftover]) -> None:
+    def tell(self, waits: Iterable[Wait]) -> None:
         """Tells of all that is left lying; what is logged is again if it was gone meanwhile."""
         logged: set[Path] = set()
-        for leftover in leftovers:
-            self.wait(leftover.path, leftover.why, mend=leftover.mend, at_rest=leftover.at_rest)
-            if not leftover.logged:
-                continue
-            logged.add(leftover.path)
-            if leftover.path not in self._logged:
-                self._logged.add(leftover.path)
-                name = files.printable(leftover.path)
-                logger.bind(action="scan").warning("{} {}", name, leftover.why)
-        self._logged &= logged
+        for wait in waits:
+            self.note(wait)
+            if wait.logged and wait.path not in self._logged | logged:
+                name = files.printable(wait.path)
+                logger.bind(action="scan").warning("{} {}", name, wait.why)
+            logged |= {wait.path} if wait.logged else set()
+        self._logged = logged
 
     def due(self, now_s: float) -> tuple[Wait, ...]:
-        """What a person is to be told of, since it does not get on."""
-        return self._waits.due(now_s)
+        """What a person is to be told of: at once where one must act; else what waits too long.
+
+        What has waited for so long that a cut picture would be given up needs a person, too.
+        """
+        due = [
+            dataclasses.replace(
+                wait, mend=wait.mend or (not wait.at_rest and age_s >= self._last_s)
+            )
+            for wait, age_s in ((wait, now_s - wait.since_s) for wait in self._known.values())
+            if wait.mend or age_s >= self._longest_s
+        ]
+        return tuple(sorted(due, key=lambda wait: (not wait.mend, wait.at_rest, wait.since_s)))
+
+
+def as_data(waits: Sequence[Wait], now_s: float, now: datetime) -> list[dict[str, Any]]:
+    """The first of them as `status` tells them; the clock at the wall only for people to read."""
+
+    def since(wait: Wait) -> datetime:
+        return now.astimezone(UTC).replace(tzinfo=None) - timedelta(seconds=now_s - wait.since_s)
+
+    return [
+        {
+            "path": files.printable(wait.path),
+            "why": wait.why,
+            "since": f"{since(wait).isoformat(timespec='seconds')}Z",
+            "mend": wait.mend,
+        }
+        for wait in waits[:MOST_NAMED]
+    ]

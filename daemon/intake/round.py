@@ -17,13 +17,12 @@ from daemon.intake.observation import READS, Observation
 from daemon.intake.others import Others
 from daemon.intake.owner import SILENCE_S, Ownership
 from daemon.intake.readiness import PRESET_IS_WRITTEN, Patience, Postponed, Readiness
-from daemon.intake.reports import Reports
+from daemon.intake.reports import Reports, Wait
 from daemon.intake.scan import Scan
 from daemon.intake.settle import Proof
 from daemon.intake.shelf import PresetWatch
-from daemon.intake.strays import HURRIED_LOOK_S, Holding, Strays
+from daemon.intake.strays import HURRIED_LOOK_S, Strays
 from daemon.intake.taking import Taking
-from daemon.intake.waits import Wait
 from daemon.ledger.store import Ledger, utc_now
 from daemon.settings.config import Config
 from daemon.settings.presets import Shelf
@@ -70,57 +69,41 @@ class Intake:
         self._mounts = Mounts(config.state)
         spool = Spool(config.state)
         held = ownership or Ownership(config.inbox, spool)
-        self._strays = Strays(config.inbox, ledger, spool, held, Others(config.inbox))
-        self._reports = Reports(settle_s=settle_s, give_up_s=give_up_s)
+        self.strays = Strays(config.inbox, ledger, spool, held, Others(config.inbox))
+        self.reports = Reports(settle_s=settle_s, give_up_s=give_up_s)
         self._observation = Observation(
             config.inbox, settle_s=settle_s, sidecar_wait_s=config.sidecar_wait_s
         )
         self._doubts = Doubts(settle_s=settle_s, give_up_s=give_up_s)
         self._patience = Patience()
-        self._presets = PresetWatch(config, self._judge_style, settle_s=settle_s, now=utc_now)
+        self._presets = PresetWatch(
+            config,
+            lambda path, name: decoder.decode(path, name).fault,
+            settle_s=settle_s,
+            now=utc_now,
+        )
         self._readiness = Readiness(
             config,
             decoder,
             self._observation,
             self._doubts,
             self._patience,
-            self._strays,
+            self.strays,
             settle_s=settle_s,
             give_up_s=give_up_s,
             on_picture=on_picture,
             on_piece=on_piece,
         )
-        self._admission = Admission(config, ledger, spool, self._reports, on_picture, on_piece)
+        self._admission = Admission(config, ledger, spool, self.reports, on_picture, on_piece)
         self._copies = Copies(config, ledger, spool, on_picture, on_piece)
         self._looked_s = 0.0
         self.awaits_presets = False
         self.restored = False
 
-    def _judge_style(self, path: Path, name: str) -> str:
-        """What is wrong with a style image; empty if nothing is."""
-        return self._decoder.decode(path, name).fault
-
-    def close(self) -> None:
-        """Lets other services know that this one has ended."""
-        self._strays.close()
-
-    def beat(self) -> None:
-        """Lets other services know that this one lives, where a look is far off."""
-        self._strays.beat()
-
-    def waits(self, now_s: float) -> tuple[Wait, ...]:
-        """What a person is to be told of, since it does not get on."""
-        return self._reports.due(now_s)
-
-    @property
-    def holdings(self) -> tuple[Holding, ...]:
-        """What other services have claimed in this inbox."""
-        return self._strays.holdings
-
     @property
     def patience_s(self) -> float:
         """How long a picture may rightly lie here until it is claimed, by what was met so far."""
-        undecided_s = SILENCE_S if self._strays.undecided else 0.0
+        undecided_s = SILENCE_S if self.strays.undecided else 0.0
         return self._settle_s + self._patience.total_s + undecided_s
 
     @property
@@ -138,7 +121,7 @@ class Intake:
 
         Also while it is to be seen whether what another service has claimed comes back.
         """
-        return self._strays.undecided or any(
+        return self.strays.undecided or any(
             watch.signature.size > 0 for _, watch in self._observation.pictures()
         )
 
@@ -148,7 +131,7 @@ class Intake:
         settling = self._observation.next_look_s(now_s)
         writing = self._presets.next_look_s(now_s)
         looks += [look for look in (settling, writing) if look is not None]
-        looks += [HURRIED_LOOK_S] if self._strays.undecided or self._strays.stuck else []
+        looks += [HURRIED_LOOK_S] if self.strays.undecided or self.strays.stuck else []
         waiting = self.pending and not looks
         return max(0.05, min(looks)) if looks else (1.0 if waiting else None)
 
@@ -159,14 +142,14 @@ class Intake:
         stood in the way; nothing is lost then, and the next round goes on where this one stopped.
         """
         self._looked_s = now_s
-        self._reports.begin_look(now_s)
+        self.reports.begin_look(now_s)
         try:
             seen = self._scan(now_s)
             taking = self._taking()
             shelf = self._look_at_presets(now_s)
             claimed = self._resume_claims(taking, shelf)
         except OSError as error:
-            self._strays.look_again()
+            self.strays.look_again()
             self.restored = False
             raise unavailable(self._config.inbox, error) from error
         self._observe(seen, now_s)
@@ -176,41 +159,32 @@ class Intake:
             claimed += self._claim_settled(settled, taking, shelf, now_s)
         elif settled and isinstance(shelf, SurroundingsError):
             self._turn_away([path for path, _ in settled], shelf, mend=True)
-        self._reports.end_look()
+        self.reports.end_look()
         return claimed
 
     def _scan(self, now_s: float) -> Scan:
         """What lies in the inbox, once it is sure that it is ours to look at."""
         try:
             self._mounts.check(self._config.inbox)
-        except SurroundingsError:
-            self._forget_inbox()
+        except SurroundingsError:  # what comes back is looked at as at the start
+            self.strays.forget()
+            self.restored = False
             raise
-        self._strays.check(now_s)
-        self._restore_copies()
+        self.strays.check(now_s)
+        if not self.restored:  # once for each start and return of it: all that waits is looked at
+            troubles = self._copies.restore()
+            for error in troubles:
+                self.reports.trouble(error)
+            self.restored = not troubles
         seen = scan.scan(self._config.inbox)
         self._observation.pair(seen)
         return seen
-
-    def _forget_inbox(self) -> None:
-        """It is away: what comes back is looked at as at the start."""
-        self._strays.forget()
-        self.restored = False
-
-    def _restore_copies(self) -> None:
-        """Once for each start and each return of the inbox: it looks at every job that waits."""
-        if self.restored:
-            return
-        troubles = self._copies.restore()
-        for error in troubles:
-            self._reports.trouble(error)
-        self.restored = not troubles
 
     def _taking(self) -> Taking:
         """What takes pictures in this look."""
         wanted = Counter(chain.from_iterable(self._observation.pairs.companions_of.values()))
         return Taking(
-            self._config, self._ledger, self._decoder, self._reports, self._admission, wanted
+            self._config, self._ledger, self._decoder, self.reports, self._admission, wanted
         )
 
     def _look_at_presets(self, now_s: float) -> Shelf | SurroundingsError:
@@ -229,7 +203,7 @@ class Intake:
         halves = taking.halves()
         if isinstance(shelf, SurroundingsError):
             if halves:
-                self._reports.trouble(shelf)
+                self.reports.trouble(shelf)
             return 0
         waiting: list[Claim] = []
         for picture in halves:
@@ -239,11 +213,11 @@ class Intake:
                 if taken is None:
                     continue
                 if self._readiness.waits_for_presets(folder, taken.path, taken.companions, shelf):
-                    self._reports.wait(taken.path, PRESET_IS_WRITTEN)
+                    self.reports.note(Wait(taken.path, PRESET_IS_WRITTEN))
                 else:
                     waiting.append(taken)
             except SurroundingsError as error:  # one bad claim must not hold up the others
-                self._reports.trouble(error, picture.path)
+                self.reports.trouble(error, picture.path)
         return len(self._admission.admit(waiting, shelf))
 
     def _observe(self, seen: Scan, now_s: float) -> None:
@@ -255,7 +229,7 @@ class Intake:
             self._patience.allow("content is read", longest * self._settle_s)
         for path in self._observation.readable_in_a_look(restless):
             self._on_picture(path)
-            self._strays.beat()
+            self.strays.beat()
             self._observation.read(path, now_s)
         self._doubts.keep(self._observation)
 
@@ -263,8 +237,8 @@ class Intake:
         """Says what is left lying, and why."""
         alone, stale = self._observation.pairs.alone, self._observation.stale(seen)
         unpainted, lone = reports.unpainted(seen), reports.lone_companions(alone, stale)
-        claims = reports.held_claims(self._strays.stuck, self._strays.holdings)
-        self._reports.tell([*unpainted, *lone, *claims])
+        claims = reports.held_claims(self.strays.stuck, self.strays.holdings)
+        self.reports.tell([*unpainted, *lone, *claims])
 
     def _settled(self, seen: Scan, now_s: float) -> list[tuple[Path, Proof]]:
         """The pictures that have settled, with what shows it; of the others it is told."""
@@ -274,7 +248,8 @@ class Intake:
             if proof is not None:
                 settled.append((sighting.path, proof))
             else:
-                self._reports.wait(sighting.path, reports.restlessness(sighting.signature))
+                why = reports.restlessness(sighting.signature)
+                self.reports.note(Wait(sighting.path, why))
         return settled
 
     def _claim_settled(
@@ -291,7 +266,11 @@ class Intake:
         batch: list[Claim] = []
         for number, (path, proof) in enumerate(settled):
             if claimed + len(batch) >= room:
-                self._turn_away([path for path, _ in settled[number:]], self._full(), mend=False)
+                full = QueueFullError(
+                    f"{self._config.limits.waiting} jobs wait (limits: waiting); more "
+                    "pictures stay in the inbox until there are fewer"
+                )
+                self._turn_away([path for path, _ in settled[number:]], full, mend=False)
                 break
             ready = self._consider(path, proof, shelf, now_s)
             if ready is not None:
@@ -301,27 +280,21 @@ class Intake:
                 batch = []
         return claimed + (self._claim(batch, taking, shelf) if batch else 0)
 
-    def _full(self) -> QueueFullError:
-        return QueueFullError(
-            f"{self._config.limits.waiting} jobs wait (limits: waiting); more "
-            "pictures stay in the inbox until there are fewer"
-        )
-
     def _turn_away(self, paths: Sequence[Path], why: SurroundingsError, *, mend: bool) -> None:
         """Tells of what keeps several pictures from getting on; if not to mend, it is at rest."""
-        self._reports.trouble(why)
+        self.reports.trouble(why)
         for path in paths:
-            self._reports.wait(path, str(why), mend=mend, at_rest=not mend)
+            self.reports.note(Wait(path, str(why), mend, at_rest=not mend))
 
     def _consider(self, path: Path, proof: Proof, shelf: Shelf, now_s: float) -> Claim | None:
         """A settled picture's claim; None if it is not ready, which is told."""
         try:
             considered = self._readiness.consider(path, proof, shelf, now_s)
         except SurroundingsError as error:  # one picture must not hold up the others
-            self._reports.trouble(error, path)
+            self.reports.trouble(error, path)
             return None
         if isinstance(considered, Postponed):
-            self._reports.wait(path, considered.why)
+            self.reports.note(Wait(path, considered.why))
             return None
         return considered
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
+from daemon.host.access import refusals
 from daemon.intake import claim
 from daemon.intake.admission import WRITTEN_TO, Admission, Claim
 from daemon.intake.decode import Decoder, Verdict
@@ -103,14 +104,9 @@ class Taking:
 
     def _give_back(self, picture: Claim, why: str = WRITTEN_TO) -> None:
         """Puts a picture back where it was dropped; raises SurroundingsError if that fails."""
-        try:
+        what = f"{files.printable(picture.path)} cannot be given back to the inbox"
+        with refusals(what, "; let the service write there, and make room"):
             self.admission.give_back(picture, why)
-        except OSError as error:
-            name = files.printable(picture.path)
-            raise SurroundingsError(
-                f"{name} cannot be given back to the inbox: {error.strerror}; let the service "
-                "write there, and make room"
-            ) from error
 
     def _forget(self, picture_id: str) -> None:
         """Undoes a claim whose picture was never renamed."""

@@ -2,13 +2,14 @@
 
 import contextlib
 import errno
+import itertools
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
-from daemon.job import ClaimedPicture, Job
+from daemon.host.access import refusals
+from daemon.job import ClaimedPicture
 from daemon.outbox.finishers import FinishedPicture
 from daemon.outbox.naming import MARK_LENGTH
 from daemon.outbox.publish import is_another, is_same, words_of
@@ -28,12 +29,9 @@ def file_original(finished: FinishedPicture) -> None:
         raise SurroundingsError(
             f"the inbox {finished.inbox} is unavailable; {name} is filed when it is back"
         )
-    try:
+    what = f"the picture {name} cannot be moved to the outbox {finished.outbox}"
+    with refusals(what, words=words_of):
         lay_in_places(finished)
-    except OSError as error:
-        raise SurroundingsError(
-            f"the picture {name} cannot be moved to the outbox {finished.outbox}: {words_of(error)}"
-        ) from error
 
 
 def lay_in_places(finished: FinishedPicture) -> None:
@@ -44,7 +42,7 @@ def lay_in_places(finished: FinishedPicture) -> None:
         return
     companions = by_kind(finished.folder / path for path in picture.companions)
     kept = {kind: path for kind, path in companions.items() if files.is_ordinary(path)}
-    targets = destinations(finished.jobs)
+    targets = dict.fromkeys(job.outputs["original"] for job in finished.jobs)
     for number, target in enumerate(targets, start=1):
         final = settle_name(finished.outbox / target, picture, job_id)
         for kind, companion in kept.items():
@@ -61,21 +59,14 @@ def lay_in_places(finished: FinishedPicture) -> None:
         companion.unlink()
 
 
-def destinations(jobs: Sequence[Job]) -> list[str]:
-    """Where a picture goes after its jobs, relative to the outbox, without repetition."""
-    return list(dict.fromkeys(job.outputs["original"] for job in jobs))
-
-
 def settle_name(target: Path, picture: ClaimedPicture, job_id: str) -> Path:
     """The name an original gets: where it lies already, or the first that is free."""
     marked = (files.with_mark(target.name, mark) for mark in (job_id[:MARK_LENGTH], job_id))
     names = [target, *map(target.with_name, marked)]
-    for name in names:
-        if os.path.lexists(name) and not is_another(name, picture):
-            return name
-    for name in names:
-        if not os.path.lexists(name):
-            return name
+    ours = (name for name in names if os.path.lexists(name) and not is_another(name, picture))
+    free = (name for name in names if not os.path.lexists(name))
+    for name in itertools.chain(ours, free):
+        return name
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(names[-1]))
 
 

@@ -128,13 +128,10 @@ def past_file(outbox: Path, path: Path, job: Job) -> str:
     at = Path()
     for part in path.parent.parts:
         names = (f"{part}-{mark}" if mark else part for mark in marks(job))
-        at /= next((name for name in names if may_be_folder(outbox / at / name)), part)
+        places = ((name, outbox / at / name) for name in names)
+        free = (name for name, to in places if is_folder(to) or not os.path.lexists(to))
+        at /= next(free, part)
     return str(at / path.name)
-
-
-def may_be_folder(path: Path) -> bool:
-    """Whether a path is a folder, or nothing yet."""
-    return is_folder(path) or not os.path.lexists(path)
 
 
 def is_folder(path: Path) -> bool:

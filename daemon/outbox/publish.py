@@ -15,6 +15,7 @@ from typing import Any
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
+from daemon.host.access import reason, refusals
 from daemon.job import ClaimedPicture, Job, State
 from daemon.outbox.naming import MARK_LENGTH, held_layouts
 from daemon.outbox.record import make_record
@@ -45,26 +46,24 @@ def publish(
     on_piece: called with each piece that is copied.
     Raises SurroundingsError if the outbox cannot be written; repeating it later is harmless.
     """
-    try:
-        outputs = reserve(outbox, job, picture, spool.result(job.id))
-        plan(outputs)
-        publish_log(outbox / outputs["log"], spool.log(job.id))
+    what = f"{files.printable(job.below)} cannot be put into the outbox {outbox}"
+    kept = "; what is painted is kept, and put there when it can"
+    log, result = spool.log(job.id), spool.result(job.id)
+    with refusals(what, kept, words_of):
+        outputs = reserve(outbox, job, picture, result)
+        plan(outputs)  # a job that never ran may have no log
+        publish_bytes(outbox / outputs["log"], log.read_bytes() if log.exists() else b"")
         if job.verdict is State.DONE:
-            place(spool.result(job.id), outbox / outputs["result"], on_piece)
+            place(result, outbox / outputs["result"], on_piece)
         else:
             publish_bytes(outbox / outputs["reason"], reason_text(job).encode())
-    except OSError as error:
-        raise SurroundingsError(
-            f"{files.printable(job.below)} cannot be put into the outbox {outbox}: "
-            f"{words_of(error)}; what is painted is kept, and put there when it can"
-        ) from error
     return outputs
 
 
 def words_of(error: OSError) -> str:
     """What went wrong, and with which file."""
     where = f" ({files.printable(error.filename)})" if error.filename else ""
-    return f"{error.strerror or error}{where}"
+    return f"{reason(error)}{where}"
 
 
 def reserve(outbox: Path, job: Job, picture: ClaimedPicture, result: Path) -> dict[str, str]:
@@ -100,14 +99,10 @@ def amend_record(outbox: Path, job: Job, warning: str) -> None:
     record = outbox / job.outputs.get("record", "")
     if not job.outputs or not is_ours(record, job.id):
         return
-    try:
+    with refusals(f"the outbox {outbox} cannot be written"):
         content = with_warning(record.read_bytes(), warning)
         if content is not None:
             files.write_bytes(record, content, replace=True)
-    except OSError as error:
-        raise SurroundingsError(
-            f"the outbox {outbox} cannot be written: {error.strerror or error}"
-        ) from error
 
 
 def with_warning(record: bytes, warning: str) -> bytes | None:
@@ -199,12 +194,6 @@ def place(source: Path, target: Path, on_piece: Callable[[], object]) -> None:
             raise
 
 
-def publish_log(target: Path, source: Path) -> None:
-    """The job's log; a job that never ran may have none."""
-    content = source.read_bytes() if source.exists() else b""
-    publish_bytes(target, content)
-
-
 def publish_bytes(target: Path, content: bytes) -> None:
     """A small file; there already is fine."""
     with contextlib.suppress(FileExistsError):
@@ -214,6 +203,6 @@ def publish_bytes(target: Path, content: bytes) -> None:
 def reason_text(job: Job) -> str:
     """One paragraph a person understands."""
     again = f"To try again: atelierd retry {job.id[:MARK_LENGTH]}, or drop the picture again."
-    reason = job.reason.strip()
-    stop = "" if reason.endswith((".", "!", "?")) else "."
-    return f"{reason}{stop} {again}\n"
+    why = job.reason.strip()
+    stop = "" if why.endswith((".", "!", "?")) else "."
+    return f"{why}{stop} {again}\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from loguru import logger
 
 from daemon.errors import SurroundingsError
-from daemon.intake import waits
+from daemon.intake import reports
 from daemon.intake.loop import IntakeLoop
 from daemon.ledger.store import Ledger, utc_now
 from daemon.service.manager import Manager
@@ -48,8 +48,8 @@ class Announcer:
         now_s, live = self._clock(), self.live
         live.running = running
         live.health = dict(self._health.troubles)
-        live.waits = waits.as_data(intake.waits, now_s, datetime.now(UTC))
-        live.waits_more = max(0, len(intake.waits) - waits.MOST_NAMED)
+        live.waits = reports.as_data(intake.waits, now_s, datetime.now(UTC))
+        live.waits_more = max(0, len(intake.waits) - reports.MOST_NAMED)
         live.others = [holding.words for holding in intake.holdings]
         live.written_at = utc_now()
         try:

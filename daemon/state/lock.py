@@ -12,7 +12,7 @@ from typing import IO
 
 from daemon.errors import AlreadyRunningError, SurroundingsError
 from daemon.host import files
-from daemon.host.access import explain
+from daemon.host.access import refusals, with_advice
 
 LOCK_FILE = "lock"
 LOOKS, LOOK_S = 4, 0.05
@@ -31,13 +31,9 @@ class StateLock:
 
 def hold(state: Path) -> StateLock:
     """Takes the lock; raises AlreadyRunningError naming who holds it."""
-    try:
+    with refusals(f"the state folder {state} cannot be used"):
         files.make_folder(state)
         file = (state / LOCK_FILE).open("a+", encoding="utf-8")
-    except OSError as error:
-        raise SurroundingsError(
-            f"the state folder {state} cannot be used: {error.strerror}"
-        ) from error
     try:
         lock_patiently(file)
     except OSError as error:
@@ -77,15 +73,14 @@ def lock_patiently(file: IO[str] | int) -> None:
 
 def is_held(state: Path) -> bool:
     """Whether a service holds the state folder now; raises SurroundingsError if nobody can tell."""
-    try:
-        with (state / LOCK_FILE).open("r", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise SurroundingsError(
-            f"whether a service is running cannot be told: {explain(error, state / LOCK_FILE)}"
-        ) from error
+    path = state / LOCK_FILE
+    what = f"whether a service is running cannot be told: {files.printable(path)}"
+    with refusals(what, words=with_advice):
+        try:
+            with path.open("r", encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except (FileNotFoundError, NotADirectoryError):
+            return False
     return False

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
+from daemon.host.access import refusals
 
 MOUNTS_FILE = "mounts.json"
 
@@ -40,10 +41,8 @@ class Mounts:
             kept[os.fspath(folder)] = os.fspath(point)
         if kept == known:
             return
-        try:
+        with refusals(f"{self._file} cannot be written"):
             files.write_bytes(self._file, json.dumps(kept, indent=2).encode(), replace=True)
-        except OSError as error:
-            raise SurroundingsError(f"{self._file} cannot be written: {error.strerror}") from error
 
     def _known(self) -> dict[str, str]:
         try:

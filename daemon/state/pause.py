@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from daemon.errors import SurroundingsError
 from daemon.host import files
-from daemon.host.access import advice
+from daemon.host.access import refusals, with_advice
 
 PAUSE_FILE = "paused"
 MOST_CHARACTERS = 80
@@ -15,25 +14,17 @@ def pause(state: Path, since: str) -> None:
 
     Raises SurroundingsError if the state folder cannot be written.
     """
-    try:
-        files.make_folder(state)
+    with refusals(f"{state / PAUSE_FILE} cannot be written", words=with_advice):
         files.write_bytes(state / PAUSE_FILE, since.encode(), replace=True)
-    except OSError as error:
-        raise SurroundingsError(
-            f"{state / PAUSE_FILE} cannot be written: {error.strerror}{advice(error)}"
-        ) from error
 
 
 def resume(state: Path) -> bool:
     """Lets jobs run again; False if they were not kept from it. Raises SurroundingsError."""
-    try:
-        (state / PAUSE_FILE).unlink()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise SurroundingsError(
-            f"{state / PAUSE_FILE} cannot be removed: {error.strerror}{advice(error)}"
-        ) from error
+    with refusals(f"{state / PAUSE_FILE} cannot be removed", words=with_advice):
+        try:
+            (state / PAUSE_FILE).unlink()
+        except FileNotFoundError:
+            return False
     return True
 
 

@@ -8,8 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.errors import SurroundingsError
 from daemon.host import files
+from daemon.host.access import refusals
 
 NOT_TO_BE_HAD = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.EACCES)
 """What opening a file says that was taken away, replaced or closed to us, now and later."""
@@ -45,25 +45,18 @@ class Spool:
 
     def known_mark(self) -> str | None:
         """The mark if there is one; nothing is made."""
-        try:
-            token = self.identity.read_text("ascii", "replace").strip()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise SurroundingsError(
-                f"{self.identity} cannot be read: {error.strerror}; let the service's user read it"
-            ) from error
+        with refusals(f"{self.identity} cannot be read", "; let the service's user read it"):
+            try:
+                token = self.identity.read_text("ascii", "replace").strip()
+            except FileNotFoundError:
+                return None
         return token[:MARK_LENGTH] if IDENTITY.fullmatch(token) else None
 
     def renew_mark(self) -> str:
         """A fresh mark, kept durably in the place of the one before."""
         token = secrets.token_hex(16)
-        try:
+        with refusals(f"{self.identity} cannot be written"):
             files.write_bytes(self.identity, f"{token}\n".encode(), replace=True)
-        except OSError as error:
-            raise SurroundingsError(
-                f"{self.identity} cannot be written: {error.strerror}"
-            ) from error
         return token[:MARK_LENGTH]
 
     def picture(self, picture_id: str) -> Path:
@@ -113,12 +106,8 @@ class Spool:
         except OSError as error:
             if error.errno in NOT_TO_BE_HAD:
                 return False
-        try:
+        with refusals(f"{files.printable(painted)} cannot be copied to {self.state}"):
             files.copy_whole(painted, self.result(job_id), replace=True)
-        except OSError as error:
-            raise SurroundingsError(
-                f"{files.printable(painted)} cannot be copied to {self.state}: {error.strerror}"
-            ) from error
         return files.sha256_of(self.result(job_id)) == sha256
 
     def sweep(self, jobs: Collection[str], pictures: Collection[str]) -> None:
@@ -128,12 +117,8 @@ class Spool:
         """
         for folder, known in ((self.job("x").parent, jobs), (self.picture("x").parent, pictures)):
             for path in folder.iterdir() if folder.is_dir() else ():
-                if path.name in known:
-                    continue
-                if path.is_dir():
-                    files.remove_tree(path)
-                else:
-                    path.unlink(missing_ok=True)
+                if path.name not in known:
+                    files.remove(path)
         files.sweep(self.state)
 
     def drop_job(self, job_id: str) -> None:

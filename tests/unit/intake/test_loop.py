@@ -90,7 +90,7 @@ def test_intake_that_is_asked_to_look_again_is_not_quiet_before_it_has(settings:
     assert not intake.quiet
     intake._round(looks, PACE)
     assert intake.quiet
-    looks.close()
+    looks.strays.close()
     ledger.close()
 
 

@@ -297,7 +297,7 @@ def test_picture_waits_for_a_companion_that_is_being_written(
     assert intake.round(SETTLE_S) == 0
     mask.write_bytes(mask.read_bytes() + b"more")
     assert intake.round(2 * SETTLE_S) == 0
-    (wait,) = intake.waits(1000.0)
+    (wait,) = intake.reports.due(1000.0)
     assert wait.why == "waits for its mask photo.mask.png, which is unfinished"
     assert intake.round(3 * SETTLE_S) == 1
 
@@ -788,7 +788,7 @@ def test_picture_whose_inode_and_times_differ_at_every_look_is_claimed_once(
     claimed = [intake.round(float(now_s)) for now_s in range(60)]
     assert sum(claimed) == 2
     assert sorted(job.recipe["beta"] for job in queued(ledger)) == [7.0, 20.0]
-    assert not intake.pending and intake.waits(60.0) == ()
+    assert not intake.pending and intake.reports.due(60.0) == ()
 
 
 @pytest.mark.usefixtures("odd")
@@ -965,7 +965,7 @@ def test_same_picture_dropped_again_while_its_claim_is_half_done_is_painted_too(
 
 
 def told(intake: Intake, now_s: float) -> dict[str, str]:
-    return {str(wait.path): wait.why for wait in intake.waits(now_s)}
+    return {str(wait.path): wait.why for wait in intake.reports.due(now_s)}
 
 
 def test_every_wait_is_told_of_by_name_once_it_is_long(
@@ -1044,7 +1044,7 @@ def test_claim_of_another_service_is_told_of_while_it_is_undecided(
     assert "1 claimed by /srv/state on nas-box (perhaps running)" in why
     for now_s in (300.0, 310.0):
         intake.round(now_s)
-    assert (config.inbox / "wave/photo.jpg").exists() and not intake.holdings
+    assert (config.inbox / "wave/photo.jpg").exists() and not intake.strays.holdings
 
 
 def test_look_with_nothing_to_claim_starts_no_threads(
