@@ -6,8 +6,9 @@ from telling that it lives.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from loguru import logger
@@ -118,10 +119,15 @@ class Delivery:
             for job in self._ledger.cancel_waiting(CANCELLED_REASON):
                 logger.bind(job=job.id, action="cancel").info("cancelled while it waited")
             self._return_rewritten()
-            self._answer_twins()
-            self._publish_all()
+            if self._config.outbox.is_dir():  # what is out of sight is not gone
+                twinned = self._ledger.twinned(limit=ANSWERS_A_ROUND)
+                self._each((job.below, partial(self._answer, job, twin)) for job, twin in twinned)
+            painted = self._ledger.jobs_in(State.PUBLISHING)
+            self._each((job.below, partial(self._publish, job)) for job in painted)
             if self._unfiled:
-                self._file_all()
+                over = self._ledger.unfiled()
+                self._each((picture.path, partial(self._finish, picture)) for picture in over)
+                self._unfiled = bool(self._ledger.unfiled())
         except Exception as error:  # the ledger, or a bug: the rest of the round must wait
             self._troubles.append(error)
         finally:
@@ -131,34 +137,24 @@ class Delivery:
         elif not self.loop.stopping:
             self._health.good("outbox")
 
-    def _publish_all(self) -> None:
-        """Publishes what is painted or failed."""
-        for job in self._ledger.jobs_in(State.PUBLISHING):
+    def _each(self, turns: Iterable[tuple[Path, Callable[[], None]]]) -> None:
+        """Each picture's turn: what goes wrong with one is noted, and holds up no others."""
+        for path, deliver in turns:
             if self.loop.stopping:
                 return
-            with self._guarded(job.below):
+            self.loop.begin(files.printable(path))
+            try:
                 self._mounts.check(self._config.outbox)
-                self._publish(job)
-
-    @contextlib.contextmanager
-    def _guarded(self, path: Path) -> Iterator[None]:
-        """One picture's turn: what goes wrong with it is noted, and holds up no others."""
-        self.loop.begin(files.printable(path))
-        try:
-            yield
-        except OSError as error:
-            what = f"{self.loop.at}: {error.strerror or error}"
-            where = f": {files.printable(error.filename)}" if error.filename else ""
-            self._troubles.append(SurroundingsError(what + where))
-        except Exception as error:
-            self._troubles.append(error)
+                deliver()
+            except OSError as error:
+                what = f"{self.loop.at}: {error.strerror or error}"
+                where = f": {files.printable(error.filename)}" if error.filename else ""
+                self._troubles.append(SurroundingsError(what + where))
+            except Exception as error:
+                self._troubles.append(error)
 
     def _publish(self, job: Job) -> None:
         """Publishing -> done, failed or cancelled; the outbox first, the ledger after it."""
-
-        def plan(outputs: Mapping[str, str]) -> None:
-            self._ledger.plan_outputs(job.id, outputs)
-
         began_s = time.monotonic()
         picture = self._ledger.picture(job.picture_id)
         if self._ledger.job(job.id).state is not State.PUBLISHING:
@@ -168,9 +164,8 @@ class Delivery:
         result = self._spool.result(job.id)
         coming = result.stat().st_size if result.exists() else 0
         files.ensure_room(self._config.outbox, coming, self._config.limits.free_bytes)
-        outputs = publish(
-            self._config.outbox, self._spool, job, picture, plan, on_piece=self._note_piece
-        )
+        plan = partial(self._ledger.plan_outputs, job.id)
+        outputs = publish(self._config.outbox, self._spool, job, picture, plan, self._note_piece)
         self._unfiled = True
         self._ledger.publish_job(job.id, tell=self._tells(job.verdict))
         self.failed += job.verdict is State.FAILED
@@ -281,16 +276,6 @@ class Delivery:
             self._originals.forget(picture.id)
             self._changed()
 
-    def _file_all(self) -> None:
-        """Files the pictures whose jobs are all over."""
-        for picture in self._ledger.unfiled():
-            if self.loop.stopping:
-                return
-            with self._guarded(picture.path):
-                self._mounts.check(self._config.outbox)
-                self._finish(picture)
-        self._unfiled = bool(self._ledger.unfiled())
-
     def _finish(self, picture: ClaimedPicture) -> None:
         """Claimed -> filed, once every finisher has done its part."""
         if self._returned_if_rewritten(picture):
@@ -305,19 +290,6 @@ class Delivery:
         self._spool.drop_picture(picture.id)
         self._originals.forget(picture.id)
         self._changed()
-
-    # The same again
-
-    def _answer_twins(self) -> None:
-        """Gives jobs the result that a job like them has, while it lies unchanged in the outbox."""
-        if not self._config.outbox.is_dir():
-            return  # what is out of sight is not gone
-        for job, twin in self._ledger.twinned(limit=ANSWERS_A_ROUND):
-            if self.loop.stopping:
-                return
-            with self._guarded(job.below):
-                self._mounts.check(self._config.outbox)
-                self._answer(job, twin)
 
     def _answer(self, job: Job, twin: Job) -> None:
         """Ready -> publishing with the twin's result, or to be painted if that is gone."""
