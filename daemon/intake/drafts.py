@@ -33,12 +33,7 @@ class Drafting:
     shelf: Shelf
 
     def drafts(
-        self,
-        folder: Path,
-        path: Path,
-        companions: Collection[Path],
-        verdict: Verdict,
-        sha256: str,
+        self, folder: Path, path: Path, companions: Collection[Path], verdict: Verdict, sha256: str
     ) -> list[Draft]:
         """One job per preset that a picture's sidecar or folder names.
 
@@ -58,12 +53,7 @@ class Drafting:
         return [self._draft(choice, below, sha256, priority, size) for choice in choices]
 
     def _draft(
-        self,
-        choice: Choice,
-        below: Path,
-        sha256: str,
-        priority: int,
-        size: tuple[int, int],
+        self, choice: Choice, below: Path, sha256: str, priority: int, size: tuple[int, int]
     ) -> Draft:
         """A job from a choice, its style images kept by hash. size: the picture's, in pixels."""
         if choice.recipe is None or choice.source is None:

@@ -32,14 +32,7 @@ SILENCE_S = 300.0
 """An owner whose lock we cannot see, and whose file has not changed for so long, is gone."""
 
 LONGEST_WORDS = 4096
-NO_LOCKS = (
-    errno.ENOLCK,
-    errno.EOPNOTSUPP,
-    errno.ENOSYS,
-    errno.EINVAL,
-    errno.EACCES,
-    errno.EPERM,
-)
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EACCES, errno.EPERM)
 """What file systems without locks answer; of a lock that is held it is said otherwise."""
 
 

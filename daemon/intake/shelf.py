@@ -18,12 +18,7 @@ from daemon.host import files
 from daemon.job import StyleRef
 from daemon.pictures.names import is_yaml
 from daemon.settings.config import Config
-from daemon.settings.last_good import (
-    LastGood,
-    read_last_good,
-    stand_in_text,
-    write_last_good,
-)
+from daemon.settings.last_good import LastGood, read_last_good, stand_in_text, write_last_good
 from daemon.settings.presets import Preset, Reading, Shelf, ShelfReader, ensure_there, recall
 from daemon.state.mounts import Mounts
 from daemon.state.spool import Spool
