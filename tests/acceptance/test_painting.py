@@ -18,38 +18,12 @@ from tests.support.atelier import (
     photograph,
     wait_for,
 )
+from tests.support.record import RECORD_FIELDS
 from tests.support.style import why_not_painted
 
 PHOTOGRAPH_PX = (256, 192)
 SIZE_PX, STEPS = (96, 72), 30
 DROPPED = encoded(photograph(PHOTOGRAPH_PX), quality=92)
-RECORD_FIELDS = {
-    "schema",
-    "id",
-    "state",
-    "picture",
-    "preset",
-    "recipe",
-    "styles",
-    "weights",
-    "seed",
-    "device",
-    "dtype",
-    "version",
-    "passes",
-    "first_loss",
-    "last_loss",
-    "queued_at",
-    "started_at",
-    "finished_at",
-    "seconds",
-    "peak_memory_bytes",
-    "starts",
-    "same_as",
-    "outputs",
-    "warnings",
-    "reason",
-}
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ import pytest
 
 from daemon.job import ClaimedPicture, Job, PictureState, State, StyleRef
 from daemon.outbox.finishers import FinishedPicture
+from daemon.outbox.publish import publish
+from daemon.state.spool import Spool
 
 
 @pytest.fixture
@@ -43,6 +45,28 @@ def picture() -> ClaimedPicture:
     return ClaimedPicture(
         "p1", Path("starry/2024/photo.jpg"), (), PictureState.CLAIMED, "ab12", 9, 400, 300
     )
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Path:
+    return tmp_path / "outbox"
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """A spool with the job's result and log."""
+    spool = Spool(tmp_path / "state")
+    spool.job("0123456789abcdef").mkdir(parents=True)
+    spool.result("0123456789abcdef").write_bytes(b"painted")
+    spool.log("0123456789abcdef").write_bytes(b"the log")
+    return spool
+
+
+@pytest.fixture
+def published(
+    outbox: Path, spool: Spool, picture: ClaimedPicture
+) -> Callable[[Job], dict[str, str]]:
+    return lambda job: publish(outbox, spool, job, picture, lambda _: None)
 
 
 @pytest.fixture

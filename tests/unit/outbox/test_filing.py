@@ -1,6 +1,5 @@
 """Filing originals: where they go, and that repeating it is harmless."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,42 +9,10 @@ from daemon.errors import SurroundingsError
 from daemon.host.files import sha256_of
 from daemon.job import ClaimedPicture, Job, State
 from daemon.outbox.filing import file_original
-from daemon.outbox.publish import publish
 from daemon.state.claimed import claimed_folder
-from daemon.state.spool import Spool
+from tests.support.tree import tree
 
 MARK = "01234567"  # the job's first eight characters
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Path:
-    return tmp_path / "outbox"
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    """A spool with the job's result and log."""
-    spool = Spool(tmp_path / "state")
-    spool.job("0123456789abcdef").mkdir(parents=True)
-    spool.result("0123456789abcdef").write_bytes(b"painted")
-    spool.log("0123456789abcdef").write_bytes(b"the log")
-    return spool
-
-
-@pytest.fixture
-def published(
-    outbox: Path, spool: Spool, picture: ClaimedPicture
-) -> Callable[[Job], dict[str, str]]:
-    return lambda job: publish(outbox, spool, job, picture, lambda _: None)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder with its content."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture

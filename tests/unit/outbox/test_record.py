@@ -10,35 +10,7 @@ from daemon import __version__
 from daemon.job import ClaimedPicture, Job, State
 from daemon.messages import to_done
 from daemon.outbox.record import make_record, seconds_between
-
-FIELDS = {
-    "schema",
-    "id",
-    "state",
-    "picture",
-    "preset",
-    "recipe",
-    "styles",
-    "weights",
-    "seed",
-    "device",
-    "dtype",
-    "version",
-    "passes",
-    "first_loss",
-    "last_loss",
-    "queued_at",
-    "started_at",
-    "finished_at",
-    "seconds",
-    "peak_memory_bytes",
-    "starts",
-    "same_as",
-    "outputs",
-    "warnings",
-    "reason",
-}
-"""Others rely on these: the record may only grow."""
+from tests.support.record import RECORD_FIELDS
 
 OUTCOME: dict[str, Any] = {
     "weights": {"name": "classic", "sha256": "c3"},
@@ -67,7 +39,7 @@ def test_record_of_a_done_job_tells_how_it_went(
 ) -> None:
     job = make_job(outcome=to_done(OUTCOME), warnings=("late",))
     record = make_record(job, picture, {"result": "starry/2024/photo.jpg"})
-    assert set(record) == FIELDS
+    assert set(record) == RECORD_FIELDS
     assert record["schema"] == 1 and record["state"] == "done"
     assert record["picture"] == {
         "name": "photo.jpg",
@@ -89,7 +61,7 @@ def test_record_of_a_job_that_never_ran_has_every_field(
 ) -> None:
     job = make_job(verdict=State.FAILED, recipe={}, styles=(), started_at=None, reason="No preset.")
     record = make_record(job, picture, {})
-    assert set(record) == FIELDS
+    assert set(record) == RECORD_FIELDS
     assert record["state"] == "failed" and record["reason"] == "No preset."
     assert record["passes"] == [] and record["seconds"] == 0.0
     assert record["first_loss"] is record["weights"] is record["seed"] is None
@@ -115,7 +87,7 @@ def test_record_of_a_labelled_job_has_its_label_and_all_others_none(
     make_job: Callable[..., Job], picture: ClaimedPicture
 ) -> None:
     record = make_record(make_job(label="beta=5"), picture, {})
-    assert record.pop("label") == "beta=5" and set(record) == FIELDS
+    assert record.pop("label") == "beta=5" and set(record) == RECORD_FIELDS
     assert record == make_record(make_job(), picture, {})
 
 

@@ -1,0 +1,30 @@
+"""What tests expect of a record."""
+
+RECORD_FIELDS = {
+    "schema",
+    "id",
+    "state",
+    "picture",
+    "preset",
+    "recipe",
+    "styles",
+    "weights",
+    "seed",
+    "device",
+    "dtype",
+    "version",
+    "passes",
+    "first_loss",
+    "last_loss",
+    "queued_at",
+    "started_at",
+    "finished_at",
+    "seconds",
+    "peak_memory_bytes",
+    "starts",
+    "same_as",
+    "outputs",
+    "warnings",
+    "reason",
+}
+"""Others rely on these: the record may only grow."""
