@@ -18,27 +18,12 @@ from daemon.job import State
 from daemon.state.claimed import CLAIMED_FOLDER
 from tests.support.atelier import Studio
 from tests.support.past import Known, Past, read_jobs
+from tests.support.record import RECORD_FIELDS
 from tests.torture.drops import Drop
 
 GIVEN_UP = "times in a row while painting"
 """By design: a job whose worker was lost three times running has failed, with that reason."""
 
-RECORD_FIELDS = {
-    "schema",
-    "id",
-    "state",
-    "picture",
-    "preset",
-    "recipe",
-    "styles",
-    "version",
-    "outputs",
-    "queued_at",
-    "finished_at",
-    "starts",
-    "warnings",
-    "reason",
-}
 OUTPUTS = {
     State.DONE: {"result", "record", "log", "original"},
     State.FAILED: {"original", "reason", "record", "log"},
