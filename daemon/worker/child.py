@@ -8,9 +8,7 @@ A closed input ends it, so that it never outlives its service.
 import contextlib
 import json
 import os
-import queue
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -38,7 +36,7 @@ from daemon.engine.paint import Painted
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes, plan_proof
 from daemon.host import files
-from daemon.host.process import Message, claim_stdout, say
+from daemon.host.process import claim_stdout, say
 from daemon.messages import (
     Cancelled,
     Done,
@@ -61,6 +59,7 @@ from daemon.pictures.write import write_picture
 from daemon.worker.account import account, describe, describe_checkpoint, foretell
 from daemon.worker.checkpoint import read_checkpoint
 from daemon.worker.follower import Follower
+from daemon.worker.requests import serve
 
 KINDS: list[tuple[type[EngineError], FailureKind]] = [
     (PictureError, "input"),
@@ -218,17 +217,6 @@ def blame(failure: Exception, tell: Callable[[Event], None]) -> Ended:
     return Ended(Failed(kind, reason), spent=isinstance(error, DeviceError))
 
 
-def listen(worker: Worker, runs: "queue.SimpleQueue[Message]") -> None:
-    """Reads requests; the end of the input ends the process, even in the middle of a step."""
-    for line in sys.stdin:
-        request = json.loads(line)
-        if request["do"] == "cancel":
-            worker.cancel(request["run"])
-        else:
-            runs.put(request)
-    os._exit(0)
-
-
 def main() -> None:
     """Runs until the input is closed, with the settings that its one argument has as JSON."""
     settings = known(WorkerSettings, json.loads(sys.argv[1]))
@@ -237,11 +225,7 @@ def main() -> None:
         torch.set_num_interop_threads(settings.threads)
     worker = Worker(settings, claim_stdout())
     worker.tell("", Hello())
-    runs: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    threading.Thread(target=listen, args=(worker, runs), daemon=True).start()
-    while True:
-        request = runs.get()
-        worker.run(request["run"], to_order(request["payload"]))
+    serve(lambda run_id, order: worker.run(run_id, to_order(order)), worker.cancel)
 
 
 if __name__ == "__main__":

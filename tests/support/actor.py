@@ -3,17 +3,14 @@
 The order's note says what, as `play`; `pools` has the words.
 """
 
-import json
 import os
-import queue
 import signal
-import sys
 import threading
 from typing import TextIO
 
 from daemon.engine.schedule import Pass
 from daemon.host.files import sha256_of
-from daemon.host.process import Message, claim_stdout, say
+from daemon.host.process import claim_stdout, say
 from daemon.messages import (
     Cancelled,
     Done,
@@ -30,6 +27,7 @@ from daemon.messages import (
     event_data,
     to_order,
 )
+from daemon.worker.requests import serve
 
 PLAN = PassPlan("4x3 px", "one tile", 3, 2, 9)
 STEP = Progress(1, (Pass(4, 3, 1),), 1, 3.0, {"content": 1.0, "edges": 0.25}, 0.5)
@@ -85,27 +83,12 @@ class Actor:
         say(self._out, event_data(run_id, event))
 
 
-def listen(actor: Actor, runs: "queue.SimpleQueue[Message]") -> None:
-    """Reads requests; the end of the input ends the process."""
-    for line in sys.stdin:
-        request = json.loads(line)
-        if request["do"] == "cancel":
-            actor.cancel(request["run"])
-        else:
-            runs.put(request)
-    os._exit(0)
-
-
 def main() -> None:
     """Runs until the input is closed."""
     out = claim_stdout()
     actor = Actor(out)
     say(out, event_data("", Hello()))
-    runs: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    threading.Thread(target=listen, args=(actor, runs), daemon=True).start()
-    while True:
-        request = runs.get()
-        actor.run(request["run"], to_order(request["payload"]))
+    serve(lambda run_id, order: actor.run(run_id, to_order(order)), actor.cancel)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ NO_START, DEVICE_LOST.
 
 import json
 import os
-import queue
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -28,6 +26,7 @@ from daemon.host import files
 from daemon.host.process import Message, claim_stdout, say
 from daemon.pictures.read import Picture, read_picture
 from daemon.pictures.write import write_picture
+from daemon.worker.requests import serve
 from daemon.worker.timeshare import TimeShare
 
 STEP_S = 0.05
@@ -342,17 +341,6 @@ def refusal(kind: str, reason: str) -> Message:
     return {"event": "ended", "result": {"ok": False, "kind": kind, "reason": reason}}
 
 
-def listen(worker: PuppetWorker, runs: "queue.SimpleQueue[Message]") -> None:
-    """Reads requests; the end of the input ends the process."""
-    for line in sys.stdin:
-        request = json.loads(line)
-        if request["do"] == "cancel":
-            worker.cancel(request["run"])
-        else:
-            runs.put(request)
-    os._exit(0)
-
-
 def main() -> None:
     """Runs until the input is closed."""
     settings = json.loads(sys.argv[-1])
@@ -361,11 +349,7 @@ def main() -> None:
     out = claim_stdout()
     worker = PuppetWorker(settings["device"], settings["weights"], settings["checkpoint_s"], out)
     say(out, {"event": "hello"})
-    runs: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    threading.Thread(target=listen, args=(worker, runs), daemon=True).start()
-    while True:
-        request = runs.get()
-        worker.run(request["run"], request["payload"])
+    serve(worker.run, worker.cancel)
 
 
 if __name__ == "__main__":
