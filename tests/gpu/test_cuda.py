@@ -1,5 +1,7 @@
 """The same pictures on a CUDA device as on the CPU."""
 
+import gc
+import math
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,21 @@ def test_recorded_steps_give_what_plain_ones_give(
         assert error < (1e-3 if dtype == torch.float32 else 0.05)
 
 
+def test_a_recording_keeps_what_it_reads(kernels: Kernels, picture: Tensor) -> None:
+    device = torch.device("cuda:0")
+    network = Network(kernels, device, torch.float32)
+    content = picture.float().to(device)
+    plain = objective_between(network, Recipe(), content, content.flip(1)).evaluate
+    expected = plain(0.5 * content).total.item()
+    fast = Recorded(plain, content)
+    del plain
+    gc.collect()
+    # Whatever the recording did not keep is overwritten by these.
+    litter = [torch.full((1 << 20,), math.nan, device=device) for _ in range(64)]
+    assert fast(0.5 * content).total.item() == pytest.approx(expected, rel=1e-3)
+    del litter
+
+
 def test_steps_are_recorded_without_a_warning(
     photograph: Image.Image, starry: Style, tmp_path: Path
 ) -> None:
@@ -115,6 +132,8 @@ def test_steps_are_recorded_without_a_warning(
     assert painted.warnings == ()
 
 
+# The mode says of itself, as a warning, that it does not see everything.
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning")
 def test_a_step_waits_for_nothing_on_the_device(kernels: Kernels, picture: Tensor) -> None:
     device = torch.device("cuda:0")
     network = Network(kernels, device, torch.bfloat16)

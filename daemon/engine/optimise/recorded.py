@@ -25,6 +25,8 @@ class Recorded:
     """
 
     def __init__(self, evaluate: Evaluate, picture: Tensor) -> None:
+        # The graph reads the targets where they lie, and holds none of them.
+        self._evaluate = evaluate
         with torch.cuda.device(picture.device):
             self._picture = picture.clone()
             aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
