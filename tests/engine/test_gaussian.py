@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from daemon.engine.losses import gaussian
-from daemon.engine.losses.gaussian import Gaussian, scalings, transport_map
+from daemon.engine.losses.gaussian import LEAST_ROOT, Gaussian, scalings, transport_map
 from daemon.engine.losses.style import STATISTICS, mix
 from daemon.engine.losses.term import Moments
 from daemon.engine.losses.wide import as_rows, mean_square
@@ -120,7 +120,7 @@ def test_the_map_takes_one_covariance_to_the_other() -> None:
 
 
 def test_every_singular_value_in_reach_of_the_iteration_comes_to_1() -> None:
-    values = torch.logspace(-4, 0, 2000, dtype=torch.float64)
+    values = torch.linspace(LEAST_ROOT, 1.0, 20_000, dtype=torch.float64)
     for scaling in scalings():
         values = 0.5 * scaling * values * (3.0 - (scaling * values) ** 2)
     assert (values - 1.0).abs().max() <= 1e-10
