@@ -4,7 +4,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,29 @@ def finish(device: torch.device) -> None:
 
 def median_s(work: Callable[[], object], device: torch.device, *, repeats: int = 1) -> float:
     """Median seconds of several runs, each of `repeats` calls, after one that warms up."""
-    work()
-    seconds = []
-    for _ in range(RUNS):
-        finish(device)
-        began = time.perf_counter()
-        for _ in range(repeats):
-            work()
-        finish(device)
-        seconds.append((time.perf_counter() - began) / repeats)
-    return statistics.median(seconds)
+    return medians_s([work], device, repeats=repeats)[0]
+
+
+def medians_s(
+    works: Sequence[Callable[[], object]],
+    device: torch.device,
+    *,
+    repeats: int = 1,
+    runs: int = RUNS,
+) -> list[float]:
+    """The same of several works that take turns, so that noise meets all of them alike."""
+    for work in works:
+        work()
+    seconds: list[list[float]] = [[] for _ in works]
+    for _ in range(runs):
+        for work, taken in zip(works, seconds, strict=True):
+            finish(device)
+            began = time.perf_counter()
+            for _ in range(repeats):
+                work()
+            finish(device)
+            taken.append((time.perf_counter() - began) / repeats)
+    return [statistics.median(taken) for taken in seconds]
 
 
 def as_tensor(image: Image.Image) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from daemon.engine.errors import CheckpointError
 from daemon.engine.fit.plan import Plan
 from daemon.engine.optimise.steps import Course, Step
+from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 
 CHECKPOINT_FORMAT = 2
@@ -96,13 +97,19 @@ def resume_point(resumed: Checkpoint | None, identity: Mapping[str, Any]) -> Res
         return ResumePoint([], [], None)
     try:
         facts = resumed.facts
-        if facts["identity"] != identity:
+        if of_today(facts["identity"]) != identity:
             raise CheckpointError("it belongs to another painting, or another way of computing it")
         earlier = Earlier(Plan(**facts["plan"]), facts["seconds"], resumed.tensors, facts["course"])
         reports = [PassReport.from_data(report) for report in facts["reports"]]
         return ResumePoint(reports, list(facts["warnings"]), earlier)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"it is not understood ({error!r})") from error
+
+
+def of_today(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity with the settings that recipes did not have yet when it was kept."""
+    recipe = Recipe.model_validate(identity["recipe"])
+    return {**identity, "recipe": recipe.model_dump(mode="json")}
 
 
 def make_checkpoint(

@@ -38,7 +38,12 @@ class Recipe(BaseModel):
     )
     style_layers: LayerWeights = Field(
         default={f"relu{block}_1": 1.0 for block in range(1, 6)},
-        description="layers whose Gram matrices are matched, and weights w",
+        description="layers whose statistics are matched, and weights w",
+    )
+    statistics: Literal["gram", "gaussian"] = Field(
+        default="gram",
+        description="what of the style layers is matched: gram, the Gram matrices; gaussian, "
+        "mean and covariance, which gives crisper strokes and truer colours",
     )
     pooling: Literal["max", "average"] = Field(
         default="max", description="how the network halves its maps; average paints smoother"

@@ -60,7 +60,7 @@ def test_content_loss_is_the_mean_squared_difference() -> None:
 def test_style_loss_is_the_mean_squared_difference_of_gram_matrices() -> None:
     found = Moments(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     target = Moments(torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
-    value, _ = statistics.Gram().compare(found, target)
+    value, _ = statistics.Gram(target).compare(found)
     assert value.item() == (0 + 4 + 4 + 16) / 4
 
 
@@ -105,10 +105,10 @@ def test_gradients_are_added_to_what_is_there_already() -> None:
 
     running = torch.ones_like(layer, memory_format=torch.channels_last)
     known = layer.detach().contiguous(memory_format=torch.channels_last)
-    moments = [Moments(statistics.gram_matrix(one)) for one in (known, target)]
+    found, goal = (Moments(statistics.gram_matrix(one)) for one in (known, target))
     positions = known.shape[2] * known.shape[3]
     content.add_content_gradient(known, running, target, 2.0, positions)
-    _, pull = statistics.Gram().compare(*moments)
+    _, pull = statistics.Gram(goal).compare(found)
     statistics.add_pull(known, running, pull, 3.0 * pull.constant / positions)
     torch.testing.assert_close(running, 1.0 + expected, rtol=1e-12, atol=1e-14)
 

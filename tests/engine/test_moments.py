@@ -8,7 +8,6 @@ from torch import Tensor
 
 from daemon.engine.losses import moments, style
 from daemon.engine.losses.moments import MomentStore, StyleMoments
-from daemon.engine.losses.statistics import Gram
 from daemon.engine.losses.term import Moments
 from daemon.engine.recipe import Recipe
 
@@ -110,13 +109,7 @@ def test_folder_in_the_place_of_what_was_kept_costs_no_more_than_computing(tmp_p
     assert compute.calls == 1
 
 
-def test_moments_kept_for_one_statistic_are_not_taken_for_another_that_needs_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Means(Gram):
-        needs_channels = True
-
+def test_moments_kept_for_one_statistic_are_not_taken_for_another_that_needs_more() -> None:
     before = style.moments_key(Recipe())
     assert before == style.moments_key(Recipe(beta=3.0, style_scale=2.0))
-    monkeypatch.setitem(style.STATISTICS, "gram", Means())
-    assert style.moments_key(Recipe()) != before
+    assert style.moments_key(Recipe(statistics="gaussian")) != before

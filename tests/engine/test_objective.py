@@ -16,6 +16,7 @@ from daemon.engine.recipe import Recipe
 from daemon.engine.vgg.kernels import Kernels
 from daemon.engine.vgg.layers import CONVOLUTIONS
 from daemon.engine.vgg.network import Network
+from tests.support.gaussian import moments_of, plain_distance
 
 TUTORIAL_STYLE = {"conv1_1": 1.0, "conv1_2": 1.0, "conv2_1": 1.0, "conv5_4": 1.0}
 RECIPES = {
@@ -30,6 +31,13 @@ RECIPES = {
         content_layers={"conv2_2": 2.0, "relu3_4": 1.0},
         style_layers={"conv2_2": 1.0, "relu2_2": 3.0, "relu5_4": 0.5},
         tv=0.7,
+    ),
+    "gaussian statistics": Recipe(statistics="gaussian"),
+    "gaussian statistics before a ReLU, raw": Recipe(
+        statistics="gaussian",
+        style_layers={"conv1_1": 2.0, "conv3_1": 1.0},
+        normalise="raw",
+        beta=1e-4,
     ),
 }
 HEIGHT, WIDTH = 35, 50  # odd on the way: 35 -> 17 -> 8 -> 4 -> 2, 50 -> 25 -> 12 -> 6 -> 3
@@ -84,26 +92,29 @@ def plain_losses(
     features: dict[str, Tensor], recipe: Recipe, materials: Materials
 ) -> tuple[Tensor, Tensor]:
     """Content and style loss as the formulas say."""
+    kept = content_loss.feature_maps(materials)
+    content = style = torch.zeros((), dtype=torch.float64)
+    for layer, weight in recipe.content_layers.items():
+        target = kept[layer]
+        size = target.pow(2).mean() * sum(recipe.content_layers.values())
+        distance = (features[layer] - target).pow(2).mean()
+        content = content + weight * distance / (size if recipe.normalise == "relative" else 1)
+    for layer, weight in recipe.style_layers.items():
+        rows, goal = features[layer].flatten(2)[0].T, materials.styles[layer]
+        distance = plain_style_distance(rows, goal, recipe)
+        size = plain_style_distance(torch.zeros_like(rows), goal, recipe)
+        size = size * sum(recipe.style_layers.values())
+        style = style + weight * distance / (size if recipe.normalise == "relative" else 1)
+    return content, style
 
-    def plain_sum(weights: dict[str, float], now: dict[str, Tensor], then: dict) -> Tensor:
-        total = torch.zeros((), dtype=torch.float64)
-        for layer, weight in weights.items():
-            term = weight * (now[layer] - then[layer]).pow(2).mean()
-            if recipe.normalise == "relative":
-                term = term / then[layer].pow(2).mean() / sum(weights.values())
-            total = total + term
-        return total
 
-    flat = {layer: features[layer].flatten(2)[0] for layer in recipe.style_layers}
-    grams = {layer: rows @ rows.T / rows.shape[1] for layer, rows in flat.items()}
-    return (
-        plain_sum(recipe.content_layers, features, content_loss.feature_maps(materials)),
-        plain_sum(
-            recipe.style_layers,
-            grams,
-            {layer: one.products for layer, one in materials.styles.items()},
-        ),
-    )
+def plain_style_distance(rows: Tensor, goal: Moments, recipe: Recipe) -> Tensor:
+    """How far features, (N, C), are from a style's moments."""
+    match recipe.statistics:
+        case "gram":
+            return (rows.T @ rows / len(rows) - goal.products).pow(2).mean()
+        case "gaussian":
+            return plain_distance(moments_of(rows), goal)
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
@@ -126,13 +137,15 @@ def test_losses_and_gradient_equal_autograd_of_the_plain_formulas(
     (gradient,) = torch.autograd.grad(total, picture)
 
     # Everything in float64 (1e-16) through some 40 operations: 1e-10 leaves ample room, while
-    # a wrong factor or a forgotten border pixel is off by 1e-3 at least.
+    # a wrong factor or a forgotten border pixel is off by 1e-3 at least. The matrix roots of
+    # Gaussian statistics are iterated to 1e-10.
+    limit = 1e-10 if recipe.statistics == "gram" else 1e-8
     expected = {"content": content, "style": style} | ({"tv": variation} if recipe.tv else {})
     assert found.losses.keys() == expected.keys()
     for name, plain in (expected | {"total": total}).items():
         mine = found.total if name == "total" else found.losses[name]
-        assert mine.item() == pytest.approx(plain.item(), rel=1e-10), name
-    assert relative_error(found.gradient, gradient) < 1e-10
+        assert mine.item() == pytest.approx(plain.item(), rel=limit), name
+    assert relative_error(found.gradient, gradient) < limit
 
 
 @recipes

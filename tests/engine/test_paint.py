@@ -4,7 +4,6 @@ import errno
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -31,6 +30,8 @@ from daemon.engine.schedule import Pass
 from daemon.engine.tensors import refine, to_pixels
 
 Paint = Callable[..., Painted]
+RESUMED = ({"optimizer": "lbfgs"}, {"optimizer": "adam"}, {"statistics": "gaussian"})
+"""Settings that a checkpoint has to keep more, or other things, for."""
 
 
 @pytest.fixture
@@ -134,10 +135,11 @@ def test_adam_lowers_the_loss(paint: Paint) -> None:
     "settings",
     [
         {"pooling": "average"},
+        {"statistics": "gaussian"},
         {"normalise": "raw", "beta": 1e-6, "content_layers": {"relu4_2": 1e-3}},
         {"content_layers": {"conv4_2": 1.0}, "style_layers": {"conv1_1": 1.0, "conv5_4": 1.0}},
     ],
-    ids=["average pooling", "raw", "the tutorial's layers"],
+    ids=["average pooling", "gaussian statistics", "raw", "the tutorial's layers"],
 )
 def test_every_kind_of_recipe_lowers_the_loss(
     paint_with_vgg: Paint, settings: dict[str, object]
@@ -411,20 +413,20 @@ def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_sh
     assert difference.mean() < 0.5
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("settings", RESUMED, ids=repr)
 @pytest.mark.parametrize("memory_bytes", [None, 1])
 def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
     engine: Engine,
     photo: Pixels,
     starry: Style,
     memory_bytes: int | None,
-    optimizer: Literal["lbfgs", "adam"],
+    settings: dict[str, object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engine, "_memory_bytes", memory_bytes)
     monkeypatch.setattr(plan, "HOLES_BYTES", 0)  # they outweigh what tiles of 256 px save
     wide = resize(photo, 272, 64)
-    recipe = Recipe(size=272, steps=6, optimizer=optimizer)
+    recipe = Recipe(**({"size": 272, "steps": 6} | settings))
     kept: list[Checkpoint] = []
     for moment in engine.paint(wide, [starry], recipe):
         match moment:

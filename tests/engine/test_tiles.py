@@ -40,6 +40,9 @@ CASES = [
             "content_layers": {"relu1_1": 1.0, "relu4_1": 1.0},
         },
     ),
+    (torch.float64, 203, 19, 96, {"statistics": "gaussian"}),
+    (torch.float32, 32, 229, 64, {"statistics": "gaussian"}),
+    (torch.float32, 87, 101, 48, {"statistics": "gaussian", "style_layers": MIDDLE}),
 ]
 
 

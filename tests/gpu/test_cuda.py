@@ -31,6 +31,9 @@ pytestmark = [
 ]
 
 
+statistics = pytest.mark.parametrize("statistic", ["gram", "gaussian"])
+
+
 @pytest.fixture(scope="module")
 def kernels() -> Kernels:
     return load_kernels("classic", Path("unused"))
@@ -71,8 +74,11 @@ def evaluate(
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
-def test_gradient_on_cuda_equals_the_cpus(kernels: Kernels, picture: Tensor, pooling: str) -> None:
-    recipe = Recipe(pooling=pooling, tv=0.5)  # type: ignore[arg-type]
+@statistics
+def test_gradient_on_cuda_equals_the_cpus(
+    kernels: Kernels, picture: Tensor, statistic: str, pooling: str
+) -> None:
+    recipe = Recipe(pooling=pooling, statistics=statistic, tv=0.5)  # type: ignore[arg-type]
     cpu, cuda = (
         evaluate(kernels, picture, device, torch.float64, recipe) for device in ("cpu", "cuda:0")
     )
@@ -93,13 +99,15 @@ def test_float32_gradient_on_cuda_agrees_with_float64(kernels: Kernels, picture:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@statistics
 def test_recorded_steps_give_what_plain_ones_give(
-    kernels: Kernels, picture: Tensor, dtype: torch.dtype
+    kernels: Kernels, picture: Tensor, statistic: str, dtype: torch.dtype
 ) -> None:
+    recipe = Recipe(statistics=statistic)  # type: ignore[arg-type]
     device = torch.device("cuda:0")
     network = Network(kernels, device, dtype)
     content = picture.float().to(device)
-    plain = objective_between(network, Recipe(), content, content.flip(1)).evaluate
+    plain = objective_between(network, recipe, content, content.flip(1)).evaluate
     fast = Recorded(plain, content)
     for factor in (1.0, 0.5, 0.8):
         found, expected = fast(factor * content), plain(factor * content)
@@ -124,21 +132,27 @@ def test_a_recording_keeps_what_it_reads(kernels: Kernels, picture: Tensor) -> N
     del litter
 
 
+@statistics
 def test_steps_are_recorded_without_a_warning(
-    photograph: Image.Image, starry: Style, tmp_path: Path
+    photograph: Image.Image, starry: Style, statistic: str, tmp_path: Path
 ) -> None:
+    recipe = Recipe(size=300, steps=12, statistics=statistic)  # type: ignore[arg-type]
     engine = Engine("cuda:0", "classic", tmp_path)
-    painted = finish(engine.paint(np.array(photograph), [starry], Recipe(size=300, steps=12)))
+    painted = finish(engine.paint(np.array(photograph), [starry], recipe))
     assert painted.warnings == ()
 
 
 # The mode says of itself, as a warning, that it does not see everything.
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning")
-def test_a_step_waits_for_nothing_on_the_device(kernels: Kernels, picture: Tensor) -> None:
+@statistics
+def test_a_step_waits_for_nothing_on_the_device(
+    kernels: Kernels, picture: Tensor, statistic: str
+) -> None:
+    recipe = Recipe(statistics=statistic)  # type: ignore[arg-type]
     device = torch.device("cuda:0")
     network = Network(kernels, device, torch.bfloat16)
     content = picture.float().to(device)
-    objective = objective_between(network, Recipe(), content, content)
+    objective = objective_between(network, recipe, content, content)
     optimiser = Lbfgs(content.shape, Scratch(device), 5)
     best = Best(content.shape, Scratch(device))
     for _ in range(3):  # libraries set themselves up

@@ -5,7 +5,7 @@ respect to the features is theirs times a matrix, plus a row. `style.py` has the
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -27,16 +27,19 @@ class Pull:
 
 
 class Statistic(Protocol):
-    """How the moments of a picture's layer are compared with a style's."""
+    """How the moments of a picture's layer are compared with a style's: made once a style."""
 
-    needs_channels: bool
+    needs_channels: ClassVar[bool]
     """Whether it looks at the channels' own means."""
 
-    def size(self, target: Moments) -> Tensor:
+    def __init__(self, target: Moments) -> None:
+        """Takes in the moments of the style's layer."""
+
+    def size(self) -> Tensor:
         """What the value of a black picture is measured by, (..., H, W): its mean square."""
 
-    def compare(self, moments: Moments, target: Moments) -> tuple[Tensor, Pull]:
-        """The value, (), and its gradient."""
+    def compare(self, moments: Moments) -> tuple[Tensor, Pull]:
+        """The value for the moments of the picture's layer, (), and its gradient."""
 
 
 class Gram:
@@ -46,13 +49,16 @@ class Gram:
     are divided by the number of positions, so that they do not grow with the picture.
     """
 
-    needs_channels = False
+    needs_channels: ClassVar[bool] = False
 
-    def size(self, target: Moments) -> Tensor:
-        return target.products
+    def __init__(self, target: Moments) -> None:
+        self._target = target.products
 
-    def compare(self, moments: Moments, target: Moments) -> tuple[Tensor, Pull]:
-        difference = moments.products - target.products  # (C, C)
+    def size(self) -> Tensor:
+        return self._target
+
+    def compare(self, moments: Moments) -> tuple[Tensor, Pull]:
+        difference = moments.products - self._target  # (C, C)
         return mean_square(difference), Pull(4.0 / difference.numel(), difference)
 
 
@@ -68,8 +74,7 @@ class Sums:
         """Takes in features, (1, C, h, w)."""
         self._products = add_products(self._products, features)
         if self._wants_channels:
-            found = wide(features).sum(dim=(0, 2, 3))
-            self._channels = found if self._channels is None else self._channels + found
+            self._channels = add_channels(self._channels, features)
 
     def moments(self, positions: int) -> Moments:
         """The means over so many positions: all that have been read."""
@@ -92,6 +97,16 @@ def add_products(products: Tensor | None, features: Tensor) -> Tensor:
         part = wide(part)
         products.addmm_(part.T, part)
     return products
+
+
+def add_channels(channels: Tensor | None, features: Tensor) -> Tensor:
+    """The channels' sums over all positions, added to `channels`; None starts a sum.
+
+    features: (1, C, H, W).  Returns (C,) float32.
+    """
+    parts = [wide(part).sum(0) for part in torch.split(as_rows(features), ROWS_AT_ONCE)]
+    found = torch.stack(parts).sum(0)
+    return found if channels is None else channels + found
 
 
 def gram_matrix(features: Tensor) -> Tensor:

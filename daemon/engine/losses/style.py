@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from daemon.engine.fit.tiles import Tile, Tiling
+from daemon.engine.losses.gaussian import Gaussian
 from daemon.engine.losses.statistics import Gram, Pull, Statistic, Sums, add_pull
 from daemon.engine.losses.term import Materials, Moments, shares
 from daemon.engine.recipe import Recipe
 from daemon.engine.vgg.network import Network
 
 NAME = "style"
-STATISTICS: Mapping[str, Statistic] = {"gram": Gram()}
+STATISTICS: Mapping[str, type[Statistic]] = {"gram": Gram, "gaussian": Gaussian}
 """The one table of what styles are compared by."""
 
 
@@ -25,14 +26,14 @@ def layers(recipe: Recipe) -> Mapping[str, float]:
 def make(materials: Materials) -> "StyleLoss":
     """The term for mixed styles."""
     recipe, statistic = materials.recipe, statistic_of(materials.recipe)
-    targets = {layer: materials.styles[layer] for layer in layers(recipe)}
-    sizes = {layer: statistic.size(target) for layer, target in targets.items()}
-    return StyleLoss(recipe.beta, shares(layers(recipe), sizes, recipe), targets, statistic)
+    targets = {layer: statistic(materials.styles[layer]) for layer in layers(recipe)}
+    sizes = {layer: target.size() for layer, target in targets.items()}
+    return StyleLoss(recipe.beta, shares(layers(recipe), sizes, recipe), targets)
 
 
-def statistic_of(recipe: Recipe) -> Statistic:
+def statistic_of(recipe: Recipe) -> type[Statistic]:
     """The statistic a recipe compares styles by."""
-    return STATISTICS["gram"]
+    return STATISTICS[recipe.statistics]
 
 
 def moments_key(recipe: Recipe) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def moments_key(recipe: Recipe) -> dict[str, Any]:
 class StyleLoss:
     """The difference of a statistic from the styles', each layer times its factor.
 
-    targets: layer -> the styles' moments.
+    targets: layer -> the statistic of the styles' moments.
     """
 
     name = NAME
@@ -53,21 +54,19 @@ class StyleLoss:
         self,
         weight: float,
         factors: Mapping[str, float],
-        targets: Mapping[str, Moments],
-        statistic: Statistic,
+        targets: Mapping[str, Statistic],
     ) -> None:
         self.weight = weight
         self.layers = frozenset(factors)
         self._factors = factors
         self._targets = targets
-        self._statistic = statistic
         self._sums: dict[str, Sums] = {}
         self._pulls: dict[str, Pull] = {}
 
     def begin(self, tiling: Tiling) -> None:
         self._tiling = tiling
         self._sums = {
-            layer: Sums(channels=self._statistic.needs_channels) for layer in self._factors
+            layer: Sums(channels=target.needs_channels) for layer, target in self._targets.items()
         }
 
     def read(self, tile: Tile, layer: str, features: Tensor) -> None:
@@ -77,7 +76,7 @@ class StyleLoss:
         total: Tensor | None = None
         for layer, factor in self._factors.items():
             found = self._sums[layer].moments(self._tiling.positions(layer))
-            value, self._pulls[layer] = self._statistic.compare(found, self._targets[layer])
+            value, self._pulls[layer] = self._targets[layer].compare(found)
             total = torch.zeros_like(value) if total is None else total
             total.add_(value, alpha=factor)
         assert total is not None
