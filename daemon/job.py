@@ -63,6 +63,35 @@ class ClaimedPicture:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """A job's files, relative to the outbox; empty are those it has not, or not yet.
+
+    result: of a job that is done.  reason: of one that is not: why.
+    """
+
+    record: str = ""
+    log: str = ""
+    original: str = ""
+    result: str = ""
+    reason: str = ""
+
+    @property
+    def main(self) -> str:
+        """The file that people look for: the result, or the reason why there is none."""
+        return self.result or self.reason
+
+    def by_kind(self) -> dict[str, str]:
+        """The files there are, in the order that ledger and record always had them in."""
+        beside = {"record": self.record, "log": self.log}
+        filed = {"original": self.original}
+        if self.result:
+            every = {"result": self.result} | beside | filed
+        else:
+            every = filed | {"reason": self.reason} | beside
+        return {kind: path for kind, path in every.items() if path}
+
+
+@dataclass(frozen=True)
 class Job:
     """One picture to be painted after one preset, with all that was decided about it.
 
@@ -87,7 +116,7 @@ class Job:
     started_at: str | None
     finished_at: str | None
     outcome: Done | None
-    outputs: Mapping[str, str]
+    outputs: Outputs
     reason: str
     warnings: tuple[str, ...]
     label: str = ""

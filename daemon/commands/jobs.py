@@ -102,7 +102,8 @@ def put_back(config: Config, ledger: Ledger, job: Job) -> str:
     """
     picture = ledger.picture(job.picture_id)
     check_whole(config, job, picture)
-    source, target = config.outbox / job.outputs["original"], config.inbox / picture.path
+    outputs = job.outputs
+    source, target = config.outbox / outputs.original, config.inbox / picture.path
     beside = {
         filed: config.inbox / dropped_again(kind, picture)
         for kind, filed in own_of(source).items()
@@ -123,16 +124,16 @@ def put_back(config: Config, ledger: Ledger, job: Job) -> str:
         raise SurroundingsError(
             f"{files.printable(source)}: {error.strerror}; mend that, then retry it again"
         ) from error
-    for kind in ("reason", "record", "log"):
+    for path in (outputs.reason, outputs.record, outputs.log):
         with contextlib.suppress(OSError):
-            (config.outbox / job.outputs[kind]).unlink(missing_ok=True)
+            (config.outbox / path).unlink(missing_ok=True)
     return f"{job.id[:8]} {files.printable(picture.path)}: back in the inbox"
 
 
 def check_whole(config: Config, job: Job, picture: ClaimedPicture) -> None:
     """Raises StaleJobError or SurroundingsError unless a job's picture can be put back now."""
-    outputs = job.outputs
-    unfinished = job.state is State.RETRIED and is_ours(config.outbox / outputs["record"], job.id)
+    record = config.outbox / job.outputs.record
+    unfinished = job.state is State.RETRIED and is_ours(record, job.id)
     if job.state not in (State.FAILED, State.CANCELLED) and not unfinished:
         raise StaleJobError(f"{job.id[:8]} is {job.state}; only failed or cancelled jobs")
     if picture.state is not PictureState.FILED:
@@ -147,7 +148,7 @@ def check_whole(config: Config, job: Job, picture: ClaimedPicture) -> None:
             raise SurroundingsError(
                 f"{files.printable(folder)} is unavailable: there is no such folder"
             )
-    original = config.outbox / outputs["original"]
+    original = config.outbox / job.outputs.original
     if not original.exists():
         raise SurroundingsError(f"the picture is not at {files.printable(original)} any more")
 

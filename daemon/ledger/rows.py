@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.job import ClaimedPicture, Draft, Job, PictureState, State, StyleRef
-from daemon.messages import to_done
+from daemon.job import ClaimedPicture, Draft, Job, Outputs, PictureState, State, StyleRef
+from daemon.messages import known, to_done
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def to_job(row: sqlite3.Row) -> Job:
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         outcome=to_done(outcome) if (outcome := json.loads(row["outcome"])) else None,
-        outputs=json.loads(row["outputs"]),
+        outputs=known(Outputs, json.loads(row["outputs"])),
         reason=row["reason"],
         warnings=tuple(json.loads(row["warnings"])),
         label=row["label"] if "label" in row.keys() else "",  # read-only it may be an older ledger

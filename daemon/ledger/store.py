@@ -5,13 +5,13 @@ Every change of state names the state it comes from, and whose job it is.
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.errors import StaleJobError, SurroundingsError
-from daemon.job import ClaimedPicture, Draft, Job, PictureState, State
+from daemon.job import ClaimedPicture, Draft, Job, Outputs, PictureState, State
 from daemon.ledger.database import Database
 from daemon.ledger.rows import draft_row, to_column, to_job, to_picture
 from daemon.ledger.views import Views
@@ -215,9 +215,9 @@ class Ledger:
         """Ids of running jobs that should be stopped."""
         return [row["id"] for row in self.database.rows("cancel_requests")]
 
-    def plan_outputs(self, job_id: str, outputs: Mapping[str, str]) -> None:
+    def plan_outputs(self, job_id: str, outputs: Outputs) -> None:
         """Keeps the names a job in `publishing` is published under."""
-        self.database.change("plan_outputs", id=job_id, outputs=json.dumps(outputs))
+        self.database.change("plan_outputs", id=job_id, outputs=json.dumps(outputs.by_kind()))
 
     def publish_job(self, job_id: str, *, tell: bool = False) -> None:
         """Publishing -> its verdict: everything is in the outbox, for jobs like it to share.

@@ -42,7 +42,7 @@ def lay_in_places(finished: FinishedPicture) -> None:
         return
     companions = by_kind(finished.folder / path for path in picture.companions)
     kept = {kind: path for kind, path in companions.items() if files.is_ordinary(path)}
-    targets = dict.fromkeys(job.outputs["original"] for job in finished.jobs)
+    targets = dict.fromkeys(job.outputs.original for job in finished.jobs)
     for number, target in enumerate(targets, start=1):
         final = settle_name(finished.outbox / target, picture, job_id)
         for kind, companion in kept.items():

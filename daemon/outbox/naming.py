@@ -9,11 +9,11 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from daemon.host import files
-from daemon.job import Job, State
+from daemon.job import Job, Outputs, State
 from daemon.pictures.companions import own_of
 from daemon.pictures.formats import output_name
 
@@ -59,7 +59,7 @@ def is_plain(name: str) -> bool:
     return len(name) <= PLAIN_BYTES and PLAIN.fullmatch(name) is not None and portable(name) == name
 
 
-def held_layouts(outbox: Path, job: Job) -> Iterator[dict[str, str]]:
+def held_layouts(outbox: Path, job: Job) -> Iterator[Outputs]:
     """Every way to call a job's files that the outbox holds, the best first.
 
     The last is its id, and no sub-folder. Raises OSError if the outbox holds nothing now.
@@ -79,7 +79,7 @@ def marks(job: Job) -> tuple[str, str, str]:
     return "", job.id[:MARK_LENGTH], job.id
 
 
-def layout(job: Job, form: Form, mark: str, *, below: Path | None = None) -> dict[str, str]:
+def layout(job: Job, form: Form, mark: str, *, below: Path | None = None) -> Outputs:
     """Where a job's files go, relative to the outbox, all their names with the same mark."""
 
     def marked(name: str) -> str:
@@ -93,20 +93,20 @@ def layout(job: Job, form: Form, mark: str, *, below: Path | None = None) -> dic
         name = marked(output_name(painted.name))
         folder = Path(preset) / painted.parent
         beside = folder / JOBS_FOLDER
-        return {
-            "result": str(folder / name),
-            "record": str(beside / files.with_ending(name, ".json")),
-            "log": str(beside / files.with_ending(name, ".log")),
-            "original": str(Path("originals") / filed_as),
-        }
+        return Outputs(
+            record=str(beside / files.with_ending(name, ".json")),
+            log=str(beside / files.with_ending(name, ".log")),
+            original=str(Path("originals") / filed_as),
+            result=str(folder / name),
+        )
     name = marked(painted.name)
     folder = Path("failed") / preset / painted.parent
-    return {
-        "original": str(Path("failed") / filed_as),
-        "reason": str(folder / files.with_ending(name, ".reason.txt")),
-        "record": str(folder / files.with_ending(name, ".json")),
-        "log": str(folder / files.with_ending(name, ".log")),
-    }
+    return Outputs(
+        record=str(folder / files.with_ending(name, ".json")),
+        log=str(folder / files.with_ending(name, ".log")),
+        original=str(Path("failed") / filed_as),
+        reason=str(folder / files.with_ending(name, ".reason.txt")),
+    )
 
 
 def cell(below: Path, label: str) -> Path:
@@ -118,9 +118,10 @@ def cell(below: Path, label: str) -> Path:
     return below.with_name(files.with_ending(below.stem, SWEEP_ENDING)) / (stem + ending)
 
 
-def past_files(outbox: Path, outputs: Mapping[str, str], job: Job) -> dict[str, str]:
+def past_files(outbox: Path, outputs: Outputs, job: Job) -> Outputs:
     """The same names, with a mark on every folder whose place something else has."""
-    return {kind: past_file(outbox, Path(path), job) for kind, path in outputs.items()}
+    named = {kind: past_file(outbox, Path(path), job) for kind, path in outputs.by_kind().items()}
+    return Outputs(**named)
 
 
 def past_file(outbox: Path, path: Path, job: Job) -> str:
@@ -142,15 +143,15 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def refuses(outbox: Path, outputs: Mapping[str, str], *, doubtful: bool) -> bool:
+def refuses(outbox: Path, outputs: Outputs, *, doubtful: bool) -> bool:
     """Whether the outbox's file system does not hold one of the names, or one that follows.
 
     That is a copy of the original, with its mark, and its companions.  doubtful: plain names are
     tried too.  Raises OSError if it holds nothing now, whatever its name.
     """
-    original = Path(outputs["original"])
+    original = Path(outputs.original)
     copy = original.with_name(files.with_mark(original.name, "0" * MARK_LENGTH))
-    paths = [*map(Path, outputs.values()), original, *own_of(copy).values()]
+    paths = [*map(Path, outputs.by_kind().values()), *own_of(copy).values()]
     tried: dict[Path, set[str]] = {}
     for path in paths:
         folder = outbox
@@ -183,13 +184,12 @@ def refuses_names(folder: Path, names: Iterable[str]) -> bool:
     return False
 
 
-def renamed(job: Job, outputs: Mapping[str, str]) -> list[str]:
+def renamed(job: Job, outputs: Outputs) -> list[str]:
     """A warning for the record if a job's files are not called as it was dropped."""
-    kind = "result" if "result" in outputs else "reason"
-    usual = [layout(job, as_dropped, mark).get(kind) for mark in marks(job)]
-    if kind not in outputs or outputs[kind] in usual:
+    usual = [layout(job, as_dropped, mark).main for mark in marks(job)]
+    if not outputs.main or outputs.main in usual:
         return []
     return [
         f"the outbox has no place for the name {files.printable(job.below)}: this job's files are "
-        f"called as {files.printable(outputs[kind])} is"
+        f"called as {files.printable(outputs.main)} is"
     ]

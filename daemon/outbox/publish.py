@@ -9,14 +9,14 @@ import errno
 import itertools
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.host.access import reason, refusals
-from daemon.job import ClaimedPicture, Job, State
+from daemon.job import ClaimedPicture, Job, Outputs, State
 from daemon.outbox.naming import MARK_LENGTH, held_layouts
 from daemon.outbox.record import make_record
 from daemon.state.spool import Spool
@@ -37,9 +37,9 @@ def publish(
     spool: Spool,
     job: Job,
     picture: ClaimedPicture,
-    plan: Callable[[Mapping[str, str]], None],
+    plan: Callable[[Outputs], None],
     on_piece: Callable[[], object] = lambda: None,
-) -> dict[str, str]:
+) -> Outputs:
     """Publishes a job in `publishing`; returns its files, relative to the outbox.
 
     plan: called with those names before anything but the record is written; must keep them.
@@ -52,11 +52,11 @@ def publish(
     with refusals(what, kept, words_of):
         outputs = reserve(outbox, job, picture, result)
         plan(outputs)  # a job that never ran may have no log
-        publish_bytes(outbox / outputs["log"], log.read_bytes() if log.exists() else b"")
+        publish_bytes(outbox / outputs.log, log.read_bytes() if log.exists() else b"")
         if job.verdict is State.DONE:
-            place(result, outbox / outputs["result"], on_piece)
+            place(result, outbox / outputs.result, on_piece)
         else:
-            publish_bytes(outbox / outputs["reason"], reason_text(job).encode())
+            publish_bytes(outbox / outputs.reason, reason_text(job).encode())
     return outputs
 
 
@@ -66,14 +66,14 @@ def words_of(error: OSError) -> str:
     return f"{reason(error)}{where}"
 
 
-def reserve(outbox: Path, job: Job, picture: ClaimedPicture, result: Path) -> dict[str, str]:
+def reserve(outbox: Path, job: Job, picture: ClaimedPicture, result: Path) -> Outputs:
     """Writes the record under the first names that are free, or already this job's, and held.
 
     The names that were planned come first, so that publishing again uses them again.
     """
-    planned = [dict(job.outputs)] if job.outputs else []
+    planned = [job.outputs] if job.outputs.record else []
     for outputs in itertools.chain(planned, held_layouts(outbox, job)):
-        record = outbox / outputs["record"]
+        record = outbox / outputs.record
         if is_ours(record, job.id):
             if not is_in_the_way(outbox, outputs, result):
                 return outputs
@@ -96,8 +96,8 @@ def amend_record(outbox: Path, job: Job, warning: str) -> None:
 
     Raises SurroundingsError if the outbox cannot be written.
     """
-    record = outbox / job.outputs.get("record", "")
-    if not job.outputs or not is_ours(record, job.id):
+    record = outbox / job.outputs.record
+    if not job.outputs.record or not is_ours(record, job.id):
         return
     with refusals(f"the outbox {outbox} cannot be written"):
         content = with_warning(record.read_bytes(), warning)
@@ -127,34 +127,35 @@ def take_back(outbox: Path, job: Job) -> bool:
     False if there are none, or what they tell of lies beside them already.
     """
     outputs = job.outputs
-    if job.state is not State.PUBLISHING or not outputs:
+    if job.state is not State.PUBLISHING or not outputs.record:
         return False
-    placed = (outbox / outputs[kind] for kind in ("result", "reason") if kind in outputs)
-    if any(map(os.path.lexists, placed)) or not is_ours(outbox / outputs["record"], job.id):
+    if os.path.lexists(outbox / outputs.main) or not is_ours(outbox / outputs.record, job.id):
         return False
     withdraw(outbox, outputs)
     return True
 
 
-def is_taken(outbox: Path, outputs: Mapping[str, str], picture: ClaimedPicture) -> bool:
+def is_taken(outbox: Path, outputs: Outputs, picture: ClaimedPicture) -> bool:
     """Whether something lies under one of the names; a filed original may be the same picture."""
-    kinds = ("result", "record", "log") if "result" in outputs else tuple(outputs)
-    return any(os.path.lexists(outbox / outputs[kind]) for kind in kinds) or is_another(
-        outbox / outputs["original"], picture
+    paths = set(outputs.by_kind().values())
+    if outputs.result:
+        paths.remove(outputs.original)
+    return any(os.path.lexists(outbox / path) for path in paths) or is_another(
+        outbox / outputs.original, picture
     )
 
 
-def is_in_the_way(outbox: Path, outputs: Mapping[str, str], result: Path) -> bool:
+def is_in_the_way(outbox: Path, outputs: Outputs, result: Path) -> bool:
     """Whether another's file has taken the result's name since the record was written."""
-    target = outbox / outputs["result"] if "result" in outputs else None
-    return target is not None and os.path.lexists(target) and not is_same(target, result)
+    target = outbox / outputs.result
+    return bool(outputs.result) and os.path.lexists(target) and not is_same(target, result)
 
 
-def withdraw(outbox: Path, outputs: Mapping[str, str]) -> None:
+def withdraw(outbox: Path, outputs: Outputs) -> None:
     """Takes a record and its log back, whose names turned out not to do."""
-    for kind in ("log", "record"):
+    for path in (outputs.log, outputs.record):
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-            (outbox / outputs[kind]).unlink()
+            (outbox / path).unlink()
 
 
 def is_another(original: Path, picture: ClaimedPicture) -> bool:

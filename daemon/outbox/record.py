@@ -1,20 +1,18 @@
 """The JSON that tells how a job went."""
 
-import os
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from daemon import __version__
 from daemon.host import files
-from daemon.job import ClaimedPicture, Job
+from daemon.job import ClaimedPicture, Job, Outputs
 from daemon.messages import Done, plain
 from daemon.outbox.naming import renamed
 
 SCHEMA = 1
 
 
-def make_record(job: Job, picture: ClaimedPicture, outputs: Mapping[str, str]) -> dict[str, Any]:
+def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str, Any]:
     """The record of a job that is over (or about to be published), schema 1.
 
     Losses are the last step's. A field the run never reached is null, 0 or empty.
@@ -54,7 +52,7 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Mapping[str, str]) -
         "peak_memory_bytes": done.peak_memory_bytes,
         "starts": job.starts,
         "same_as": done.same_as,
-        "outputs": {kind: files.printable(os.fspath(path)) for kind, path in outputs.items()},
+        "outputs": {kind: files.printable(path) for kind, path in outputs.by_kind().items()},
         "warnings": [*job.warnings, *renamed(job, outputs)],
         "reason": job.reason or None,
     }

@@ -170,7 +170,7 @@ class Delivery:
         self._ledger.publish_job(job.id, tell=self._tells(job.verdict))
         self.failed += job.verdict is State.FAILED
         self._metrics.observe_job(job)
-        seen = files.printable(outputs.get("result") or outputs["reason"])
+        seen = files.printable(outputs.main)
         # Not bound to the job: its log has been published, and is not to begin anew.
         logger.info("[{}] {}: {}", job.id[:8], job.verdict, seen)
         self._spool.drop_job(job.id)
@@ -295,7 +295,7 @@ class Delivery:
         """Ready -> publishing with the twin's result, or to be painted if that is gone."""
         began, now_s = utc_now(), time.monotonic()
         log = logger.bind(job=job.id, action="answer")
-        painted, done = self._config.outbox / twin.outputs["result"], twin.outcome or Done()
+        painted, done = self._config.outbox / twin.outputs.result, twin.outcome or Done()
         if not self._spool.keep_result(job.id, painted, done.result_sha256):
             log.info("was painted before as job {}, but that result is gone", twin.id[:8])
             self._ledger.forget_twin(job.id)

@@ -131,7 +131,7 @@ def environment_of(event: Event, job: Job, outbox: Path, *, filed: bool) -> dict
     }
     files = {
         f"ATELIERD_{kind.upper()}": outbox / path
-        for kind, path in job.outputs.items()
+        for kind, path in job.outputs.by_kind().items()
         if filed or kind != "original"
     }
     return about | files

@@ -101,7 +101,6 @@ def queues(config: Config, ledger: Ledger, report: dict[str, Any]) -> dict[str, 
 
 def recent_row(job: Job) -> dict[str, Any]:
     """A finished job in short."""
-    output = job.outputs.get("result") or job.outputs.get("reason")
     return {
         "id": job.id,
         "state": str(job.state),
@@ -109,7 +108,7 @@ def recent_row(job: Job) -> dict[str, Any]:
         "picture": files.printable(job.below),
         "finished_at": job.finished_at,
         "seconds": job.outcome.seconds if job.outcome else None,
-        "output": files.printable(output) if output else None,
+        "output": files.printable(job.outputs.main) or None,
         "reason": job.reason or None,
     }
 

@@ -325,8 +325,8 @@ def test_cancelled_running_job_gives_its_picture_back(shop: Studio, endless: str
     answer = shop.run("cancel", endless[:8])
     assert answer.returncode == 0, answer.stderr
     (job,) = wait_for("its end", lambda: [j for j in shop.jobs(State.CANCELLED) if j.id == endless])
-    wait_for("the picture", (shop.outbox / job.outputs["original"]).exists)
-    record = shop.record(job.outputs["record"])
+    wait_for("the picture", (shop.outbox / job.outputs.original).exists)
+    record = shop.record(job.outputs.record)
     assert record["state"] == "cancelled"
     assert "Cancelled on request" in record["reason"]
     assert (shop.outbox / record["outputs"]["reason"]).exists()

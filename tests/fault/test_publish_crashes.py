@@ -204,8 +204,8 @@ def test_file_in_the_place_of_a_folder_keeps_no_result_and_no_original(
     with studio.service():
         wait_for("the result", lambda: studio.jobs(State.DONE))
         (job,) = studio.jobs(State.DONE)
-        assert (studio.outbox / job.outputs["result"]).read_bytes() == RESULT
-        wait_for("the original", (studio.outbox / job.outputs["original"]).exists)
+        assert (studio.outbox / job.outputs.result).read_bytes() == RESULT
+        wait_for("the original", (studio.outbox / job.outputs.original).exists)
     assert (studio.outbox / "quick").read_text() == "in the way"
 
 

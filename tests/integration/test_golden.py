@@ -16,7 +16,7 @@ import safetensors
 from daemon.engine.checkpoint import of_today
 from daemon.engine.vgg import arithmetic
 from daemon.host.files import sha256_of
-from daemon.job import ClaimedPicture, Job, PictureState, State, StyleRef
+from daemon.job import ClaimedPicture, Job, Outputs, PictureState, State, StyleRef
 from daemon.messages import Blob, OrderedStyle, RunOrder, WorkerSettings, to_done
 from daemon.outbox.record import make_record
 from daemon.worker.child import Worker
@@ -174,7 +174,7 @@ def record() -> dict[str, Any]:
                 "result_bytes": 9,
             }
         ),
-        outputs={"result": "starry/2024/photo.jpg"},
+        outputs=Outputs(result="starry/2024/photo.jpg"),
         reason="why",
         warnings=("w",),
     )

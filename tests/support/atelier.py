@@ -224,7 +224,7 @@ class Studio:
 
         def done() -> bool:
             done = self.jobs(State.DONE) if result.exists() else []
-            return any(job.outputs.get("result") in outputs for job in done)
+            return any(job.outputs.result in outputs for job in done)
 
         wait_for(f"the result {result}", done, seen=self.seen)
         return result

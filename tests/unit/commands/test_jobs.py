@@ -9,13 +9,18 @@ import pytest
 from daemon.commands.jobs import cancel_jobs, retry_jobs
 from daemon.errors import SurroundingsError
 from daemon.host import files
-from daemon.job import Draft, Job, State
+from daemon.job import Draft, Job, Outputs, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.filing import file_original
 from daemon.outbox.finishers import FinishedPicture
 from daemon.outbox.naming import as_dropped, layout
 from daemon.settings.config import Config
 from daemon.status.live import Live, write_live
+
+
+def failed_at(place: str) -> Outputs:
+    """The files of a failed job whose picture lies there."""
+    return Outputs(f"{place}.json", f"{place}.log", place, reason=f"{place}.reason.txt")
 
 
 @pytest.fixture(autouse=True)
@@ -29,16 +34,11 @@ def jobs(config: Config) -> None:
     }.items():
         ledger.add_picture(picture, Path(f"wave/{picture}.jpg"), [Path(f"wave/{picture}.yaml")])
         ledger.admit(picture, sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
-    outputs = {
-        "original": "failed/wave/photo.jpg",
-        "reason": "failed/wave/photo.jpg.reason.txt",
-        "record": "failed/wave/photo.jpg.json",
-        "log": "failed/wave/photo.jpg.log",
-    }
-    for path in (*outputs.values(), "failed/wave/photo.jpg.yaml"):
+    outputs = failed_at("failed/wave/photo.jpg")
+    for path in (*outputs.by_kind().values(), "failed/wave/photo.jpg.yaml"):
         (config.outbox / path).parent.mkdir(parents=True, exist_ok=True)
         (config.outbox / path).write_text(path)
-    (config.outbox / outputs["record"]).write_text('{"id": "bb33"}')
+    (config.outbox / outputs.record).write_text('{"id": "bb33"}')
     ledger.plan_outputs("bb33", outputs)
     ledger.publish_job("bb33")
     ledger.file_picture("p2")
@@ -109,7 +109,7 @@ def test_retried_cell_of_a_sweep_leaves_nothing_under_its_label(config: Config) 
     ledger.add_picture("p3", Path("wave/p3.jpg"))
     ledger.admit("p3", sha256="", size=1, width_px=1, height_px=1, drafts=[cell])
     outputs = layout(ledger.job("cc44"), as_dropped, "")
-    for path in outputs.values():
+    for path in outputs.by_kind().values():
         files.write_bytes(config.outbox / path, b'{"id": "cc44"}')
     ledger.plan_outputs("cc44", outputs)
     ledger.publish_job("cc44")
@@ -197,7 +197,7 @@ def test_picture_that_is_not_filed_yet_is_not_retried(config: Config) -> None:
     ledger.add_picture("p3", Path("wave/p3.jpg"))
     drafts = [Draft("cc44", "wave", Path("p3.jpg"), {}, (), "Broken.")]
     ledger.admit("p3", sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
-    ledger.plan_outputs("cc44", {"original": "failed/wave/p3.jpg"})
+    ledger.plan_outputs("cc44", Outputs(original="failed/wave/p3.jpg"))
     ledger.publish_job("cc44")
     ledger.close()
     (config.outbox / "failed/wave/p3.jpg").write_text("copied, and not noted so yet")
@@ -218,19 +218,7 @@ def test_each_retried_job_brings_the_sidecar_that_its_picture_came_with(config: 
     (config.outbox / "failed/c").mkdir()
     (config.outbox / "failed/c/photo.yaml").write_text("another's")
     for draft in drafts:
-        folder = f"failed/{draft.preset}"
-        ledger.plan_outputs(
-            draft.id,
-            {
-                kind: f"{folder}/photo.jpg{ending}"
-                for kind, ending in {
-                    "original": "",
-                    "reason": ".reason.txt",
-                    "record": ".json",
-                    "log": ".log",
-                }.items()
-            },
-        )
+        ledger.plan_outputs(draft.id, failed_at(f"failed/{draft.preset}/photo.jpg"))
         ledger.publish_job(draft.id)
     jobs = ledger.jobs_of_picture("p3")
     picture, copy = ledger.picture("p3"), config.state / "none"

@@ -15,7 +15,7 @@ import pytest
 from loguru import logger
 
 from daemon.errors import StaleJobError, SurroundingsError
-from daemon.job import BULK, ORDINARY, Draft, Job, PictureState, State, StyleRef
+from daemon.job import BULK, ORDINARY, Draft, Job, Outputs, PictureState, State, StyleRef
 from daemon.ledger.database import SCHEMA_VERSION, DamagedLedgerError
 from daemon.ledger.opening import open_sound
 from daemon.ledger.rows import Backlog, Waiting
@@ -23,6 +23,7 @@ from daemon.ledger.store import EVERY, Ledger, utc_now
 from daemon.messages import Done
 
 STYLES = (StyleRef("wave.png", "5a", 2.0),)
+PLANNED = Outputs(record="failed/a.json")
 RECIPE = {"size": 512, "style_layers": {"relu1_1": 1.0}}
 
 
@@ -99,7 +100,7 @@ TRANSITIONS: dict[str, tuple[Callable[[Ledger], None], dict[State, State]]] = {
     ),
     "finish": (finish, {State.RUNNING: State.PUBLISHING}),
     "plan outputs": (
-        lambda ledger: ledger.plan_outputs("j1", {"result": "a"}),
+        lambda ledger: ledger.plan_outputs("j1", Outputs(result="a")),
         {State.PUBLISHING: State.PUBLISHING},
     ),
     "publish": (lambda ledger: ledger.publish_job("j1", tell=True), {State.PUBLISHING: State.DONE}),
@@ -200,7 +201,7 @@ def test_job_keeps_everything_it_was_queued_with(ledger: Ledger) -> None:
     assert (found.picture_id, found.preset) == ("p1", "starry")
     assert (found.state, found.verdict, found.starts) == (State.READY, None, 0)
     assert (found.started_at, found.finished_at, found.cancel_requested) == (None, None, False)
-    assert (found.outputs, found.outcome, found.warnings) == ({}, None, ())
+    assert (found.outputs, found.outcome, found.warnings) == (Outputs(), None, ())
     picture = ledger.picture("p1")
     assert picture.path == odd
     assert picture.companions == (odd.with_suffix(".yaml"), odd.with_suffix(".png"))
@@ -223,9 +224,9 @@ def test_failed_job_keeps_why_and_a_published_one_its_files(ledger: Ledger) -> N
     admit(ledger, draft("j1"))
     run_it(ledger)
     finish(ledger, State.FAILED)
-    ledger.plan_outputs("j1", {"record": "failed/a.json"})
+    ledger.plan_outputs("j1", PLANNED)
     ledger.publish_job("j1")
-    assert (job(ledger).reason, job(ledger).outputs) == ("why", {"record": "failed/a.json"})
+    assert (job(ledger).reason, job(ledger).outputs) == ("why", PLANNED)
 
 
 def test_times_are_in_utc_to_the_millisecond() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daemon.job import ClaimedPicture, Job, PictureState, State, StyleRef
+from daemon.job import ClaimedPicture, Job, Outputs, PictureState, State, StyleRef
 from daemon.outbox.finishers import FinishedPicture
 from daemon.outbox.publish import publish
 from daemon.state.spool import Spool
@@ -31,7 +31,7 @@ def make_job() -> Callable[..., Job]:
             "started_at": "2024-05-01T10:00:01.500Z",
             "finished_at": "2024-05-01T10:01:00.000Z",
             "outcome": None,
-            "outputs": {},
+            "outputs": Outputs(),
             "reason": "",
             "warnings": (),
         }
@@ -63,9 +63,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 @pytest.fixture
-def published(
-    outbox: Path, spool: Spool, picture: ClaimedPicture
-) -> Callable[[Job], dict[str, str]]:
+def published(outbox: Path, spool: Spool, picture: ClaimedPicture) -> Callable[[Job], Outputs]:
     return lambda job: publish(outbox, spool, job, picture, lambda _: None)
 
 

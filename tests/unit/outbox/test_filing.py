@@ -7,7 +7,7 @@ import pytest
 
 from daemon.errors import SurroundingsError
 from daemon.host.files import sha256_of
-from daemon.job import ClaimedPicture, Job, State
+from daemon.job import ClaimedPicture, Job, Outputs, State
 from daemon.outbox.filing import file_original
 from daemon.state.claimed import claimed_folder
 from tests.support.tree import tree
@@ -25,7 +25,7 @@ def claimed(tmp_path: Path, picture: ClaimedPicture) -> Path:
 
 
 def with_outputs(job: Job, original: str, verdict: State = State.DONE) -> Job:
-    return replace(job, verdict=verdict, outputs={"original": original})
+    return replace(job, verdict=verdict, outputs=Outputs(original=original))
 
 
 def test_original_moves_to_its_place_last(
@@ -184,10 +184,10 @@ def test_folder_where_the_original_would_lie_takes_its_name_and_holds_nothing_up
     folder = outbox / "originals/starry/2024/photo.jpg"
     folder.mkdir(parents=True)  # somebody dropped pictures in a folder of that name
     outputs = published(make_job())
-    assert outputs["original"] == f"originals/starry/2024/photo-{MARK}.jpg"
+    assert outputs.original == f"originals/starry/2024/photo-{MARK}.jpg"
     (tmp_path / "inbox").mkdir()
     copy = tmp_path / "copy"
     copy.write_bytes(b"dropped")
     job = make_job(outputs=outputs)
     file_original(finished(picture, [job]))
-    assert (outbox / outputs["original"]).read_bytes() == b"dropped"
+    assert (outbox / outputs.original).read_bytes() == b"dropped"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.job import ClaimedPicture, Job, State
+from daemon.job import ClaimedPicture, Job, Outputs, State
 from daemon.outbox import naming
 from daemon.outbox.filing import file_original
 from daemon.outbox.publish import publish
@@ -37,9 +37,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 @pytest.fixture
-def published(
-    outbox: Path, spool: Spool, picture: ClaimedPicture
-) -> Callable[[Job], dict[str, str]]:
+def published(outbox: Path, spool: Spool, picture: ClaimedPicture) -> Callable[[Job], Outputs]:
     return lambda job: publish(outbox, spool, job, picture, lambda _: None)
 
 
@@ -94,10 +92,10 @@ def test_name_that_the_outbox_does_not_hold_is_another_one_told_in_the_record(
 ) -> None:
     holds_not(of_windows, number)
     outputs = published(make_job(below=Path(dropped), warnings=("slow",)))
-    assert outputs["result"] == expected
+    assert outputs.result == expected
     assert (outbox / expected).read_bytes() == b"painted"
-    record = json.loads((outbox / outputs["record"]).read_text())
-    assert record["outputs"] == outputs
+    record = json.loads((outbox / outputs.record).read_text())
+    assert record["outputs"] == outputs.by_kind()
     slow, renamed = record["warnings"]
     assert slow == "slow" and renamed.endswith(f"called as {expected} is")
 
@@ -108,15 +106,15 @@ def test_name_too_long_for_the_outbox_is_a_short_one(
 ) -> None:
     holds_not(of_cryptfs, errno.ENAMETOOLONG)
     outputs = published(make_job(below=Path("x" * length + ".png")))
-    assert outputs["result"] == "starry/" + "x" * naming.SHORT_BYTES + ".png"
-    assert (outbox / outputs["result"]).read_bytes() == b"painted"
+    assert outputs.result == "starry/" + "x" * naming.SHORT_BYTES + ".png"
+    assert (outbox / outputs.result).read_bytes() == b"painted"
 
 
 def test_name_that_every_form_of_is_refused_becomes_the_jobs_id(
     outbox: Path, make_job, published, holds_not
 ) -> None:
     holds_not(lambda name: "ä" in name or "_" in name, errno.EINVAL)
-    assert published(make_job(below=Path("2024/ä.jpg")))["result"] == f"starry/{ID}.jpg"
+    assert published(make_job(below=Path("2024/ä.jpg"))).result == f"starry/{ID}.jpg"
 
 
 def test_failed_job_of_a_refused_name_lies_with_its_picture_and_reason_under_another(
@@ -124,7 +122,7 @@ def test_failed_job_of_a_refused_name_lies_with_its_picture_and_reason_under_ano
 ) -> None:
     holds_not(of_windows, errno.EINVAL)
     job = make_job(below=Path("a:b.jpg"), verdict=State.FAILED, reason="Broken.")
-    assert published(job) == {
+    assert published(job).by_kind() == {
         "original": "failed/starry/a_b.jpg",
         "reason": "failed/starry/a_b.jpg.reason.txt",
         "record": "failed/starry/a_b.jpg.json",
@@ -153,7 +151,7 @@ def test_original_with_its_sidecar_is_filed_under_the_other_name(
     job = make_job(below=Path(name))
     outputs = published(job)
     file_original(finished(dropped, [replace(job, outputs=outputs)]))
-    assert (outbox / outputs["original"]).read_bytes() == b"original"
+    assert (outbox / outputs.original).read_bytes() == b"original"
     assert b"steps: 3" in contents(outbox / "originals")
     assert not list(claimed.rglob("*.*"))
 
@@ -184,7 +182,7 @@ def test_name_that_is_taken_in_another_case_is_marked(
         lambda path: real(str(path).replace("photo.jpg", "Photo.jpg")) or real(path),
     )
     outputs = published(make_job(below=Path("photo.jpg")))
-    assert outputs["result"] == f"starry/photo-{ID[:8]}.jpg"
+    assert outputs.result == f"starry/photo-{ID[:8]}.jpg"
 
 
 @pytest.mark.parametrize("way", ["starry", "starry/2024", "starry/2024/.jobs", "originals"])
@@ -198,8 +196,8 @@ def test_file_where_a_folder_must_be_is_gone_past(
     else:
         (outbox / way).symlink_to("nowhere")
     outputs = published(make_job())
-    assert (outbox / outputs["result"]).read_bytes() == b"painted"
-    assert f"{way}-{ID[:8]}/" in " ".join(outputs.values())
+    assert (outbox / outputs.result).read_bytes() == b"painted"
+    assert f"{way}-{ID[:8]}/" in " ".join(outputs.by_kind().values())
     assert published(make_job(outputs=outputs)) == outputs
 
 
@@ -217,8 +215,8 @@ def test_folder_where_a_file_must_be_is_gone_past(
 ) -> None:
     (outbox / way).mkdir(parents=True)
     outputs = published(make_job())
-    assert outputs["result"] == f"starry/2024/photo-{ID[:8]}.jpg"
-    assert (outbox / outputs["result"]).read_bytes() == b"painted"
+    assert outputs.result == f"starry/2024/photo-{ID[:8]}.jpg"
+    assert (outbox / outputs.result).read_bytes() == b"painted"
 
 
 def test_outbox_that_holds_nothing_is_the_surroundings_trouble_and_names_the_picture(
@@ -267,7 +265,7 @@ def test_original_whose_marked_name_is_taken_too_is_never_lost(
             (originals / name).mkdir()
         else:
             (originals / name).write_bytes(b"another's")
-    job = make_job(outputs={"original": "originals/starry/2024/photo.jpg"})
+    job = make_job(outputs=Outputs(original="originals/starry/2024/photo.jpg"))
     file_original(finished(picture, [job]))
     assert (originals / f"photo-{ID}.jpg").read_bytes() == b"original"
 
@@ -280,7 +278,7 @@ def test_sidecar_goes_past_a_folder_in_its_place(
     (claimed / picture.path).write_bytes(b"original")
     (claimed / "side.yaml").write_bytes(b"steps: 3")
     (outbox / "originals/starry/2024/photo.jpg.yaml").mkdir(parents=True)
-    job = make_job(outputs={"original": "originals/starry/2024/photo.jpg"})
+    job = make_job(outputs=Outputs(original="originals/starry/2024/photo.jpg"))
     dropped = replace(picture, companions=(Path("side.yaml"),))
     file_original(finished(dropped, [job]))
     assert sorted(contents(outbox)) == [b"original", b"steps: 3"]

@@ -1,7 +1,6 @@
 """Publishing: names, order, and that repeating it is harmless."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from daemon.errors import SurroundingsError
 from daemon.host.files import sha256_of
-from daemon.job import ClaimedPicture, State
+from daemon.job import ClaimedPicture, Outputs, State
 from daemon.outbox.publish import publish, reason_text, with_warning
 from daemon.state.spool import Spool
 from tests.support.tree import tree
@@ -21,7 +20,7 @@ def test_done_job_lies_in_its_presets_folder_with_record_and_log_apart(
     outbox: Path, make_job, published
 ) -> None:
     outputs = published(make_job())
-    assert outputs == {
+    assert outputs.by_kind() == {
         "result": "starry/2024/photo.jpg",
         "record": "starry/2024/.jobs/photo.jpg.json",
         "log": "starry/2024/.jobs/photo.jpg.log",
@@ -31,14 +30,29 @@ def test_done_job_lies_in_its_presets_folder_with_record_and_log_apart(
     assert files["starry/2024/photo.jpg"] == b"painted"
     assert files["starry/2024/.jobs/photo.jpg.log"] == b"the log"
     record = json.loads(files["starry/2024/.jobs/photo.jpg.json"])
-    assert record["outputs"] == outputs and len(files) == 3
+    assert record["outputs"] == outputs.by_kind() and len(files) == 3
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kinds"),
+    [
+        (State.DONE, ["result", "record", "log", "original"]),
+        (State.FAILED, ["original", "reason", "record", "log"]),
+    ],
+)
+def test_files_are_told_in_the_order_they_always_were(
+    outbox: Path, make_job, published, verdict: State, kinds: list[str]
+) -> None:
+    outputs = published(make_job(verdict=verdict, reason="Broken."))
+    assert list(outputs.by_kind()) == kinds
+    assert list(json.loads((outbox / outputs.record).read_bytes())["outputs"]) == kinds
 
 
 def test_labelled_jobs_of_a_picture_lie_together_and_share_its_original(
     outbox: Path, make_job, published, spool: Spool
 ) -> None:
     outputs = published(make_job(label="beta=5"))
-    assert outputs == {
+    assert outputs.by_kind() == {
         "result": "starry/2024/photo.sweep/photo.beta=5.jpg",
         "record": "starry/2024/photo.sweep/.jobs/photo.beta=5.jpg.json",
         "log": "starry/2024/photo.sweep/.jobs/photo.beta=5.jpg.log",
@@ -47,15 +61,15 @@ def test_labelled_jobs_of_a_picture_lie_together_and_share_its_original(
     spool.job("other").mkdir()
     spool.result("other").write_bytes(b"painted otherwise")
     other = published(make_job(id="other", label="beta=20"))
-    assert Path(other["result"]).name == "photo.beta=20.jpg"
-    assert other["original"] == outputs["original"]
-    assert (outbox / outputs["result"]).read_bytes() == b"painted"
-    assert json.loads((outbox / other["record"]).read_bytes())["warnings"] == []
+    assert Path(other.result).name == "photo.beta=20.jpg"
+    assert other.original == outputs.original
+    assert (outbox / outputs.result).read_bytes() == b"painted"
+    assert json.loads((outbox / other.record).read_bytes())["warnings"] == []
 
 
 def test_labelled_job_that_failed_says_why_under_its_label(make_job, published) -> None:
     outputs = published(make_job(verdict=State.FAILED, reason="Broken.", label="beta=5"))
-    assert outputs == {
+    assert outputs.by_kind() == {
         "original": "failed/starry/2024/photo.jpg",
         "reason": "failed/starry/2024/photo.sweep/photo.beta=5.jpg.reason.txt",
         "record": "failed/starry/2024/photo.sweep/photo.beta=5.jpg.json",
@@ -69,15 +83,14 @@ def test_label_that_makes_a_name_too_long_is_kept_and_the_name_cut(
 ) -> None:
     below = Path("夜" * 80 + ".jpg")
     outputs = published(make_job(below=below, label="beta=5", reason="Broken.", verdict=verdict))
-    kind = "result" if verdict is State.DONE else "reason"
-    assert ".beta=5.jpg" in Path(outputs[kind]).name and "夜.sweep" in outputs[kind]
+    assert ".beta=5.jpg" in Path(outputs.main).name and "夜.sweep" in outputs.main
 
 
 def test_failed_job_says_why_beside_the_place_of_its_picture(
     outbox: Path, make_job, published
 ) -> None:
     job = make_job(verdict=State.FAILED, reason="The picture is broken.")
-    assert published(job)["original"] == "failed/starry/2024/photo.jpg"
+    assert published(job).original == "failed/starry/2024/photo.jpg"
     files = tree(outbox)
     assert set(files) == {
         "failed/starry/2024/photo.jpg.reason.txt",
@@ -95,8 +108,8 @@ def test_cancelled_job_is_laid_out_like_a_failed_one(outbox: Path, make_job, pub
 
 def test_heic_result_is_named_as_the_jpeg_it_is(make_job, published) -> None:
     outputs = published(make_job(below=Path("IMG_1.HEIC")))
-    assert outputs["result"] == "starry/IMG_1.jpg"
-    assert outputs["original"] == "originals/starry/IMG_1.HEIC"
+    assert outputs.result == "starry/IMG_1.jpg"
+    assert outputs.original == "originals/starry/IMG_1.HEIC"
 
 
 @pytest.mark.parametrize(
@@ -113,9 +126,9 @@ def test_taken_name_gets_the_jobs_mark_and_nothing_is_overwritten(
     (outbox / taken).parent.mkdir(parents=True)
     (outbox / taken).write_bytes(b"somebody's")
     outputs = published(make_job())
-    assert outputs["result"] == f"starry/2024/photo-{MARK}.jpg"
-    assert outputs["record"] == f"starry/2024/.jobs/photo-{MARK}.jpg.json"
-    assert outputs["original"] == f"originals/starry/2024/photo-{MARK}.jpg"
+    assert outputs.result == f"starry/2024/photo-{MARK}.jpg"
+    assert outputs.record == f"starry/2024/.jobs/photo-{MARK}.jpg.json"
+    assert outputs.original == f"originals/starry/2024/photo-{MARK}.jpg"
     files = tree(outbox)
     assert files[taken] == b"somebody's" and len(files) == 4
 
@@ -129,14 +142,14 @@ def test_filed_original_takes_a_name_only_from_another_picture(
     filed.write_bytes(b"original")
     sha256 = sha256_of(filed) if same else "ab12"
     outputs = publish(outbox, spool, make_job(), replace(picture, sha256=sha256), lambda _: None)
-    assert outputs["result"] == f"starry/2024/photo{'' if same else '-' + MARK}.jpg"
+    assert outputs.result == f"starry/2024/photo{'' if same else '-' + MARK}.jpg"
 
 
 def test_name_whose_mark_is_taken_too_gets_the_whole_id(outbox: Path, make_job, published) -> None:
     (outbox / "starry/2024").mkdir(parents=True)
     for name in ("photo.jpg", f"photo-{MARK}.jpg"):
         (outbox / "starry/2024" / name).write_bytes(b"somebody's")
-    assert published(make_job())["result"] == "starry/2024/photo-0123456789abcdef.jpg"
+    assert published(make_job()).result == "starry/2024/photo-0123456789abcdef.jpg"
 
 
 def test_no_free_name_is_trouble_of_the_surroundings(outbox: Path, make_job, published) -> None:
@@ -156,7 +169,7 @@ def test_second_job_of_the_same_name_never_touches_the_first(
     spool.job("fedcba98").mkdir()
     spool.result("fedcba98").write_bytes(b"painted again")
     outputs = published(make_job(id="fedcba98"))
-    assert outputs["result"] == "starry/2024/photo-fedcba98.jpg"
+    assert outputs.result == "starry/2024/photo-fedcba98.jpg"
     assert before.items() <= tree(outbox).items()
 
 
@@ -184,11 +197,11 @@ def test_result_that_is_not_this_jobs_is_never_overwritten(
     outbox: Path, make_job, published
 ) -> None:
     """Somebody wrote to the name between the record and the result."""
-    result = outbox / published(make_job())["result"]
+    result = outbox / published(make_job()).result
     result.write_bytes(b"somebody's")
     outputs = published(make_job())
     assert result.read_bytes() == b"somebody's"
-    assert (outbox / outputs["result"]).read_bytes() == b"painted"
+    assert (outbox / outputs.result).read_bytes() == b"painted"
     assert len(list(outbox.rglob("*.json"))) == 1
 
 
@@ -197,7 +210,7 @@ def test_job_that_never_ran_has_an_empty_log(
 ) -> None:
     spool.log("0123456789abcdef").unlink()
     outputs = published(make_job(verdict=State.FAILED, reason="No preset."))
-    assert (outbox / outputs["log"]).read_bytes() == b""
+    assert (outbox / outputs.log).read_bytes() == b""
 
 
 @pytest.mark.parametrize("reason", ["It broke.", "It broke!", "Did it break?", "It broke"])
@@ -209,9 +222,9 @@ def test_reason_ends_like_a_sentence(make_job, reason: str) -> None:
 def test_names_are_planned_before_the_result_appears(
     outbox: Path, spool: Spool, make_job, picture: ClaimedPicture
 ) -> None:
-    def plan(outputs: Mapping[str, str]) -> None:
-        assert (outbox / outputs["record"]).exists()
-        assert not (outbox / outputs["result"]).exists()
+    def plan(outputs: Outputs) -> None:
+        assert (outbox / outputs.record).exists()
+        assert not (outbox / outputs.result).exists()
         raise RuntimeError("crash")
 
     with pytest.raises(RuntimeError, match="crash"):
@@ -228,7 +241,7 @@ def test_outbox_that_cannot_be_written_is_trouble_of_the_surroundings(
 
 def test_longest_names_still_fit(outbox: Path, make_job, published) -> None:
     outputs = published(make_job(below=Path("x" * 251 + ".jpg")))
-    assert all((outbox / path).exists() for kind, path in outputs.items() if kind != "original")
+    assert all((outbox / path).exists() for path in (outputs.result, outputs.record, outputs.log))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import __version__
-from daemon.job import ClaimedPicture, Job, State
+from daemon.job import ClaimedPicture, Job, Outputs, State
 from daemon.messages import to_done
 from daemon.outbox.record import make_record, seconds_between
 from tests.support.record import RECORD_FIELDS
@@ -38,7 +38,7 @@ def test_record_of_a_done_job_tells_how_it_went(
     make_job: Callable[..., Job], picture: ClaimedPicture
 ) -> None:
     job = make_job(outcome=to_done(OUTCOME), warnings=("late",))
-    record = make_record(job, picture, {"result": "starry/2024/photo.jpg"})
+    record = make_record(job, picture, Outputs(result="starry/2024/photo.jpg"))
     assert set(record) == RECORD_FIELDS
     assert record["schema"] == 1 and record["state"] == "done"
     assert record["picture"] == {
@@ -60,7 +60,7 @@ def test_record_of_a_job_that_never_ran_has_every_field(
     make_job: Callable[..., Job], picture: ClaimedPicture
 ) -> None:
     job = make_job(verdict=State.FAILED, recipe={}, styles=(), started_at=None, reason="No preset.")
-    record = make_record(job, picture, {})
+    record = make_record(job, picture, Outputs())
     assert set(record) == RECORD_FIELDS
     assert record["state"] == "failed" and record["reason"] == "No preset."
     assert record["passes"] == [] and record["seconds"] == 0.0
@@ -70,14 +70,14 @@ def test_record_of_a_job_that_never_ran_has_every_field(
 def test_record_of_a_lost_job_counts_its_time_by_the_clock(
     make_job: Callable[..., Job], picture: ClaimedPicture
 ) -> None:
-    assert make_record(make_job(), picture, {})["seconds"] == 58.5
+    assert make_record(make_job(), picture, Outputs())["seconds"] == 58.5
 
 
 def test_record_is_json_whatever_the_picture_is_called(
     make_job: Callable[..., Job], picture: ClaimedPicture
 ) -> None:
     odd = replace(picture, path=Path("k\udcff\n/夜.jpg"))
-    record = make_record(make_job(), odd, {"result": "starry/\udcff.jpg"})
+    record = make_record(make_job(), odd, Outputs(result="starry/\udcff.jpg"))
     again = json.loads(json.dumps(record).encode())
     assert again["picture"]["path"] == "k\\udcff\\n/夜.jpg"
     assert again["outputs"]["result"] == "starry/\\udcff.jpg"
@@ -86,9 +86,9 @@ def test_record_is_json_whatever_the_picture_is_called(
 def test_record_of_a_labelled_job_has_its_label_and_all_others_none(
     make_job: Callable[..., Job], picture: ClaimedPicture
 ) -> None:
-    record = make_record(make_job(label="beta=5"), picture, {})
+    record = make_record(make_job(label="beta=5"), picture, Outputs())
     assert record.pop("label") == "beta=5" and set(record) == RECORD_FIELDS
-    assert record == make_record(make_job(), picture, {})
+    assert record == make_record(make_job(), picture, Outputs())
 
 
 def test_seconds_between_two_times_of_the_ledger() -> None:

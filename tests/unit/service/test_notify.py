@@ -10,7 +10,7 @@ import pytest
 
 from daemon.errors import SurroundingsError
 from daemon.hooks.runner import MOST_IN_FLIGHT
-from daemon.job import Draft, State
+from daemon.job import Draft, Outputs, State
 from daemon.ledger.store import Ledger
 from daemon.messages import Done
 from daemon.outbox.record import make_record
@@ -64,7 +64,7 @@ def end(notifier: Notifier, ledger: Ledger, job_id: str, verdict: State = State.
     ledger.admit(picture, sha256="ab", size=9, width_px=4, height_px=3, drafts=drafts)
     assert ledger.claim_job("me") is not None
     ledger.finish_job(job_id, "me", verdict, outcome=Done(seconds=2.5), reason="why")
-    ledger.plan_outputs(job_id, {"record": f"{job_id}.json"})
+    ledger.plan_outputs(job_id, Outputs(record=f"{job_id}.json"))
     ledger.publish_job(job_id, tell=notifier.note_end(verdict))
     ledger.file_picture(picture)
 
@@ -110,7 +110,7 @@ def test_variables_name_the_jobs_files_to_the_byte(tell: Tell, ledger: Ledger) -
     end(notifier, ledger, "j1", State.FAILED)
     job = ledger.job("j1")
     odd = os.fsdecode(b"failed/starry/k\xff.jpg")
-    outputs = {"original": odd, "reason": "r", "record": "a", "log": "b"}
+    outputs = Outputs(original=odd, reason="r", record="a", log="b")
     job = type(job)(**{**vars(job), "outputs": outputs})
     unfiled = environment_of(Event.FAILED, job, Path("/out"), filed=False)
     found = environment_of(Event.FAILED, job, Path("/out"), filed=True)

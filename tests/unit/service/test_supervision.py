@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.job import BULK, ORDINARY, Job, State
+from daemon.job import BULK, ORDINARY, Job, Outputs, State
 from daemon.ledger.store import EVERY
 from daemon.pool.face import Seat
 from daemon.service.permit import Permit
@@ -44,7 +44,7 @@ def make_run(job_id: str = "j1", *, priority: int = ORDINARY, device: str = "cpu
         started_at=None,
         finished_at=None,
         outcome=None,
-        outputs={},
+        outputs=Outputs(),
         reason="",
         warnings=(),
     )

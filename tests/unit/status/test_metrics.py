@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon import __version__
 from daemon.engine.schedule import Pass
-from daemon.job import BULK, Draft, Job, State
+from daemon.job import BULK, Draft, Job, Outputs, State
 from daemon.ledger.database import SCHEMA_VERSION
 from daemon.ledger.store import Ledger
 from daemon.messages import Done, PassAccount, Progress
@@ -36,7 +36,7 @@ JOB = Job(
     started_at=None,
     finished_at=None,
     outcome=Done(seconds=40.0, passes=(PassAccount(700, 1100),)),
-    outputs={},
+    outputs=Outputs(),
     reason="",
     warnings=(),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.job import Draft, State
+from daemon.job import Draft, Outputs, State
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
 from daemon.settings.last_good import LastGood, write_last_good
@@ -59,7 +59,7 @@ def test_report_tells_what_ended_last(config: Config) -> None:
             Draft("j2", "starry", Path("photo.jpg"), {}, ()),
         ],
     )
-    ledger.plan_outputs("j1", {"reason": "failed/starry/photo.jpg.reason.txt"})
+    ledger.plan_outputs("j1", Outputs(reason="failed/starry/photo.jpg.reason.txt"))
     ledger.publish_job("j1")
     ledger.close()
     report = gather(config)
