@@ -13,6 +13,7 @@ from daemon.host import files
 from daemon.messages import Progress
 
 LIVE_FILE = "live.json"
+UNKNOWN: dict[str, None] = {"content": None, "style": None}
 
 
 @dataclass
@@ -58,9 +59,12 @@ class Live:
     others: list[str] = field(default_factory=list)
 
     def as_data(self) -> dict[str, Any]:
-        """All of it as plain data; each job's losses stand beside its total, too."""
+        """All of it as plain data; each job's losses stand beside its total, too.
+
+        Before its first step the two that every reader asks for are None.
+        """
         data = asdict(self)
-        data["running"] = [{**job, **job["losses"]} for job in data["running"]]
+        data["running"] = [{**job, **UNKNOWN, **job["losses"]} for job in data["running"]]
         return data
 
 

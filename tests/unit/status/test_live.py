@@ -64,6 +64,14 @@ def test_losses_stand_beside_the_total_whatever_they_are_called(tmp_path: Path) 
     assert loss_text(known(RunningJob, row)) == "loss 3 (content 1, style 0.1, edges 0.25)"
 
 
+def test_losses_are_null_before_the_first_step(tmp_path: Path) -> None:
+    write_live(tmp_path, Live(42, "then", running=[RunningJob("j1", "photo.jpg", "starry", "cpu")]))
+    written = json.loads((tmp_path / "live.json").read_text())
+    for found in (written, read_live(tmp_path)):
+        (row,) = found["running"]
+        assert [row[name] for name in ("total", "content", "style")] == [None, None, None]
+
+
 def test_live_file_is_replaced_whole_and_alone(tmp_path: Path) -> None:
     for pid in (1, 2):
         write_live(tmp_path, Live(pid, ""))
