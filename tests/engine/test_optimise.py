@@ -4,6 +4,7 @@ import json
 import math
 import weakref
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,48 @@ def test_curvature_of_the_wrong_sign_is_not_learnt(lbfgs: Lbfgs, steps: int) -> 
     move, back = turn_back(lbfgs, picture, random_gradient(99))
     assert (move * random_gradient(99)).sum() < 0  # still downhill
     torch.testing.assert_close(back, -0.5 * move, rtol=1e-3, atol=1e-5)
+
+
+def two_loops(gradient: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """H g of L-BFGS by its recursion, in float64, with H0 = gamma P. pairs: s and y, oldest first.
+
+    Source: Nocedal & Wright 2006, algorithm 7.4.
+    """
+    preconditioner = FourierPreconditioner(*SHAPE[2:], CPU)
+    direction, turns = gradient, []
+    for s, y in reversed(pairs):
+        turns.append(s.dot(direction) / s.dot(y))
+        direction = direction - turns[-1] * y
+    direction = preconditioner.apply(direction)
+    if pairs:
+        s, y = pairs[-1]
+        direction = s.dot(y) / y.dot(preconditioner.apply(y)) * direction
+    for (s, y), turn in zip(pairs, reversed(turns), strict=True):
+        direction = direction + s * (turn - y.dot(direction) / s.dot(y))
+    return direction
+
+
+@pytest.mark.parametrize("history", [1, 3, 8])
+def test_every_lbfgs_step_is_the_textbooks_with_the_fourier_gain(
+    valley: Tensor, history: int
+) -> None:
+    steepness = torch.linspace(0.5, 2.0, SHAPE.numel()).view(SHAPE)
+    picture, lbfgs = torch.zeros(SHAPE), Lbfgs(SHAPE, MEMORY, history)
+    pictures: list[Tensor] = [picture.double().view(-1)]
+    gradients: list[Tensor] = []
+    for _ in range(7):
+        gradient = steepness * (picture - 0.2 * valley)  # so low that no step is cut short
+        gradients.append(gradient.double().view(-1))
+        lbfgs.advance(picture, gradient)
+        pictures.append(picture.double().view(-1))
+        moves = [new - old for old, new in pairwise(pictures)]
+        turns = [new - old for old, new in pairwise(gradients)]
+        pairs = list(zip(moves[:-1], turns, strict=True))
+        wanted = -two_loops(gradients[-1], pairs[-history:])
+        if not pairs:  # of a known length, where no curvature is known
+            wanted *= FIRST_STEP_RMS / wanted.square().mean().sqrt()
+        # Float32 against float64, and the gain lies between 1 and 46.
+        torch.testing.assert_close(moves[-1], wanted, rtol=0, atol=1e-3 * wanted.abs().max().item())
 
 
 def test_restarted_lbfgs_forgets_and_takes_shorter_steps(lbfgs: Lbfgs) -> None:
@@ -409,6 +452,23 @@ def test_run_goes_on_from_its_state_as_if_nothing_had_happened(
     assert torch.equal(found.picture, whole.picture)
     assert (found.best.number, found.best.total) == (whole.best.number, whole.best.total)
     assert found.first.total == whole.first.total and found.last.total == whole.last.total
+
+
+def test_run_that_goes_on_still_has_the_best_picture_of_before(valley: Tensor) -> None:
+    seen: list[Tensor] = []
+
+    def remember(picture: Tensor) -> Evaluation:
+        seen.append(picture.clone())
+        return bowl(valley)(picture)
+
+    first, second = begin(), begin()
+    go_on(spoiled(remember, {2: 0.5, 3: 1.0}), first, steps=3)
+    tensors, facts = first.state()
+    tensors = {name: one.clone() for name, one in tensors.items()}
+    second.resume(tensors, json.loads(json.dumps(facts)))
+    found = go_on(spoiled(bowl(valley), {1: 2.0, 2: 3.0}), second, steps=5)
+    assert (found.best.number, found.best.total, found.last.number) == (2, 0.5, 5)
+    assert torch.equal(found.picture, seen[1])
 
 
 def test_state_of_another_size_is_refused(valley: Tensor) -> None:
