@@ -7,15 +7,17 @@ import io
 import struct
 import warnings
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictureError
 from daemon.pictures.formats import MAX_PIXELS, MIN_PICTURE_PX, READABLE
+
+if TYPE_CHECKING:  # the service reads headers only, and numpy takes a tenth of a second to load
+    import numpy as np
+    from numpy.typing import NDArray
 
 ORIENTATION_TAG = 0x0112
 TILE_WIDTH_TAG, TILE_HEIGHT_TAG = 322, 323
@@ -42,8 +44,8 @@ class Picture:
     orientation taken out since it has been applied.
     """
 
-    pixels: NDArray[np.uint8]
-    alpha: NDArray[np.uint8] | None
+    pixels: "NDArray[np.uint8]"
+    alpha: "NDArray[np.uint8] | None"
     format: str
     exif: bytes
 
@@ -121,6 +123,8 @@ def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> P
     Raises UnfinishedPictureError if the bytes do not decode to the end, OutOfMemoryError, else
     PictureError.
     """
+    import numpy as np
+
     opened = open_checked(source, name, max_pixels)
     try:
         with warnings.catch_warnings():
@@ -214,6 +218,8 @@ def apply_profile(image: Image.Image) -> Image.Image:
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
     """A 16-bit, integer or float grey picture as mode L, its range kept."""
+    import numpy as np
+
     values = np.asarray(image).astype(np.float64)
     top = 65535.0 if values.max(initial=0) > 255 or image.mode.startswith("I;16") else 255.0
     if image.mode == "F" and values.max(initial=0) <= 1.0:

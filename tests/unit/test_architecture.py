@@ -106,14 +106,14 @@ def test_every_setting_describes_itself() -> None:
         assert all(field.description for field in model.model_fields.values())
 
 
-def test_service_process_never_loads_torch_nor_who_looks_for_the_weights() -> None:
+def test_service_process_loads_neither_torch_nor_numpy_nor_who_looks_for_the_weights() -> None:
     """`doctor` looks for them: torch takes seconds, and does not load where the folder is gone."""
     names = ("service.main", "cli", "pool.local", "intake.decode", "engine.vgg.weights")
     script = (
         "import importlib, pathlib, sys\n"
         f"for name in {names}:\n"
         "    module = importlib.import_module(f'daemon.{name}')\n"
-        "    assert 'torch' not in sys.modules, name\n"
+        "    assert not {'torch', 'numpy'} & set(sys.modules), name\n"
         "assert module.locate('classic', pathlib.Path()).is_file()\n"
         "assert 'torch' not in sys.modules, 'locate'"
     )
