@@ -39,6 +39,11 @@ class Verdict:
     unfinished: bool = False
     doubt: str = ""
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the file may not be whole, so that its rest may still come."""
+        return bool(self.unfinished or self.doubt)
+
 
 class Decoder:
     """Decodes pictures in a child that is started when first needed, and again when it died."""

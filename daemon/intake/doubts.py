@@ -32,16 +32,6 @@ def after_try(doubt: Doubt, now_s: float, *, settle_s: float, give_up_s: float) 
     return dataclasses.replace(doubt, tries=doubt.tries + 1, again_s=again_s)
 
 
-def is_doubtful(verdict: Verdict) -> bool:
-    """Whether a file may not be whole, so that its rest may still come."""
-    return bool(verdict.unfinished or verdict.doubt)
-
-
-def fault_of(verdict: Verdict) -> str:
-    """Why that may be so, in words."""
-    return verdict.fault or verdict.doubt
-
-
 class Doubts:
     """The doubts about the files of one inbox. One thread's; the clock comes in."""
 
@@ -63,7 +53,7 @@ class Doubts:
         """Whether a file that may not be whole is tried again; False if it has had its time."""
         doubt = self._doubts.get(path)
         if doubt is None or doubt.proof != proof:
-            doubt = Doubt(proof, now_s, 0, now_s, fault_of(verdict))
+            doubt = Doubt(proof, now_s, 0, now_s, verdict.fault or verdict.doubt)
             what = "does not decode yet" if verdict.unfinished else "may not be whole yet"
             logger.info("{} {}; waiting for the rest: {}", files.printable(path), what, doubt.fault)
         if now_s - doubt.since_s >= self._give_up_s:

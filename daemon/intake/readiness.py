@@ -11,7 +11,7 @@ from daemon.host.access import refusals
 from daemon.intake import claim, preset_choice, settle
 from daemon.intake.admission import Claim
 from daemon.intake.decode import Decoder, Verdict
-from daemon.intake.doubts import Doubts, fault_of, is_doubtful
+from daemon.intake.doubts import Doubts
 from daemon.intake.drafts import sidecar_content
 from daemon.intake.observation import Observation
 from daemon.intake.settle import Proof
@@ -91,9 +91,9 @@ class Readiness:
         size = self.observation.watch(path).signature.size
         verdict = self._judge(path, size)
         self.on_piece(path)
-        if is_doubtful(verdict) and self.doubts.waits(path, proof, verdict, now_s):
+        if verdict.doubtful and self.doubts.waits(path, proof, verdict, now_s):
             self.patience.allow("rest comes", self.give_up_s)
-            return Postponed(fault_of(verdict))
+            return Postponed(verdict.fault or verdict.doubt)
         mark, warnings = self.strays.mark, self.observation.pairs.warnings.get(path, ())
         picture_id = mark + uuid.uuid4().hex[len(mark) :]
         return Claim(picture_id, path, companions, verdict, proof, size, warnings)

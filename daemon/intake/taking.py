@@ -13,7 +13,6 @@ from daemon.host.access import refusals
 from daemon.intake import claim
 from daemon.intake.admission import WRITTEN_TO, Admission, Claim
 from daemon.intake.decode import Decoder, Verdict
-from daemon.intake.doubts import is_doubtful
 from daemon.intake.reports import Reports
 from daemon.job import ClaimedPicture
 from daemon.ledger.store import Ledger
@@ -143,7 +142,7 @@ class Taking:
         verdict = self.decoder.decode(self._folder(picture) / picture.path, name)
         self.admission.on_piece(picture.path)
         resumed = dataclasses.replace(unjudged(picture), verdict=verdict)
-        if is_doubtful(verdict):
+        if verdict.doubtful:
             self._give_back(resumed)
             return None
         return resumed
