@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.host import files
-from daemon.host.access import explain, is_there
+from daemon.host.access import explain, is_there, refusals
 from daemon.job import ClaimedPicture, Job, PictureState, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.publish import is_ours
@@ -113,17 +113,13 @@ def put_back(config: Config, ledger: Ledger, job: Job) -> str:
         raise SurroundingsError(f"{files.printable(taken)} is there already; let it be taken first")
     if job.state is not State.RETRIED:
         ledger.retry_job(job.id)
-    try:
+    with refusals(files.printable(source), "; mend that, then retry it again"):
         for filed, dropped in beside.items():
             files.move(filed, dropped)
         files.move(source, target)
         for dropped in beside.values():  # one that lay alone for long would pass for another's
             with contextlib.suppress(OSError):
                 os.utime(dropped)
-    except OSError as error:
-        raise SurroundingsError(
-            f"{files.printable(source)}: {error.strerror}; mend that, then retry it again"
-        ) from error
     for path in (outputs.reason, outputs.record, outputs.log):
         with contextlib.suppress(OSError):
             (config.outbox / path).unlink(missing_ok=True)

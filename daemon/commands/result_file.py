@@ -12,11 +12,12 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from daemon.errors import BadInputError, SurroundingsError
 from daemon.host import files
-from daemon.host.access import explain
+from daemon.host.access import explain, refusals
 from daemon.host.files import printable
 from daemon.pictures.formats import FORMAT_OF_SUFFIX, output_format, output_name, suffix_format
 from daemon.settings.config import Config
@@ -45,12 +46,9 @@ def named_target(out: Path, *, force: bool, precious: Mapping[Path, str], config
     precious: files that are never replaced, and what they are.
     """
     name = f"--out {printable(out)}"
-    try:
+    there = None
+    with refusals(name, words=explain), contextlib.suppress(FileNotFoundError):
         there = out.stat()
-    except FileNotFoundError:
-        there = None
-    except OSError as error:
-        raise SurroundingsError(f"{name}: {explain(error)}") from error
     if there is not None:
         check_replaceable(out, there, force=force, precious=precious)
     if output_format(out.name) != suffix_format(out.name):
@@ -132,16 +130,13 @@ def free_name(folder: Path, picture: Path, ending: str) -> Path:
 def try_room(target: Path, size_bytes: int) -> None:
     """Makes a file of that size beside `target` and removes it; SurroundingsError if it cannot."""
     trial = files.temporary_beside(target)
-    try:
+    what = f"nothing can be written to {printable(target)}"
+    with refusals(what, words=partial(explain, path=target.parent)):
         try:
             with trial.open("xb", buffering=0) as file:
                 reserve(file.fileno(), max(size_bytes, TRIAL_BYTES))
         finally:
             trial.unlink(missing_ok=True)
-    except OSError as error:
-        raise SurroundingsError(
-            f"nothing can be written to {printable(target)}: {explain(error, target.parent)}"
-        ) from error
 
 
 def reserve(handle: int, size_bytes: int) -> None:
@@ -188,13 +183,9 @@ def work_folder() -> Iterator[Path]:
     """A private folder for the worker's result, removed in the end; after a crash by a sweep."""
     prefix = WORK_FOLDER.format(mark=files.machine_mark(), pid=os.getpid())
     sweep_work_folders()
-    try:
+    remedy = "; let TMPDIR name a folder that can be written"
+    with refusals("no temporary folder can be made", remedy, words=explain):
         folder = Path(tempfile.mkdtemp(prefix=prefix))
-    except OSError as error:
-        raise SurroundingsError(
-            f"no temporary folder can be made: {explain(error)}; let TMPDIR name a folder that "
-            "can be written"
-        ) from error
     try:
         yield folder
     finally:

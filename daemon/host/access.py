@@ -75,10 +75,7 @@ def is_there(folder: Path) -> bool:
     `Path.exists` raises PermissionError for what lies in a closed folder, and takes a file in the
     folder's place for nothing at all.
     """
-    try:
+    with refusals(printable(folder), words=with_advice), contextlib.suppress(FileNotFoundError):
         os.stat(f"{folder}/.")  # noqa: PTH116  # a Path drops the dot, which asks for the right
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise SurroundingsError(explain(error, folder)) from error
-    return True
+        return True
+    return False

@@ -13,6 +13,7 @@ from daemon.engine.errors import PictureError
 from daemon.engine.recipe import Positive, Recipe
 from daemon.errors import Fault, PresetError, SurroundingsError
 from daemon.host import files
+from daemon.host.access import refusals
 from daemon.job import BULK_FOLDER
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
@@ -242,15 +243,13 @@ def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | No
 
 def list_folder(folder: Path) -> list[Path]:
     """What lies in the presets folder, sorted; raises SurroundingsError if it cannot be read."""
-    try:
+    remedy = (
+        "; put it back, mount it, or give the service the right to read it (chmod g+rx); until "
+        "then pictures wait in the inbox"
+    )
+    with refusals(f"the presets folder {files.printable(folder)} is unavailable", remedy):
         (folder / "..").stat()  # a folder may be listed without the right to enter it
         return sorted(folder.iterdir())
-    except OSError as error:
-        raise SurroundingsError(
-            f"the presets folder {files.printable(folder)} is unavailable: {error.strerror}; put "
-            "it back, mount it, or give the service the right to read it (chmod g+rx); until then "
-            "pictures wait in the inbox"
-        ) from error
 
 
 def together(named: Iterable[tuple[str | None, Path]]) -> dict[str, list[Path]]:
