@@ -342,7 +342,7 @@ def weights(config: Path | None) -> int:
             path = locate(name, settings.engine_folder)
             found = f"sha256 {checked_sha256(name, path)}  {files.printable(path)}"
         except (WeightsError, OSError) as error:
-            found = access.explain(error) if isinstance(error, OSError) else str(error)
+            found = access.explain(error)
             code = ExitCode.JOB_FAILED if used.strip() else code
         print(f"{name:<12} {used}  {found}")
     return code

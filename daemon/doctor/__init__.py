@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from daemon.doctor.finding import found
 from daemon.doctor.folders import check_folders
 from daemon.doctor.inbox import check_inbox
 from daemon.doctor.machine import check_machine
 from daemon.doctor.queues import examine_queues
 from daemon.doctor.service import check_service
-from daemon.engine.errors import WeightsError
 from daemon.engine.vgg.weights import checked_sha256, locate
 from daemon.errors import AtelierError, ConfigError
 from daemon.host import files
@@ -30,7 +30,7 @@ def examine(config: Config, config_path: Path) -> list[Finding]:
         ("waits", lambda: check_inbox(config, mount_table())),
         ("presets", lambda: check_presets(config)),
         ("hooks", lambda: check_hooks(config)),
-        ("weights", lambda: [check_weights(config)]),
+        ("weights", lambda: [found("weights", check_weights, config)]),
         ("machine", lambda: check_machine(config, config_path)),
         ("service", lambda: check_service(config, config_path)),
         ("queues", lambda: examine_queues(config)),
@@ -45,10 +45,8 @@ def tried(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding
     """What a check finds, and what keeps it from looking further, which is a finding too."""
     try:
         yield from check()
-    except OSError as error:
+    except (AtelierError, OSError) as error:
         yield Finding(what, False, explain(error))
-    except AtelierError as error:
-        yield Finding(what, False, str(error))
 
 
 def check_rights(config: Config, config_path: Path) -> list[Finding]:
@@ -90,12 +88,7 @@ def check_hooks(config: Config) -> list[Finding]:
     ]
 
 
-def check_weights(config: Config) -> Finding:
+def check_weights(config: Config) -> str:
     """Whether the weights are there and are the right ones."""
-    try:
-        path = locate(config.weights, config.engine_folder)
-        return Finding("weights", True, f"{config.weights}: {checked_sha256(config.weights, path)}")
-    except WeightsError as error:
-        return Finding("weights", False, str(error))
-    except OSError as error:
-        return Finding("weights", False, explain(error))
+    path = locate(config.weights, config.engine_folder)
+    return f"{config.weights}: {checked_sha256(config.weights, path)}"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from daemon.doctor.finding import LackError, found
 from daemon.engine.fit.cgroups import MemoryGroup, memory_groups, processors, threads_of_each
-from daemon.errors import ConfigError
 from daemon.host import files
 from daemon.host.files import printable
 from daemon.host.zone import UNKNOWN_ZONE, unknown_zone
@@ -35,14 +35,16 @@ NVIDIA = "0x10de"
 
 def check_machine(config: Config, config_path: Path) -> Iterator[Finding]:
     """Everything about the machine."""
-    yield check_clock(time.time(), Path(__file__).stat().st_mtime)
-    yield check_zone(os.environ)
-    yield check_processors(config.worker_threads, os.environ)
-    yield check_memory(config, read_text("/proc/meminfo"), memory_groups())
-    yield check_watches(config.inbox, read_text("/proc/sys/fs/inotify/max_user_watches"))
-    yield check_watching(config.inbox)
-    yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    yield check_temporary(os.environ.get("TMPDIR"), tempfile.gettempdir)
+    watches = read_text("/proc/sys/fs/inotify/max_user_watches")
+    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield found("clock", check_clock, time.time(), Path(__file__).stat().st_mtime)
+    yield found("time zone", check_zone, os.environ)
+    yield found("processors", check_processors, config.worker_threads, os.environ)
+    yield found("memory", check_memory, config, read_text("/proc/meminfo"), memory_groups())
+    yield found("watches", check_watches, config.inbox, watches)
+    yield found("watching", check_watching, config.inbox)
+    yield found("open files", check_open_files, open_files)
+    yield found("temporary", check_temporary, os.environ.get("TMPDIR"), tempfile.gettempdir)
     yield from check_devices(config, config_path)
 
 
@@ -54,48 +56,44 @@ def read_text(path: str) -> str:
         return ""
 
 
-def check_clock(now_s: float, installed_s: float) -> Finding:
+def check_clock(now_s: float, installed_s: float) -> str:
     """A clock that is before the program's own files is wrong: records would be misdated."""
     told = datetime.fromtimestamp(now_s).astimezone().isoformat(" ", "seconds")
     if now_s < installed_s - 86_400:
-        return Finding(
-            "clock",
-            False,
-            f"{told} is before atelierd was installed: set the clock (timedatectl set-ntp true)",
+        raise LackError(
+            f"{told} is before atelierd was installed: set the clock (timedatectl set-ntp true)"
         )
-    return Finding("clock", True, told)
+    return told
 
 
-def check_zone(environment: Mapping[str, str]) -> Finding:
+def check_zone(environment: Mapping[str, str]) -> str:
     """The time zone: one that is not known counts as UTC in silence."""
     local = Path("/etc/localtime")
     if name := unknown_zone(environment):
-        return Finding("time zone", False, UNKNOWN_ZONE.format(printable(name)))
+        raise LackError(UNKNOWN_ZONE.format(printable(name)))
     if "TZ" not in environment and local.is_symlink() and not local.exists():
-        return Finding(
-            "time zone",
-            False,
-            f"{local} leads to {local.readlink()}, which is not there: timedatectl set-timezone",
+        raise LackError(
+            f"{local} leads to {local.readlink()}, which is not there: timedatectl set-timezone"
         )
-    return Finding("time zone", True, f"{time.strftime('%Z')} ({time.strftime('%z')})")
+    return f"{time.strftime('%Z')} ({time.strftime('%z')})"
 
 
-def check_processors(threads: int | None, environment: Mapping[str, str]) -> Finding:
+def check_processors(threads: int | None, environment: Mapping[str, str]) -> str:
     """How many threads the workers compute with, and why; more than are granted only wait."""
     granted, there = processors(), os.cpu_count() or 1
     told = f"{granted} of {there} may be used here (affinity, quota of a container or unit)"
     wanted = threads or threads_of_each(1, environment)
     if wanted > granted:
         lack = f"`threads` asks for {wanted} threads, which wait for one another"
-        return Finding("processors", False, f"{told}, but {lack}; use {granted} at most, or auto")
-    return Finding("processors", True, f"{told}, {wanted} threads, shared by the workers")
+        raise LackError(f"{told}, but {lack}; use {granted} at most, or auto")
+    return f"{told}, {wanted} threads, shared by the workers"
 
 
-def check_memory(config: Config, meminfo: str, groups: Sequence[MemoryGroup] = ()) -> Finding:
+def check_memory(config: Config, meminfo: str, groups: Sequence[MemoryGroup] = ()) -> str:
     """Whether a worker finds what it needs. groups: those that limit this process."""
     total, free, swap = (kilobytes(meminfo, n) for n in ("MemTotal", "MemAvailable", "SwapTotal"))
     if not total and not groups:
-        return Finding("memory", True, "the kernel does not tell")
+        return "the kernel does not tell"
     told = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free, {swap / 1e9:.1f} GB of swap"
     tight = min(groups, key=lambda group: group.limit_bytes, default=None)
     if tight is not None and not 0 < total <= tight.limit_bytes:
@@ -105,39 +103,37 @@ def check_memory(config: Config, meminfo: str, groups: Sequence[MemoryGroup] = (
             f"({tight.folder})"
         )
     if total + swap < NETWORK_BYTES:
-        return Finding("memory", False, f"{told}; a worker needs {NETWORK_BYTES / 1e9:.1f} GB")
+        raise LackError(f"{told}; a worker needs {NETWORK_BYTES / 1e9:.1f} GB")
     on_host = config.devices != "cuda"
     if config.memory != "auto" and on_host and config.memory > total:
-        return Finding("memory", False, f"{told}, less than `memory` grants; lower it, or use auto")
-    return Finding("memory", True, told)
+        raise LackError(f"{told}, less than `memory` grants; lower it, or use auto")
+    return told
 
 
 def kilobytes(meminfo: str, name: str) -> int:
     """A value of /proc/meminfo in bytes; 0 where there is none."""
-    found = re.search(rf"^{name}:\s+(\d+) kB", meminfo, re.MULTILINE)
-    return int(found.group(1)) * 1024 if found else 0
+    match = re.search(rf"^{name}:\s+(\d+) kB", meminfo, re.MULTILINE)
+    return int(match.group(1)) * 1024 if match else 0
 
 
-def check_watches(inbox: Path, limit: str) -> Finding:
+def check_watches(inbox: Path, limit: str) -> str:
     """Whether every folder of the inbox can be watched; the scan finds files all the same, late."""
     if not limit.strip().isdigit():
-        return Finding("watches", True, "the kernel does not tell")
+        return "the kernel does not tell"
     count = sum(CLAIMED_FOLDER not in Path(folder).parts for folder, _, _ in os.walk(inbox))
     told = f"{count} folders in the inbox, {limit.strip()} may be watched"
     if count > int(limit) * USED_ELSEWHERE:
         more = max(524_288, 4 * count)
-        return Finding(
-            "watches",
-            False,
+        raise LackError(
             f"{told}: pictures are found by the scan only. sysctl fs.inotify.max_user_watches="
-            f"{more}, and keep that in /etc/sysctl.d",
+            f"{more}, and keep that in /etc/sysctl.d"
         )
-    return Finding("watches", True, told)
+    return told
 
 
-def check_watching(inbox: Path) -> Finding:
+def check_watching(inbox: Path) -> str:
     """Whether the kernel lets this user watch the inbox, by trying."""
-    return Finding("watching", *judge_watching(*try_to_watch(inbox)))
+    return judge_watching(*try_to_watch(inbox))
 
 
 def try_to_watch(folder: Path) -> tuple[str, int]:
@@ -156,34 +152,32 @@ def try_to_watch(folder: Path) -> tuple[str, int]:
         return "instance", errno.ENOSYS
 
 
-def judge_watching(step: str, error: int) -> tuple[bool, str]:
+def judge_watching(step: str, error: int) -> str:
     """What the outcome of a try means: scans find pictures all the same."""
     if error == 0:
-        return True, "changes in the inbox are noticed at once"
+        return "changes in the inbox are noticed at once"
     scans = f"{os.strerror(error)}: pictures are found by looking there every few seconds only"
     if (step, error) == ("instance", errno.EMFILE):
-        return False, (
+        raise LackError(
             f"{scans}. Other programs of this user hold all his inotify instances: sysctl "
             "fs.inotify.max_user_instances=1024, and keep that in /etc/sysctl.d"
         )
     if (step, error) == ("watch", errno.ENOSPC):
-        return False, (
+        raise LackError(
             f"{scans}. Other programs hold all watches: sysctl fs.inotify.max_user_watches=524288, "
             "and keep that in /etc/sysctl.d"
         )
-    return True, scans
+    return scans
 
 
-def check_open_files(limit: int) -> Finding:
+def check_open_files(limit: int) -> str:
     """How many files the service may have open at once; workers and pipes count."""
     if 0 <= limit < LEAST_FILES:
-        return Finding(
-            "open files", False, f"{limit} at most: ulimit -n 1024, or LimitNOFILE= in the unit"
-        )
-    return Finding("open files", True, "not limited" if limit < 0 else f"{limit} at most")
+        raise LackError(f"{limit} at most: ulimit -n 1024, or LimitNOFILE= in the unit")
+    return "not limited" if limit < 0 else f"{limit} at most"
 
 
-def check_temporary(wanted: str | None, find: Callable[[], str]) -> Finding:
+def check_temporary(wanted: str | None, find: Callable[[], str]) -> str:
     """Room where libraries write what they need for a moment.
 
     wanted: $TMPDIR.  find: what is used in fact; raises OSError if there is none.
@@ -192,28 +186,28 @@ def check_temporary(wanted: str | None, find: Callable[[], str]) -> Finding:
         folder = Path(find())
         free = files.free_bytes(folder)
     except OSError as error:
-        return Finding("temporary", False, f"{error.strerror}; let TMPDIR name one")
+        raise LackError(f"{error.strerror}; let TMPDIR name one") from error
     if free is None:
-        return Finding("temporary", True, f"the file system of {folder} does not tell its room")
+        return f"the file system of {folder} does not tell its room"
     told = f"{free / 1e9:.1f} GB free in {folder}"
     if wanted and Path(wanted).absolute() != folder:
-        lack = f"TMPDIR={wanted} cannot be written, {folder} is used: mend or unset it"
-        return Finding("temporary", False, lack)
+        raise LackError(f"TMPDIR={wanted} cannot be written, {folder} is used: mend or unset it")
     if free < TEMPORARY_BYTES:
-        return Finding("temporary", False, f"{told}; make room, or set TMPDIR")
-    return Finding("temporary", True, told)
+        raise LackError(f"{told}; make room, or set TMPDIR")
+    return told
 
 
 def check_devices(config: Config, config_path: Path) -> Iterator[Finding]:
     """Whether the configured devices are there, and none lies idle for want of software."""
-    try:
-        found = resolve_devices(config.devices, str(config_path))
-        yield Finding("devices", True, ", ".join(found))
-    except ConfigError as error:
-        yield Finding("devices", False, str(error))
-        found = []
+    devices: list[str] = []
+
+    def resolved() -> str:
+        devices.extend(resolve_devices(config.devices, str(config_path)))
+        return ", ".join(devices)
+
+    yield found("devices", resolved)
     if config.devices != "cpu":
-        yield Finding("graphics", *judge_graphics(nodes(), nvidia_cards(), found))
+        yield found("graphics", judge_graphics, nodes(), nvidia_cards(), devices)
 
 
 def nodes() -> list[str]:
@@ -228,19 +222,21 @@ def nvidia_cards(bus: Path = Path("/sys/bus/pci/devices")) -> int:
     return sum(read_text(str(one.with_name("vendor"))).strip() == NVIDIA for one in displays)
 
 
-def judge_graphics(there: list[str], cards: int, devices: list[str]) -> tuple[bool, str]:
+def judge_graphics(there: list[str], cards: int, devices: list[str]) -> str:
     """What device nodes, cards and the devices in use mean together."""
     if "/dev/nvidiactl" in there and "/dev/nvidia-uvm" not in there:
-        return False, "/dev/nvidia-uvm is missing, CUDA cannot start: sudo nvidia-modprobe -c 0 -u"
+        raise LackError(
+            "/dev/nvidia-uvm is missing, CUDA cannot start: sudo nvidia-modprobe -c 0 -u"
+        )
     if there and not any(device.startswith("cuda") for device in devices):
-        return False, (
+        raise LackError(
             f"there is a driver ({', '.join(there)}), but torch sees no device: its build may have "
             "no CUDA (python -c 'import torch; print(torch.version.cuda)'), the driver be too old "
             "for it (nvidia-smi), or the user not be in the groups video and render"
         )
     if cards and not there:
-        return False, (
+        raise LackError(
             f"{cards} NVIDIA card(s) without a driver: install it (on Debian: nvidia-driver), or "
             "say `devices: cpu`"
         )
-    return True, ", ".join(there) or "no graphics card that computes"
+    return ", ".join(there) or "no graphics card that computes"

@@ -33,8 +33,13 @@ REMEDIES = {
 } | dict.fromkeys(NO_ANSWER, "its disk or share does not answer: mount it again")
 
 
-def explain(error: OSError, path: str | os.PathLike[str] | None = None) -> str:
-    """What the system refused, at which path, and what to do.  path: the error's own if None."""
+def explain(error: Exception, path: str | os.PathLike[str] | None = None) -> str:
+    """What the system refused, at which path, and what to do; other errors in their own words.
+
+    path: the error's own if None.
+    """
+    if not isinstance(error, OSError):
+        return str(error)
     where = error.filename if path is None else os.fspath(path)
     text = with_advice(error)
     return f"{printable(os.fsdecode(where))}: {text}" if isinstance(where, str | bytes) else text

@@ -3,32 +3,36 @@
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from daemon.cli import answer
 from daemon.doctor import service
+from daemon.doctor.finding import found
 from daemon.install.render import Order, Scope, render, running_program
 from daemon.settings.config import Config, Log
 from daemon.state.lock import hold
 from daemon.status.live import Live, write_live
 
+tried = partial(found, "what")
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_checks_made_by_another_user_are_told(tmp_path: Path) -> None:
-    assert service.check_user(tmp_path, os.geteuid()).ok
-    found = service.check_user(tmp_path, os.geteuid() + 1)
+    assert tried(service.check_user, tmp_path, os.geteuid()).ok
+    found = tried(service.check_user, tmp_path, os.geteuid() + 1)
     assert not found.ok
     assert f"sudo -u {service.user_name(os.geteuid())} atelierd doctor" in found.detail
 
 
 def test_holder_of_the_state_folder_is_named(config: Config) -> None:
-    assert service.check_holder(config, NOW).detail == "no service is running"
+    assert tried(service.check_holder, config, NOW).detail == "no service is running"
     lock = hold(config.state)
     try:
-        found = service.check_holder(config, NOW)
+        found = tried(service.check_holder, config, NOW)
     finally:
         lock.release()
     assert found.ok
@@ -41,7 +45,7 @@ def test_service_that_is_silent_is_told(config: Config, seconds: int, ok: bool) 
     written = (NOW - timedelta(seconds=seconds)).isoformat()
     write_live(config.state, Live(1, written, written))
     try:
-        found = service.check_holder(config, NOW)
+        found = tried(service.check_holder, config, NOW)
     finally:
         lock.release()
     assert found.ok is ok
@@ -79,7 +83,7 @@ def test_unit_of_another_configuration_is_no_fault(config: Config, tmp_path: Pat
 
 def test_place_of_the_log_is_told(config: Config, tmp_path: Path) -> None:
     def told(config: Config, journal: Path) -> str:
-        return service.check_log(config, {}, journal).detail
+        return tried(service.check_log, config, {}, journal).detail
 
     assert "is kept on disk" in told(config, tmp_path)
     assert "lost at each boot" in told(config, tmp_path / "gone")
@@ -92,7 +96,7 @@ def test_log_that_cannot_be_written_is_told(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
-    found = service.check_log(config, {}, tmp_path)
+    found = tried(service.check_log, config, {}, tmp_path)
     assert (found.ok, str(tmp_path) in found.detail) == (False, True)
 
 
