@@ -3,7 +3,8 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -36,16 +37,13 @@ def make_bars() -> Bars:
 
 
 @contextlib.contextmanager
-def service_progress(*, plain: bool) -> Iterator[Callable[[Live], None]]:
-    """Shows a service's running jobs in bars on a terminal.
-
-    plain: elsewhere print a line now and then; a service that runs for ever leaves it to its log.
-    """
+def shown_jobs(*, plain: bool) -> Iterator[Callable[[Sequence[RunningJob]], None]]:
+    """Shows running jobs in bars on a terminal; elsewhere, if `plain`, by a line now and then."""
     if not on_terminal():
         ticker = Ticker()
 
-        def tell(live: Live) -> None:
-            for job in live.running if plain else ():
+        def tell(running: Sequence[RunningJob]) -> None:
+            for job in running if plain else ():
                 ticker.tell(job)
 
         yield tell
@@ -53,16 +51,41 @@ def service_progress(*, plain: bool) -> Iterator[Callable[[Live], None]]:
     bars = make_bars()
     tasks: dict[str, TaskID] = {}
 
-    def show(live: Live) -> None:
-        for job in live.running:
-            if job.id not in tasks:
-                tasks[job.id] = bars.add_task("", total=1, loss="", eta="")
-            update(bars, tasks[job.id], job)
-        for gone in set(tasks) - {job.id for job in live.running}:
+    def show(running: Sequence[RunningJob]) -> None:
+        for job in running:
+            if job.id in tasks:
+                bars.update(tasks[job.id], **bar_of(job))
+            else:
+                tasks[job.id] = bars.add_task(**bar_of(job))
+        for gone in set(tasks) - {job.id for job in running}:
             bars.remove_task(tasks.pop(gone))
 
     with bars:  # rich lets what is logged meanwhile appear above the bars
         yield show
+
+
+@contextlib.contextmanager
+def service_progress(*, plain: bool) -> Iterator[Callable[[Live], None]]:
+    """Shows a service's running jobs.
+
+    plain: not only on a terminal; a service that runs for ever leaves that to its log.
+    """
+    with shown_jobs(plain=plain) as show:
+        yield lambda live: show(live.running)
+
+
+@contextlib.contextmanager
+def single_progress(name: str) -> Iterator[Callable[[Progress], None]]:
+    """Shows one picture's progress."""
+    job = RunningJob("", name, "", "")
+    with shown_jobs(plain=True) as show:
+        show([job])
+
+        def tell(step: Progress) -> None:
+            follow(job, step)
+            show([job])
+
+        yield tell
 
 
 @contextlib.contextmanager
@@ -88,37 +111,12 @@ class Ticker:
         print(f"{job.picture}: {line}", file=sys.stderr, flush=True)
 
 
-def update(bars: Bars, task: TaskID, job: RunningJob) -> None:
-    """Brings a bar up to its job."""
-    bars.update(
-        task,
-        description=f"{escape(job.picture)} → {job.preset}",
-        total=max(job.steps, 1),
-        completed=job.step,
-        loss=loss_text(job),
-        eta=in_words(job.eta_s),
-    )
-
-
-@contextlib.contextmanager
-def single_progress(name: str) -> Iterator[Callable[[Progress], None]]:
-    """Shows one picture's progress: a bar on a terminal, else a line every ten seconds."""
-    job = RunningJob("", name, "", "")
-    if on_terminal():
-        bars = make_bars()
-        task = bars.add_task(escape(name), total=1, loss="starting", eta="unknown")
-
-        def draw(step: Progress) -> None:
-            follow(job, step)
-            update(bars, task, job)
-
-        with bars:
-            yield draw
-        return
-    ticker = Ticker()
-
-    def tell(step: Progress) -> None:
-        follow(job, step)
-        ticker.tell(job)
-
-    yield tell
+def bar_of(job: RunningJob) -> dict[str, Any]:
+    """What the bar of a job shows."""
+    return {
+        "description": escape(job.picture) + (f" → {job.preset}" if job.preset else ""),
+        "total": max(job.steps, 1),
+        "completed": job.step,
+        "loss": loss_text(job),
+        "eta": in_words(job.eta_s),
+    }

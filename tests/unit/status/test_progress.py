@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from daemon.engine.schedule import Pass
+from daemon.messages import Progress
 from daemon.status.live import Live, RunningJob
-from daemon.status.progress import no_progress, service_progress
+from daemon.status.progress import no_progress, service_progress, single_progress
 
 JOB = RunningJob(
     "0123", "wave/sea.jpg", "wave", "cpu", pass_number=1, passes=1, step=5, steps=20, eta_s=30.0
@@ -98,6 +100,27 @@ def test_terminal_has_a_bar_for_each_job_that_runs_and_none_for_one_that_is_over
         show(live(other))
     last = drawn(capsys.readouterr().err).strip().rpartition("\r")[2]
     assert "wave/hill.jpg" in last and "wave/sea.jpg" not in last
+
+
+def test_single_picture_has_a_bar_from_the_start(
+    capsys: pytest.CaptureFixture[str], terminal: None
+) -> None:
+    with single_progress("sea.jpg") as show:
+        begun = drawn(capsys.readouterr().err)
+        show(Progress(1, (Pass(8, 6, 20),), 5, 3.0, {"content": 1.0}, 2.0))
+    assert re.search(r"sea.jpg .*0/1 starting ETA unknown", begun)
+    last = drawn(capsys.readouterr().err).strip().rpartition("\r")[2]
+    assert re.search(r"sea.jpg .*5/20 loss 3 \(content 1\) ETA 30 s", last)
+
+
+def test_single_picture_is_told_of_in_plain_lines_elsewhere(
+    capsys: pytest.CaptureFixture[str], clock: list[float]
+) -> None:
+    with single_progress("sea.jpg") as show:
+        for number in (5, 6):
+            show(Progress(1, (Pass(8, 6, 20),), number, 3.0, {"content": 1.0}, 2.0))
+    said = capsys.readouterr().err
+    assert said == "sea.jpg: step 5/20, loss 3 (content 1), ETA 30 s\n"
 
 
 def test_name_of_a_picture_is_no_markup_of_a_bar(
