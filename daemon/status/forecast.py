@@ -4,7 +4,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from daemon.job import BULK, QUEUES
 from daemon.ledger.rows import Backlog
@@ -16,34 +15,17 @@ from daemon.settings.windows import Hours
 class Forecast:
     """One queue's. waiting: jobs.  seconds: of all devices' work, None if nothing was painted yet.
 
-    changes_at: when its window closes, or opens if `open` is false.  room_s: seconds of the window
-    at hand, or of the next.  done_at: when its last job will be done.
+    changes_at: when its window closes, or opens if `open` is false.  window_fits: whether the
+    window at hand, or the next, is long enough; None if that is not known.  done_at: when its last
+    job will be done.  Times are ISO 8601 with the zone of the windows.
     """
 
     waiting: int
-    seconds: float | None
+    seconds: int | None
     open: bool
-    changes_at: datetime | None
-    room_s: float | None
-    done_at: datetime | None
-
-    @property
-    def fits(self) -> bool | None:
-        """Whether the window at hand, or the next, is long enough; None if that is not known."""
-        if self.seconds is None or self.room_s is None:
-            return None
-        return self.seconds <= self.room_s
-
-    def as_data(self) -> dict[str, Any]:
-        """The forecast as plain data; times are ISO 8601 with the zone of the windows."""
-        return {
-            "waiting": self.waiting,
-            "seconds": None if self.seconds is None else round(self.seconds),
-            "open": self.open,
-            "changes_at": self.changes_at.isoformat() if self.changes_at else None,
-            "window_fits": self.fits,
-            "done_at": self.done_at.isoformat(timespec="seconds") if self.done_at else None,
-        }
+    changes_at: str | None
+    window_fits: bool | None
+    done_at: str | None
 
 
 def forecast(
@@ -68,16 +50,16 @@ def forecast(
         seconds = seconds_of(parts, pace)
         seconds = None if seconds is None else seconds / max(devices, 1)
         hours = schedule.hours(priority)
-        done_at = None
+        room, done_at = room_s(hours, now), None
         if waiting and seconds is not None:
             done_at = hours.finish(began, seconds + ahead_s / max(devices, 1))
             began, ahead_s = done_at or began, 0.0
         forecasts[queue] = Forecast(
             waiting,
-            seconds,
+            None if seconds is None else round(seconds),
             hours.is_open(now),
             local(hours.next_change(now), hours),
-            room_s(hours, now),
+            None if seconds is None or room is None else seconds <= room,
             local(done_at, hours),
         )
     return forecasts
@@ -105,6 +87,6 @@ def room_s(hours: Hours, now: datetime) -> float | None:
     return (end - max(begin, now)).total_seconds()
 
 
-def local(moment: datetime | None, hours: Hours) -> datetime | None:
-    """A moment on the clock that the windows mean."""
-    return moment.astimezone(hours.zone) if moment is not None else None
+def local(moment: datetime | None, hours: Hours) -> str | None:
+    """A moment on the clock that the windows mean, to the second."""
+    return moment.astimezone(hours.zone).isoformat(timespec="seconds") if moment else None

@@ -1,6 +1,6 @@
 """What `atelierd status` tells: from the ledger, which needs no service, and the live file."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,8 +31,8 @@ class Finding:
 def gather(config: Config) -> dict[str, Any]:
     """The state of service and queue as plain data.
 
-    queues: each queue's forecast, as `forecast.Forecast.as_data` tells it.  Raises
-    SurroundingsError where the state folder may not be looked into.
+    queues: each queue's `Forecast`.  Raises SurroundingsError where the state folder may not be
+    looked into.
     """
     held = is_there(config.state) and is_held(config.state)
     live = read_live(config.state) if held else None
@@ -96,7 +96,7 @@ def queues(config: Config, ledger: Ledger, report: dict[str, Any]) -> dict[str, 
         running_s=running_s,
         devices=len(report["service"]["devices"]),
     )
-    return {name: each.as_data() for name, each in forecasts.items()}
+    return {name: asdict(each) for name, each in forecasts.items()}
 
 
 def recent_row(job: Job) -> dict[str, Any]:

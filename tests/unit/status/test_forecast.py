@@ -1,5 +1,6 @@
 """How long the queues take, by what was painted of late."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,11 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOUR = 3600.0
 PACE = [("wave", 100, 50.0), ("wave", 100, 10.0), ("wave", 100, 20.0), ("oil", 100, 200.0)]
 NIGHTS = Schedule(time_zone="UTC", bulk=("22:00-06:00",))
+
+
+def after(hours: int) -> str:
+    """So many hours after noon."""
+    return (NOON + timedelta(hours=hours)).isoformat()
 
 
 def look(*backlog: Backlog, **options: object) -> dict[str, Forecast]:
@@ -30,29 +36,29 @@ def test_seconds_are_the_work_at_the_usual_pace_of_each_preset() -> None:
 def test_bulk_begins_when_the_ordinary_jobs_are_done_and_its_window_opens() -> None:
     ordinary = Backlog(ORDINARY, "oil", 5, 18_000)  # ten hours, until 22:00
     found = look(ordinary, Backlog(BULK, "oil", 9, 7_200))  # four hours
-    assert found["ordinary"].done_at == NOON + timedelta(hours=10)
-    assert found["bulk"].done_at == NOON + timedelta(hours=14)
+    assert found["ordinary"].done_at == after(10)
+    assert found["bulk"].done_at == after(14)
     later = look(Backlog(ORDINARY, "oil", 5, 21_600), Backlog(BULK, "oil", 9, 7_200))
-    assert later["bulk"].done_at == NOON + timedelta(hours=16)
+    assert later["bulk"].done_at == after(16)
 
 
 def test_night_that_is_too_short_is_told() -> None:
     found = look(Backlog(BULK, "oil", 99, 16_200))["bulk"]  # nine hours
-    assert (found.waiting, found.open, found.fits) == (99, False, False)
-    assert found.changes_at == NOON + timedelta(hours=10)
-    assert found.done_at == NOON + timedelta(hours=35)
-    assert look(Backlog(BULK, "oil", 99, 14_400))["bulk"].fits is True
-    assert look(Backlog(BULK, "oil", 99, 16_200), devices=2)["bulk"].fits is True
+    assert (found.waiting, found.open, found.window_fits) == (99, False, False)
+    assert found.changes_at == after(10)
+    assert found.done_at == after(35)
+    assert look(Backlog(BULK, "oil", 99, 14_400))["bulk"].window_fits is True
+    assert look(Backlog(BULK, "oil", 99, 16_200), devices=2)["bulk"].window_fits is True
 
 
 def test_running_jobs_come_first() -> None:
     found = look(Backlog(ORDINARY, "oil", 1, 1800), running_s=HOUR)
-    assert found["ordinary"].done_at == NOON + timedelta(hours=2)
+    assert found["ordinary"].done_at == after(2)
 
 
 def test_nothing_is_foretold_without_a_picture_painted() -> None:
     found = forecast(NIGHTS, NOON, [Backlog(BULK, "oil", 1, 1)], [], running_s=0.0, devices=0)
-    assert found["bulk"].as_data() == {
+    assert asdict(found["bulk"]) == {
         "waiting": 1,
         "seconds": None,
         "open": False,
@@ -60,4 +66,4 @@ def test_nothing_is_foretold_without_a_picture_painted() -> None:
         "done_at": None,
         "changes_at": "2026-05-01T22:00:00+00:00",
     }
-    assert found["ordinary"].as_data()["seconds"] == 0
+    assert found["ordinary"].seconds == 0
