@@ -18,9 +18,10 @@ from daemon.engine.fit.plan import Plan, make_plan
 from daemon.engine.fit.tiles import aligned, cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.moments import MomentStore, StyleMoments
+from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.paint import Commission, Moment, paint_passes
-from daemon.engine.pixels import Pixels, check_pixels, cover, resize, size_of
+from daemon.engine.pixels import Pixels, check_pixels, cover, size_of
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, fit, plan_passes
 from daemon.engine.tensors import to_tensor
@@ -159,14 +160,20 @@ class Engine:
                 height, width = content.shape[-2:]
                 return to_tensor(cover(styles[0].pixels, width, height), self.device)
 
-    def moments(self, style: Style, recipe: Recipe, size: Pass, plan: Plan) -> StyleMoments:
-        """Moments of a style image at the scale of a pass, computed once; on the device."""
+    def style_image(self, style: Style, recipe: Recipe, size: Pass, plan: Plan) -> StyleImage:
+        """A style image at the scale of a pass, and the tiles that the plan has room for."""
         longest = round(max(size.width_px, size.height_px) * recipe.style_scale)
         width, height = fit(*size_of(style.pixels), longest)
         width, height = max(width, MIN_SIDE_PX), max(height, MIN_SIDE_PX)
         # Not more at once than the plan, which is for the picture, has room for.
         room = plan.tile_px or aligned(math.isqrt(2 * size.width_px * size.height_px))
         side = room if max(width, height) > room else None
+        return StyleImage(style.pixels, width, height, style.weight, side)
+
+    def moments(self, style: Style, recipe: Recipe, size: Pass, plan: Plan) -> StyleMoments:
+        """Moments of a style image at the scale of a pass, computed once; on the device."""
+        image = self.style_image(style, recipe, size, plan)
+        width, height, side = image.width_px, image.height_px, image.tile_px
         key = {
             "weights": self.weights_sha256,
             "style": style.key,
@@ -177,7 +184,7 @@ class Engine:
         }
 
         def compute() -> StyleMoments:
-            tensor = to_tensor(resize(style.pixels, width, height), self.device)
+            tensor = to_tensor(image.resized(), self.device)
             tiling = cut(height, width, side, recipe.style_layers)
             return style_loss.moments_of(self.network, tensor, recipe, tiling)
 

@@ -211,7 +211,10 @@ def begin_pass(
     )
     tiling = cut(size.height_px, size.width_px, plan.tile_px, layers_of(recipe))
     content = to_tensor(resize(commission.picture, size.width_px, size.height_px), engine.device)
-    objective = make_objective(Materials(engine.network, recipe, tiling, scratch, content, styles))
+    images = [engine.style_image(style, recipe, size, plan) for style in commission.styles]
+    objective = make_objective(
+        Materials(engine.network, recipe, tiling, scratch, content, styles, images)
+    )
     if before is None:
         start = engine.start(content, commission.styles, recipe)
     else:

@@ -40,6 +40,17 @@ def resize(pixels: Pixels, width_px: int, height_px: int) -> Pixels:
     return np.asarray(image)
 
 
+def reduce(pixels: Pixels, times: int, least_px: int) -> Pixels:
+    """The pixels averaged over squares of `times` px; a rest at the end is dropped.
+
+    No side becomes shorter than `least_px`: then it is stretched to that.
+    """
+    width, height = (length // times for length in size_of(pixels))
+    size = (max(width, least_px), max(height, least_px))
+    box = (0, 0, width * times, height * times) if size == (width, height) else None
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX, box))
+
+
 def cover(pixels: Pixels, width_px: int, height_px: int) -> Pixels:
     """The middle of the pixels, as large as it can be, at the size and proportions given."""
     size = (width_px, height_px)

@@ -54,6 +54,10 @@ class Recipe(BaseModel):
         default="relative",
         description="relative: alpha and beta mean the same for every style; raw: plain means",
     )
+    match: NotNegative = Field(
+        default=0.0,
+        description="weight of the match loss: the style's features nearest to the content's",
+    )
     tv: NotNegative = Field(default=0.0, description="weight of the total variation loss")
     size: Annotated[int, Field(ge=64, le=32768)] | Literal["original"] = Field(
         default=512, description="longest side of the result in px, or `original`"

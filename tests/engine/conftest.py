@@ -17,10 +17,11 @@ from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.moments import MomentStore
 from daemon.engine.losses.objective import Objective, make_objective
-from daemon.engine.losses.term import Materials
+from daemon.engine.losses.term import Materials, StyleImage
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.pixels import Pixels
 from daemon.engine.recipe import Recipe
+from daemon.engine.tensors import to_pixels
 from daemon.engine.vgg.arithmetic import WAYS
 from daemon.engine.vgg.kernels import Kernels, load_kernels
 from daemon.engine.vgg.layers import CONVOLUTIONS, channels_of
@@ -43,7 +44,9 @@ def make_materials() -> MakeMaterials:
         layers = layers_of(recipe)
         tiling = cut(*content.shape[2:], side, layers)
         moments = style_loss.moments_of(network, style, recipe, cut(*style.shape[2:], side, layers))
-        return Materials(network, recipe, tiling, Scratch(network.device), content, moments)
+        image = StyleImage(to_pixels(style), style.shape[3], style.shape[2], tile_px=side)
+        scratch = Scratch(network.device)
+        return Materials(network, recipe, tiling, scratch, content, moments, [image])
 
     return make
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from daemon.engine.losses import content, statistics, variation, wide
+from daemon.engine.losses import maps, statistics, variation, wide
 from daemon.engine.losses.term import Moments
 from daemon.engine.vgg.network import Network
 
@@ -16,7 +16,7 @@ def features(*channels: list[list[float]]) -> Tensor:
 
 def content_loss(layer: Tensor, target: Tensor) -> Tensor:
     """The mean of what the term sums up over tiles."""
-    return content.squared_difference(layer, target) / target.numel()
+    return maps.squared_difference(layer, target) / target.numel()
 
 
 def test_gram_matrix_is_the_mean_product_of_channels() -> None:
@@ -107,7 +107,7 @@ def test_gradients_are_added_to_what_is_there_already() -> None:
     known = layer.detach().contiguous(memory_format=torch.channels_last)
     found, goal = (Moments(statistics.gram_matrix(one)) for one in (known, target))
     positions = known.shape[2] * known.shape[3]
-    content.add_content_gradient(known, running, target, 2.0, positions)
+    maps.add_map_gradient(known, running, target, 2.0, positions)
     _, pull = statistics.Gram(goal).compare(found)
     statistics.add_pull(known, running, pull, 3.0 * pull.constant / positions)
     torch.testing.assert_close(running, 1.0 + expected, rtol=1e-12, atol=1e-14)

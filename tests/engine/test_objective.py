@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from daemon.engine.losses import content as content_loss
+from daemon.engine.losses import match as match_loss
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.objective import Objective
 from daemon.engine.losses.term import Materials, Moments, shares
@@ -39,6 +40,7 @@ RECIPES = {
         normalise="raw",
         beta=1e-4,
     ),
+    "the nearest style features": Recipe(match=3.0, beta=0.5),
 }
 HEIGHT, WIDTH = 35, 50  # odd on the way: 35 -> 17 -> 8 -> 4 -> 2, 50 -> 25 -> 12 -> 6 -> 3
 
@@ -90,22 +92,29 @@ def plain_features(kernels: Kernels, picture: Tensor, pooling: str) -> dict[str,
 
 def plain_losses(
     features: dict[str, Tensor], recipe: Recipe, materials: Materials
-) -> tuple[Tensor, Tensor]:
-    """Content and style loss as the formulas say."""
-    kept = content_loss.feature_maps(materials)
-    content = style = torch.zeros((), dtype=torch.float64)
-    for layer, weight in recipe.content_layers.items():
-        target = kept[layer]
-        size = target.pow(2).mean() * sum(recipe.content_layers.values())
-        distance = (features[layer] - target).pow(2).mean()
-        content = content + weight * distance / (size if recipe.normalise == "relative" else 1)
+) -> dict[str, Tensor]:
+    """The losses on features as the formulas say."""
+
+    def plain_sum(weights: dict[str, float], targets: dict[str, Tensor]) -> Tensor:
+        total = torch.zeros((), dtype=torch.float64)
+        for layer, weight in weights.items():
+            size = targets[layer].pow(2).mean() * sum(weights.values())
+            distance = (features[layer] - targets[layer]).pow(2).mean()
+            total = total + weight * distance / (size if recipe.normalise == "relative" else 1)
+        return total
+
+    losses = {"content": plain_sum(recipe.content_layers, content_loss.feature_maps(materials))}
+    style = torch.zeros((), dtype=torch.float64)
     for layer, weight in recipe.style_layers.items():
         rows, goal = features[layer].flatten(2)[0].T, materials.styles[layer]
         distance = plain_style_distance(rows, goal, recipe)
         size = plain_style_distance(torch.zeros_like(rows), goal, recipe)
         size = size * sum(recipe.style_layers.values())
         style = style + weight * distance / (size if recipe.normalise == "relative" else 1)
-    return content, style
+    losses["style"] = style
+    if recipe.match:
+        losses["match"] = plain_sum(match_loss.layers(recipe), match_loss.matched_maps(materials))
+    return losses
 
 
 def plain_style_distance(rows: Tensor, goal: Moments, recipe: Recipe) -> Tensor:
@@ -130,17 +139,23 @@ def test_losses_and_gradient_equal_autograd_of_the_plain_formulas(
 
     picture.requires_grad_()
     features = plain_features(kernels, picture, recipe.pooling)
-    content, style = plain_losses(features, recipe, materials_of(network64, recipe))
+    expected = plain_losses(features, recipe, materials_of(network64, recipe))
     down, across = picture.diff(dim=2), picture.diff(dim=3)
     variation = (down.pow(2).sum() + across.pow(2).sum()) / picture.numel()
-    total = recipe.alpha * content + recipe.beta * style + recipe.tv * variation
+    expected |= {"tv": variation} if recipe.tv else {}
+    weights = {
+        "content": recipe.alpha,
+        "style": recipe.beta,
+        "match": match_loss.BALANCE * recipe.match,
+        "tv": recipe.tv,
+    }
+    total = torch.stack([weights[name] * loss for name, loss in expected.items()]).sum()
     (gradient,) = torch.autograd.grad(total, picture)
 
     # Everything in float64 (1e-16) through some 40 operations: 1e-10 leaves ample room, while
     # a wrong factor or a forgotten border pixel is off by 1e-3 at least. The matrix roots of
     # Gaussian statistics are iterated to 1e-10.
     limit = 1e-10 if recipe.statistics == "gram" else 1e-8
-    expected = {"content": content, "style": style} | ({"tv": variation} if recipe.tv else {})
     assert found.losses.keys() == expected.keys()
     for name, plain in (expected | {"total": total}).items():
         mine = found.total if name == "total" else found.losses[name]

@@ -30,7 +30,12 @@ from daemon.engine.schedule import Pass
 from daemon.engine.tensors import refine, to_pixels
 
 Paint = Callable[..., Painted]
-RESUMED = ({"optimizer": "lbfgs"}, {"optimizer": "adam"}, {"statistics": "gaussian"})
+RESUMED = (
+    {"optimizer": "lbfgs"},
+    {"optimizer": "adam"},
+    {"statistics": "gaussian"},
+    {"match": 1.0, "beta": 0.0},
+)
 """Settings that a checkpoint has to keep more, or other things, for."""
 
 

@@ -18,6 +18,7 @@ from daemon.engine.fit.plan import (
     features_bytes,
     make_plan,
     predict,
+    resting_bytes,
     usual_history,
 )
 from daemon.engine.recipe import Recipe
@@ -156,6 +157,14 @@ def test_plan_counts_what_a_trace_really_keeps(
     kept = sum(output.nbytes for output in trace.outputs if output is not None)
     counted = [name for name in down_to_deepest(layers) if is_kept(name, layers)]
     assert kept == sum(features_bytes(name, 48 * 64, 4) for name in counted) > 0
+
+
+def test_plan_counts_the_features_that_a_match_is_drawn_to() -> None:
+    plain, matched = (
+        resting_bytes(480, 640, recipe, 10, 2) for recipe in (Recipe(), Recipe(match=1.0))
+    )
+    # relu1_1 to relu4_1: 64, 128, 256, 512 channels, of a whole, a quarter, ... of the pixels.
+    assert matched - plain == 480 * 640 * (64 + 128 / 4 + 256 / 16 + 512 / 64) * 2
 
 
 MEASURE = Path(__file__).parents[2] / "bench" / "memory.py"

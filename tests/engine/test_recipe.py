@@ -26,6 +26,7 @@ def test_defaults_are_those_of_the_documented_recipe() -> None:
         "alpha": 1.0,
         "beta": 20.0,
         "normalise": "relative",
+        "match": 0.0,
         "tv": 0.0,
         "size": 512,
         "style_scale": 1.0,

@@ -20,6 +20,7 @@ CASES = [
     (torch.float64, 203, 19, 96, {"tv": 3.0}),
     (torch.float32, 17, 301, 96, {"style_layers": DEEP}),
     (torch.float32, 41, 37, 256, {}),  # smaller than a tile
+    (torch.float32, 64, 165, 64, {"match": 2.0, "style_layers": {"relu1_1": 1.0}}),
     (
         torch.float64,
         75,

@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-from daemon.engine.fit.scratch import Scratch
-from daemon.engine.fit.tiles import Tile, Tiling
-from daemon.engine.losses.term import Materials, shares
-from daemon.engine.losses.wide import wide
+from daemon.engine.losses.maps import MapLoss, empty_maps, make_map_loss
+from daemon.engine.losses.term import Materials
 from daemon.engine.recipe import Recipe
-from daemon.engine.vgg.layers import scale_of
 
 NAME = "content"
 
@@ -20,100 +16,22 @@ def layers(recipe: Recipe) -> Mapping[str, float]:
     return recipe.content_layers
 
 
-def make(materials: Materials) -> "ContentLoss":
+def make(materials: Materials) -> MapLoss:
     """The term for a picture to be kept."""
     recipe, targets = materials.recipe, feature_maps(materials)
-    factors = shares(layers(recipe), targets, recipe)
-    materials.scratch.release()
-    return ContentLoss(recipe.alpha, factors, targets, materials.scratch)
-
-
-class ContentLoss:
-    """Mean squared difference of feature maps, each layer times its factor.
-
-    targets: layer -> (1, C, H, W), in the network's dtype, in `scratch`.
-    Source: Gatys 2016 eq. 1 and 2; differs: a mean where the paper has half a sum.
-    """
-
-    name = NAME
-
-    def __init__(
-        self,
-        weight: float,
-        factors: Mapping[str, float],
-        targets: Mapping[str, Tensor],
-        scratch: Scratch,
-    ) -> None:
-        self.weight = weight
-        self.layers = frozenset(factors)
-        self._factors = factors
-        self._targets = targets
-        self._scratch = scratch
-        self._squares: dict[str, Tensor] = {}  # layer -> ()
-
-    def begin(self, tiling: Tiling) -> None:
-        self._tiling = tiling
-        self._squares = {}
-
-    def read(self, tile: Tile, layer: str, features: Tensor) -> None:
-        owned = tile.owned_of_region(features, layer)
-        squares = squared_difference(owned, self._target(tile, layer, owned))
-        self._squares[layer] = self._squares.get(layer, 0.0) + squares
-        self._scratch.release()
-
-    def value(self) -> Tensor:
-        total = torch.zeros_like(next(iter(self._squares.values())))
-        for layer, factor in self._factors.items():
-            total.add_(self._squares[layer], alpha=factor / self._targets[layer].numel())
-        return total
-
-    def inject(self, tile: Tile, layer: str, features: Tensor, gradient: Tensor) -> None:
-        owned = tile.owned_of_region(features, layer)
-        add_content_gradient(
-            owned,
-            tile.owned_of_region(gradient, layer),
-            self._target(tile, layer, owned),
-            self.weight * self._factors[layer],
-            self._tiling.positions(layer),
-        )
-        self._scratch.release()
-
-    def _target(self, tile: Tile, layer: str, owned: Tensor) -> Tensor:
-        """What a tile owns of a layer's target, (1, C, h, w)."""
-        return tile.owned_of_layer(self._targets[layer], layer).to(owned.device)
+    return make_map_loss(NAME, recipe.alpha, layers(recipe), targets, materials)
 
 
 def feature_maps(materials: Materials) -> dict[str, Tensor]:
     """The feature maps of the picture to be kept, tile by tile into the scratch."""
-    network, tiling, scratch = materials.network, materials.tiling, materials.scratch
-    wanted, pooling = layers(materials.recipe), materials.recipe.pooling
+    network, wanted = materials.network, layers(materials.recipe)
     maps: dict[str, Tensor] = {}
-    for tile in tiling.tiles:
+    for tile in materials.tiling.tiles:
         crop = tile.crop(materials.content)
-        for layer, features in network.features(crop, wanted, pooling):
+        for layer, features in network.features(crop, wanted, materials.recipe.pooling):
             if layer not in maps:
-                scale = scale_of(layer)
-                shape = (1, tiling.height_px // scale, tiling.width_px // scale)
-                rows = scratch.empty(*shape, features.shape[1], dtype=features.dtype)
-                maps[layer] = rows.permute(0, 3, 1, 2)  # channels-last
+                maps[layer] = empty_maps(materials, layer, features)
             owned = tile.owned_of_layer(maps[layer], layer)
             owned.copy_(tile.owned_of_region(features, layer))
-        scratch.release()
+        materials.scratch.release()
     return maps
-
-
-def squared_difference(features: Tensor, target: Tensor) -> Tensor:
-    """Sum of the squared differences of feature maps.  Both (1, C, H, W).  Returns ()."""
-    return (wide(features) - target).square_().sum()
-
-
-def add_content_gradient(
-    features: Tensor, gradient: Tensor, target: Tensor, coefficient: float, positions: int
-) -> None:
-    """Adds the gradient of `coefficient` times the mean squared difference to `gradient`, in place.
-
-    features, gradient, target: (1, C, H, W), of a layer or a part of it.  positions: of the whole
-    layer.  Source: Gatys 2016 eq. 2, before any ReLU mask.
-    """
-    difference = wide(features) - target
-    gradient.add_(difference, alpha=2.0 * coefficient / (features.shape[1] * positions))

@@ -1,6 +1,6 @@
 """What every loss is to the objective: a term of the total, read and told tile by tile."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,9 @@ from torch import Tensor
 from daemon.engine.fit.scratch import Scratch
 from daemon.engine.fit.tiles import Tile, Tiling
 from daemon.engine.losses.wide import mean_square
+from daemon.engine.pixels import Pixels, reduce, resize
 from daemon.engine.recipe import Recipe
+from daemon.engine.vgg.layers import MIN_SIDE_PX
 from daemon.engine.vgg.network import Network
 
 SMALLEST_MEAN_SQUARE = 1e-12
@@ -38,12 +40,36 @@ class Moments:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class StyleImage:
+    """A style image at the scale of a pass, for terms that look at more than its moments.
+
+    pixels: of any size; width_px, height_px: what they are to be resized to.  weight: among the
+    styles.  tile_px: side of the tiles it is to be computed in, None for one tile.
+    """
+
+    pixels: Pixels
+    width_px: int
+    height_px: int
+    weight: float = 1.0
+    tile_px: int | None = None
+
+    def resized(self) -> Pixels:
+        """The pixels at the pass's scale."""
+        return resize(self.pixels, self.width_px, self.height_px)
+
+    def reduced(self, times: int) -> Pixels:
+        """The same, so many times smaller but no narrower than the network can judge."""
+        return reduce(self.resized(), times, least_px=MIN_SIDE_PX)
+
+
 @dataclass(frozen=True)
 class Materials:
     """What terms are made from.
 
     content: the picture to be kept, (1, 3, H, W) RGB in 0..1.  styles: layer -> the style images'
-    moments, mixed by weight.  scratch: where targets as large as a layer lie.
+    moments, mixed by weight.  scratch: where targets as large as a layer lie.  images: the style
+    images themselves.
     """
 
     network: Network
@@ -52,6 +78,7 @@ class Materials:
     scratch: Scratch
     content: Tensor
     styles: Mapping[str, Moments]
+    images: Sequence[StyleImage] = ()
 
 
 class Term(Protocol):

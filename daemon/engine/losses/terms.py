@@ -7,7 +7,7 @@ name.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from daemon.engine.losses import content, style, variation
+from daemon.engine.losses import content, match, style, variation
 from daemon.engine.losses.term import Materials, Term
 from daemon.engine.recipe import Recipe
 
@@ -28,6 +28,7 @@ class Kind:
 KINDS = (
     Kind(content.layers, content.make, keeps_features=True),
     Kind(style.layers, style.make),
+    Kind(match.layers, match.make, keeps_features=True),
     Kind(variation.layers, variation.make),
 )
 

@@ -1,0 +1,191 @@
+"""Nearest style features: which place of the style images is most like each place of a picture.
+
+Both are cut into square cells; a cell is known by its features of several layers, seen together.
+Above a size the search sees both pictures smaller, with larger cells, and a cell's pixels keep
+their places in it: so the search takes bounded time and memory, whatever the picture's size and
+tiles.
+
+Source: Kolkin et al. 2022, "Neural Neighbor Style Transfer", section 3.1. Differs: there the style
+images are turned four ways as well; here several share the picture by their weights.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from daemon.engine.fit.tiles import Tile, Tiling, cut
+from daemon.engine.losses.term import StyleImage
+from daemon.engine.losses.wide import wide
+from daemon.engine.pixels import Pixels
+from daemon.engine.tensors import to_tensor
+from daemon.engine.vgg.layers import MIN_SIDE_PX, channels_of, scale_of
+from daemon.engine.vgg.network import Network, Pooling
+
+SEARCHED = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+"""The layers seen together."""
+
+CELL_PX = 4
+"""Side of a cell in the picture that the search sees."""
+
+OF_CELLS = "relu3_3"
+"""A layer whose positions are the cells."""
+
+MOST_CELLS = 1 << 14
+"""Cells that are sought for and, of each style image, in: 512x512 px in cells of 4."""
+
+PRODUCTS_AT_ONCE = 1 << 24
+"""Similarities computed at a time."""
+
+SEARCH_TILE_PX = 512
+"""Side of the tiles that a style image is seen in, one larger than any picture sought for."""
+
+SHARING_ROUNDS = 100
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where each cell of a picture has its like; a cell's pixels keep their places in it.
+
+    cell_px: side of a cell.  image: (rows, columns) int64, the number of the style image.  down,
+    across: likewise, the first row and column in it, in px.
+    """
+
+    cell_px: int
+    image: Tensor
+    down: Tensor
+    across: Tensor
+
+
+def find_origins(
+    network: Network, content: Tensor, images: Sequence[StyleImage], pooling: Pooling, seed: int
+) -> Origins:
+    """The places of the style images that are most like each cell of `content`.
+
+    content: (1, 3, H, W) RGB in 0..1.  seed: of the choice among a style image's cells where those
+    are too many.  Raises ValueError if there are no images.
+    """
+    if not images:
+        raise ValueError("a match needs style images to find its features in")
+    shrink = shrink_for(content.shape[2], content.shape[3])
+    small = F.avg_pool2d(content, shrink)
+    whole = cut(small.shape[2], small.shape[3], None, SEARCHED)
+    _, sought = columns(network, whole, lambda tile: tile.crop(small), pooling)
+    likeness, cells, widths = [], [], []
+    for image in images:
+        pixels = image.reduced(shrink)
+        tiling = cut(pixels.shape[0], pixels.shape[1], SEARCH_TILE_PX, SEARCHED)
+        crop = partial(crop_pixels, pixels, network.device)
+        numbers, known = columns(network, tiling, crop, pooling, (MOST_CELLS, seed))
+        similarity, index = nearest(sought, known)
+        likeness.append(similarity)
+        cells.append(numbers[index])
+        widths.append(cells_of(tiling)[1])
+    chosen = share(torch.stack(likeness), [image.weight for image in images])
+    cell = torch.stack(cells).gather(0, chosen[None])[0]
+    width = torch.tensor(widths, device=cell.device)[chosen]
+    side, shape = CELL_PX * shrink, cells_of(whole)
+    down, across = cell // width * side, cell % width * side
+    return Origins(side, chosen.view(shape), down.view(shape), across.view(shape))
+
+
+def shrink_for(height_px: int, width_px: int) -> int:
+    """How many times smaller the search sees a picture, so that it has few enough cells."""
+    shrink = 1
+    while (height_px // shrink // CELL_PX) * (width_px // shrink // CELL_PX) > MOST_CELLS:
+        if min(height_px, width_px) < 2 * shrink * MIN_SIDE_PX:
+            break
+        shrink *= 2
+    return shrink
+
+
+def cells_of(tiling: Tiling) -> tuple[int, int]:
+    """Rows and columns of cells; a rest at the end is dropped, as by the network's poolings."""
+    return tiling.height_px // CELL_PX, tiling.width_px // CELL_PX
+
+
+def crop_pixels(pixels: Pixels, device: torch.device, tile: Tile) -> Tensor:
+    """The region of a tile, (1, 3, h, w): so no picture is a tensor as a whole."""
+    down, across = tile.region
+    return to_tensor(pixels[down.at(1), across.at(1)], device)
+
+
+def columns(
+    network: Network,
+    tiling: Tiling,
+    crop: Callable[[Tile], Tensor],
+    pooling: Pooling,
+    most: tuple[int, int] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The features of a picture's cells, each a row: centred over the cells, of unit length.
+
+    crop: makes the region of a tile, (1, 3, h, w).  most: so many cells at most, chosen by a seed.
+    Returns the cells' numbers, row by row of the picture, (N,) int64, and the features, (N, C)
+    float32.
+    """
+    rows, width = cells_of(tiling)
+    every = torch.arange(rows * width)
+    wanted = torch.ones(rows * width, dtype=torch.bool)
+    if most and most[0] < len(wanted):
+        order = torch.randperm(len(wanted), generator=torch.Generator().manual_seed(most[1]))
+        wanted[order[most[0] :]] = False
+    numbers, found = [], []
+    for tile in tiling.tiles:
+        every_own, own = (
+            tile.owned_of_layer(one.view(1, 1, rows, width), OF_CELLS)[0, 0].to(network.device)
+            for one in (every, wanted)
+        )
+        joined = joined_features(network, tile, crop(tile), pooling)  # (C, h, w)
+        numbers.append(every_own[own])
+        found.append(joined.permute(1, 2, 0)[own])  # (n, C)
+    known = torch.cat(found)
+    known -= known.mean(dim=0)
+    return torch.cat(numbers), F.normalize(known, dim=1)
+
+
+def joined_features(network: Network, tile: Tile, region: Tensor, pooling: Pooling) -> Tensor:
+    """The features of the cells a tile owns, (C, rows, columns), each layer over its channels.
+
+    Finer layers are averaged over a cell; where a layer is coarser, cells share what it has.
+    """
+    rows, width = (own.end // CELL_PX - own.first // CELL_PX for own in tile.owned)
+    joined = []
+    for layer, features in network.features(region, SEARCHED, pooling):
+        owned = wide(tile.owned_of_region(features, layer))
+        if scale_of(layer) < CELL_PX:
+            owned = F.avg_pool2d(owned, CELL_PX // scale_of(layer))
+        elif scale_of(layer) > CELL_PX:
+            owned = F.interpolate(owned, size=(rows, width))
+        joined.append(owned[0] / channels_of(layer))
+    return torch.cat(joined)
+
+
+def nearest(sought: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest inner product of each row of `sought` with rows of `known`, and where it is.
+
+    sought: (N, C).  known: (M, C).  Returns (N,) and (N,) int64; of equals the first.
+    """
+    at_once = max(1, PRODUCTS_AT_ONCE // len(known))
+    parts = [(part @ known.T).max(dim=1) for part in torch.split(sought, at_once)]
+    return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
+
+
+def share(likeness: Tensor, weights: Sequence[float]) -> Tensor:
+    """Which style image each cell is painted after: each gets its part of them by its weight.
+
+    likeness: (images, N), of each cell to each image's nearest.  Returns (N,) int64. An image has a
+    handicap, raised while it has more than its part, so that it keeps the cells it is most like.
+    A heuristic: the parts come out within a few cells in a hundred.
+    """
+    parts = torch.tensor(weights, dtype=likeness.dtype, device=likeness.device)
+    parts /= parts.sum()
+    handicaps = torch.zeros_like(parts)
+    numbers = torch.arange(len(weights), device=likeness.device)
+    for number in range(1, SHARING_ROUNDS + 1):
+        chosen = (likeness - handicaps[:, None]).argmax(dim=0)
+        shares = (chosen[None] == numbers[:, None]).to(parts.dtype).mean(dim=1)
+        handicaps += (shares - parts) / number**0.5
+    return (likeness - handicaps[:, None]).argmax(dim=0)
