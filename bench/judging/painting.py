@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from daemon.engine.engine import Engine, Style
 from daemon.engine.errors import EngineError
 from daemon.engine.paint import Painted, finish
+from daemon.engine.vgg.arithmetic import choose_arithmetic
 
 from .pairs import Album, Pair, Series, read_pixels, save_pixels, write_whole
 
@@ -24,6 +26,11 @@ class Workshop:
     device: str
     jobs: int
     engine_folder: Path
+
+    @property
+    def threads(self) -> int:
+        """What each process may take of the processor."""
+        return max(1, (os.cpu_count() or 1) // self.jobs)
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ _painter: Painter | None = None
 def begin_process(album: Album, series: Series, workshop: Workshop) -> None:
     """Makes the engine of a process that paints."""
     global _painter
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workshop.jobs))
+    torch.set_num_threads(workshop.threads)
     engine = Engine(workshop.device, "classic", workshop.engine_folder)
     _painter = Painter(album, series, engine)
 
@@ -116,11 +123,18 @@ def open_jobs(album: Album, series: Series) -> list[PaintJob]:
 
 
 def paint_all(album: Album, series: Series, workshop: Workshop) -> Iterator[PaintReport]:
-    """Yields a report of each picture as it is painted; what is there is left as it is."""
+    """Yields a report of each picture as it is painted; what is there is left as it is.
+
+    Raises BrokenProcessPool if a process dies.
+    """
     jobs = open_jobs(album, series)
-    processes = min(workshop.jobs, len(jobs))
-    if not processes:
+    if not jobs:
         return
+    if workshop.device == "cpu":
+        torch.set_num_threads(workshop.threads)
+        choose_arithmetic(torch.device("cpu"), "auto", workshop.engine_folder)  # alone: it is timed
     context = multiprocessing.get_context("spawn")  # CUDA cannot be used in what is forked
-    with context.Pool(processes, begin_process, (album, series, workshop)) as pool:
-        yield from pool.imap_unordered(paint_one, jobs)
+    begin = (album, series, workshop)
+    with ProcessPoolExecutor(workshop.jobs, context, begin_process, begin) as pool:
+        for future in as_completed([pool.submit(paint_one, job) for job in jobs]):
+            yield future.result()

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .pairs import Album, Pair, at_longest, read_pixels
 
 GAP_PX = 6
-LABEL_PX = 18
+LABEL_PX = 30
 MOST_BYTES = 4_000_000
 QUALITY = 92
 MOST_PIXELS = 9_000_000
@@ -55,7 +55,7 @@ def row_of(
     for recipe in recipes:
         path = album.painted(recipe, pair)
         image = Image.open(path) if path.exists() else Image.new("RGB", row[0][1].size, "white")
-        row.append((f"{recipe}  {labels.get((recipe, pair), '')}", image))
+        row.append((f"{recipe}\n{labels.get((recipe, pair), '')}", image))
     return row
 
 
@@ -86,7 +86,7 @@ def row_height(row: list[Cell]) -> int:
 def lay_rows(rows: Sequence[list[Cell]]) -> Image.Image:
     """The sheet of those rows."""
     sheet = Image.new("RGB", extent(rows), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
     top = 0
     for row in rows:
         left = 0

@@ -72,7 +72,7 @@ def kept_labels(album: Album) -> dict[tuple[str, Pair], str]:
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     return {
         (row["recipe"], Pair(row["content"], row["style"])): (
-            f"E {row['E']:.3f} C {row['C']:.2f} noise {row['noise']:.2f} leak {row['leak']:.2f}"
+            f"E {row['E']:.3f} C {row['C']:.2f} n {row['noise']:.2f} leak {row['leak']:.2f}"
         )
         for row in rows
     }

@@ -102,7 +102,7 @@ def test_facts_of_a_painting_tell_losses_by_name_and_steps(album: Album, engine:
     painted(album, engine)
     facts = album.facts("new", ROCKET_WAVE)
     assert [(one["size"], one["steps"]) for one in facts["passes"]] == [([64, 43], 3)]
-    assert set(facts["passes"][0]["losses"]) == {"content", "style"}
+    assert set(facts["passes"][0]["losses"]) >= {"content", "style"}
     assert facts["warnings"] == []
     assert facts["seconds"] > 0
 
