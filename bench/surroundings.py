@@ -16,9 +16,10 @@ from daemon.engine.fit.scratch import Scratch
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses.objective import Objective, make_objective
 from daemon.engine.losses.style import moments_of
-from daemon.engine.losses.term import Materials
+from daemon.engine.losses.term import Materials, StyleImage
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.recipe import Recipe
+from daemon.engine.tensors import to_pixels
 from daemon.engine.vgg.network import Network
 from daemon.host.files import sha256_of
 from daemon.messages import Blob, OrderedStyle, RunOrder
@@ -86,7 +87,8 @@ def objective_between(
     moments = moments_of(network, style, recipe, cut(*style.shape[2:], None, layers))
     tiling = cut(*content.shape[2:], side, layers)
     scratch = scratch or Scratch(network.device)
-    return make_objective(Materials(network, recipe, tiling, scratch, content, moments))
+    image = StyleImage(to_pixels(style), style.shape[3], style.shape[2])
+    return make_objective(Materials(network, recipe, tiling, scratch, content, moments, [image]))
 
 
 def photograph(name: str, width_px: int, height_px: int) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from daemon.engine.fit.tiles import cut
+from daemon.engine.losses import coherence, match, nearest
 from daemon.engine.losses import content as content_loss
-from daemon.engine.losses import match, nearest
 from daemon.engine.losses.nearest import Origins, find_origins
 from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.terms import kept_layers, layers_of
@@ -107,12 +107,10 @@ def test_search_in_blocks_finds_what_the_search_at_once_finds(
     sought, known = (
         torch.randn(count, 20, generator=generator, dtype=torch.float64) for count in (57, 31)
     )
-    expected = (sought @ known.T).max(dim=1)
+    expected = (sought @ known.T).argmax(dim=1)
     for at_once in (1, 31 * 10, 1 << 24):
         monkeypatch.setattr(nearest, "PRODUCTS_AT_ONCE", at_once)
-        similarity, index = nearest.nearest(sought, known)
-        assert torch.equal(index, expected.indices)
-        torch.testing.assert_close(similarity, expected.values, rtol=1e-12, atol=0)
+        assert torch.equal(nearest.nearest(sought, known), expected)
 
 
 def test_search_holds_no_more_products_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +125,46 @@ def test_search_holds_no_more_products_than_it_may(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch, "split", counted)
     nearest.nearest(torch.rand(50, 3), torch.rand(100, 3))
     assert sizes == [3]
+
+
+def test_cell_gives_up_a_little_likeness_to_go_on_from_its_neighbours() -> None:
+    """Three cells come from 0, 5 and 2 of a row of six; what fits both neighbours is 1."""
+    cells = torch.tensor([[0, 5, 2]])
+
+    def made_coherent(of_middle: float) -> list[int]:
+        likeness = torch.tensor([[0.9, 0, 0, 0, 0, 0], [0] * 6, [0, 0, 0.9, 0, 0, 0]])
+        likeness[1, 1], likeness[1, 5] = of_middle, 0.7
+
+        def of(suggested: torch.Tensor) -> torch.Tensor:
+            found = likeness.gather(1, suggested.clamp(min=0).view(3, 1)).view(1, 3)
+            return torch.where(suggested < 0, -torch.inf, found)
+
+        return coherence.make_coherent(cells, (1, 6), of).flatten().tolist()
+
+    # Both neighbours fit: worth twice the bond.
+    assert made_coherent(0.7 - 1.9 * coherence.BOND) == [0, 1, 2]
+    assert made_coherent(0.7 - 2.1 * coherence.BOND) == [0, 5, 2]
+
+
+def test_what_would_go_on_beyond_the_style_images_border_is_none() -> None:
+    cells = torch.tensor([[5, 0]])  # of 2 rows and 3 columns: the last, and the first
+    down, up, right, left = coherence.continuations(cells, (2, 3)).tolist()
+    assert down == up == [[-1, -1]]  # there is no row above or below in the picture
+    assert right == [[-1, -1]] and left == [[-1, -1]]
+    middle = torch.tensor([[1, 4]])
+    _, _, right, left = coherence.continuations(middle, (2, 3)).tolist()
+    assert right == [[-1, 2]] and left == [[3, -1]]
+
+
+def test_neighbours_come_from_neighbours_more_often_than_the_nearest_do(
+    thin: Network, pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept_together(rounds: int) -> float:
+        monkeypatch.setattr(coherence, "ROUNDS", rounds)
+        found = origins_of(thin, pixels(96, 96), image_of(pixels(96, 96, of="coffee")))
+        return (found.across.diff(dim=1) == found.cell_px).float().mean().item()
+
+    assert kept_together(coherence.ROUNDS) > 2 * kept_together(0)
 
 
 def test_of_a_large_style_image_a_bounded_number_of_cells_is_known(

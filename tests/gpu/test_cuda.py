@@ -15,13 +15,14 @@ from daemon.engine.fit.scratch import Scratch
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.objective import Evaluation, Objective, make_objective
-from daemon.engine.losses.term import Materials
+from daemon.engine.losses.term import Materials, StyleImage
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.optimise.lbfgs import Lbfgs
 from daemon.engine.optimise.recorded import Recorded
 from daemon.engine.optimise.steps import Best
 from daemon.engine.paint import finish
 from daemon.engine.recipe import Recipe
+from daemon.engine.tensors import to_pixels
 from daemon.engine.vgg.kernels import Kernels, load_kernels
 from daemon.engine.vgg.network import Network
 
@@ -59,7 +60,8 @@ def objective_between(
     tiling = cut(*content.shape[2:], None, layers_of(recipe))
     styles = style_loss.moments_of(network, style, recipe, tiling)
     scratch = Scratch(network.device)
-    return make_objective(Materials(network, recipe, tiling, scratch, content, styles))
+    image = StyleImage(to_pixels(style), style.shape[3], style.shape[2])
+    return make_objective(Materials(network, recipe, tiling, scratch, content, styles, [image]))
 
 
 def evaluate(
@@ -78,7 +80,7 @@ def evaluate(
 def test_gradient_on_cuda_equals_the_cpus(
     kernels: Kernels, picture: Tensor, statistic: str, pooling: str
 ) -> None:
-    recipe = Recipe(pooling=pooling, statistics=statistic, tv=0.5)  # type: ignore[arg-type]
+    recipe = Recipe(pooling=pooling, statistics=statistic, match=0.5, tv=0.5)  # type: ignore[arg-type]
     cpu, cuda = (
         evaluate(kernels, picture, device, torch.float64, recipe) for device in ("cpu", "cuda:0")
     )
@@ -103,7 +105,7 @@ def test_float32_gradient_on_cuda_agrees_with_float64(kernels: Kernels, picture:
 def test_recorded_steps_give_what_plain_ones_give(
     kernels: Kernels, picture: Tensor, statistic: str, dtype: torch.dtype
 ) -> None:
-    recipe = Recipe(statistics=statistic)  # type: ignore[arg-type]
+    recipe = Recipe(statistics=statistic, match=1.0)  # type: ignore[arg-type]
     device = torch.device("cuda:0")
     network = Network(kernels, device, dtype)
     content = picture.float().to(device)
@@ -136,7 +138,7 @@ def test_a_recording_keeps_what_it_reads(kernels: Kernels, picture: Tensor) -> N
 def test_steps_are_recorded_without_a_warning(
     photograph: Image.Image, starry: Style, statistic: str, tmp_path: Path
 ) -> None:
-    recipe = Recipe(size=300, steps=12, statistics=statistic)  # type: ignore[arg-type]
+    recipe = Recipe(size=300, steps=12, statistics=statistic, match=1.0)  # type: ignore[arg-type]
     engine = Engine("cuda:0", "classic", tmp_path)
     painted = finish(engine.paint(np.array(photograph), [starry], recipe))
     assert painted.warnings == ()
@@ -148,7 +150,7 @@ def test_steps_are_recorded_without_a_warning(
 def test_a_step_waits_for_nothing_on_the_device(
     kernels: Kernels, picture: Tensor, statistic: str
 ) -> None:
-    recipe = Recipe(statistics=statistic)  # type: ignore[arg-type]
+    recipe = Recipe(statistics=statistic, match=1.0)  # type: ignore[arg-type]
     device = torch.device("cuda:0")
     network = Network(kernels, device, torch.bfloat16)
     content = picture.float().to(device)
@@ -180,7 +182,7 @@ def test_short_device_memory_means_tiles_and_vectors_in_host_memory(
     photograph: Image.Image, starry: Style, tmp_path: Path
 ) -> None:
     engine = Engine("cuda:0", "classic", tmp_path, precision="float32")
-    recipe = Recipe(size=400, steps=4)
+    recipe = Recipe(size=400, steps=4, match=1.0)
     plenty = finish(engine.paint(np.array(photograph), [starry], recipe))
     short = finish(engine.paint(np.array(photograph), [starry], recipe, memory_bytes=1))
     last = short.passes[-1]

@@ -6,9 +6,11 @@ their places in it: so the search takes bounded time and memory, whatever the pi
 tiles.
 
 Source: Kolkin et al. 2022, "Neural Neighbor Style Transfer", section 3.1. Differs: there the style
-images are turned four ways as well; here several share the picture by their weights.
+images are turned four ways as well; here several share the picture by their weights, and
+neighbours are kept together (`coherence.py`).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from daemon.engine.fit.tiles import Tile, Tiling, cut
+from daemon.engine.losses.coherence import NONE, make_coherent
 from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.wide import wide
 from daemon.engine.pixels import Pixels
@@ -74,22 +77,47 @@ def find_origins(
     small = F.avg_pool2d(content, shrink)
     whole = cut(small.shape[2], small.shape[3], None, SEARCHED)
     _, sought = columns(network, whole, lambda tile: tile.crop(small), pooling)
-    likeness, cells, widths = [], [], []
-    for image in images:
-        pixels = image.reduced(shrink)
-        tiling = cut(pixels.shape[0], pixels.shape[1], SEARCH_TILE_PX, SEARCHED)
-        crop = partial(crop_pixels, pixels, network.device)
-        numbers, known = columns(network, tiling, crop, pooling, (MOST_CELLS, seed))
-        similarity, index = nearest(sought, known)
-        likeness.append(similarity)
-        cells.append(numbers[index])
-        widths.append(cells_of(tiling)[1])
+    shape = cells_of(whole)
+    found = [search(network, sought, shape, image, shrink, pooling, seed) for image in images]
+    likeness, cells, widths = zip(*found, strict=True)
     chosen = share(torch.stack(likeness), [image.weight for image in images])
     cell = torch.stack(cells).gather(0, chosen[None])[0]
     width = torch.tensor(widths, device=cell.device)[chosen]
-    side, shape = CELL_PX * shrink, cells_of(whole)
+    side = CELL_PX * shrink
     down, across = cell // width * side, cell % width * side
     return Origins(side, chosen.view(shape), down.view(shape), across.view(shape))
+
+
+def search(
+    network: Network,
+    sought: Tensor,
+    shape: tuple[int, int],
+    image: StyleImage,
+    shrink: int,
+    pooling: Pooling,
+    seed: int,
+) -> tuple[Tensor, Tensor, int]:
+    """For each cell of a picture the likeness and number of one style image's cell, (N,) each.
+
+    sought: (N, C), the picture's cells, of `shape`.  Third comes how many cells are in its rows.
+    """
+    pixels = image.reduced(shrink)
+    tiling = cut(pixels.shape[0], pixels.shape[1], SEARCH_TILE_PX, SEARCHED)
+    crop = partial(crop_pixels, pixels, network.device)
+    numbers, known = columns(network, tiling, crop, pooling, (MOST_CELLS, seed))
+    size = cells_of(tiling)
+    place = torch.full((size[0] * size[1],), NONE, device=known.device)  # of a cell in `known`
+    place[numbers] = torch.arange(len(numbers), device=known.device)
+
+    def likeness(cells: Tensor) -> Tensor:
+        index = torch.where(cells == NONE, NONE, place[cells]).view(-1)
+        is_known = index != NONE
+        result = sought.new_full(index.shape, -math.inf)
+        result[is_known] = (sought[is_known] * known[index[is_known]]).sum(dim=1)
+        return result.view(cells.shape)
+
+    cells = make_coherent(numbers[nearest(sought, known)].view(shape), size, likeness)
+    return likeness(cells).view(-1), cells.view(-1), size[1]
 
 
 def shrink_for(height_px: int, width_px: int) -> int:
@@ -163,14 +191,14 @@ def joined_features(network: Network, tile: Tile, region: Tensor, pooling: Pooli
     return torch.cat(joined)
 
 
-def nearest(sought: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest inner product of each row of `sought` with rows of `known`, and where it is.
+def nearest(sought: Tensor, known: Tensor) -> Tensor:
+    """Which row of `known` each row of `sought` has the largest inner product with.
 
-    sought: (N, C).  known: (M, C).  Returns (N,) and (N,) int64; of equals the first.
+    sought: (N, C).  known: (M, C).  Returns (N,) int64; of equals the first.
     """
     at_once = max(1, PRODUCTS_AT_ONCE // len(known))
-    parts = [(part @ known.T).max(dim=1) for part in torch.split(sought, at_once)]
-    return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
+    parts = torch.split(sought, at_once)
+    return torch.cat([(part @ known.T).max(dim=1).indices for part in parts])
 
 
 def share(likeness: Tensor, weights: Sequence[float]) -> Tensor:
