@@ -41,8 +41,10 @@ def make_materials() -> MakeMaterials:
         network: Network, recipe: Recipe, content: Tensor, style: Tensor, side: int | None = None
     ) -> Materials:
         layers = layers_of(recipe)
-        tiling = cut(*content.shape[2:], side, layers)
-        moments = style_loss.moments_of(network, style, recipe, cut(*style.shape[2:], side, layers))
+        tiling, of_style = (
+            cut(*one.shape[2:], side, layers, recipe.pooling) for one in (content, style)
+        )
+        moments = style_loss.moments_of(network, style, recipe, of_style)
         return Materials(network, recipe, tiling, Scratch(network.device), content, moments)
 
     return make

@@ -24,6 +24,7 @@ RECIPES = {
     "the tutorial's layers, average pooling": Recipe(
         content_layers={"conv4_2": 1.0}, style_layers=TUTORIAL_STYLE, pooling="average"
     ),
+    "blurred pooling": Recipe(pooling="blurred"),
     "raw means and total variation": Recipe(
         content_layers={"relu4_2": 1e-2}, normalise="raw", alpha=3.0, beta=1e-3, tv=50.0
     ),
@@ -75,13 +76,24 @@ def somewhere(dtype: torch.dtype, pixels) -> Tensor:
     return (0.7 * pixels(HEIGHT, WIDTH, dtype=torch.float64) + 0.3 * noise).to(dtype)
 
 
+def plain_pooling(x: Tensor, pooling: str) -> Tensor:
+    """Each pooling by torch's own operations."""
+    if pooling == "average":
+        return 2.0 * F.avg_pool2d(x, 2)
+    if pooling == "max":
+        return F.max_pool2d(x, 2)
+    triangle = torch.tensor([1.0, 2.0, 1.0], dtype=x.dtype) / 4
+    kernel = (triangle[:, None] * triangle).expand(x.shape[1], 1, 3, 3)
+    return 1.1 * F.conv2d(F.max_pool2d(x, 2, 1, 1), kernel, stride=2, groups=x.shape[1])
+
+
 def plain_features(kernels: Kernels, picture: Tensor, pooling: str) -> dict[str, Tensor]:
     """Every layer, written as plainly as VGG-19 can be, for autograd."""
     found, x = {}, picture
     for name in CONVOLUTIONS:
         kernel, bias = kernels.kernels[name].double(), kernels.biases[name].double()
         if name.endswith("_1") and name != "conv1_1":
-            x = F.max_pool2d(x, 2) if pooling == "max" else 2.0 * F.avg_pool2d(x, 2)
+            x = plain_pooling(x, pooling)
         mode = "replicate" if name == "conv1_1" else "constant"
         found[name] = F.conv2d(F.pad(x, (1, 1, 1, 1), mode=mode), kernel, bias)
         found[name.replace("conv", "relu")] = x = F.relu(found[name])
