@@ -56,6 +56,9 @@ class Recipe(BaseModel):
         description="relative: alpha and beta mean the same for every style; raw: plain means",
     )
     tv: NotNegative = Field(default=0.0, description="weight of the total variation loss")
+    edges: NotNegative = Field(
+        default=0.0, description="weight of the edge loss: the photograph's lines are kept"
+    )
     size: Annotated[int, Field(ge=64, le=32768)] | Literal["original"] = Field(
         default=512, description="longest side of the result in px, or `original`"
     )

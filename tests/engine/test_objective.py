@@ -24,9 +24,9 @@ RECIPES = {
     "the tutorial's layers, average pooling": Recipe(
         content_layers={"conv4_2": 1.0}, style_layers=TUTORIAL_STYLE, pooling="average"
     ),
-    "blurred pooling": Recipe(pooling="blurred"),
+    "blurred pooling and edges": Recipe(pooling="blurred", edges=4.0),
     "raw means and total variation": Recipe(
-        content_layers={"relu4_2": 1e-2}, normalise="raw", alpha=3.0, beta=1e-3, tv=50.0
+        content_layers={"relu4_2": 1e-2}, normalise="raw", alpha=3.0, beta=1e-3, tv=50.0, edges=30.0
     ),
     "a layer before and after its ReLU, for both losses": Recipe(
         content_layers={"conv2_2": 2.0, "relu3_4": 1.0},
@@ -129,6 +129,28 @@ def plain_style_distance(rows: Tensor, goal: Moments, recipe: Recipe) -> Tensor:
             return plain_distance(moments_of(rows), goal)
 
 
+def plain_edges(picture: Tensor, content: Tensor, recipe: Recipe) -> Tensor:
+    """Edge loss by convolutions with the Laplacian's kernel, on borders that are replicated."""
+    kernel = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]], dtype=torch.float64)[None, None]
+    weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64).view(1, 3, 1, 1)
+    total = torch.zeros((), dtype=torch.float64)
+    for side in (2, 8):
+        now, then = (
+            F.conv2d(
+                F.pad(
+                    F.avg_pool2d((one * weights).sum(1, keepdim=True), side),
+                    (1, 1, 1, 1),
+                    mode="replicate",
+                ),
+                kernel,
+            )
+            for one in (picture, content)
+        )
+        size = then.pow(2).mean() if recipe.normalise == "relative" else 1.0
+        total = total + (now - then).pow(2).mean() / size / 2
+    return total
+
+
 def relative_error(found: Tensor, expected: Tensor) -> float:
     return ((found - expected).norm() / expected.norm()).item()
 
@@ -145,7 +167,9 @@ def test_losses_and_gradient_equal_autograd_of_the_plain_formulas(
     content, style = plain_losses(features, recipe, materials_of(network64, recipe))
     down, across = picture.diff(dim=2), picture.diff(dim=3)
     variation = (down.pow(2).sum() + across.pow(2).sum()) / picture.numel()
+    edges = plain_edges(picture, pixels(HEIGHT, WIDTH, dtype=torch.float64), recipe)
     total = recipe.alpha * content + recipe.beta * style + recipe.tv * variation
+    total = total + recipe.edges * edges
     (gradient,) = torch.autograd.grad(total, picture)
 
     # Everything in float64 (1e-16) through some 40 operations: 1e-10 leaves ample room, while
@@ -153,6 +177,7 @@ def test_losses_and_gradient_equal_autograd_of_the_plain_formulas(
     # Gaussian statistics are iterated to 1e-10.
     limit = 1e-10 if recipe.statistics == "gram" else 1e-8
     expected = {"content": content, "style": style} | ({"tv": variation} if recipe.tv else {})
+    expected |= {"edges": edges} if recipe.edges else {}
     assert found.losses.keys() == expected.keys()
     for name, plain in (expected | {"total": total}).items():
         mine = found.total if name == "total" else found.losses[name]

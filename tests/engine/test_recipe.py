@@ -27,6 +27,7 @@ def test_defaults_are_those_of_the_documented_recipe() -> None:
         "beta": 20.0,
         "normalise": "relative",
         "tv": 0.0,
+        "edges": 0.0,
         "size": 512,
         "style_scale": 1.0,
         "init": "content",

@@ -20,7 +20,7 @@ CASES = [
     (torch.float64, 203, 19, 96, {"tv": 3.0}),
     (torch.float32, 17, 301, 96, {"style_layers": DEEP}),
     (torch.float32, 41, 37, 256, {}),  # smaller than a tile
-    (torch.float64, 31, 331, 96, {"pooling": "blurred"}),
+    (torch.float64, 31, 331, 96, {"pooling": "blurred", "edges": 2.0}),
     (
         torch.float64,
         75,

@@ -7,7 +7,7 @@ name.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from daemon.engine.losses import content, style, variation
+from daemon.engine.losses import content, edges, style, variation
 from daemon.engine.losses.term import Materials, Term
 from daemon.engine.recipe import Recipe
 
@@ -29,6 +29,7 @@ KINDS = (
     Kind(content.layers, content.make, keeps_features=True),
     Kind(style.layers, style.make),
     Kind(variation.layers, variation.make),
+    Kind(edges.layers, edges.make),
 )
 
 
