@@ -84,8 +84,10 @@ def objective_between(
 ) -> Objective:
     """The objective of a picture to be kept and a style, in tiles of `side` px."""
     layers = layers_of(recipe)
-    moments = moments_of(network, style, recipe, cut(*style.shape[2:], None, layers))
-    tiling = cut(*content.shape[2:], side, layers)
+    moments = moments_of(
+        network, style, recipe, cut(*style.shape[2:], None, layers, recipe.pooling)
+    )
+    tiling = cut(*content.shape[2:], side, layers, recipe.pooling)
     scratch = scratch or Scratch(network.device)
     image = StyleImage(to_pixels(style), style.shape[3], style.shape[2])
     return make_objective(Materials(network, recipe, tiling, scratch, content, moments, [image]))

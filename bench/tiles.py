@@ -35,7 +35,7 @@ def main() -> None:
     print(machine(CPU), way)
     untiled_s = 0.0
     for side in [None, *options.tiles]:
-        tiling = cut(height_px, width_px, side, layers_of(recipe))
+        tiling = cut(height_px, width_px, side, layers_of(recipe), recipe.pooling)
         objective = objective_between(network, recipe, picture, style, side)
         objective.evaluate(picture)
         began = time.perf_counter()

@@ -185,7 +185,7 @@ class Engine:
 
         def compute() -> StyleMoments:
             tensor = to_tensor(image.resized(), self.device)
-            tiling = cut(height, width, side, recipe.style_layers)
+            tiling = cut(height, width, side, recipe.style_layers, recipe.pooling)
             return style_loss.moments_of(self.network, tensor, recipe, tiling)
 
         moments = self._moments.get(key, compute)

@@ -43,7 +43,7 @@ def estimate_s(
 
 def regions(size: Pass, plan: Plan, recipe: Recipe) -> list[int]:
     """Pixels that each tile of a pass is computed on."""
-    tiling = cut(size.height_px, size.width_px, plan.tile_px, layers_of(recipe))
+    tiling = cut(size.height_px, size.width_px, plan.tile_px, layers_of(recipe), recipe.pooling)
     return [tile.region_px for tile in tiling.tiles]
 
 

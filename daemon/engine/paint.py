@@ -209,7 +209,8 @@ def begin_pass(
     styles = style_loss.mix(
         [(engine.moments(style, recipe, size, plan), style.weight) for style in commission.styles]
     )
-    tiling = cut(size.height_px, size.width_px, plan.tile_px, layers_of(recipe))
+    layers = layers_of(recipe)
+    tiling = cut(size.height_px, size.width_px, plan.tile_px, layers, recipe.pooling)
     content = to_tensor(resize(commission.picture, size.width_px, size.height_px), engine.device)
     images = [engine.style_image(style, recipe, size, plan) for style in commission.styles]
     objective = make_objective(

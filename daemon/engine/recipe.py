@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from daemon.engine.vgg.layers import LAYERS
+from daemon.engine.vgg.layers import LAYERS, Pooling
 
 
 def check_layers(layers: dict[str, float]) -> dict[str, float]:
@@ -45,8 +45,9 @@ class Recipe(BaseModel):
         description="what of the style layers is matched: gram, the Gram matrices; gaussian, "
         "mean and covariance, which gives crisper strokes and truer colours",
     )
-    pooling: Literal["max", "average"] = Field(
-        default="max", description="how the network halves its maps; average paints smoother"
+    pooling: Pooling = Field(
+        default="max",
+        description="how the network halves its maps; blurred and average paint smoother",
     )
     alpha: NotNegative = Field(default=1.0, description="weight of the content loss")
     beta: NotNegative = Field(default=20.0, description="weight of the style loss")
@@ -59,6 +60,9 @@ class Recipe(BaseModel):
         description="weight of the match loss: the style's features nearest to the content's",
     )
     tv: NotNegative = Field(default=0.0, description="weight of the total variation loss")
+    edges: NotNegative = Field(
+        default=0.0, description="weight of the edge loss: the photograph's lines are kept"
+    )
     size: Annotated[int, Field(ge=64, le=32768)] | Literal["original"] = Field(
         default=512, description="longest side of the result in px, or `original`"
     )

@@ -42,8 +42,10 @@ def make_materials() -> MakeMaterials:
         network: Network, recipe: Recipe, content: Tensor, style: Tensor, side: int | None = None
     ) -> Materials:
         layers = layers_of(recipe)
-        tiling = cut(*content.shape[2:], side, layers)
-        moments = style_loss.moments_of(network, style, recipe, cut(*style.shape[2:], side, layers))
+        tiling, of_style = (
+            cut(*one.shape[2:], side, layers, recipe.pooling) for one in (content, style)
+        )
+        moments = style_loss.moments_of(network, style, recipe, of_style)
         image = StyleImage(to_pixels(style), style.shape[3], style.shape[2], tile_px=side)
         scratch = Scratch(network.device)
         return Materials(network, recipe, tiling, scratch, content, moments, [image])

@@ -171,7 +171,7 @@ def test_of_a_large_style_image_a_bounded_number_of_cells_is_known(
     thin: Network, pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     style = pixels(64, 64, of="coffee")
-    tiling = cut(64, 64, 32, nearest.SEARCHED)
+    tiling = cut(64, 64, 32, nearest.SEARCHED, "max")
 
     def known(most: int, seed: int) -> tuple[Tensor, Tensor]:
         return nearest.columns(thin, tiling, lambda tile: tile.crop(style), "max", (most, seed))
@@ -183,7 +183,7 @@ def test_of_a_large_style_image_a_bounded_number_of_cells_is_known(
     every, all_features = known(1000, 7)
     assert sorted(every.tolist()) == list(range(16 * 16))
     # By tiles or at once: the same cells, the same features but for the order of sums.
-    whole = cut(64, 64, None, nearest.SEARCHED)
+    whole = cut(64, 64, None, nearest.SEARCHED, "max")
     _, at_once = nearest.columns(thin, whole, lambda tile: style, "max")
     torch.testing.assert_close(all_features, at_once[every], rtol=1e-3, atol=1e-5)
 
@@ -192,7 +192,7 @@ def test_features_are_taken_from_the_place_found_at_each_layers_own_scale() -> N
     """A style image of 2 x 2 cells; the picture's two cells come from its last and its first."""
     zero = torch.zeros(1, 2, dtype=torch.int64)
     origins = Origins(4, zero, torch.tensor([[4, 0]]), torch.tensor([[4, 0]]))
-    tile = cut(8, 8, None, ["relu1_1"]).whole
+    tile = cut(8, 8, None, ["relu1_1"], "max").whole
     for layer, scale in (("relu1_1", 1), ("relu2_1", 2), ("relu3_1", 4)):
         side = 8 // scale
         style = torch.arange(float(side * side)).view(1, 1, side, side)

@@ -25,8 +25,9 @@ RECIPES = {
     "the tutorial's layers, average pooling": Recipe(
         content_layers={"conv4_2": 1.0}, style_layers=TUTORIAL_STYLE, pooling="average"
     ),
+    "blurred pooling and edges": Recipe(pooling="blurred", edges=4.0),
     "raw means and total variation": Recipe(
-        content_layers={"relu4_2": 1e-2}, normalise="raw", alpha=3.0, beta=1e-3, tv=50.0
+        content_layers={"relu4_2": 1e-2}, normalise="raw", alpha=3.0, beta=1e-3, tv=50.0, edges=30.0
     ),
     "a layer before and after its ReLU, for both losses": Recipe(
         content_layers={"conv2_2": 2.0, "relu3_4": 1.0},
@@ -77,13 +78,24 @@ def somewhere(dtype: torch.dtype, pixels) -> Tensor:
     return (0.7 * pixels(HEIGHT, WIDTH, dtype=torch.float64) + 0.3 * noise).to(dtype)
 
 
+def plain_pooling(x: Tensor, pooling: str) -> Tensor:
+    """Each pooling by torch's own operations."""
+    if pooling == "average":
+        return 2.0 * F.avg_pool2d(x, 2)
+    if pooling == "max":
+        return F.max_pool2d(x, 2)
+    triangle = torch.tensor([1.0, 2.0, 1.0], dtype=x.dtype) / 4
+    kernel = (triangle[:, None] * triangle).expand(x.shape[1], 1, 3, 3)
+    return 1.1 * F.conv2d(F.max_pool2d(x, 2, 1, 1), kernel, stride=2, groups=x.shape[1])
+
+
 def plain_features(kernels: Kernels, picture: Tensor, pooling: str) -> dict[str, Tensor]:
     """Every layer, written as plainly as VGG-19 can be, for autograd."""
     found, x = {}, picture
     for name in CONVOLUTIONS:
         kernel, bias = kernels.kernels[name].double(), kernels.biases[name].double()
         if name.endswith("_1") and name != "conv1_1":
-            x = F.max_pool2d(x, 2) if pooling == "max" else 2.0 * F.avg_pool2d(x, 2)
+            x = plain_pooling(x, pooling)
         mode = "replicate" if name == "conv1_1" else "constant"
         found[name] = F.conv2d(F.pad(x, (1, 1, 1, 1), mode=mode), kernel, bias)
         found[name.replace("conv", "relu")] = x = F.relu(found[name])
@@ -126,6 +138,28 @@ def plain_style_distance(rows: Tensor, goal: Moments, recipe: Recipe) -> Tensor:
             return plain_distance(moments_of(rows), goal)
 
 
+def plain_edges(picture: Tensor, content: Tensor, recipe: Recipe) -> Tensor:
+    """Edge loss by convolutions with the Laplacian's kernel, on borders that are replicated."""
+    kernel = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]], dtype=torch.float64)[None, None]
+    weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64).view(1, 3, 1, 1)
+    total = torch.zeros((), dtype=torch.float64)
+    for side in (2, 8):
+        now, then = (
+            F.conv2d(
+                F.pad(
+                    F.avg_pool2d((one * weights).sum(1, keepdim=True), side),
+                    (1, 1, 1, 1),
+                    mode="replicate",
+                ),
+                kernel,
+            )
+            for one in (picture, content)
+        )
+        size = then.pow(2).mean() if recipe.normalise == "relative" else 1.0
+        total = total + (now - then).pow(2).mean() / size / 2
+    return total
+
+
 def relative_error(found: Tensor, expected: Tensor) -> float:
     return ((found - expected).norm() / expected.norm()).item()
 
@@ -142,12 +176,15 @@ def test_losses_and_gradient_equal_autograd_of_the_plain_formulas(
     expected = plain_losses(features, recipe, materials_of(network64, recipe))
     down, across = picture.diff(dim=2), picture.diff(dim=3)
     variation = (down.pow(2).sum() + across.pow(2).sum()) / picture.numel()
+    edges = plain_edges(picture, pixels(HEIGHT, WIDTH, dtype=torch.float64), recipe)
     expected |= {"tv": variation} if recipe.tv else {}
+    expected |= {"edges": edges} if recipe.edges else {}
     weights = {
         "content": recipe.alpha,
         "style": recipe.beta,
         "match": match_loss.BALANCE * recipe.match,
         "tv": recipe.tv,
+        "edges": recipe.edges,
     }
     total = torch.stack([weights[name] * loss for name, loss in expected.items()]).sum()
     (gradient,) = torch.autograd.grad(total, picture)

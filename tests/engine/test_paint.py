@@ -140,11 +140,18 @@ def test_adam_lowers_the_loss(paint: Paint) -> None:
     "settings",
     [
         {"pooling": "average"},
+        {"pooling": "blurred"},
         {"statistics": "gaussian"},
         {"normalise": "raw", "beta": 1e-6, "content_layers": {"relu4_2": 1e-3}},
         {"content_layers": {"conv4_2": 1.0}, "style_layers": {"conv1_1": 1.0, "conv5_4": 1.0}},
     ],
-    ids=["average pooling", "gaussian statistics", "raw", "the tutorial's layers"],
+    ids=[
+        "average pooling",
+        "blurred pooling",
+        "gaussian statistics",
+        "raw",
+        "the tutorial's layers",
+    ],
 )
 def test_every_kind_of_recipe_lowers_the_loss(
     paint_with_vgg: Paint, settings: dict[str, object]
@@ -217,6 +224,7 @@ def test_warm_engine_computes_gram_matrices_of_a_style_once(
         {"size": 96},
         {"style_scale": 2.0},
         {"pooling": "average"},
+        {"pooling": "blurred"},
         {"style_layers": {"relu1_1": 1.0}},
     ],
     ids=repr,

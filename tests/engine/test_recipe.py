@@ -28,6 +28,7 @@ def test_defaults_are_those_of_the_documented_recipe() -> None:
         "normalise": "relative",
         "match": 0.0,
         "tv": 0.0,
+        "edges": 0.0,
         "size": 512,
         "style_scale": 1.0,
         "init": "content",

@@ -8,7 +8,7 @@ from torch import Tensor
 from daemon.engine.fit.tiles import ALIGNMENT_PX, cut, margin_px
 from daemon.engine.losses.objective import Evaluation
 from daemon.engine.recipe import Recipe
-from daemon.engine.vgg.layers import LAYERS, scale_of
+from daemon.engine.vgg.layers import LAYERS, Pooling, scale_of
 from daemon.engine.vgg.network import Network
 
 MIDDLE = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}
@@ -21,6 +21,7 @@ CASES = [
     (torch.float32, 17, 301, 96, {"style_layers": DEEP}),
     (torch.float32, 41, 37, 256, {}),  # smaller than a tile
     (torch.float32, 64, 165, 64, {"match": 2.0, "style_layers": {"relu1_1": 1.0}}),
+    (torch.float64, 31, 331, 96, {"pooling": "blurred", "edges": 2.0}),
     (
         torch.float64,
         75,
@@ -85,36 +86,41 @@ def test_tiled_gradient_equals_the_whole_pictures(
     assert (tiled.gradient - whole.gradient).abs().max() < limit * whole.gradient.abs().max()
 
 
-def test_margin_is_as_wide_as_the_network_sees_and_no_wider(network64: Network) -> None:
-    # Which pixels one position of relu5_1 depends on, by the gradient's own account.
+@pytest.mark.parametrize("pooling", ["average", "blurred"])
+def test_margin_is_as_wide_as_the_network_sees_and_no_wider(
+    network64: Network, pooling: Pooling
+) -> None:
+    # Which pixels one position of conv5_1 depends on, by the gradient's own account.
     picture = torch.rand(1, 3, 256, 16, dtype=torch.float64, generator=torch.manual_seed(0))
     picture = picture.mul(0.2).add(0.4)
 
     def inject(features: Tensor, gradient: Tensor) -> None:
         gradient[:, :, 8] += 1.0
 
-    trace = network64.trace(picture, ["conv5_1"], "average", lambda layer, features: None)
+    trace = network64.trace(picture, ["conv5_1"], pooling, lambda layer, features: None)
     seen = network64.pull_back(trace, {"conv5_1": inject})[0].abs().amax(dim=(0, 2)).nonzero()
     first, last = int(seen.min()), int(seen.max())
     # Position 8 owns the pixels 128 to 143.
     reach = max(128 - first, last - 143)
-    assert reach <= margin_px(["conv5_1"]) < reach + ALIGNMENT_PX
+    # A maximum takes one of two neighbours: those that are never taken are never seen.
+    assert reach <= margin_px(["conv5_1"], pooling) < reach + ALIGNMENT_PX
 
 
 @pytest.mark.parametrize(
     "layer", ["conv1_1", "relu1_2", "conv2_1", "relu3_4", "relu5_1", "conv5_4"]
 )
-def test_margin_grows_with_depth(layer: str) -> None:
+@pytest.mark.parametrize("pooling", ["max", "blurred"])
+def test_margin_grows_with_depth(layer: str, pooling: Pooling) -> None:
     shallower = LAYERS[: LAYERS.index(layer) + 1]
-    assert margin_px(shallower) == margin_px([layer])
-    assert margin_px([layer]) % ALIGNMENT_PX == 0
+    assert margin_px(shallower, pooling) == margin_px([layer], pooling)
+    assert margin_px([layer], pooling) % ALIGNMENT_PX == 0
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_every_position_of_every_layer_is_owned_by_one_tile(seed: int) -> None:
     random = np.random.default_rng(seed)
     height, width = random.integers(16, 700, 2).tolist()
-    tiling = cut(height, width, 16 * int(random.integers(1, 20)), LAYERS)
+    tiling = cut(height, width, 16 * int(random.integers(1, 20)), LAYERS, "blurred")
     for layer in ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"):
         scale = scale_of(layer)
         counts = torch.zeros(1, 1, height // scale, width // scale)
@@ -130,7 +136,7 @@ def test_every_position_of_every_layer_is_owned_by_one_tile(seed: int) -> None:
 
 
 def test_tiles_are_of_about_equal_size() -> None:
-    tiling = cut(1000, 2100, 1024, ["relu5_1"])
+    tiling = cut(1000, 2100, 1024, ["relu5_1"], "max")
     sides = [
         (t.owned[0].end - t.owned[0].first, t.owned[1].end - t.owned[1].first) for t in tiling.tiles
     ]

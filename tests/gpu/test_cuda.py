@@ -57,7 +57,7 @@ def objective_between(
     network: Network, recipe: Recipe, content: Tensor, style: Tensor
 ) -> Objective:
     """The objective of a picture and a style, in one tile."""
-    tiling = cut(*content.shape[2:], None, layers_of(recipe))
+    tiling = cut(*content.shape[2:], None, layers_of(recipe), recipe.pooling)
     styles = style_loss.moments_of(network, style, recipe, tiling)
     scratch = Scratch(network.device)
     image = StyleImage(to_pixels(style), style.shape[3], style.shape[2])
@@ -75,7 +75,7 @@ def evaluate(
     return objective_between(network, recipe, content, content.flip(1)).evaluate(start)
 
 
-@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("pooling", ["max", "average", "blurred"])
 @statistics
 def test_gradient_on_cuda_equals_the_cpus(
     kernels: Kernels, picture: Tensor, statistic: str, pooling: str

@@ -161,7 +161,7 @@ def predict(
 ) -> int:
     """Bytes a pass takes at most, beyond what is held already; see `make_plan`."""
     layers = layers_of(recipe)
-    tiling = cut(height_px, width_px, way.tile_px, layers)
+    tiling = cut(height_px, width_px, way.tile_px, layers, recipe.pooling)
     vector = PICTURE_BYTES * height_px * width_px
     resting = resting_bytes(height_px, width_px, recipe, way.history, value_bytes)
     # While the network works, and between two evaluations.

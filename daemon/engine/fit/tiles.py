@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from daemon.engine.vgg.layers import deepest, reach_px, scale_of
+from daemon.engine.vgg.layers import Pooling, deepest, reach_px, scale_of
 
 ALIGNMENT_PX = 16
 """Four poolings halve a picture; tiles begin where all of their windows do."""
@@ -87,9 +87,9 @@ class Tiling:
         return (self.height_px // scale) * (self.width_px // scale)
 
 
-def margin_px(layers: Collection[str]) -> int:
+def margin_px(layers: Collection[str], pooling: Pooling) -> int:
     """How far the deepest of `layers` sees beyond its own pixels, rounded up to the alignment."""
-    return aligned(reach_px(deepest(layers)))
+    return aligned(reach_px(deepest(layers), pooling))
 
 
 def aligned(length_px: int) -> int:
@@ -97,9 +97,15 @@ def aligned(length_px: int) -> int:
     return -(-length_px // ALIGNMENT_PX) * ALIGNMENT_PX
 
 
-def cut(height_px: int, width_px: int, side_px: int | None, layers: Collection[str]) -> Tiling:
+def cut(
+    height_px: int,
+    width_px: int,
+    side_px: int | None,
+    layers: Collection[str],
+    pooling: Pooling,
+) -> Tiling:
     """Tiles of about `side_px` (a multiple of 16) that own all of a picture; None makes one."""
-    margin = margin_px(layers)
+    margin = margin_px(layers, pooling)
     rows = spans(height_px, side_px or height_px, margin)
     columns = spans(width_px, side_px or width_px, margin)
     tiles = tuple(

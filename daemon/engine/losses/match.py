@@ -59,7 +59,7 @@ def matched_maps(materials: Materials) -> dict[str, Tensor]:
     )
     maps: dict[str, Tensor] = {}
     for number, image in enumerate(materials.images):
-        tiling = cut(image.height_px, image.width_px, image.tile_px, LAYERS)
+        tiling = cut(image.height_px, image.width_px, image.tile_px, LAYERS, recipe.pooling)
         crop = partial(crop_pixels, image.resized(), network.device)
         for tile in tiling.tiles:
             for layer, features in network.features(crop(tile), LAYERS, recipe.pooling):

@@ -25,8 +25,8 @@ from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.wide import wide
 from daemon.engine.pixels import Pixels
 from daemon.engine.tensors import to_tensor
-from daemon.engine.vgg.layers import MIN_SIDE_PX, channels_of, scale_of
-from daemon.engine.vgg.network import Network, Pooling
+from daemon.engine.vgg.layers import MIN_SIDE_PX, Pooling, channels_of, scale_of
+from daemon.engine.vgg.network import Network
 
 SEARCHED = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 """The layers seen together."""
@@ -75,7 +75,7 @@ def find_origins(
         raise ValueError("a match needs style images to find its features in")
     shrink = shrink_for(content.shape[2], content.shape[3])
     small = F.avg_pool2d(content, shrink)
-    whole = cut(small.shape[2], small.shape[3], None, SEARCHED)
+    whole = cut(small.shape[2], small.shape[3], None, SEARCHED, pooling)
     _, sought = columns(network, whole, lambda tile: tile.crop(small), pooling)
     shape = cells_of(whole)
     found = [search(network, sought, shape, image, shrink, pooling, seed) for image in images]
@@ -102,7 +102,7 @@ def search(
     sought: (N, C), the picture's cells, of `shape`.  Third comes how many cells are in its rows.
     """
     pixels = image.reduced(shrink)
-    tiling = cut(pixels.shape[0], pixels.shape[1], SEARCH_TILE_PX, SEARCHED)
+    tiling = cut(pixels.shape[0], pixels.shape[1], SEARCH_TILE_PX, SEARCHED, pooling)
     crop = partial(crop_pixels, pixels, network.device)
     numbers, known = columns(network, tiling, crop, pooling, (MOST_CELLS, seed))
     size = cells_of(tiling)

@@ -10,7 +10,8 @@ from torch import Tensor
 from daemon.engine.fit.tiles import Tile, Tiling
 from daemon.engine.losses.term import PICTURE, Materials, Term
 from daemon.engine.losses.terms import make_terms
-from daemon.engine.vgg.network import Injection, Network, Pooling, Trace
+from daemon.engine.vgg.layers import Pooling
+from daemon.engine.vgg.network import Injection, Network, Trace
 
 
 @dataclass(frozen=True)

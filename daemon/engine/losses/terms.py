@@ -7,7 +7,7 @@ name.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from daemon.engine.losses import content, match, style, variation
+from daemon.engine.losses import content, edges, match, style, variation
 from daemon.engine.losses.term import Materials, Term
 from daemon.engine.recipe import Recipe
 
@@ -30,6 +30,7 @@ KINDS = (
     Kind(style.layers, style.make),
     Kind(match.layers, match.make, keeps_features=True),
     Kind(variation.layers, variation.make),
+    Kind(edges.layers, edges.make),
 )
 
 

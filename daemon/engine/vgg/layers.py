@@ -5,6 +5,10 @@ Torch-free. Source: Simonyan & Zisserman 2014, table 1, column E.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
+
+Pooling = Literal["max", "average", "blurred"]
+"""How the network halves its maps."""
 
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
 CHANNELS_PER_BLOCK = (64, 128, 256, 512, 512)
@@ -76,13 +80,14 @@ def down_to_deepest(layers: Collection[str]) -> tuple[str, ...]:
     return tuple(LAYERS[: LAYERS.index(deepest(layers)) + 1])
 
 
-def reach_px(layer: str) -> int:
+def reach_px(layer: str, pooling: Pooling) -> int:
     """How many pixels beyond its own a position of a layer sees, in every direction."""
     last = BY_NAME[layer]
     reach = 0  # in positions of the block at hand
     for block in range(last.block, 0, -1):
         inner = block == last.block
-        reach = reach * (1 if inner else 2)
+        if not inner:  # a pooling; a blurred one sees one place more
+            reach = 2 * reach + (pooling == "blurred")
         reach += last.index if inner else CONVOLUTIONS_PER_BLOCK[block - 1]
     return reach
 
