@@ -87,8 +87,10 @@ def block_luminance(picture: Tensor, side_px: int) -> Tensor:
     picture: (1, 3, H, W) RGB.  Returns (h, w).
     """
     blocks = F.avg_pool2d(picture, side_px)[0]  # (3, h, w)
-    weights = torch.tensor(LUMINANCE, dtype=blocks.dtype, device=blocks.device)
-    return torch.einsum("chw,c->hw", blocks, weights)
+    luminance = torch.zeros_like(blocks[0])
+    for channel, weight in zip(blocks, LUMINANCE, strict=True):
+        luminance.add_(channel, alpha=weight)
+    return luminance
 
 
 def laplacian(values: Tensor) -> Tensor:
