@@ -63,7 +63,7 @@ class Gram:
 
 
 class Sums:
-    """The sums of one layer over the positions read so far."""
+    """The sums of one layer over the positions read so far, in at least float32."""
 
     def __init__(self, *, channels: bool) -> None:
         self._products: Tensor | None = None
@@ -72,9 +72,15 @@ class Sums:
 
     def add(self, features: Tensor) -> None:
         """Takes in features, (1, C, h, w)."""
-        self._products = add_products(self._products, features)
-        if self._wants_channels:
-            self._channels = add_channels(self._channels, features)
+        # Not all at once: a float32 copy of all of a shallow layer is large.
+        for part in torch.split(as_rows(features), ROWS_AT_ONCE):
+            part = wide(part)
+            if self._products is None:
+                self._products = part.new_zeros(part.shape[1], part.shape[1])
+                self._channels = part.new_zeros(part.shape[1]) if self._wants_channels else None
+            self._products.addmm_(part.T, part)
+            if self._channels is not None:
+                self._channels.add_(part.sum(0))
 
     def moments(self, positions: int) -> Moments:
         """The means over so many positions: all that have been read."""
@@ -83,39 +89,15 @@ class Sums:
         return Moments(self._products / positions, channels)
 
 
-def add_products(products: Tensor | None, features: Tensor) -> Tensor:
-    """Adds the channels' products at all positions to `products`, in place; None starts a sum.
-
-    features: (1, C, H, W).  Returns (C, C) float32: a Gram matrix not yet divided.
-    """
-    channels = features.shape[1]
-    if products is None:
-        dtype = torch.promote_types(features.dtype, torch.float32)
-        products = torch.zeros(channels, channels, device=features.device, dtype=dtype)
-    # Not all at once: a float32 copy of all of a shallow layer is large.
-    for part in torch.split(as_rows(features), ROWS_AT_ONCE):
-        part = wide(part)
-        products.addmm_(part.T, part)
-    return products
-
-
-def add_channels(channels: Tensor | None, features: Tensor) -> Tensor:
-    """The channels' sums over all positions, added to `channels`; None starts a sum.
-
-    features: (1, C, H, W).  Returns (C,) float32.
-    """
-    parts = [wide(part).sum(0) for part in torch.split(as_rows(features), ROWS_AT_ONCE)]
-    found = torch.stack(parts).sum(0)
-    return found if channels is None else channels + found
-
-
 def gram_matrix(features: Tensor) -> Tensor:
     """Gram matrix of one layer's features: which of them occur together, wherever they are.
 
     features: (1, C, H, W).  Returns (C, C) float32, divided by H*W.
     Source: Gatys 2016 eq. 3; differs: divided by H*W, so that it does not grow with the picture.
     """
-    return add_products(None, features) / (features.shape[2] * features.shape[3])
+    sums = Sums(channels=False)
+    sums.add(features)
+    return sums.moments(features.shape[2] * features.shape[3]).products
 
 
 def add_pull(features: Tensor, gradient: Tensor, pull: Pull, factor: float) -> None:
