@@ -114,9 +114,9 @@ class Term(Protocol):
 def shares(
     weights: Mapping[str, float], sizes: Mapping[str, Tensor], recipe: Recipe
 ) -> dict[str, float]:
-    """What each layer's mean squared difference counts for.
+    """What each layer's difference counts for.
 
-    `relative`: weights as shares of their sum, each divided by its target's own mean square, so
+    `relative`: weights as shares of their sum, each divided by its size's mean square, so
     that a loss of 1 means "as far off as a black picture", for every style, layer and size.
     `raw`: the weights as they are.
     """
