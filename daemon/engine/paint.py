@@ -226,7 +226,7 @@ def begin_pass(
     evaluate, warning = (
         recorded(objective.evaluate, start) if not plan.aside else (objective.evaluate, None)
     )
-    optimiser = make_optimiser(recipe.optimizer, start.shape, scratch, plan.history)
+    optimiser = make_optimiser(recipe, start.shape, scratch, plan.history)
     course = Course(start, optimiser, scratch)
     if earlier:
         go_on(course, earlier)

@@ -28,6 +28,10 @@ LayerWeights = Annotated[
 ]
 
 
+Preconditioner = Literal["fourier", "opponent"]
+"""How L-BFGS weights the frequencies of a picture."""
+
+
 class Recipe(BaseModel):
     """How a picture is to be painted. Immutable; equal recipes have equal JSON."""
 
@@ -74,6 +78,10 @@ class Recipe(BaseModel):
     )
     optimizer: Literal["lbfgs", "adam"] = Field(
         default="lbfgs", description="lbfgs: fewer steps; adam: less memory"
+    )
+    preconditioner: Preconditioner = Field(
+        default="fourier",
+        description="how lbfgs weights a picture's frequencies; opponent leaves no coloured grain",
     )
     steps: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=100,

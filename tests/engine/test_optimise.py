@@ -14,6 +14,7 @@ from torch import Tensor
 from daemon.engine.fit import scratch
 from daemon.engine.fit.scratch import Scratch
 from daemon.engine.losses.objective import Evaluation
+from daemon.engine.optimise import lbfgs as lbfgs_module
 from daemon.engine.optimise.adam import BETAS, RATE, Adam
 from daemon.engine.optimise.lbfgs import (
     FIRST_STEP_RMS,
@@ -31,6 +32,7 @@ from daemon.engine.optimise.steps import (
     make_optimiser,
     minimise,
 )
+from daemon.engine.recipe import Preconditioner, Recipe
 
 CPU = torch.device("cpu")
 MEMORY = Scratch(CPU)
@@ -66,7 +68,8 @@ def spoiled(evaluate: Evaluate, totals: dict[int, float]) -> Evaluate:
 
 def begin(optimiser: str = "lbfgs", history: int = 5, place: Scratch = MEMORY) -> Course:
     """A run of black pictures."""
-    maker = make_optimiser(optimiser, SHAPE, place, history)  # type: ignore[arg-type]
+    recipe = Recipe(optimizer=optimiser)  # type: ignore[arg-type]
+    maker = make_optimiser(recipe, SHAPE, place, history)
     return Course(torch.zeros(SHAPE), maker, place)
 
 
@@ -239,8 +242,34 @@ def test_preconditioner_strengthens_coarse_structure_and_keeps_the_finest() -> N
     torch.testing.assert_close(preconditioner.apply(flat), gain * flat, rtol=1e-5, atol=0)
 
 
-def test_preconditioner_is_symmetric_and_positive() -> None:
-    preconditioner = FourierPreconditioner(7, 9, CPU)
+def test_opponent_preconditioner_moves_coarse_colours_as_brightness_and_fine_ones_least() -> None:
+    height, width = 16, 24
+    preconditioner = FourierPreconditioner(height, width, CPU, "opponent")
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    board = 1.0 - 2.0 * ((rows + columns) % 2)
+    # f = 0 against the checkerboard's f = sqrt(1/2): (sqrt(1/2) + 1/64) / (1/64)
+    ratio = (math.sqrt(0.5) + 1 / 64) * 64
+    for colour in ([1.0, 1.0, 1.0], [1.0, -1.0, 0.0], [1.0, 1.0, -2.0]):
+        flat = torch.tensor(colour)[:, None, None].expand(3, height, width)
+        fine, coarse = ((flat * one).reshape(-1) for one in (board, torch.ones_like(board)))
+        least = 1.0 if colour == [1.0, 1.0, 1.0] else 1.0 / ratio
+        # Float32 Fourier transforms, whose rounding is 1e-7 of the largest gain.
+        torch.testing.assert_close(preconditioner.apply(fine), least * fine, rtol=0, atol=1e-4)
+        expected = ratio**1.5 * coarse
+        torch.testing.assert_close(preconditioner.apply(coarse), expected, rtol=1e-5, atol=1e-3)
+
+
+def test_opponent_preconditioner_works_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    preconditioner = FourierPreconditioner(7, 9, CPU, "opponent")
+    vector = torch.randn(3 * 7 * 9, generator=torch.manual_seed(0))
+    whole = preconditioner.apply(vector)
+    monkeypatch.setattr(lbfgs_module, "BAND", 10)
+    torch.testing.assert_close(preconditioner.apply(vector), whole)
+
+
+@pytest.mark.parametrize("kind", ["fourier", "opponent"])
+def test_preconditioner_is_symmetric_and_positive(kind: Preconditioner) -> None:
+    preconditioner = FourierPreconditioner(7, 9, CPU, kind)
     one, other = torch.randn(2, 3 * 7 * 9, generator=torch.manual_seed(0))
     # L-BFGS needs an inner product: float32 sums of 189 terms agree to about 1e-5.
     left, right = one.dot(preconditioner.apply(other)), preconditioner.apply(one).dot(other)
@@ -476,7 +505,7 @@ def test_state_of_another_size_is_refused(valley: Tensor) -> None:
     go_on(bowl(valley), course, steps=2)
     other = Course(
         torch.zeros(1, 3, 8, 9),
-        make_optimiser("lbfgs", torch.Size((1, 3, 8, 9)), MEMORY, 4),
+        make_optimiser(Recipe(), torch.Size((1, 3, 8, 9)), MEMORY, 4),
         MEMORY,
     )
     with pytest.raises(RuntimeError):

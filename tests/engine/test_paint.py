@@ -34,6 +34,7 @@ RESUMED = (
     {"optimizer": "lbfgs"},
     {"optimizer": "adam"},
     {"statistics": "gaussian"},
+    {"pooling": "blurred", "edges": 1.0, "preconditioner": "opponent"},
     {"match": 1.0, "beta": 0.0},
 )
 """Settings that a checkpoint has to keep more, or other things, for."""

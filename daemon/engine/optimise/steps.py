@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.losses.objective import Evaluation
 from daemon.engine.optimise.adam import Adam
 from daemon.engine.optimise.lbfgs import Lbfgs
+from daemon.engine.recipe import Recipe
 
 EXPLODED = 10.0
 """A loss this many times the best one so far is a run gone wrong, not a bad step."""
@@ -91,11 +92,11 @@ class Optimiser(Protocol):
         """Goes on from a `state`; raises KeyError or RuntimeError if it is another optimiser's."""
 
 
-def make_optimiser(
-    name: Literal["lbfgs", "adam"], shape: torch.Size, scratch: Scratch, history: int
-) -> Optimiser:
+def make_optimiser(recipe: Recipe, shape: torch.Size, scratch: Scratch, history: int) -> Optimiser:
     """The optimiser a recipe names, for pictures of `shape` (1, 3, H, W)."""
-    return Adam(shape, scratch) if name == "adam" else Lbfgs(shape, scratch, history)
+    if recipe.optimizer == "adam":
+        return Adam(shape, scratch)
+    return Lbfgs(shape, scratch, history, recipe.preconditioner)
 
 
 class Best:
