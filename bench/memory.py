@@ -1,7 +1,7 @@
 """Predicted against measured peak memory, each size and dtype in a fresh process.
 
 Run as `python bench/memory.py [SIZE ...] [--precision float32 bfloat16] [--budget-gib N]
-[--steps N] [--layers NAME ...]`.
+[--steps N] [--layers NAME ...] [--match WEIGHT]`.
 """
 
 import argparse
@@ -77,12 +77,14 @@ def main() -> None:
     parser.add_argument("--budget-gib", type=float, default=1000.0)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--layers", nargs="*", default=[], help="of the style, and the last kept")
+    parser.add_argument("--match", type=float, default=0.0, help="weight of the match loss")
     parser.add_argument("--child", action="store_true")
     options = parser.parse_args()
-    recipe = Recipe()
+    recipe = Recipe(match=options.match)
     if options.layers:
         weights = dict.fromkeys(options.layers, 1.0)
-        recipe = Recipe(style_layers=weights, content_layers={options.layers[-1]: 1.0})
+        kept = {options.layers[-1]: 1.0}
+        recipe = Recipe(style_layers=weights, content_layers=kept, match=options.match)
     budget = int(options.budget_gib * (1 << 30))
     for precision in options.precision:
         for size in options.sizes:
@@ -101,6 +103,8 @@ def main() -> None:
                 str(options.budget_gib),
                 "--steps",
                 str(options.steps),
+                "--match",
+                str(options.match),
                 "--layers",
                 *options.layers,
             ]

@@ -21,6 +21,7 @@ from daemon.engine.fit.plan import (
     resting_bytes,
     usual_history,
 )
+from daemon.engine.losses.nearest import search_bytes
 from daemon.engine.recipe import Recipe
 from daemon.engine.vgg.layers import down_to_deepest, is_kept
 from daemon.engine.vgg.network import Network
@@ -167,10 +168,27 @@ def test_plan_counts_the_features_that_a_match_is_drawn_to() -> None:
     assert matched - plain == 480 * 640 * (64 + 128 / 4 + 256 / 16 + 512 / 64) * 2
 
 
+def test_24_megapixels_are_matched_in_3_gib() -> None:
+    plan = plan_for(3 << 30, match=1.0)
+    assert plan.fits and plan.aside
+
+
+def test_search_is_counted_and_grows_neither_with_the_picture_nor_with_the_style_image() -> None:
+    small = predict(128, 128, Recipe(match=1.0, style_scale=4.0), Way(None, 3, False), 4)
+    tiny = predict(128, 128, Recipe(match=1.0, style_scale=0.1), Way(None, 3, False), 4)
+    assert small - tiny > 100_000_000
+    sizes = ((1024, 4.0), (32768, 20.0))
+    most = [
+        search_bytes(side, side, Recipe(match=1.0, style_scale=scale), 4) for side, scale in sizes
+    ]
+    assert most[0] == most[1] < 600_000_000
+
+
 MEASURE = Path(__file__).parents[2] / "bench" / "memory.py"
 
 
-def test_a_process_takes_what_was_predicted() -> None:
+@pytest.mark.parametrize("match", ["0", "1"])
+def test_a_process_takes_what_was_predicted(match: str) -> None:
     # A fresh process, since the peak of this one belongs to other tests. float32 without a trial
     # of arithmetic would be another method on another machine: the engine's own choice is right.
     command = [
@@ -184,6 +202,8 @@ def test_a_process_takes_what_was_predicted() -> None:
         "1.6",
         "--steps",
         "1",
+        "--match",
+        match,
         "--layers",
         *("relu1_1", "relu2_1", "relu3_1"),  # where nearly all of the memory goes
     ]

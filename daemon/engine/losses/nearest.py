@@ -19,11 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from daemon.engine.fit.tiles import Tile, Tiling, cut
+from daemon.engine.fit.tiles import Tile, Tiling, cut, margin_px
 from daemon.engine.losses.coherence import NONE, make_coherent
 from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.wide import wide
 from daemon.engine.pixels import Pixels
+from daemon.engine.recipe import Recipe
 from daemon.engine.tensors import to_tensor
 from daemon.engine.vgg.layers import MIN_SIDE_PX, Pooling, channels_of, scale_of
 from daemon.engine.vgg.network import Network
@@ -34,14 +35,20 @@ SEARCHED = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 CELL_PX = 4
 """Side of a cell in the picture that the search sees."""
 
+LEAST_LENGTH = 1e-12
+"""Floor of the divisor for features that are all alike, such as a flat picture's."""
+
 OF_CELLS = "relu3_3"
 """A layer whose positions are the cells."""
 
 MOST_CELLS = 1 << 14
 """Cells that are sought for and, of each style image, in: 512x512 px in cells of 4."""
 
-PRODUCTS_AT_ONCE = 1 << 24
+PRODUCTS_AT_ONCE = 1 << 22
 """Similarities computed at a time."""
+
+CELLS_AT_ONCE = 1 << 10
+"""Cells whose likeness to those suggested for them is computed at a time."""
 
 SEARCH_TILE_PX = 512
 """Side of the tiles that a style image is seen in, one larger than any picture sought for."""
@@ -111,13 +118,30 @@ def search(
 
     def likeness(cells: Tensor) -> Tensor:
         index = torch.where(cells == NONE, NONE, place[cells]).view(-1)
-        is_known = index != NONE
-        result = sought.new_full(index.shape, -math.inf)
-        result[is_known] = (sought[is_known] * known[index[is_known]]).sum(dim=1)
-        return result.view(cells.shape)
+        parts = zip(
+            torch.split(sought, CELLS_AT_ONCE), torch.split(index, CELLS_AT_ONCE), strict=True
+        )
+        found = torch.cat([(rows * known[of]).sum(dim=1) for rows, of in parts])
+        return found.where(index != NONE, -math.inf).view(cells.shape)
 
     cells = make_coherent(numbers[nearest(sought, known)].view(shape), size, likeness)
     return likeness(cells).view(-1), cells.view(-1), size[1]
+
+
+def search_bytes(height_px: int, width_px: int, recipe: Recipe, value_bytes: int) -> int:
+    """Bytes a search takes at most, beyond the pictures.
+
+    value_bytes: of the network's numbers.  A style image is taken to be square.
+    """
+    style_px = int((max(height_px, width_px) * recipe.style_scale) ** 2)
+    region_px = (SEARCH_TILE_PX + 2 * margin_px(SEARCHED, recipe.pooling)) ** 2
+    columns_of_both = sum(
+        min(pixels // CELL_PX**2, MOST_CELLS) * sum(map(channels_of, SEARCHED)) * 4
+        for pixels in (height_px * width_px, style_px)
+    )
+    # The columns of one are copied once; a convolution has its input and its output.
+    features = 2 * channels_of(SEARCHED[0]) * min(style_px, region_px) * value_bytes
+    return 2 * columns_of_both + max(features, 2 * PRODUCTS_AT_ONCE * 4)
 
 
 def shrink_for(height_px: int, width_px: int) -> int:
@@ -170,8 +194,10 @@ def columns(
         numbers.append(every_own[own])
         found.append(joined.permute(1, 2, 0)[own])  # (n, C)
     known = torch.cat(found)
+    found.clear()
     known -= known.mean(dim=0)
-    return torch.cat(numbers), F.normalize(known, dim=1)
+    known /= known.norm(dim=1, keepdim=True).clamp(min=LEAST_LENGTH)
+    return torch.cat(numbers), known
 
 
 def joined_features(network: Network, tile: Tile, region: Tensor, pooling: Pooling) -> Tensor:
