@@ -177,7 +177,10 @@ def test_search_is_counted_and_grows_neither_with_the_picture_nor_with_the_style
     small = predict(128, 128, Recipe(match=1.0, style_scale=4.0), Way(None, 3, False), 4)
     tiny = predict(128, 128, Recipe(match=1.0, style_scale=0.1), Way(None, 3, False), 4)
     assert small - tiny > 100_000_000
-    most = [search_bytes(side, side, scale, 4) for side, scale in ((1024, 4.0), (32768, 20.0))]
+    sizes = ((1024, 4.0), (32768, 20.0))
+    most = [
+        search_bytes(side, side, Recipe(match=1.0, style_scale=scale), 4) for side, scale in sizes
+    ]
     assert most[0] == most[1] < 600_000_000
 
 

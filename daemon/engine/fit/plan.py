@@ -176,7 +176,7 @@ def predict(
         advancing += bands * min(BAND * BYTES_PER_VALUE, vector)
     working = max(evaluating, advancing)
     if recipe.match:
-        working = max(working, search_bytes(height_px, width_px, recipe.style_scale, value_bytes))
+        working = max(working, search_bytes(height_px, width_px, recipe, value_bytes))
     if recorded and not way.aside:
         working = evaluating + advancing
     return LIBRARY_BYTES[value_bytes] + resting + working

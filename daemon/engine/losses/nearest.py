@@ -24,6 +24,7 @@ from daemon.engine.losses.coherence import NONE, make_coherent
 from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.wide import wide
 from daemon.engine.pixels import Pixels
+from daemon.engine.recipe import Recipe
 from daemon.engine.tensors import to_tensor
 from daemon.engine.vgg.layers import MIN_SIDE_PX, Pooling, channels_of, scale_of
 from daemon.engine.vgg.network import Network
@@ -127,13 +128,13 @@ def search(
     return likeness(cells).view(-1), cells.view(-1), size[1]
 
 
-def search_bytes(height_px: int, width_px: int, style_scale: float, value_bytes: int) -> int:
+def search_bytes(height_px: int, width_px: int, recipe: Recipe, value_bytes: int) -> int:
     """Bytes a search takes at most, beyond the pictures.
 
     value_bytes: of the network's numbers.  A style image is taken to be square.
     """
-    style_px = int((max(height_px, width_px) * style_scale) ** 2)
-    region_px = (SEARCH_TILE_PX + 2 * margin_px(SEARCHED)) ** 2
+    style_px = int((max(height_px, width_px) * recipe.style_scale) ** 2)
+    region_px = (SEARCH_TILE_PX + 2 * margin_px(SEARCHED, recipe.pooling)) ** 2
     columns_of_both = sum(
         min(pixels // CELL_PX**2, MOST_CELLS) * sum(map(channels_of, SEARCHED)) * 4
         for pixels in (height_px * width_px, style_px)
