@@ -15,9 +15,9 @@ def moments_of(rows: Tensor) -> Moments:
 
 
 def plain_distance(
-    found: Moments, target: Moments, *, rest: float = LEFT_TO_THE_REST, floor: float = FLOOR
+    found: Moments, target: Moments, *, all_together: bool = False, floor: float = FLOOR
 ) -> Tensor:
-    """Squared distance per channel, float64; `rest` of the variance each direction for itself."""
+    """Squared distance per channel, float64; of covariances as a whole, or as the engine does."""
     assert found.channels is not None and target.channels is not None
     channels = len(found.channels)
     traces = found.products.trace() + target.products.trace()
@@ -28,7 +28,8 @@ def plain_distance(
     variances, axes = torch.linalg.eigh((goal - least).detach())
     order = variances.argsort(descending=True)
     explained = variances[order].clamp_min(0).cumsum(0)
-    leading = min(int((explained < (1 - rest) * explained[-1]).sum()) + 1, channels)
+    enough = int((explained < (1 - LEFT_TO_THE_REST) * explained[-1]).sum()) + 1
+    leading = channels if all_together else max(1, min(enough, channels // 2))
     axes = axes[:, order]
     covariance, goal = axes.T @ covariance @ axes, axes.T @ goal @ axes
     root = goal[:leading, :leading].diagonal().sqrt()

@@ -15,8 +15,9 @@ from daemon.engine.losses.statistics import Pull
 from daemon.engine.losses.term import SMALLEST_MEAN_SQUARE, Moments
 
 LEFT_TO_THE_REST = 0.03
-"""Share of the style's variance in directions that are compared each for itself. Measured: the
-rest is in half the directions at most, which makes a step's matrices an eighth of the work."""
+"""Share of the style's variance that may be in directions which are compared each for itself; half
+of the directions are so at any rate. Measured: the other half holds 95 % of every layer's variance
+or more, 90 % of relu5_1's at 1024 px, and its matrices are an eighth of the work."""
 
 FLOOR = 1e-3
 """What every direction varies by at least, in shares of what a channel's mean square is on average
@@ -58,7 +59,7 @@ class Gaussian:
         variances, axes = torch.linalg.eigh(covariance)  # rising
         variances = variances.flip(0).clamp_min(0.0)  # (C,), falling
         whole = variances.cumsum(0) < (1.0 - LEFT_TO_THE_REST) * variances.sum()
-        self._leading = min(int(whole.sum()) + 1, channels)
+        self._leading = max(1, min(int(whole.sum()) + 1, channels // 2))
         mean_square = max(products.trace().item() / channels, SMALLEST_MEAN_SQUARE)
         self._floor = 0.5 * FLOOR * mean_square
         # Which of the directions below the floor is which, rounding decides: they count as alike.
