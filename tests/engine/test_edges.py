@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from daemon.engine.fit.plan import Way, predict
 from daemon.engine.losses import edges
 from daemon.engine.losses.edges import EdgeLoss
 from daemon.engine.losses.term import PICTURE, Materials
@@ -90,3 +91,11 @@ def test_raw_means_are_not_divided_by_the_contents_own(edge_loss, pixels) -> Non
 def test_a_recipe_may_do_without(network: Network, pixels, make_materials) -> None:
     materials = make_materials(network, Recipe(), pixels(32, 32), pixels(32, 32, of="coffee"))
     assert edges.make(materials) is None
+
+
+def test_plan_counts_what_edges_take() -> None:
+    way = Way(None, 5, aside=False)
+    without, with_edges = (
+        predict(512, 768, Recipe(edges=weight), way, value_bytes=4) for weight in (0.0, 1.0)
+    )
+    assert with_edges - without == 0.75 * 12 * 512 * 768

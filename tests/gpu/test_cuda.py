@@ -17,9 +17,8 @@ from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.objective import Evaluation, Objective, make_objective
 from daemon.engine.losses.term import Materials, StyleImage
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.optimise.lbfgs import Lbfgs
 from daemon.engine.optimise.recorded import Recorded
-from daemon.engine.optimise.steps import Best
+from daemon.engine.optimise.steps import Best, make_optimiser
 from daemon.engine.paint import finish
 from daemon.engine.recipe import Recipe
 from daemon.engine.tensors import to_pixels
@@ -33,6 +32,15 @@ pytestmark = [
 
 
 statistics = pytest.mark.parametrize("statistic", ["gram", "gaussian"])
+
+
+EVERYTHING = {
+    "match": 1.0,
+    "edges": 1.0,
+    "pooling": "blurred",
+    "preconditioner": "opponent",
+}
+"""What is to be recorded, and must not wait for the device."""
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +113,7 @@ def test_float32_gradient_on_cuda_agrees_with_float64(kernels: Kernels, picture:
 def test_recorded_steps_give_what_plain_ones_give(
     kernels: Kernels, picture: Tensor, statistic: str, dtype: torch.dtype
 ) -> None:
-    recipe = Recipe(statistics=statistic, match=1.0, edges=1.0)  # type: ignore[arg-type]
+    recipe = Recipe(statistics=statistic, **EVERYTHING)  # type: ignore[arg-type]
     device = torch.device("cuda:0")
     network = Network(kernels, device, dtype)
     content = picture.float().to(device)
@@ -138,7 +146,7 @@ def test_a_recording_keeps_what_it_reads(kernels: Kernels, picture: Tensor) -> N
 def test_steps_are_recorded_without_a_warning(
     photograph: Image.Image, starry: Style, statistic: str, tmp_path: Path
 ) -> None:
-    recipe = Recipe(size=300, steps=12, statistics=statistic, match=1.0, edges=1.0)  # type: ignore[arg-type]
+    recipe = Recipe(size=300, steps=12, statistics=statistic, **EVERYTHING)  # type: ignore[arg-type]
     engine = Engine("cuda:0", "classic", tmp_path)
     painted = finish(engine.paint(np.array(photograph), [starry], recipe))
     assert painted.warnings == ()
@@ -150,12 +158,12 @@ def test_steps_are_recorded_without_a_warning(
 def test_a_step_waits_for_nothing_on_the_device(
     kernels: Kernels, picture: Tensor, statistic: str
 ) -> None:
-    recipe = Recipe(statistics=statistic, match=1.0, edges=1.0)  # type: ignore[arg-type]
+    recipe = Recipe(statistics=statistic, **EVERYTHING)  # type: ignore[arg-type]
     device = torch.device("cuda:0")
     network = Network(kernels, device, torch.bfloat16)
     content = picture.float().to(device)
     objective = objective_between(network, recipe, content, content)
-    optimiser = Lbfgs(content.shape, Scratch(device), 5)
+    optimiser = make_optimiser(recipe, content.shape, Scratch(device), 5)
     best = Best(content.shape, Scratch(device))
     for _ in range(3):  # libraries set themselves up
         optimiser.advance(content, objective.evaluate(content).gradient)

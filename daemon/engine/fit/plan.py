@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from daemon.engine.fit.scratch import BAND
 from daemon.engine.fit.tiles import Tiling, cut
 from daemon.engine.losses.nearest import search_bytes
-from daemon.engine.losses.terms import kept_layers, layers_of
+from daemon.engine.losses.terms import kept_layers, layers_of, vectors_of
 from daemon.engine.recipe import Recipe
 from daemon.engine.vgg.layers import BY_NAME, channels_of, down_to_deepest, is_kept, scale_of
 
@@ -179,7 +179,8 @@ def predict(
         working = max(working, search_bytes(height_px, width_px, recipe, value_bytes))
     if recorded and not way.aside:
         working = evaluating + advancing
-    return LIBRARY_BYTES[value_bytes] + resting + working
+    losses = int(vectors_of(recipe) * vector)
+    return LIBRARY_BYTES[value_bytes] + resting + working + losses
 
 
 def resting_bytes(

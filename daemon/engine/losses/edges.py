@@ -30,6 +30,15 @@ def layers(recipe: Recipe) -> Mapping[str, float]:
     return {}
 
 
+def vectors(recipe: Recipe) -> float:
+    """What it takes, counted in vectors as large as the picture: the smaller blocks count.
+
+    Their three channels, and as much for the luminance, its target and the differences at work.
+    Measured: 0.7 of a vector, of the 0.75 counted.
+    """
+    return 3 / BLOCKS_PX[0] ** 2 if recipe.edges else 0.0
+
+
 def make(materials: Materials) -> "EdgeLoss | None":
     """The term, unless the recipe does without."""
     recipe = materials.recipe
@@ -86,9 +95,9 @@ def block_luminance(picture: Tensor, side_px: int) -> Tensor:
 
     picture: (1, 3, H, W) RGB.  Returns (h, w).
     """
-    blocks = F.avg_pool2d(picture, side_px)[0]  # (3, h, w)
-    luminance = torch.zeros_like(blocks[0])
-    for channel, weight in zip(blocks, LUMINANCE, strict=True):
+    channels = F.avg_pool2d(picture, side_px)[0].unbind()  # three of (h, w)
+    luminance = torch.zeros_like(channels[0])
+    for channel, weight in zip(channels, LUMINANCE, strict=True):
         luminance.add_(channel, alpha=weight)
     return luminance
 

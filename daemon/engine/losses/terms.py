@@ -17,12 +17,14 @@ class Kind:
     """A kind of loss.
 
     layers: those that a recipe's loss looks at.  make: the term, None if a recipe does without.
-    keeps_features: whether its targets are feature maps as large as its layers.
+    keeps_features: whether its targets are feature maps as large as its layers.  vectors: what it
+    takes beside, counted in vectors as large as the picture.
     """
 
     layers: Callable[[Recipe], Mapping[str, float]]
     make: Callable[[Materials], Term | None]
     keeps_features: bool = False
+    vectors: Callable[[Recipe], float] = lambda recipe: 0.0
 
 
 KINDS = (
@@ -30,7 +32,7 @@ KINDS = (
     Kind(style.layers, style.make),
     Kind(match.layers, match.make, keeps_features=True),
     Kind(variation.layers, variation.make),
-    Kind(edges.layers, edges.make),
+    Kind(edges.layers, edges.make, vectors=edges.vectors),
 )
 
 
@@ -48,3 +50,8 @@ def layers_of(recipe: Recipe) -> set[str]:
 def kept_layers(recipe: Recipe) -> Collection[str]:
     """The layers whose feature maps are kept as targets, once for each loss that does."""
     return [layer for kind in KINDS if kind.keeps_features for layer in kind.layers(recipe)]
+
+
+def vectors_of(recipe: Recipe) -> float:
+    """What the losses take beside their layers, counted in vectors as large as the picture."""
+    return sum(kind.vectors(recipe) for kind in KINDS)
