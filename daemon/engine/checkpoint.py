@@ -14,6 +14,8 @@ from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 
 CHECKPOINT_FORMAT = 2
+BEFORE = {"statistics": "gram"}
+"""What recipes meant before they had a setting, where that is not its default."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def resume_point(resumed: Checkpoint | None, identity: Mapping[str, Any]) -> Res
 
 def of_today(identity: Mapping[str, Any]) -> dict[str, Any]:
     """The identity with the settings that recipes did not have yet when it was kept."""
-    recipe = Recipe.model_validate(identity["recipe"])
+    recipe = Recipe.model_validate({**BEFORE, **identity["recipe"]})
     return {**identity, "recipe": recipe.model_dump(mode="json")}
 
 

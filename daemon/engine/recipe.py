@@ -41,11 +41,11 @@ class Recipe(BaseModel):
         default={"relu4_2": 1.0}, description="layers whose feature maps are kept, and weights"
     )
     style_layers: LayerWeights = Field(
-        default={f"relu{block}_1": 1.0 for block in range(1, 6)},
+        default={"relu1_1": 16.0, "relu2_1": 8.0, "relu3_1": 4.0, "relu4_1": 2.0, "relu5_1": 0.3},
         description="layers whose statistics are matched, and weights w",
     )
     statistics: Literal["gram", "gaussian"] = Field(
-        default="gram",
+        default="gaussian",
         description="what of the style layers is matched: gram, the Gram matrices; gaussian, "
         "mean and covariance, which gives crisper strokes and truer colours",
     )

@@ -21,3 +21,7 @@ CREATE INDEX job_untold ON job (seq) WHERE untold = 1;
 -- name: from_4
 -- A picture may have several jobs of one preset.
 ALTER TABLE job ADD COLUMN label TEXT NOT NULL DEFAULT '';
+-- name: from_5
+-- Jobs keep what they were queued with: their recipes do not say yet that they compare Gram matrices.
+UPDATE job SET recipe = json_set(recipe, '$.statistics', 'gram')
+WHERE json_extract(recipe, '$.statistics') IS NULL;

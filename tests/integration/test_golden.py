@@ -26,6 +26,13 @@ GOLDEN = ROOT / "tests" / "golden"
 STYLE = ROOT / "presets" / "starry.jpg"
 PHOTOGRAPH = ROOT / "docs" / "images" / "chelsea.jpg"
 STEPS, STOPPED_AFTER = 4, 2
+RECIPE = {
+    "size": 64,
+    "steps": STEPS,
+    "tv": 0.0,
+    "statistics": "gram",
+    "style_layers": {f"relu{block}_1": 1.0 for block in range(1, 6)},
+}
 UNLIKE = {
     "seconds",
     "predicted_bytes",
@@ -77,7 +84,7 @@ def said(
         name="chelsea.jpg",
         picture=Blob("", picture),
         max_pixels=1_000_000,
-        recipe={"size": 64, "steps": STEPS, "tv": 0.0},
+        recipe=RECIPE,
         styles=(OrderedStyle(STYLE.name, Blob(sha256_of(STYLE), STYLE), 1.0),),
         result=folder / "result",
         checkpoint=folder / "checkpoint",

@@ -662,9 +662,23 @@ def test_jobs_of_a_ledger_of_version_4_have_no_label_before_and_after_it_is_brou
         old.execute("PRAGMA user_version = 4")
         old.commit()
     for opened in (Ledger(path, read_only=True), Ledger(path)):
-        assert job(opened).label == "" and job(opened).recipe == RECIPE
+        assert job(opened).label == ""
         opened.close()
     assert path.with_name("ledger.sqlite3.version-4").exists()
+
+
+def test_jobs_of_a_ledger_of_version_5_go_on_comparing_gram_matrices(
+    ledger: Ledger, path: Path
+) -> None:
+    admit(ledger, draft("j1"), replace(draft("j2"), recipe=RECIPE | {"statistics": "gaussian"}))
+    ledger.close()
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.execute("PRAGMA user_version = 5")
+        old.commit()
+    for opened in (Ledger(path, read_only=True), Ledger(path)):
+        assert job(opened, "j1").recipe == RECIPE | {"statistics": "gram"}
+        assert job(opened, "j2").recipe == RECIPE | {"statistics": "gaussian"}
+        opened.close()
 
 
 def test_picture_of_an_older_ledger_has_the_one_sidecar_that_it_tells_of(ledger: Ledger) -> None:
