@@ -14,7 +14,7 @@ from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 
 CHECKPOINT_FORMAT = 2
-BEFORE = {"statistics": "gram"}
+BEFORE = {"statistics": "gram", "preconditioner": "fourier"}
 """What recipes meant before they had a setting, where that is not its default."""
 
 

@@ -80,8 +80,9 @@ class Recipe(BaseModel):
         default="lbfgs", description="lbfgs: fewer steps; adam: less memory"
     )
     preconditioner: Preconditioner = Field(
-        default="fourier",
-        description="how lbfgs weights a picture's frequencies; opponent leaves no coloured grain",
+        default="opponent",
+        description="how lbfgs weights a picture's frequencies; opponent leaves no coloured grain, "
+        "and is not for init: noise, whose noise would stay",
     )
     steps: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=100,

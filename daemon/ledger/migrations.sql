@@ -22,6 +22,6 @@ CREATE INDEX job_untold ON job (seq) WHERE untold = 1;
 -- A picture may have several jobs of one preset.
 ALTER TABLE job ADD COLUMN label TEXT NOT NULL DEFAULT '';
 -- name: from_5
--- Jobs keep what they were queued with: their recipes do not say yet that they compare Gram matrices.
-UPDATE job SET recipe = json_set(recipe, '$.statistics', 'gram')
+-- Jobs keep what they were queued with: their recipes do not say yet what is no default any more.
+UPDATE job SET recipe = json_set(recipe, '$.statistics', 'gram', '$.preconditioner', 'fourier')
 WHERE json_extract(recipe, '$.statistics') IS NULL;

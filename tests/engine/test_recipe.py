@@ -33,7 +33,7 @@ def test_defaults_are_those_of_the_documented_recipe() -> None:
         "style_scale": 1.0,
         "init": "content",
         "optimizer": "lbfgs",
-        "preconditioner": "fourier",
+        "preconditioner": "opponent",
         "steps": 100,
         "seed": 0,
     }

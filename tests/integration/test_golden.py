@@ -31,6 +31,7 @@ RECIPE = {
     "steps": STEPS,
     "tv": 0.0,
     "statistics": "gram",
+    "preconditioner": "fourier",
     "style_layers": {f"relu{block}_1": 1.0 for block in range(1, 6)},
 }
 UNLIKE = {

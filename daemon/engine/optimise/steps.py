@@ -96,7 +96,9 @@ def make_optimiser(recipe: Recipe, shape: torch.Size, scratch: Scratch, history:
     """The optimiser a recipe names, for pictures of `shape` (1, 3, H, W)."""
     if recipe.optimizer == "adam":
         return Adam(shape, scratch)
-    return Lbfgs(shape, scratch, history, recipe.preconditioner)
+    # Fine colours that nothing moves would keep the noise.
+    preconditioner = "fourier" if recipe.init == "noise" else recipe.preconditioner
+    return Lbfgs(shape, scratch, history, preconditioner)
 
 
 class Best:
