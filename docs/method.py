@@ -25,17 +25,18 @@ PHOTOGRAPH = ROOT / "docs" / "images" / "rocket.jpg"
 STYLE = ROOT / "presets" / "starry.jpg"
 IMAGES = ROOT / "docs" / "images" / "method"
 SIZE_PX = 256
+STEPS = 60
 GAP_PX = 4
 LABEL_PX = 18
 QUALITY = 78
 
 HEAD = """# What the settings do
 
-One photograph and one style, painted at {size} px with one setting changed at a time; everything
-else is the default. Written by `python docs/method.py FOLDER`, pictures and figures alike; the
-sentences are in `docs/method_sections.py`. The losses below the pictures are those of the last
-step, without their weights: 1 is as far off as a black picture. A loss that a row does without
-(alpha or beta 0) is still told.
+One photograph and one style, painted at {size} px in {steps} steps a pass, with one setting
+changed at a time; everything else is the default. Written by `python docs/method.py FOLDER`,
+pictures and figures alike; the sentences are in `docs/method_sections.py`. The losses below the
+pictures are those of the last step, without their weights: 1 is as far off as a black picture. A
+loss that a row does without (alpha or beta 0) is still told.
 
 ![photograph and style](images/method/given.jpg)
 """
@@ -63,7 +64,7 @@ def chosen_passes(cell: Cell, recipe: Recipe, photograph: Pixels) -> list[Pass]:
 
 def paint(engine: Engine, cell: Cell, photograph: Pixels, style: Style, folder: Path) -> Result:
     """What a cell shows, kept in `folder`."""
-    recipe = Recipe.model_validate({"size": SIZE_PX, **cell.recipe})
+    recipe = Recipe.model_validate({"size": SIZE_PX, "steps": STEPS, **cell.recipe})
     passes = chosen_passes(cell, recipe, photograph)
     facts: dict[str, Any] = {"recipe": recipe.model_dump(), "passes": [asdict(p) for p in passes]}
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
@@ -121,7 +122,7 @@ def main() -> None:
         for label, pixels in given
     ]
     row(small).save(IMAGES / "given.jpg", quality=QUALITY)
-    page = [HEAD.format(size=SIZE_PX)]
+    page = [HEAD.format(size=SIZE_PX, steps=STEPS)]
     for section in SECTIONS:
         results = [paint(engine, cell, photograph, style, options.folder) for cell in section.cells]
         labels = [cell.label for cell in section.cells]

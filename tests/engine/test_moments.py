@@ -110,6 +110,7 @@ def test_folder_in_the_place_of_what_was_kept_costs_no_more_than_computing(tmp_p
 
 
 def test_moments_kept_for_one_statistic_are_not_taken_for_another_that_needs_more() -> None:
-    before = style.moments_key(Recipe())
-    assert before == style.moments_key(Recipe(beta=3.0, style_scale=2.0))
+    gram = Recipe(statistics="gram")
+    before = style.moments_key(gram)
+    assert before == style.moments_key(gram.model_copy(update={"beta": 3.0, "style_scale": 2.0}))
     assert style.moments_key(Recipe(statistics="gaussian")) != before
