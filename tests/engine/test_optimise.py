@@ -68,7 +68,8 @@ def spoiled(evaluate: Evaluate, totals: dict[int, float]) -> Evaluate:
 
 def begin(optimiser: str = "lbfgs", history: int = 5, place: Scratch = MEMORY) -> Course:
     """A run of black pictures."""
-    recipe = Recipe(optimizer=optimiser)  # type: ignore[arg-type]
+    # What is sought here is noise, whose finest colours `opponent` moves last.
+    recipe = Recipe(optimizer=optimiser, preconditioner="fourier")  # type: ignore[arg-type]
     maker = make_optimiser(recipe, SHAPE, place, history)
     return Course(torch.zeros(SHAPE), maker, place)
 

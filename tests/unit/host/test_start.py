@@ -118,7 +118,10 @@ def test_command_that_is_stopped_while_it_loads_leaves_no_trace(
     word: str, number: signal.Signals, code: int
 ) -> None:
     loading = (
-        "import os, sys, types; from daemon import launch\n"
+        "import os, signal, sys, types\n"
+        # Who runs the tests in the background of a shell hands an ignored SIGINT down.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from daemon import launch\n"
         "stand_in = types.ModuleType('daemon.cli')\n"
         f"stand_in.main = lambda: os.kill(os.getpid(), {int(number)})\n"
         f"sys.modules['daemon.cli'] = stand_in; sys.argv = ['atelierd', '{word}']; launch.main()"
