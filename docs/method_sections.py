@@ -151,9 +151,13 @@ SECTIONS = (
         "Pictures are painted small first. The network sees the same number of pixels at every "
         "size, so that at 128 px a swirl can go across the whole sky.",
         (
-            Cell("256", "straight at the end's size: small forms everywhere.", passes_px=(256,)),
+            Cell(
+                "256",
+                "straight at the end's size: arcs, but no star finds its place.",
+                passes_px=(256,),
+            ),
             Cell("128, 256", "as by default.", passes_px=(128, 256)),
-            Cell("64, 128, 256", "the largest forms.", passes_px=(64, 128, 256)),
+            Cell("64, 128, 256", "the largest forms: one great star.", passes_px=(64, 128, 256)),
         ),
     ),
     Section(
@@ -162,8 +166,8 @@ SECTIONS = (
         "How the network halves its maps, which decides how clean the surfaces are.",
         (
             Cell("max", "as the network was trained.", {"pooling": "max"}),
-            Cell("average", "smoother and paler.", {"pooling": "average"}),
-            Cell("blurred", "no checkerboard of single pixels.", {"pooling": "blurred"}),
+            Cell("average", "softer, larger forms.", {"pooling": "average"}),
+            Cell("blurred", "cleaner surfaces, lines instead of checks.", {"pooling": "blurred"}),
         ),
     ),
     Section(
@@ -172,9 +176,9 @@ SECTIONS = (
         "Keeps the photograph's lines, by the Laplacian at two scales: for faces, buildings, "
         "products.",
         (
-            Cell("0", "lines bend with the strokes.", {"edges": 0.0}),
-            Cell("0.5", "the thin lines stay.", {"edges": 0.5}),
-            Cell("5", "every line stays.", {"edges": 5.0}),
+            Cell("0", "strokes go over everything.", {"edges": 0.0}),
+            Cell("0.5", "strokes give way to lines.", {"edges": 0.5}),
+            Cell("5", "hardly a stroke is left, and colours make up for it.", {"edges": 5.0}),
         ),
     ),
 )
