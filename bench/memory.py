@@ -16,8 +16,7 @@ from daemon.engine.fit import memory
 from daemon.engine.fit.plan import make_plan
 from daemon.engine.fit.scratch import Scratch
 from daemon.engine.losses.terms import layers_of
-from daemon.engine.optimise.lbfgs import Lbfgs
-from daemon.engine.optimise.steps import Course, minimise
+from daemon.engine.optimise.steps import Course, make_optimiser, minimise
 from daemon.engine.recipe import Recipe
 from daemon.engine.vgg.arithmetic import choose_arithmetic
 from daemon.engine.vgg.kernels import load_kernels
@@ -51,7 +50,8 @@ def one(
     style = photograph("presets/starry.jpg", 256, 256)
     objective = objective_between(network, recipe, picture, style, plan.tile_px, scratch)
     del style
-    course = Course(picture, Lbfgs(picture.shape, scratch, plan.history), scratch)
+    optimiser = make_optimiser(recipe, picture.shape, scratch, plan.history)
+    course = Course(picture, optimiser, scratch)
     for _ in range(plan.history + 1):  # so that every pair is there, as after as many steps
         course.optimiser.advance(picture, 1e-3 * torch.randn_like(picture))
     course.optimiser.restart(1.0)

@@ -29,8 +29,8 @@ from daemon.engine.fit.plan import usual_history
 from daemon.engine.fit.scratch import Scratch
 from daemon.engine.losses.statistics import gram_matrix
 from daemon.engine.losses.style import STATISTICS
-from daemon.engine.optimise.lbfgs import Lbfgs
 from daemon.engine.optimise.recorded import Recorded
+from daemon.engine.optimise.steps import make_optimiser
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import fit
 from daemon.engine.vgg.arithmetic import PLAIN, Arithmetic, choose_arithmetic
@@ -132,18 +132,19 @@ def report(longest: int, device: torch.device, way: Arithmetic, kernels: Kernels
     width, height = fit(4, 3, longest)
     megapixels = width * height / 1e6
     network = Network(kernels, device, way.dtype, way.method)
-    recipe = Recipe()
+    recipe = Recipe(statistics="gram")  # as the plain step beside it
     picture = photograph("docs/images/rocket.jpg", width, height).to(device)
     style = photograph("presets/starry.jpg", width, height).to(device)
     memory.give_back()
     memory.reset_peak(device)
     idle = memory.peak_bytes(device)
     objective = objective_between(network, recipe, picture, style)
-    optimiser = Lbfgs(picture.shape, Scratch(device), usual_history(width * height))
+    history = usual_history(width * height)
+    optimiser = make_optimiser(recipe, picture.shape, Scratch(device), history)
     evaluate = (
         Recorded(objective.evaluate, picture) if device.type == "cuda" else (objective.evaluate)
     )
-    for _ in range(usual_history(width * height)):
+    for _ in range(history):
         optimiser.advance(picture, objective_gradient := evaluate(picture).gradient)
     del objective_gradient
 

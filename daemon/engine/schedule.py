@@ -14,7 +14,7 @@ that a style's large forms, such as the swirls of a sky, go across the picture."
 PROOF_PX = 512
 PROOF_STEPS = 30
 """Steps of a proof's last pass. Judged by eye: forms, strokes and colours are there, and 70 more
-steps hardly change what is seen; a square picture still takes under a minute on two cores."""
+steps hardly change what is seen; it is a fraction of the full picture's time."""
 
 
 @dataclass(frozen=True)

@@ -175,10 +175,10 @@ def predict(
         bands = 2 * (way.history or 1) + 2
         advancing += bands * min(BAND * BYTES_PER_VALUE, vector)
     working = max(evaluating, advancing)
-    if recipe.match:
-        working = max(working, search_bytes(height_px, width_px, recipe, value_bytes))
     if recorded and not way.aside:
         working = evaluating + advancing
+    if recipe.match:
+        working = max(working, search_bytes(height_px, width_px, recipe, value_bytes))
     losses = int(vectors_of(recipe) * vector)
     return LIBRARY_BYTES[value_bytes] + resting + working + losses
 

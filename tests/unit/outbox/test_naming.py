@@ -11,34 +11,12 @@ from typing import Any
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.job import ClaimedPicture, Job, Outputs, State
+from daemon.job import ClaimedPicture, Outputs, State
 from daemon.outbox import naming
 from daemon.outbox.filing import file_original
-from daemon.outbox.publish import publish
-from daemon.state.spool import Spool
 
 ID = "0123456789abcdef"
 Refuses = Callable[[str], bool]
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Path:
-    return tmp_path / "outbox"
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    """A spool with the job's result and log."""
-    spool = Spool(tmp_path / "state")
-    spool.job(ID).mkdir(parents=True)
-    spool.result(ID).write_bytes(b"painted")
-    spool.log(ID).write_bytes(b"the log")
-    return spool
-
-
-@pytest.fixture
-def published(outbox: Path, spool: Spool, picture: ClaimedPicture) -> Callable[[Job], Outputs]:
-    return lambda job: publish(outbox, spool, job, picture, lambda _: None)
 
 
 @pytest.fixture
