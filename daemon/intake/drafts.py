@@ -20,7 +20,8 @@ from daemon.job import Draft, StyleRef
 from daemon.pictures.companions import SIDECAR
 from daemon.pictures.formats import output_name
 from daemon.settings.config import Config
-from daemon.settings.presets import Shelf, StyleSource
+from daemon.settings.presets import Shelf
+from daemon.settings.sources import StyleSource
 from daemon.state.spool import Spool
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from daemon.engine.errors import PictureError
 from daemon.engine.recipe import Positive, Recipe
 from daemon.errors import Fault, PresetError, SurroundingsError
 from daemon.host import files
@@ -18,9 +17,9 @@ from daemon.job import BULK_FOLDER
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
 from daemon.pictures.names import folded, nearest, yaml_stem
-from daemon.pictures.read import read_header
 from daemon.settings import yamlfile
 from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, stand_in_text
+from daemon.settings.sources import Stamp, StyleSource, check_image, check_styles, stamp
 from daemon.settings.yamlfile import Document, Section
 from daemon.state.spool import Spool
 
@@ -45,19 +44,6 @@ class PresetFile(Recipe):
 
 
 @dataclass(frozen=True)
-class StyleSource:
-    """A style image on disk and its weight.
-
-    name: the file's in the presets folder.  sha256: of its bytes, None unless the spool has them.
-    """
-
-    path: Path
-    weight: float
-    name: str
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
 class Preset:
     """A named style, checked: what to paint after, and how.
 
@@ -69,10 +55,6 @@ class Preset:
     recipe: Recipe
     styles: tuple[StyleSource, ...]
     warning: str = ""
-
-
-Stamp = tuple[int, int, int, int] | None
-"""What changes when a file does: size, time of change, inode, time of status; None if not there."""
 
 
 @dataclass(frozen=True)
@@ -269,15 +251,6 @@ def preset_name(path: Path) -> str:
     return yaml_stem(path.name) or path.stem
 
 
-def stamp(path: Path) -> Stamp:
-    """What a file is like now, links seen through."""
-    try:
-        info = path.stat()
-    except (OSError, ValueError):
-        return None
-    return info.st_size, info.st_mtime_ns, info.st_ino, info.st_ctime_ns
-
-
 def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
     """One preset from its YAML, or from a picture with the default recipe."""
     stamps = {path: stamp(path)}
@@ -324,54 +297,6 @@ def check_name(path: Path, bulk_folder: str, document: Document) -> None:
             f"a preset may not be called {name}: nothing is taken from a folder of that name; "
             "give the file another name"
         )
-
-
-def check_styles(folder: Path, document: Document, stamps: dict[Path, Stamp]) -> list[StyleSource]:
-    """The style images a document names, as far as they are usable; faults for the others.
-
-    stamps: gets what each was like before it was looked at.
-    """
-    sources = []
-    entries = document.data.get("styles")
-    for index, entry in enumerate(entries if isinstance(entries, list) else []):
-        name = entry.get("image") if isinstance(entry, dict) else None
-        if not isinstance(name, str):
-            continue  # already a fault of the model's
-        where = ("styles", index, "image")
-        path = folder / name
-        stamps[path] = stamp(path)
-        if not lies_in(folder, path):
-            document.fault("must lie in the presets folder", where)
-            continue
-        check_image(path, where, document, stamps)
-        weight = entry.get("weight", 1.0)
-        share = float(weight) if isinstance(weight, int | float) else 1.0
-        sources.append(StyleSource(path, share, path.name))
-    return sources
-
-
-def lies_in(folder: Path, path: Path) -> bool:
-    """Whether a path leads to something inside the folder, links seen through."""
-    try:
-        return folder.resolve() in path.resolve().parents
-    except (ValueError, RuntimeError):
-        return False  # a name that no file system can hold, or a link that leads to itself
-
-
-def check_image(
-    path: Path, where: yamlfile.KeyPath, document: Document, stamps: dict[Path, Stamp]
-) -> None:
-    """Notes a fault unless `path` is a picture by its header."""
-    try:
-        with files.open_ordinary(path) as file:
-            read_header(file, path.name)
-    except FileNotFoundError:
-        document.fault(f"style image {path} is missing; put it there", where)
-    except OSError as error:
-        stamps[path] = None
-        document.fault(f"style image {path} cannot be read: {error.strerror}", where)
-    except PictureError as error:
-        document.fault(str(error), where)
 
 
 def override(recipe: Recipe, document: Document) -> Recipe:
