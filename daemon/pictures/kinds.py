@@ -89,7 +89,7 @@ UNPAINTED: Mapping[str, Unpainted] = {
 
 PATTERNS = {
     kind: re.compile(begins, re.DOTALL)
-    for kind, begins in (PAINTED | {kind: one.begins for kind, one in UNPAINTED.items()}).items()
+    for kind, begins in {**PAINTED, **{kind: one.begins for kind, one in UNPAINTED.items()}}.items()
 }
 
 MAKE, NEW_SUBFILE_TYPE, PHOTOMETRIC, SUB_IFDS, DNG_VERSION = 271, 254, 262, 330, 50706

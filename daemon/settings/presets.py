@@ -9,16 +9,18 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from daemon.engine.recipe import Positive, Recipe
+from daemon.engine.recipe import Positive
 from daemon.errors import Fault, PresetError, SurroundingsError
 from daemon.host import files
 from daemon.host.access import refusals
 from daemon.job import BULK_FOLDER
+from daemon.pictures.form import JobRecipe
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
 from daemon.pictures.names import folded, nearest, yaml_stem
 from daemon.settings import yamlfile
 from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, stand_in_text
+from daemon.settings.profiles import ProfileSource, check_profiles
 from daemon.settings.sources import Stamp, StyleSource, check_image, check_styles, stamp
 from daemon.settings.yamlfile import Document, Section
 from daemon.state.spool import Spool
@@ -35,8 +37,8 @@ class StyleEntry(Section):
     weight: Positive = Field(default=1.0, description="its share among the styles")
 
 
-class PresetFile(Recipe):
-    """What a preset's YAML may say: the styles, and every setting of a recipe."""
+class PresetFile(JobRecipe):
+    """What a preset's YAML may say: the styles, and every setting of a job's recipe."""
 
     styles: Annotated[list[StyleEntry], Field(min_length=1, max_length=16)] = Field(
         description="style images and their weights"
@@ -52,9 +54,10 @@ class Preset:
 
     name: str
     file: Path
-    recipe: Recipe
+    recipe: JobRecipe
     styles: tuple[StyleSource, ...]
     warning: str = ""
+    profiles: tuple[ProfileSource, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,12 +218,17 @@ def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | No
         for style in kept.styles
     )
     try:
-        recipe = Recipe.model_validate(dict(kept.recipe))
+        recipe = JobRecipe.model_validate(dict(kept.recipe))
     except ValidationError:  # written by another version
         return None
-    if not all(style.path.is_file() for style in styles):
+    profiles = tuple(
+        ProfileSource(spool.profile(profile.sha256), profile.name, profile.sha256)
+        for profile in kept.profiles
+    )
+    paths = [*(style.path for style in styles), *(profile.path for profile in profiles)]
+    if not all(path.is_file() for path in paths):
         return None
-    return Preset(name, folder / kept.file, recipe, styles, stand_in_text(name, kept))
+    return Preset(name, folder / kept.file, recipe, styles, stand_in_text(name, kept), profiles)
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -255,7 +263,8 @@ def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
     """One preset from its YAML, or from a picture with the default recipe."""
     stamps = {path: stamp(path)}
     document = Document(str(path))
-    recipe: Recipe | None = Recipe()
+    recipe: JobRecipe | None = JobRecipe()
+    profiles: tuple[ProfileSource, ...] = ()
     styles = [StyleSource(path, 1.0, path.name)]
     if yaml_stem(path.name) is None:
         check_image(path, (), document, stamps)
@@ -264,12 +273,15 @@ def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
         if stamps[path] is None:
             return Reading(None, PresetError(document.faults).faults, stamps)
         found = yamlfile.check(PresetFile, document)
-        recipe = Recipe(**found.model_dump(exclude={"styles"})) if found else None
+        recipe = JobRecipe(**found.model_dump(exclude={"styles"})) if found else None
         styles = check_styles(path.parent, document, stamps)
+        if recipe is not None:
+            profiles = check_profiles(recipe, path.parent, document, stamps)
     check_name(path, bulk_folder, document)
     if recipe is None or document.faults:
         return Reading(None, PresetError(document.faults).faults, stamps)
-    return Reading(Preset(preset_name(path), path, recipe, tuple(styles)), (), stamps)
+    preset = Preset(preset_name(path), path, recipe, tuple(styles), profiles=profiles)
+    return Reading(preset, (), stamps)
 
 
 def read_document(path: Path, stamps: dict[Path, Stamp]) -> Document:
@@ -299,10 +311,23 @@ def check_name(path: Path, bulk_folder: str, document: Document) -> None:
         )
 
 
-def override(recipe: Recipe, document: Document) -> Recipe:
+def override(recipe: JobRecipe, document: Document) -> JobRecipe:
     """The recipe with a document's fields in place of its own; raises PresetError."""
     merged: dict[str, Any] = recipe.model_dump() | document.data
-    found = yamlfile.check(Recipe, document, merged)
+    found = yamlfile.check(JobRecipe, document, merged)
     if found is None:
+        raise PresetError(document.faults)
+    return found
+
+
+def profiles_of(
+    recipe: JobRecipe, preset: Preset, folder: Path, document: Document
+) -> tuple[ProfileSource, ...]:
+    """The profiles that a preset's recipe names, after a document's fields took their places.
+
+    folder: where those lie that the preset itself does not name.  Raises PresetError.
+    """
+    found = check_profiles(recipe, folder, document, known=preset.profiles)
+    if document.faults:
         raise PresetError(document.faults)
     return found

@@ -26,10 +26,12 @@ from daemon.intake.round import Intake
 from daemon.intake.scan import Scan, Signature
 from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
+from daemon.pictures.formats import output_format
 from daemon.settings.config import Config
 from daemon.state.claimed import CLAIMED_FOLDER, claimed_folder, claims, owner_file
 from daemon.state.mounts import MOUNTS_FILE
 from daemon.state.spool import Spool
+from tests.support.profiles import head_of_profile
 
 SETTLE_S, GIVE_UP_S = 5.0, 60.0
 
@@ -144,6 +146,70 @@ def test_picture_that_can_never_be_painted_fails_at_once(
     intake.round(0.0)
     assert intake.round(5.0) == 1
     assert "at least 16 px" in failed(ledger)[0].reason
+
+
+def test_picture_that_would_come_out_too_narrow_fails_before_it_waits_for_its_turn(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    Image.new("RGB", (900, 20)).save(drop("wave/strip.png"))
+    (config.inbox / "wave/strip.yaml").write_text("size: 512\n")
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    (job,) = failed(ledger)
+    assert job.reason.startswith("strip.png: the picture is 900x20 px")
+    assert "choose `size: 720` or more" in job.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "suffix"),
+    [
+        ("photo.jpg", "steps: 2\n", ".jpg"),
+        ("photo.jpg", "format: tiff\n", ".tif"),
+        ("photo.gif", "steps: 2\n", ".png"),
+        ("photo.bmp", "profile: press.icc\n", ".tif"),
+    ],
+)
+def test_job_knows_how_its_result_is_called(
+    config: Config, ledger: Ledger, intake: Intake, drop, name: str, said: str, suffix: str
+) -> None:
+    (config.presets / "press.icc").write_bytes(head_of_profile())
+    Image.new("RGB", (64, 64), "teal").save(drop(f"wave/{name}"))
+    (config.inbox / f"wave/{name}.yaml").write_text(said)
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    (job,) = queued(ledger)
+    picture = ledger.picture(job.picture_id)
+    assert (job.suffix, picture.bits) == (suffix, 8)
+    assert output_format(f"a{Path(name).suffix}") == picture.format
+    for profile in job.profiles:
+        assert Spool(config.state).profile(profile.sha256).read_bytes() == head_of_profile()
+    assert [profile.name for profile in job.profiles] == ["press.icc"] * ("press" in said)
+
+
+def test_sidecar_whose_profile_is_none_fails_its_picture_with_the_line(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop()
+    (config.inbox / "wave/photo.yaml").write_text("steps: 2\nprofile: gone.icc\n")
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    (job,) = failed(ledger)
+    assert "photo.yaml:2: profile: the profile" in job.reason and "is missing" in job.reason
+
+
+def test_same_picture_with_another_profile_of_the_same_name_is_another_job(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    prints = set()
+    for number, tags in enumerate((("A2B0", "B2A0"), ("B2A0",), ("B2A0",))):
+        (config.presets / "press.icc").write_bytes(head_of_profile(tags=tags))
+        drop(f"wave/{number}.jpg")
+        (config.inbox / f"wave/{number}.jpg.yaml").write_text("proof_profile: press.icc\n")
+        intake.round(10.0 * number)
+        intake.round(10.0 * number + 5.0)
+        rows = ledger.database.connection.execute("SELECT fingerprint FROM job").fetchall()
+        prints |= {row["fingerprint"] for row in rows}
+    assert len(queued(ledger)) == 3 and len(prints) == 2
 
 
 def test_file_over_the_limit_fails_without_being_decoded(
