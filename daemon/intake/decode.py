@@ -9,8 +9,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictureError
@@ -43,7 +42,7 @@ class Verdict:
     format: str = ""
     bits: int = 8
     alpha: bool = False
-    warnings: Sequence[str] = ()
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def doubtful(self) -> bool:

@@ -16,7 +16,7 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "AVIF": (".avif",),
     "JPEG2000": (".jp2", ".j2k"),
     "JXL": (".jxl",),
-    "PSD": (".psd",),
+    "PSD": (".psd", ".psb"),
     "MPO": (".mpo",),
     "TGA": (".tga",),
     "RAW": (

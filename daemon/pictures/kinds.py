@@ -82,6 +82,7 @@ UNPAINTED: Mapping[str, Unpainted] = {
     ),
     "FITS": Unpainted(rb"SIMPLE  =\s+T", "a FITS picture of an instrument", LIGHT),
     "DICOM": Unpainted(rb".{128}DICM", "a DICOM picture of an instrument", LIGHT),
+    "TGA": Unpainted(rb"(?!)", "a TGA picture, as its name says"),  # nothing in it tells
     "X3F": Unpainted(rb"FOVb", "a raw file of a Sigma camera (X3F)"),
     "MRW": Unpainted(rb"\0MRM", "a raw file of a Minolta camera (MRW)"),
 }

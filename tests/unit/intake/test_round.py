@@ -148,6 +148,74 @@ def test_picture_that_can_never_be_painted_fails_at_once(
     assert "at least 16 px" in failed(ledger)[0].reason
 
 
+def test_picture_without_a_suffix_is_painted_as_soon_as_others_are(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop().rename(config.inbox / "wave/IMG_1.JPG_large")
+    (config.inbox / "wave/IMG_1.JPG_large.yaml").write_text("steps: 7\n")
+    assert intake.round(0.0) == 0 and intake.pending
+    assert intake.next_look_s(1.0) == 4.0
+    assert intake.left == ["wave/IMG_1.JPG_large (in the inbox: it is still being written)"]
+    assert intake.round(5.0) == 1
+    (job,) = queued(ledger)
+    assert (job.below, job.suffix) == (Path("IMG_1.JPG_large"), ".jpg")
+    assert job.recipe["steps"] == 7 and not intake.pending
+
+
+@pytest.mark.parametrize("name", ["logo.svg", "logo", "logo.jpg"])
+def test_picture_that_is_not_painted_fails_with_its_format_and_what_to_do(
+    config: Config, ledger: Ledger, intake: Intake, decoder: Decoder, drop, name: str
+) -> None:
+    (config.inbox / "wave").mkdir()
+    (config.inbox / "wave" / name).write_bytes(b'<svg xmlns="http://www.w3.org/2000/svg"/>')
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    (job,) = failed(ledger)
+    assert job.reason.startswith(f"{name} is an SVG drawing") and "export it as PNG" in job.reason
+    assert name not in decoder.asked and not intake.pending
+
+
+def test_picture_that_only_its_name_tells_fails_with_what_to_do(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop().with_name("old.tga").write_bytes(bytes(100) + b"\1")
+    intake.round(0.0)
+    assert intake.round(5.0) == 2
+    assert [job.reason for job in failed(ledger)] == [
+        "old.tga is a TGA picture, as its name says; atelierd does not paint those: export it as "
+        "PNG or TIFF and drop that"
+    ]
+
+
+def test_what_is_no_picture_stays_is_counted_and_keeps_nobody_waiting(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    for name, content in {"notes.txt": b"text", "IMG_1.MOV": b"\0\0\0\x14ftypqt  "}.items():
+        (config.inbox / name).write_bytes(content)
+    intake.round(0.0)
+    assert intake.pending and intake.reports.foreign == ()
+    intake.round(5.0)
+    assert not intake.pending and intake.next_look_s(5.0) is None
+    assert sorted(map(str, intake.reports.foreign)) == ["IMG_1.MOV", "notes.txt"]
+    assert intake.reports.due(10_000.0) == ()
+    assert sorted(path.name for path in config.inbox.iterdir() if path.is_file()) == [
+        "IMG_1.MOV",
+        "notes.txt",
+    ]
+
+
+def test_film_of_a_live_photo_does_not_share_its_pictures_sidecar(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop("wave/IMG_1.jpg")
+    (config.inbox / "wave/IMG_1.MOV").write_bytes(b"\0\0\0\x14ftypqt  ")
+    (config.inbox / "wave/IMG_1.yaml").write_text("steps: 7\n")
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    assert queued(ledger)[0].recipe["steps"] == 7
+    assert not (config.inbox / "wave/IMG_1.yaml").exists()
+
+
 def test_picture_that_would_come_out_too_narrow_fails_before_it_waits_for_its_turn(
     config: Config, ledger: Ledger, intake: Intake, drop
 ) -> None:
@@ -1056,13 +1124,13 @@ def test_every_wait_is_told_of_by_name_once_it_is_long(
         "wave/cut.jpg": "decoded to the end",
         "wave/empty.jpg": "is empty",
         "wave/told.jpg": "waits for its sidecar told.yaml",
-        "wave/notes.txt": "is no picture",
         "wave/link.jpg": "is a link",
         "wave/alone.yaml": "without its picture",
     }
     assert found.keys() == expected.keys()
     assert all(words in found[path] for path, words in expected.items())
     assert told(intake, 20.0) == {}
+    assert intake.reports.foreign == (Path("wave/notes.txt"),)  # counted: nobody has to act
 
 
 def test_picture_that_waits_for_its_turn_or_its_sidecar_is_told_of(
