@@ -31,7 +31,7 @@ from daemon.settings.config import Config
 from daemon.state.claimed import CLAIMED_FOLDER, claimed_folder, claims, owner_file
 from daemon.state.mounts import MOUNTS_FILE
 from daemon.state.spool import Spool
-from tests.support.profiles import head_of_profile
+from tests.support.icc import head_of_profile
 
 SETTLE_S, GIVE_UP_S = 5.0, 60.0
 

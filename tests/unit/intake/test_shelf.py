@@ -14,7 +14,7 @@ from daemon.settings.config import Config
 from daemon.settings.last_good import LAST_GOOD_FILE, faulty_presets, read_last_good
 from daemon.settings.presets import shelf_in_use
 from daemon.state.mounts import MOUNTS_FILE
-from tests.support.profiles import head_of_profile
+from tests.support.icc import head_of_profile
 
 SETTLE_S = 5.0
 GOOD = "styles: [{image: p.png}]\nsteps: 7\n"

@@ -18,7 +18,7 @@ from daemon.settings.profiles import (
     read_profile_header,
 )
 from daemon.settings.yamlfile import parse
-from tests.support.profiles import head_of_profile, srgb
+from tests.support.icc import head_of_profile, srgb
 
 GOOD = "styles: [{image: wave.png}]\n"
 
