@@ -5,16 +5,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, PngImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from daemon.engine.errors import PictureError
 from daemon.pictures.formats import WITH_ALPHA, output_format
 from daemon.pictures.note import NOTE_KEY, to_xmp
+from daemon.pictures.profiles import srgb_profile
 from daemon.pictures.read import XMP_TAG, Picture, words
 
 JPEG_SEGMENT_BYTES = 65_000
-ICC_DATE = slice(24, 36)
 
 
 def write_picture(
@@ -45,12 +45,6 @@ def write_picture(
             f"a result of {image.width}x{image.height} px cannot be written as {form}: "
             f"{words(error)}; choose a smaller `size`, or export the picture in another format"
         ) from error
-
-
-def srgb_profile() -> bytes:
-    """An sRGB profile without the time it was made: equal pictures have equal bytes."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return profile[: ICC_DATE.start] + bytes(12) + profile[ICC_DATE.stop :]
 
 
 def save_options(form: str, like: Picture, note: str, profile: bytes) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from pillow_heif import register_heif_opener
 from daemon.engine.errors import PictureError
 from daemon.pictures.formats import output_format, output_name
 from daemon.pictures.note import read_note
+from daemon.pictures.profiles import srgb_profile
 from daemon.pictures.read import Picture, read_picture
-from daemon.pictures.write import srgb_profile, write_picture
+from daemon.pictures.write import write_picture
 
 NOTE: dict[str, Any] = {
     "id": "4f2a",
