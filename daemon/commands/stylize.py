@@ -34,7 +34,8 @@ from daemon.messages import (
     RunOrder,
 )
 from daemon.pictures.form import JobRecipe
-from daemon.pictures.formats import WITH_CMYK, output_format, result_suffix
+from daemon.pictures.formats import output_format, result_suffix
+from daemon.pictures.limits import check_result, expected_bytes
 from daemon.pictures.read import Header, read_header
 from daemon.pool import retry
 from daemon.pool.face import WorkerPool
@@ -42,10 +43,9 @@ from daemon.pool.local import LocalPool
 from daemon.settings import yamlfile
 from daemon.settings.config import Config
 from daemon.settings.presets import Preset, Shelf, load_presets, override, profiles_of
-from daemon.settings.profiles import has_press_colours
+from daemon.settings.profiles import ProfileSource, mode_of, mode_of_results
 from daemon.status.report import in_words
 
-NO_PRESS = "cannot have the colours of a press; let its name end in .tif or .jpg"
 STOP_S = 8.0
 """How long a worker may take to stop after Ctrl-C."""
 
@@ -93,13 +93,12 @@ def paint_one(
     document = settings_document(wish.settings)
     recipe = override(preset.recipe, document)
     profiles = profiles_of(recipe, preset, shelf.folder, document)
-    press = has_press_colours(recipe, profiles)
     header = look_at(wish.picture, config.limits.picture_pixels)
-    suffix = result_suffix(wish.picture.name, recipe.format, form=header.format, cmyk=press)
+    mode = mode_of_results(recipe, profiles)
+    suffix = result_suffix(wish.picture.name, recipe.format, form=header.format, mode=mode)
     target = find_target(config, config_file, wish, shelf, suffix)
-    if press and output_format(target.path.name) not in WITH_CMYK:
-        raise BadInputError(f"--out {files.printable(target.path)}: {NO_PRESS}")
-    size_bytes = expected_bytes(header, wish, recipe)
+    form = output_format(target.path.name)
+    size_bytes = checked_bytes(form, header, wish, recipe, profiles)
     try_room(target.path, size_bytes)
     pool = LocalPool([config.worker(device)], lambda _, event: on_event(event, on_progress))
     with work_folder() as folder:
@@ -151,17 +150,25 @@ def look_at(picture: Path, max_pixels: int) -> Header:
         raise BadInputError(str(error)) from error
 
 
-def expected_bytes(header: Header, wish: Wish, recipe: JobRecipe) -> int:
-    """What the result may take on the disk. Heuristic: a byte a pixel, as JPEG takes about.
+def checked_bytes(
+    form: str, header: Header, wish: Wish, recipe: JobRecipe, profiles: Sequence[ProfileSource]
+) -> int:
+    """What the result may take on the disk in some format.
 
-    Raises BadInputError if the picture's size lets nothing be painted.
+    Raises BadInputError if the picture's size lets nothing be painted, or if the format cannot hold
+    the result.
     """
     try:
         passes = plan_proof if wish.proof else plan_passes
         last = passes(recipe, header.width_px, header.height_px)[-1]
+        check_result(form, last.width_px, last.height_px)
+        for source in profiles:
+            if source.name == recipe.profile:
+                mode_of(source, form)
     except PictureError as error:
         raise BadInputError(str(error)) from error
-    return last.width_px * last.height_px
+    bits = 16 if recipe.depth == 16 else 8
+    return expected_bytes(form, last.width_px, last.height_px, bits=bits)
 
 
 def settings_document(settings: Sequence[str]) -> yamlfile.Document:

@@ -17,10 +17,12 @@ from daemon.intake.decode import Verdict
 from daemon.intake.preset_choice import Choice
 from daemon.job import Draft, ProfileRef, StyleRef
 from daemon.pictures.companions import SIDECAR
-from daemon.pictures.formats import result_suffix
+from daemon.pictures.form import JobRecipe
+from daemon.pictures.formats import output_format, result_suffix
+from daemon.pictures.limits import check_result
 from daemon.settings.config import Config
 from daemon.settings.presets import Shelf
-from daemon.settings.profiles import ProfileSource, has_press_colours
+from daemon.settings.profiles import ProfileSource, mode_of_results
 from daemon.settings.sources import StyleSource
 from daemon.state.spool import Spool
 
@@ -58,8 +60,10 @@ class Drafting:
         """A job from a choice, its style images and profiles kept by hash."""
         if choice.recipe is None or choice.source is None:
             return failed_draft(choice.preset, below, choice.fault)
+        suffix = suffix_of(choice.recipe, choice.profiles, below.name, verdict)
         try:
             passes = plan_passes(choice.recipe, verdict.width_px, verdict.height_px)
+            check_result(output_format(f"a{suffix}"), passes[-1].width_px, passes[-1].height_px)
         except PictureError as error:
             return failed_draft(choice.preset, below, f"{files.printable(below.name)}: {error}")
         styles = tuple(
@@ -76,7 +80,7 @@ class Drafting:
             priority=priority,
             work=sum(one.width_px * one.height_px * one.steps for one in passes),
             warnings=(choice.source.warning,) if choice.source.warning else (),
-            suffix=suffix_of(choice, below.name, verdict),
+            suffix=suffix,
             profiles=tuple(
                 ProfileRef(source.name, self._kept_profile(source)) for source in choice.profiles
             ),
@@ -124,17 +128,12 @@ def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
-def suffix_of(choice: Choice, name: str, verdict: Verdict) -> str:
+def suffix_of(
+    recipe: JobRecipe, profiles: Sequence[ProfileSource], name: str, verdict: Verdict
+) -> str:
     """How the name of a result ends, by the picture's name and content and what the recipe says."""
-    if choice.recipe is None:
-        return ""
-    return result_suffix(
-        name,
-        choice.recipe.format,
-        form=verdict.format,
-        alpha=verdict.alpha,
-        cmyk=has_press_colours(choice.recipe, choice.profiles),
-    )
+    mode = mode_of_results(recipe, profiles)
+    return result_suffix(name, recipe.format, form=verdict.format, alpha=verdict.alpha, mode=mode)
 
 
 def failed_draft(preset: str, below: Path, reason: str) -> Draft:

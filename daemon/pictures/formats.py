@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.host import files
+from daemon.pictures.limits import MODES
 
 SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jfif", ".jpe"),
@@ -33,9 +34,10 @@ WRITABLE = {form: SUFFIXES[form][0] for form in ("JPEG", "PNG", "WEBP", "TIFF", 
 """The formats that results are written in, and how their names end where a picture's does not."""
 
 WITH_ALPHA = ("PNG", "WEBP", "TIFF")
-WITH_CMYK = ("JPEG", "TIFF")
 FEW_COLOURS = "GIF"
 """A format whose results would be poorer than what was painted; they are PNG."""
+
+LOSSLESS = ("PNG", "BMP", "GIF")
 
 MAX_PIXELS = 250_000_000
 MIN_PICTURE_PX = 16
@@ -53,31 +55,30 @@ def output_format(name: str) -> str:
 
 
 def result_suffix(
-    name: str, wanted: str = "same", *, form: str = "", alpha: bool = False, cmyk: bool = False
+    name: str, wanted: str = "same", *, form: str = "", alpha: bool = False, mode: str = ""
 ) -> str:
     """How a result's name ends: as the picture's `name` does, where its format holds the result.
 
     wanted: a preset's `format`.  form: the picture's format by its content.  alpha: whether it has
-    transparent parts.  cmyk: whether the result is to be in a press's colours.
+    transparent parts.  mode: the colours of the profile that the result is to have (`rgb`, `cmyk`
+    or `grey`), empty if it is of no file.
     """
     promised = suffix_format(name)
     if wanted != "same":
         kept = promised == wanted.upper()
         return Path(name).suffix if kept else WRITABLE[wanted.upper()]
-    if holds(promised, alpha=alpha, cmyk=cmyk):
+    if holds(promised, alpha=alpha, mode=mode):
         return Path(name).suffix
-    if holds(form, alpha=alpha, cmyk=cmyk):
-        return WRITABLE[form]
-    if cmyk:
-        return WRITABLE["TIFF"]
-    return WRITABLE["PNG" if alpha or FEW_COLOURS in (promised, form) else "JPEG"]
+    lossless = alpha or bool({promised, form} & set(LOSSLESS))
+    others = (form, "PNG" if lossless else "JPEG", "TIFF")
+    return next(WRITABLE[other] for other in others if holds(other, alpha=alpha, mode=mode))
 
 
-def holds(form: str, *, alpha: bool, cmyk: bool) -> bool:
+def holds(form: str, *, alpha: bool, mode: str) -> bool:
     """Whether a format is written and nothing of such a result gets lost in it."""
     if form not in WRITABLE or form == FEW_COLOURS:
         return False
-    return (form in WITH_ALPHA or not alpha) and (form in WITH_CMYK or not cmyk)
+    return (form in WITH_ALPHA or not alpha) and (not mode or mode in MODES.get(form, ()))
 
 
 def output_name(name: str, suffix: str = "") -> str:

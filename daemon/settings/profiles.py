@@ -1,32 +1,24 @@
-"""Colour profiles that presets name: ICC files of their folder, looked at by their headers."""
+"""Colour profiles that presets name: ICC files of their folder."""
 
 import dataclasses
-import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.engine.errors import PictureError
 from daemon.host import files
 from daemon.pictures.form import ResultForm
-from daemon.pictures.formats import WITH_CMYK
+from daemon.pictures.limits import check_profile
 from daemon.settings.sources import Stamp, lies_in, stamp
 from daemon.settings.yamlfile import Document
 
 OWN_WORDS = {"profile": ("srgb", "keep"), "proof_profile": ("",)}
 """What these fields say that is no file."""
 
-HEADER_BYTES, TAG_BYTES, MOST_TAGS = 132, 12, 100
-CLASSES = {
-    "scnr": "a camera or scanner",
-    "link": "a link between devices",
-    "abst": "an effect",
-    "nmcl": "named colours",
-}
-"""What a profile may be of that no picture can be converted into (ICC.1:2022, 7.2.5)."""
+ANY_FORMAT = "TIFF"
+"""A format that holds every profile that there are results in."""
 
-SPACES = ("RGB", "CMYK")
-BACK_TO_DEVICE = ("B2A0", "B2A1", "B2A2", "rTRC")
-"""A profile has one of these tags if colours can be converted into it."""
+MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -34,26 +26,13 @@ class ProfileSource:
     """A colour profile on disk.
 
     name: as presets call it, relative to their folder.  sha256: of its bytes, None unless the spool
-    has them.  space: the colours it is of, RGB or CMYK; empty until it was looked at.
+    has them.  mode: the colours it is of, `rgb`, `cmyk` or `grey`; empty until it was looked at.
     """
 
     path: Path
     name: str
     sha256: str | None = None
-    space: str = ""
-
-
-@dataclass(frozen=True)
-class ProfileHeader:
-    """What the beginning of an ICC profile says. kind: its class.  tags: those it has."""
-
-    kind: str
-    space: str
-    tags: Collection[str]
-
-
-class ProfileError(ValueError):
-    """A file is no ICC profile; says what it is instead."""
+    mode: str = ""
 
 
 def named_profiles(form: ResultForm) -> dict[str, str]:
@@ -84,59 +63,36 @@ def check_profiles(
             document.fault("must lie in the presets folder", (field,))
             continue
         try:
-            header = read_profile_header(source.path)
-            check_fits(header, form.format if field == "profile" else "same")
-            sources[name] = dataclasses.replace(source, space=header.space)
+            wanted = form.format if field == "profile" else "same"
+            mode = mode_of(source, ANY_FORMAT if wanted == "same" else wanted.upper())
+            sources[name] = dataclasses.replace(source, mode=mode)
         except FileNotFoundError:
             document.fault(f"the profile {source.path} is missing; put it there", (field,))
         except OSError as error:
             document.fault(f"the profile {source.path} cannot be read: {error.strerror}", (field,))
-        except ProfileError as error:
-            document.fault(f"{files.printable(name)} {error}", (field,))
+        except PictureError as error:
+            document.fault(str(error), (field,))
     return tuple(sources.values())
 
 
-def check_fits(header: ProfileHeader, wanted: str) -> None:
-    """Raises ProfileError unless pictures can be brought into a profile's colours.
+def mode_of(source: ProfileSource, form: str) -> str:
+    """What a profile's colours are; raises PictureError if results of a format cannot have it.
 
-    wanted: the `format` of results that are to have it.
+    Also raises OSError.
     """
-    if header.kind in CLASSES:
-        raise ProfileError(f"is of {CLASSES[header.kind]}; take a printer's or a monitor's profile")
-    if header.space not in SPACES:
-        raise ProfileError(f"is of {header.space} colours; take a profile of RGB or CMYK")
-    if not set(BACK_TO_DEVICE) & set(header.tags):
-        raise ProfileError(
-            "only tells what a device's colours look like, not how they are made; take a "
-            "printer's or a monitor's profile"
+    name = files.printable(source.name)
+    with files.open_ordinary(source.path) as file:
+        content = file.read(MOST_BYTES + 1)
+    mode = check_profile(form, content, name)
+    claimed_bytes = int.from_bytes(content[:4])
+    if not claimed_bytes <= len(content) <= MOST_BYTES:
+        raise PictureError(
+            f"{name} has {len(content)} bytes and says that it has {claimed_bytes}; copy the "
+            "profile again"
         )
-    if header.space == "CMYK" and wanted not in ("same", *map(str.lower, WITH_CMYK)):
-        raise ProfileError(f"is of CMYK colours, which {wanted} has not; say format: tiff or jpeg")
+    return mode
 
 
-def read_profile_header(path: Path) -> ProfileHeader:
-    """The header and first tags of an ICC profile; raises ProfileError if it is none, or OSError.
-
-    Source: ICC.1:2022, 7.2 and 7.3.
-    """
-    with files.open_ordinary(path) as file:
-        head = file.read(HEADER_BYTES + MOST_TAGS * TAG_BYTES)
-        size_bytes = path.stat().st_size
-    if len(head) < HEADER_BYTES or head[36:40] != b"acsp":
-        raise ProfileError("is no ICC profile: take an .icc or .icm file")
-    (claimed_bytes,), (count,) = struct.unpack_from(">I", head), struct.unpack_from(">I", head, 128)
-    if claimed_bytes > size_bytes:
-        raise ProfileError(f"is cut: it has {size_bytes} bytes of {claimed_bytes}; copy it again")
-    names = [head[at : at + 4] for at in range(HEADER_BYTES, len(head), TAG_BYTES)]
-    tags = {name.decode("latin-1") for name in names[:count]}
-    return ProfileHeader(word(head[12:16]), word(head[16:20]), tags)
-
-
-def word(code: bytes) -> str:
-    """A signature of four characters as text."""
-    return code.decode("latin-1").strip()
-
-
-def has_press_colours(form: ResultForm, sources: Sequence[ProfileSource]) -> bool:
-    """Whether results of a recipe have the four colours of a press, by the profiles it names."""
-    return any(source.name == form.profile and source.space == "CMYK" for source in sources)
+def mode_of_results(form: ResultForm, sources: Sequence[ProfileSource]) -> str:
+    """The colours of results whose profile a recipe names, `rgb`, `cmyk` or `grey`; else empty."""
+    return next((source.mode for source in sources if source.name == form.profile), "")

@@ -1,15 +1,8 @@
-"""ICC profiles that are made here, so that no test needs one of somebody else's."""
+"""Beginnings of ICC profiles, for what only looks at those."""
 
 import struct
 
-from PIL import ImageCms
-
 PRESS_TAGS = ("A2B0", "B2A0")
-
-
-def srgb() -> bytes:
-    """A whole profile that every library reads."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def head_of_profile(

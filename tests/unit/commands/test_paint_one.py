@@ -14,6 +14,7 @@ from daemon.errors import BadInputError, StoppedError
 from daemon.host.process import Message
 from daemon.settings.config import Config
 from tests.support.atelier import draw_style, encoded, photograph, wait_for
+from tests.support.profiles import cmyk_profile
 from tests.support.puppet import Puppet
 
 PAINTED = b"the painted picture"
@@ -193,3 +194,58 @@ def test_progress_is_passed_on_and_the_workers_log_is_not(
     heard: list[Any] = []
     paint(config, heard)
     assert len(heard) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "out", "words"),
+    [
+        (("size=16384",), "o.webp", "16384x12288 px cannot be written as WEBP"),
+        (("profile=press.icc",), "o.png", "is a profile of CMYK, which PNG cannot hold"),
+        (("profile=gone.icc",), "o.tif", "--set:1: profile: the profile"),
+        (("format=gif",), "o.png", "--set:1: format:"),
+        (("size=64", "profile=press.icc", "format=webp"), "o.tif", "which WEBP cannot hold"),
+    ],
+)
+def test_form_that_no_result_can_have_is_said_before_any_worker_starts(
+    config: Config, asked, settings: tuple[str, ...], out: str, words: str
+) -> None:
+    (config.presets / "press.icc").write_bytes(cmyk_profile())
+    payloads = asked()
+    with pytest.raises(BadInputError, match=words):
+        paint(config, settings=settings, out=config.presets.parent / out)
+    assert payloads == []
+
+
+def test_profile_that_was_typed_goes_along_with_the_order(config: Config, asked) -> None:
+    (config.presets / "press.icc").write_bytes(cmyk_profile())
+    payloads = asked(done())
+    paint(config, settings=("profile=press.icc",), out=config.presets.parent / "o.tif")
+    assert payloads[0]["profiles"] == {"press.icc": str(config.presets / "press.icc")}
+    assert payloads[0]["recipe"]["profile"] == "press.icc"
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [((), "sea-wave.jpg"), (("format=tiff",), "sea-wave.tif"), (("format=png",), "sea-wave.png")],
+)
+def test_result_without_a_name_is_called_by_the_format_that_was_said(
+    config: Config,
+    asked,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: tuple[str, ...],
+    name: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    payloads = asked(done())
+    assert paint(config, settings=settings, out=None).path == tmp_path / name
+    assert payloads[0]["result_name"] == name
+
+
+def test_profile_of_a_preset_is_never_replaced(config: Config, asked) -> None:
+    press = config.presets / "press.tif"  # a name that a result may have
+    press.write_bytes(cmyk_profile())
+    (config.presets / "wave.yaml").write_text("styles: [{image: wave.png}]\nprofile: press.tif\n")
+    asked()
+    with pytest.raises(BadInputError, match=r"press\.tif: is a profile of wave, which is never"):
+        paint(config, out=press, force=True)

@@ -229,6 +229,26 @@ def test_picture_that_would_come_out_too_narrow_fails_before_it_waits_for_its_tu
 
 
 @pytest.mark.parametrize(
+    ("name", "said", "form"),
+    [("wide.webp", "", "WEBP"), ("wide.png", "format: webp\n", "WEBP"), ("wide.jpg", "", None)],
+)
+def test_result_that_its_format_cannot_hold_fails_before_it_waits_for_its_turn(
+    config: Config, ledger: Ledger, intake: Intake, drop, name: str, said: str, form: str | None
+) -> None:
+    Image.new("RGB", (2048, 32), "teal").save(drop(f"wave/{name}"))
+    (config.inbox / "wave/wide.yaml").write_text(f"size: 16384\n{said}")
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    reasons = [job.reason for job in failed(ledger)]
+    if form is None:
+        assert reasons == [] and len(queued(ledger)) == 1
+    else:
+        (reason,) = reasons
+        assert reason.startswith(f"{name}: a result of 16384x256 px cannot be written as {form}")
+        assert "another `format`" in reason
+
+
+@pytest.mark.parametrize(
     ("name", "said", "suffix"),
     [
         ("photo.jpg", "steps: 2\n", ".jpg"),

@@ -278,7 +278,7 @@ def test_profile_is_kept_and_used_as_it_was_while_its_preset_is_faulty(
     assert profile.path == config.state / "profiles" / str(profile.sha256)
     (folder / "press.icc").write_bytes(b"no profile any more")
     for found in (start().look(0.0), shelf_in_use(folder, "bulk", config.state)):
-        assert "press.icc is no ICC profile" in str(found.faulty["p"][0])
+        assert "press.icc is no colour profile" in str(found.faulty["p"][0])
         (kept,) = found.last_good["p"].profiles
         assert (kept.name, kept.path, kept.sha256) == ("press.icc", profile.path, profile.sha256)
     profile.path.unlink()

@@ -79,11 +79,26 @@ def test_what_is_transparent_stays_so_in_the_results_format(
 
 
 @pytest.mark.parametrize(
-    ("name", "form", "result"),
-    [("a.jpeg", "JPEG", "a.jpeg"), ("a.tif", "TIFF", "a.tif"), ("a.png", "PNG", "a.tif")],
+    ("name", "mode", "result"),
+    [
+        ("a.jpeg", "cmyk", "a.jpeg"),
+        ("a.tif", "cmyk", "a.tif"),
+        ("a.heic", "cmyk", "a.jpg"),
+        ("a.webp", "cmyk", "a.jpg"),
+        ("a.png", "cmyk", "a.tif"),
+        ("a.bmp", "rgb", "a.png"),  # which can say what its numbers mean
+        ("a.webp", "rgb", "a.webp"),
+        ("a.webp", "grey", "a.jpg"),
+        ("a.gif", "grey", "a.png"),
+    ],
 )
-def test_presss_colours_go_into_a_format_that_has_them(name: str, form: str, result: str) -> None:
-    assert output_name(name, result_suffix(name, form=form, cmyk=True)) == result
+def test_profiles_colours_go_into_a_format_that_has_them(name: str, mode: str, result: str) -> None:
+    form = suffix_format(name)
+    assert output_name(name, result_suffix(name, form=form, mode=mode)) == result
+
+
+def test_what_is_transparent_and_of_a_press_goes_into_the_one_format_that_has_both() -> None:
+    assert result_suffix("a.webp", form="WEBP", alpha=True, mode="cmyk") == ".tif"
 
 
 @pytest.mark.parametrize(

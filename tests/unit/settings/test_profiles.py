@@ -7,18 +7,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from daemon.engine.errors import PictureError
 from daemon.errors import PresetError
 from daemon.pictures.form import JobRecipe
+from daemon.pictures.profiles import srgb_profile
 from daemon.settings.presets import Preset, ShelfReader, load_presets, profiles_of
-from daemon.settings.profiles import (
-    ProfileError,
-    ProfileSource,
-    has_press_colours,
-    named_profiles,
-    read_profile_header,
-)
+from daemon.settings.profiles import ProfileSource, mode_of, mode_of_results, named_profiles
 from daemon.settings.yamlfile import parse
-from tests.support.icc import head_of_profile, srgb
+from tests.support.icc import head_of_profile
+from tests.support.profiles import cmyk_profile, grey_profile, scanner_profile
 
 GOOD = "styles: [{image: wave.png}]\n"
 
@@ -27,8 +24,8 @@ GOOD = "styles: [{image: wave.png}]\n"
 def folder(tmp_path: Path) -> Path:
     """A presets folder with a style image, and profiles of a press and of a monitor."""
     Image.new("RGB", (32, 32), "navy").save(tmp_path / "wave.png")
-    (tmp_path / "press.icc").write_bytes(head_of_profile())
-    (tmp_path / "monitor.icc").write_bytes(srgb())
+    (tmp_path / "press.icc").write_bytes(cmyk_profile())
+    (tmp_path / "monitor.icc").write_bytes(srgb_profile())
     return tmp_path
 
 
@@ -50,8 +47,8 @@ def read(folder: Path) -> Callable[[str], Preset | str]:
 def test_preset_names_the_profiles_of_its_results_and_of_its_proof(read, folder: Path) -> None:
     preset = read("profile: monitor.icc\nproof_profile: press.icc\n")
     assert preset.profiles == (
-        ProfileSource(folder / "monitor.icc", "monitor.icc", space="RGB"),
-        ProfileSource(folder / "press.icc", "press.icc", space="CMYK"),
+        ProfileSource(folder / "monitor.icc", "monitor.icc", mode="rgb"),
+        ProfileSource(folder / "press.icc", "press.icc", mode="cmyk"),
     )
     assert named_profiles(preset.recipe) == {
         "profile": "monitor.icc",
@@ -68,14 +65,12 @@ def test_words_of_the_house_are_no_files(read, said: str) -> None:
     ("content", "fault"),
     [
         (None, "is missing; put it there"),
-        (b"", "is no ICC profile"),
-        (b"\x89PNG" * 60, "is no ICC profile"),
-        (head_of_profile()[:-1], "is cut: it has"),
-        (head_of_profile(kind="link"), "is of a link between devices"),
-        (head_of_profile(kind="scnr", space="RGB"), "is of a camera or scanner"),
-        (head_of_profile(space="GRAY", tags=("kTRC",)), "is of GRAY colours"),
-        (head_of_profile(space="6CLR"), "is of 6CLR colours"),
-        (head_of_profile(tags=("A2B0",)), "not how they are made"),
+        (b"", "is no colour profile"),
+        (b"\x89PNG" * 60, "is no colour profile"),
+        (cmyk_profile()[:-1], "copy the profile again"),
+        (scanner_profile(), "describes a camera or scanner"),
+        (head_of_profile(kind="link", tags=("A2B0",)), "only leads out of its colours"),
+        (head_of_profile(space="6CLR"), "is no colour profile of RGB, grey or CMYK"),
     ],
 )
 def test_profile_that_no_picture_can_be_brought_into_is_a_fault_of_its_line(
@@ -94,23 +89,23 @@ def test_profile_outside_the_presets_folder_is_refused(read, name: str) -> None:
 
 
 def test_profile_that_may_not_be_read_is_told(read, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+    def refuse(source: ProfileSource, form: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(source.path))
 
-    monkeypatch.setattr("daemon.settings.profiles.read_profile_header", refuse)
+    monkeypatch.setattr("daemon.settings.profiles.mode_of", refuse)
     assert "press.icc cannot be read: Permission denied" in read("profile: press.icc\n")
 
 
-def test_presss_colours_need_a_format_that_has_them(read) -> None:
-    assert "is of CMYK colours, which png has not; say format: tiff or jpeg" in read(
-        "profile: press.icc\nformat: png\n"
-    )
-    assert read("proof_profile: press.icc\nformat: png\n").profiles[0].space == "CMYK"
+def test_profile_needs_a_format_that_has_its_colours(read) -> None:
+    told = read("profile: press.icc\nformat: png\n")
+    assert "press.icc is a profile of CMYK, which PNG cannot hold" in told
+    assert read("proof_profile: press.icc\nformat: png\n").profiles[0].mode == "cmyk"
     for said in ("", "format: tiff\n", "format: jpeg\n"):
         preset = read(f"profile: press.icc\n{said}")
-        assert has_press_colours(preset.recipe, preset.profiles)
+        assert mode_of_results(preset.recipe, preset.profiles) == "cmyk"
     preset = read("profile: monitor.icc\nproof_profile: press.icc\n")
-    assert not has_press_colours(preset.recipe, preset.profiles)
+    assert mode_of_results(preset.recipe, preset.profiles) == "rgb"
+    assert mode_of_results(JobRecipe(), preset.profiles) == ""
 
 
 def test_changed_profile_is_read_anew(folder: Path) -> None:
@@ -126,7 +121,7 @@ def test_sidecar_names_a_profile_of_the_presets_folder(read, folder: Path) -> No
     recipe = JobRecipe(profile="press.icc")
     document = parse(b"profile: press.icc\n", "photo.jpg.yaml")
     (found,) = profiles_of(recipe, preset, folder, document)
-    assert (found.path, found.space) == (folder / "press.icc", "CMYK")
+    assert (found.path, found.mode) == (folder / "press.icc", "cmyk")
     document = parse(b"beta: 2\nprofile: gone.icc\n", "photo.jpg.yaml")
     with pytest.raises(PresetError, match=r"photo\.jpg\.yaml:2: profile: .*gone\.icc is missing"):
         profiles_of(JobRecipe(profile="gone.icc"), preset, folder, document)
@@ -136,15 +131,15 @@ def test_profile_that_the_preset_names_is_taken_from_where_it_was_kept(
     read, folder: Path, tmp_path: Path
 ) -> None:
     kept = tmp_path / "elsewhere"
-    kept.write_bytes(head_of_profile(space="RGB", tags=("rTRC",)))
+    kept.write_bytes(grey_profile())
     known = ProfileSource(kept, "press.icc", "5a")
     preset = Preset("it", folder / "it.yaml", JobRecipe(profile="press.icc"), (), profiles=(known,))
     (found,) = profiles_of(preset.recipe, preset, folder, parse(b"beta: 2\n", "photo.jpg.yaml"))
-    assert (found.path, found.sha256, found.space) == (kept, "5a", "RGB")
+    assert (found.path, found.sha256, found.mode) == (kept, "5a", "grey")
 
 
-def test_header_of_a_real_profile_is_read(folder: Path) -> None:
-    header = read_profile_header(folder / "monitor.icc")
-    assert (header.kind, header.space) == ("mntr", "RGB") and "rTRC" in header.tags
-    with pytest.raises(ProfileError):
-        read_profile_header(folder / "wave.png")
+def test_profile_is_looked_at_for_the_format_at_hand(folder: Path) -> None:
+    source = ProfileSource(folder / "press.icc", "press.icc")
+    assert mode_of(source, "TIFF") == "cmyk"
+    with pytest.raises(PictureError, match="which WEBP cannot hold"):
+        mode_of(source, "WEBP")
