@@ -19,7 +19,7 @@ from daemon.engine.recipe import Recipe
 from daemon.errors import FaultsError, PresetError
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.preset_choice import Naming, choose, read_sidecar
-from daemon.pictures.formats import FORMAT_OF_SUFFIX
+from daemon.pictures.formats import READABLE, SUFFIXES, suffix_format
 from daemon.pictures.read import read_header
 from daemon.settings.config import Config, Limits, load_config
 from daemon.settings.presets import Preset, PresetFile, Shelf, StyleEntry, override, read_preset
@@ -96,8 +96,8 @@ class Bench:
 def large_pictures() -> Iterator[tuple[str, bytes]]:
     """A sound picture of as many pixels as are allowed, in every format and depth."""
     photo = malformed.photograph(1000, 1000)
-    for form, suffix in {form: suffix for suffix, form in FORMAT_OF_SUFFIX.items()}.items():
-        yield f"large{suffix}", malformed.encoded(photo, form, method=0, quality=20)
+    for form in READABLE:
+        yield f"large{SUFFIXES[form][-1]}", malformed.encoded(photo, form, method=0, quality=20)
     yield "large-deep.png", malformed.encoded(photo.convert("I;16"), "PNG")
     yield "large-clear.png", malformed.encoded(photo.convert("RGBA"), "PNG")
 
@@ -134,7 +134,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 def test_thousands_of_malformed_pictures_are_answered_by_one_decoder(bench: Bench) -> None:
     before, damaged = bench.count, list(malformed.mutations(1000))
-    assert {Path(case.name).suffix for case in damaged} == set(FORMAT_OF_SUFFIX)
+    assert {suffix_format(case.name) for case in damaged} == set(READABLE)
     bench.judge_all(malformed.misnamed())
     bench.judge_all(malformed.crafted())
     bench.judge_all(damaged[:750])
