@@ -11,10 +11,12 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from daemon.engine.errors import PictureError
 from daemon.pictures.formats import WITH_ALPHA, output_format
 from daemon.pictures.note import NOTE_KEY, to_xmp
+from daemon.pictures.picture import Picture
 from daemon.pictures.profiles import srgb_profile
-from daemon.pictures.read import XMP_TAG, Picture, words
+from daemon.pictures.read import words
 
 JPEG_SEGMENT_BYTES = 65_000
+XMP_TAG = 700
 
 
 def write_picture(
@@ -49,7 +51,7 @@ def write_picture(
 
 def save_options(form: str, like: Picture, note: str, profile: bytes) -> dict[str, Any]:
     """Pillow's options for one format."""
-    exif = like.exif
+    exif = like.metadata.exif
     match form:
         case "JPEG":
             exif = exif if len(exif) <= JPEG_SEGMENT_BYTES else b""  # it would not fit
