@@ -104,7 +104,13 @@ def judge(path: str, name: str, max_pixels: int) -> Verdict:
     try:
         with open_ordinary(Path(path), os.O_NOFOLLOW) as file:
             picture = read_picture(file, name, max_pixels)
-            verdict = Verdict(*picture.size, format=picture.format, alpha=picture.alpha is not None)
+            verdict = Verdict(
+                *picture.size,
+                format=picture.format,
+                bits=picture.bits,
+                alpha=picture.alpha is not None,
+                warnings=list(picture.warnings),
+            )
             del picture  # its room is needed again
             return replace(verdict, doubt=doubt_of(file, name, verdict.format))
     except NotOrdinaryError:

@@ -22,7 +22,7 @@ PAINTED: Mapping[str, bytes] = {
     "HEIF": rb"....ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)",
     "JPEG2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
     "JXL": rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a",
-    "PSD": rb"8BPS\0\x01",
+    "PSD": rb"8BPS\0[\x01\x02]",
     "RAW": rb"II\*\0....CR|....ftypcrx |FUJIFILMCCD-RAW|II(?:U\0|RO|RS)|MMOR",
     "TIFF": rb"II[*+]\0|MM\0[*+]",
 }
@@ -59,7 +59,6 @@ UNPAINTED: Mapping[str, Unpainted] = {
     "Radiance": Unpainted(
         rb"#\?(?:RADIANCE|RGBE)", "a Radiance HDR picture of light, not of tones", LIGHT
     ),
-    "PSB": Unpainted(rb"8BPS\0\x02", "a large Photoshop document (PSB)"),
     "XCF": Unpainted(rb"gimp xcf ", "a GIMP document (XCF)"),
     "OpenRaster": Unpainted(
         rb"PK\x03\x04.{26}mimetype(?:image/openraster|application/x-krita)",

@@ -5,7 +5,7 @@ A matrix profile is a few numbers, so none has to be shipped. Loads no numpy bef
 
 import functools
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +85,7 @@ def matrix_to_d50(space: RgbSpace) -> "NDArray[Any]":
     return adapted
 
 
-@functools.cache
+@functools.lru_cache(maxsize=32)
 def rgb_profile(space: RgbSpace) -> bytes:
     """The ICC profile (version 4) of an RGB space; raises ValueError where it spans none.
 
@@ -105,14 +105,19 @@ def rgb_profile(space: RgbSpace) -> bytes:
         b"gTRC": curve,
         b"bTRC": curve,
     }
+    return assembled(b"\x04\x40\0\0mntrRGB XYZ ", tags)
+
+
+def assembled(kind: bytes, tags: Mapping[bytes, bytes]) -> bytes:
+    """A profile of tags. kind: its version, class, colour space and connection space."""
     body, table, at = b"", b"", 128 + 4 + 12 * len(tags)
     for tag, value in tags.items():
         table += struct.pack(">4sII", tag, at + len(body), len(value))
         body += value + bytes(-len(value) % 4)
     size = struct.pack(">I", at + len(body))
-    kind = b"\x04\x40\0\0mntrRGB XYZ " + bytes(12) + b"acsp"  # made at no time, by nobody
-    header = size + bytes(4) + kind + bytes(24) + struct.pack(">I", 1) + fixed(D50)
-    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
+    rest = bytes(12) + b"acsp" + bytes(24) + struct.pack(">I", 1) + fixed(D50)  # made at no time
+    header = (size + bytes(4) + kind + rest).ljust(128, b"\0")
+    return header + struct.pack(">I", len(tags)) + table + body
 
 
 def fixed(values: Sequence[float]) -> bytes:

@@ -32,7 +32,6 @@ HEADS = {
     "DjVu": b"AT&TFORM\0\0\1\2DJVU",
     "OpenEXR": b"\x76\x2f\x31\x01\2\0\0\0",
     "Radiance": b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n",
-    "PSB": b"8BPS\0\x02" + bytes(6),
     "XCF": b"gimp xcf v011\0",
     "OpenRaster": b"PK\3\4" + bytes(26) + b"mimetypeimage/openraster",
     "JPEG-LS": b"\xff\xd8\xff\xf7",

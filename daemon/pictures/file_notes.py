@@ -1,0 +1,241 @@
+"""What a file says of itself beside its pixels, read as it is: EXIF, XMP, IPTC, texts, density.
+
+Orientation is put to 1 where it stands, for it has been applied; all else stays to the byte.
+"""
+
+import io
+import re
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.pictures.picture import Metadata
+from daemon.pictures.tiff_directory import FORMATS, Page, Tag, directory_of, open_tiff
+
+XMP_ORIENTATION = re.compile(
+    rb"(tiff:Orientation\s*=\s*[\"']|<tiff:Orientation>\s*)([2-8])(?=\s*[\"'<])"
+)
+DESCRIPTIVE = frozenset(
+    (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 18246, 18249, *range(40091, 40096))
+)
+"""The tags of a TIFF's own directory that describe the picture and not how its pixels lie."""
+EXIF_MARK = b"Exif\0\0"
+POINTERS = (Tag.EXIF_IFD, Tag.GPS_IFD, 0xA005)
+MOST_EXIF_BYTES, MOST_TEXT_BYTES = 16 << 20, 1 << 20
+PER_INCH = {2: 1.0, 3: 2.54}
+IPTC_RESOURCE = 0x0404
+COLOR_SPACE, INTEROP_IFD, INTEROP_INDEX = 0xA001, 0xA005, 1
+
+
+@dataclass(frozen=True)
+class ExifFacts:
+    """What EXIF says that concerns the pixels.
+
+    adobe_rgb: whether a camera means Adobe RGB by it (DCF's option file, R03).
+    """
+
+    orientation: int = 1
+    density_ppi: tuple[float, float] | None = None
+    adobe_rgb: bool = False
+
+
+def facts_of(exif: bytes) -> ExifFacts:
+    """What a block of EXIF says of the pixels; one that cannot be read says nothing.
+
+    Source: Exif 2.32 section 4.6; DCF 2.0 section 3 for R03.
+    """
+    try:
+        page = open_tiff(io.BytesIO(exif.removeprefix(EXIF_MARK)))[0]
+        below = directory_of(page, Tag.EXIF_IFD)
+        space = below.number(COLOR_SPACE) if below else 0
+        interop = directory_of(below, INTEROP_IFD) if below else None
+        index = interop.content(INTEROP_INDEX) if interop else b""
+        adobe = space == 2 or (space == 0xFFFF and index[:3] == b"R03")
+        return ExifFacts(orientation_of(page), density_of(page), adobe)
+    except (ValueError, struct.error, IndexError, OverflowError):
+        return ExifFacts()
+
+
+def orientation_of(page: Page) -> int:
+    """The orientation of a directory, 1 where it says nothing sound."""
+    found = page.values(Tag.ORIENTATION)
+    return int(found[0]) if len(found) == 1 and found[0] in range(1, 9) else 1
+
+
+def density_of(page: Page) -> tuple[float, float] | None:
+    """The resolution a directory tells, in pixels an inch; None if it has no unit or no sense."""
+    factor = PER_INCH.get(page.number(Tag.RESOLUTION_UNIT, 2))
+    across, down = page.values(Tag.X_RESOLUTION), page.values(Tag.Y_RESOLUTION)
+    if factor is None or not across or not down:
+        return None
+    return sound_density(across[0] * factor, down[0] * factor)
+
+
+def sound_density(across: float, down: float) -> tuple[float, float] | None:
+    """A resolution if it may be one, else None."""
+    return (float(across), float(down)) if 1 <= across <= 1e5 and 1 <= down <= 1e5 else None
+
+
+def turned_exif(exif: bytes) -> bytes:
+    """EXIF with its orientation put to 1 where it stands; b"" for what is no EXIF."""
+    exif = exif.removeprefix(EXIF_MARK)
+    try:
+        page = open_tiff(io.BytesIO(exif))[0]
+    except (ValueError, struct.error, IndexError, OverflowError):
+        return b""
+    entry = page.entries.get(Tag.ORIENTATION)
+    if entry is None or orientation_of(page) == 1 or FORMATS.get(entry.kind) not in ("B", "H", "I"):
+        return exif
+    upright = struct.pack(page.order + FORMATS[entry.kind], 1)
+    return exif[: entry.at] + upright + exif[entry.at + len(upright) :]
+
+
+def turned_xmp(xmp: bytes | str | None) -> bytes:
+    """An XMP packet whose orientation is 1."""
+    packet = xmp.encode() if isinstance(xmp, str) else xmp or b""
+    return XMP_ORIENTATION.sub(rb"\g<1>1", packet)
+
+
+def metadata_of(info: Mapping[Any, Any], format: str) -> Metadata:
+    """What Pillow found in a file of any format but TIFF."""
+    exif = turned_exif(info.get("exif") or b"")
+    return Metadata(
+        exif,
+        turned_xmp(info.get("xmp") or info.get("XML:com.adobe.xmp")),
+        iptc_in(info.get("photoshop")),
+        texts_of(info, format),
+        density_told(info, format) or facts_of(exif).density_ppi,
+    )
+
+
+def density_told(info: Mapping[Any, Any], format: str) -> tuple[float, float] | None:
+    """The resolution that JFIF, pHYs or a BMP's header tells.
+
+    A JFIF of 72 or 96 is what programs write that know nothing: there EXIF, if any, counts.
+    """
+    found = info.get("dpi")
+    if format in ("JPEG", "MPO"):
+        unit, density = info.get("jfif_unit"), info.get("jfif_density")
+        if unit not in (1, 2) or density is None:
+            return None
+        factor = 1.0 if unit == 1 else 2.54
+        found = density[0] * factor, density[1] * factor
+    elif format not in ("PNG", "BMP", "JPEG2000", "PSD"):
+        return None
+    try:
+        return sound_density(*found) if found else None
+    except (TypeError, ValueError):
+        return None
+
+
+def iptc_in(resources: Any) -> bytes:
+    """The IIM records among Photoshop's resources, as Pillow keeps them by number."""
+    found = resources.get(IPTC_RESOURCE) if isinstance(resources, dict) else None
+    return found if isinstance(found, bytes) else b""
+
+
+def texts_of(info: Mapping[Any, Any], format: str) -> dict[str, str]:
+    """PNG's texts by keyword, and a comment of JPEG or GIF; a megabyte in all at most."""
+    found: dict[str, str] = {}
+    room = MOST_TEXT_BYTES
+    if format in ("JPEG", "GIF", "MPO", "JPEG2000") and isinstance(info.get("comment"), bytes):
+        found["Comment"] = decoded_text(info["comment"])[:MOST_TEXT_BYTES]
+    for keyword, value in info.items() if format == "PNG" else ():
+        known = keyword in ("xmp", "exif") or keyword.startswith(("XML:com.adobe", "Raw profile"))
+        if not isinstance(value, str) or known or len(value) > room:
+            continue
+        room -= len(value)
+        found[keyword] = str(value)
+    return found
+
+
+def decoded_text(raw: bytes) -> str:
+    """A comment as text: UTF-8 where it is, else Latin-1."""
+    raw = raw.rstrip(b"\0")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def metadata_of_tiff(page: Page) -> Metadata:
+    """What a TIFF says of itself, its EXIF as a block of its own as other formats have it."""
+    return Metadata(
+        standalone_exif(page),
+        turned_xmp(page.content(Tag.XMP)),
+        iptc_of_tiff(page),
+        {},
+        density_of(page),
+    )
+
+
+def iptc_of_tiff(page: Page) -> bytes:
+    """The IIM records of a TIFF: its own tag, else among Photoshop's resources.
+
+    Some writers declare them as LONG: those are swapped in a file of the other byte order.
+    """
+    records = page.content(Tag.IPTC)
+    if records[:1] != b"\x1c" and records[3:4] == b"\x1c":
+        whole = len(records) // 4 * 4
+        words = struct.unpack(f"<{whole // 4}I", records[:whole])
+        records = struct.pack(f">{whole // 4}I", *words)
+    if records[:1] == b"\x1c":
+        return records
+    return dict(photoshop_resources(page.content(Tag.PHOTOSHOP))).get(IPTC_RESOURCE, b"")
+
+
+def photoshop_resources(block: bytes) -> Iterator[tuple[int, bytes]]:
+    """Photoshop's image resources: number and content of each.
+
+    Source: Adobe Photoshop file formats specification, image resource blocks.
+    """
+    at = 0
+    while block[at : at + 4] == b"8BIM" and at + 12 <= len(block):
+        (number,) = struct.unpack_from(">H", block, at + 4)
+        at += 6 + (block[at + 6] + 2) // 2 * 2
+        if at + 4 > len(block):
+            return
+        (length,) = struct.unpack_from(">I", block, at)
+        yield number, block[at + 4 : at + 4 + length]
+        at += 4 + (length + 1) // 2 * 2
+
+
+def standalone_exif(page: Page) -> bytes:
+    """A TIFF's descriptive tags with its EXIF and GPS directories as one block of EXIF.
+
+    In the file's byte order, so that each value stays as it was; b"" if it says nothing.
+    """
+    names = [tag for tag in page.entries if tag in DESCRIPTIVE]
+    below = [pointer for pointer in POINTERS if directory_of(page, pointer)]
+    if not names and not below:
+        return b""
+    head = b"II*\0" if page.order == "<" else b"MM\0*"
+    body = laid_out(page, names, 8)
+    return head + struct.pack(page.order + "I", 8) + body if len(body) < MOST_EXIF_BYTES else b""
+
+
+def laid_out(page: Page, tags: Iterable[int], at: int) -> bytes:
+    """A directory of some tags of a page that begins at `at`, then its values and those below it.
+
+    Source: TIFF 6.0 section 2.
+    """
+    contents = {tag: page.content(tag) for tag in tags}
+    values = {tag: (page.entries[tag], value) for tag, value in contents.items() if value}
+    values = {tag: both for tag, both in values.items() if both[0].kind <= 13}
+    below = {tag: found for tag in POINTERS if (found := directory_of(page, tag))}
+    after = at + 2 + 12 * (len(values) + len(below)) + 4
+    rows, tail = {}, b""
+    for tag, (entry, value) in values.items():
+        place = value.ljust(4, b"\0")
+        if len(value) > 4:
+            place = struct.pack(page.order + "I", after + len(tail))
+            tail += value + bytes(len(value) % 2)
+        rows[tag] = struct.pack(page.order + "HHI", tag, entry.kind, entry.count) + place
+    for tag, found in below.items():
+        inner = [other for other in found.entries if other not in POINTERS]
+        rows[tag] = struct.pack(page.order + "HHII", tag, 4, 1, after + len(tail))
+        tail += laid_out(found, inner, after + len(tail))
+        tail += bytes(len(tail) % 2)
+    count = struct.pack(page.order + "H", len(rows))
+    return count + b"".join(rows[tag] for tag in sorted(rows)) + bytes(4) + tail

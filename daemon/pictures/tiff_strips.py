@@ -1,0 +1,330 @@
+"""The strips and tiles of a TIFF's page, decoded into samples as they are stored.
+
+Each is read whole or the file is unfinished, and none may grow beyond its share of the picture.
+Source: TIFF 6.0 sections 7 to 15, Adobe's TIFF technical notes 1 to 3, libtiff's compressions.
+"""
+
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.pictures.faults import CutFileError, UnsupportedKindError
+from daemon.pictures.tiff_directory import Page, Tag
+
+Samples = NDArray[np.generic]
+UNSIGNED, SIGNED, FLOAT = 1, 2, 3
+JPEG, WEBP = (7, 34892), (50001, 34927)
+JPEG_2000, JPEG_XL = (34712, 33003, 33005), (50002, 52546)
+JPEG_XR, PNG, LERC = (22610, 34934), 34933, 34887
+WHOLE_IMAGES = (*JPEG, *WEBP, *JPEG_2000, *JPEG_XL, *JPEG_XR, PNG, LERC)
+FAX = (2, 3, 4)
+FLOATING_POINT, HORIZONTAL = 3, 2
+Convert = Callable[[Samples], Samples]
+
+
+def inflated(data: bytes, size: int) -> bytes:
+    return zlib.decompressobj().decompress(data, size)
+
+
+def unlzma(data: bytes, size: int) -> bytes:
+    return lzma.LZMADecompressor().decompress(data, size)
+
+
+def unpacked_bits(data: bytes, size: int) -> bytes:
+    """PackBits, at most `size` bytes of it."""
+    try:
+        return bytes(imagecodecs.packbits_decode(data, out=size))
+    except imagecodecs.ImcdError:  # more than fits: some writers fill up the last row
+        return bytes(imagecodecs.packbits_decode(data))[:size] if len(data) < size else b""
+
+
+DECOMPRESSORS: dict[int, Callable[[bytes, int], bytes]] = {
+    1: lambda data, size: data,
+    5: lambda data, size: bytes(imagecodecs.lzw_decode(data, out=size)),
+    8: inflated,
+    32946: inflated,
+    32773: unpacked_bits,
+    34925: unlzma,
+    50000: lambda data, size: bytes(imagecodecs.zstd_decode(data, out=size)),
+    34926: lambda data, size: bytes(imagecodecs.zstd_decode(data, out=size)),
+}
+IMAGE_DECODERS: dict[int, Callable[[bytes], Samples]] = {
+    **dict.fromkeys(WEBP, imagecodecs.webp_decode),
+    **dict.fromkeys(JPEG_2000, imagecodecs.jpeg2k_decode),
+    **dict.fromkeys(JPEG_XL, imagecodecs.jpegxl_decode),
+    **dict.fromkeys(JPEG_XR, imagecodecs.jpegxr_decode),
+    PNG: imagecodecs.png_decode,
+    LERC: imagecodecs.lerc_decode,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """How a page is cut up: strips are tiles as wide as the picture."""
+
+    page: Page
+
+    @cached_property
+    def width(self) -> int:
+        return self.page.number(Tag.WIDTH)
+
+    @cached_property
+    def height(self) -> int:
+        return self.page.number(Tag.HEIGHT)
+
+    @cached_property
+    def samples(self) -> int:
+        """Samples of a pixel, all planes together."""
+        return self.page.number(Tag.SAMPLES, 1)
+
+    @cached_property
+    def planes(self) -> int:
+        """How many separate planes the samples lie in: 1 if they lie together."""
+        return self.samples if self.page.number(Tag.PLANAR, 1) == 2 else 1
+
+    @cached_property
+    def bits(self) -> int:
+        """Bits of a sample. Raises UnsupportedKindError where samples differ in them."""
+        found = set(self.page.values(Tag.BITS)[: self.samples]) or {1}
+        if len(found) > 1:
+            raise UnsupportedKindError("a TIFF of channels of different depths")
+        return int(found.pop())
+
+    @cached_property
+    def kind(self) -> int:
+        """What samples are: unsigned, signed, or floats."""
+        found = set(self.page.values(Tag.SAMPLE_FORMAT)[: self.samples]) - {4} or {UNSIGNED}
+        if len(found) > 1 or not found <= {UNSIGNED, SIGNED, FLOAT}:
+            raise UnsupportedKindError(
+                "a TIFF of complex numbers" if found & {5, 6} else "mixed numbers"
+            )
+        return int(found.pop())
+
+    @cached_property
+    def compression(self) -> int:
+        return self.page.number(Tag.COMPRESSION, 1)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of a tile or strip."""
+        if Tag.TILE_WIDTH in self.page.entries:
+            return self.page.number(Tag.TILE_HEIGHT), self.page.number(Tag.TILE_WIDTH)
+        rows = self.page.number(Tag.ROWS_PER_STRIP, self.height)
+        return min(rows or self.height, self.height), self.width
+
+    @cached_property
+    def tiled(self) -> bool:
+        return Tag.TILE_WIDTH in self.page.entries
+
+    @property
+    def each(self) -> int:
+        """Samples of a pixel within one segment."""
+        return self.samples // self.planes
+
+    def places(self) -> list[tuple[int, int]]:
+        """Where the segments lie and how many bytes each has, plane after plane."""
+        tags = Tag.STRIP_OFFSETS, Tag.STRIP_BYTES
+        if self.tiled:
+            tags = Tag.TILE_OFFSETS, Tag.TILE_BYTES
+        offsets = [int(value) for value in self.page.values(tags[0])]
+        lengths = [int(value) for value in self.page.values(tags[1])]
+        if not lengths and len(offsets) == 1:  # old writers, one strip: as far as the file goes
+            lengths = [self.page.size - offsets[0]]
+        return list(zip(offsets, lengths, strict=False))
+
+    def positions(self) -> Iterator[tuple[int, int, int]]:
+        """Plane, top row and left column of each segment, in the file's order."""
+        rows, columns = self.size
+        for plane in range(self.planes):
+            for top in range(0, self.height, rows):
+                for left in range(0, self.width, columns):
+                    yield plane, top, left
+
+    @property
+    def count(self) -> int:
+        """How many segments there have to be."""
+        rows, columns = self.size
+        if min(rows, columns) < 1:
+            raise ValueError("it has strips or tiles of no size")
+        return self.planes * -(-self.height // rows) * -(-self.width // columns)
+
+
+def read_samples(page: Page, convert: Convert) -> Samples:
+    """The samples of a page, each strip or tile converted as it comes: (H, W, samples).
+
+    What is to be converted is as stored, numbers in the machine's order: uint8 for up to 8 bits,
+    uint16 up to 16, uint32 or uint64 beyond, int8 to int64, float16 to float64.
+    Raises CutFileError, UnsupportedKindError, or what a decoder raises.
+    """
+    segments = Segments(page)
+    places = segments.places()
+    if len(places) < segments.count:
+        raise CutFileError(f"it lists {len(places)} of {segments.count} strips or tiles")
+    result: Samples | None = None
+    for place, (plane, top, left) in zip(places, segments.positions(), strict=False):
+        rows = segments.size[0] if segments.tiled else min(segments.size[0], segments.height - top)
+        piece = convert(decoded(segments, read_segment(page, *place), rows))
+        if result is None:
+            shape = segments.height, segments.width, segments.samples
+            result = np.empty(shape, piece.dtype)
+        kept = piece[: segments.height - top, : segments.width - left]
+        channels = slice(None) if segments.planes == 1 else slice(plane, plane + 1)
+        result[top : top + kept.shape[0], left : left + kept.shape[1], channels] = kept
+    if result is None:
+        raise CutFileError("it has no pixels")
+    return result
+
+
+def read_segment(page: Page, at: int, length: int) -> bytes:
+    """The bytes of one strip or tile; raises CutFileError where they are not all there."""
+    if at + length > page.size or length <= 0:
+        raise CutFileError("a strip or tile is not in the file")
+    page.file.seek(at)
+    data = page.file.read(length)
+    if len(data) < length:
+        raise CutFileError("a strip or tile is not in the file")
+    return data
+
+
+def decoded(segments: Segments, data: bytes, rows: int) -> Samples:
+    """One strip or tile: (rows, columns, samples)."""
+    page, compression = segments.page, segments.compression
+    shape = rows, segments.size[1], segments.each
+    if page.number(Tag.FILL_ORDER, 1) == 2 and compression not in WHOLE_IMAGES:
+        data = bytes(imagecodecs.bitorder_decode(data))
+    if compression in FAX:
+        return fax(segments, data, rows)
+    if compression in JPEG:
+        return fitted(jpeg(segments, data), shape)
+    if compression in IMAGE_DECODERS:
+        return fitted(IMAGE_DECODERS[compression](data), shape)
+    if compression not in DECOMPRESSORS:
+        raise UnsupportedKindError(f"a TIFF of compression {compression}")
+    row_bytes = -(-shape[1] * shape[2] * segments.bits // 8)
+    plain = DECOMPRESSORS[compression](data, rows * row_bytes)
+    if len(plain) < rows * row_bytes:
+        raise CutFileError("a strip or tile ends early")
+    return unpredicted(segments, plain[: rows * row_bytes], shape)
+
+
+def fitted(image: Samples, shape: tuple[int, int, int]) -> Samples:
+    """A decoded image as a segment of the given shape; raises ValueError if it is another."""
+    image = image if image.ndim == 3 else image[..., None]
+    rows, columns, samples = shape
+    if image.shape[2] == 3 and samples == 4:  # a tile of WebP without alpha
+        image = np.dstack([image, np.full(image.shape[:2], 255, image.dtype)])
+    if image.shape[2] != samples or image.shape[0] > rows or image.shape[1] > columns:
+        raise ValueError(f"a strip or tile is {image.shape}, not {shape}")
+    return image
+
+
+def fax(segments: Segments, data: bytes, rows: int) -> Samples:
+    """A segment of a fax: (rows, columns, 1), 1 where there is a run of black."""
+    columns = segments.size[1]
+    match segments.compression:
+        case 2:
+            image = imagecodecs.ccittrle_decode(data, rows, columns)
+        case 3:
+            options = segments.page.number(Tag.T4_OPTIONS)
+            image = imagecodecs.ccittfax3_decode(data, rows, columns, t4options=options)
+        case _:
+            image = imagecodecs.ccittfax4_decode(data, rows, columns)
+    return np.asarray(image).reshape(rows, columns, 1)
+
+
+def jpeg(segments: Segments, data: bytes) -> Samples:
+    """A JPEG inside, with the tables that all of them share; YCbCr comes out as RGB."""
+    page = segments.page
+    photometric = page.number(Tag.PHOTOMETRIC)
+    if segments.each == 3:
+        space = ("ycbcr", "rgb") if photometric == 6 else ("rgb", "rgb")
+    elif segments.each == 4:
+        space = ("cmyk", "cmyk")
+    else:
+        space = ("grayscale", "grayscale")
+    tables = page.content(Tag.JPEG_TABLES) or None
+    result: Samples = imagecodecs.jpeg_decode(
+        data,
+        tables=tables,
+        colorspace=space[0],
+        outcolorspace=space[1],
+        bitspersample=segments.bits,
+    )
+    return result
+
+
+def unpredicted(segments: Segments, plain: bytes, shape: tuple[int, int, int]) -> Samples:
+    """Samples of a segment's plain bytes, differences added up where a predictor left them."""
+    predictor = segments.page.number(Tag.PREDICTOR, 1)
+    if segments.compression == 1:
+        predictor = 1
+    if predictor == FLOATING_POINT and segments.bits == 24:
+        return numbers(segments, joined_bytes(segments, plain, shape), shape)
+    if predictor == FLOATING_POINT and segments.kind == FLOAT:
+        raw = np.frombuffer(plain, f"=f{segments.bits // 8}").reshape(shape)
+        result: Samples = imagecodecs.floatpred_decode(raw, axis=-2)
+        return result
+    samples = numbers(segments, plain, shape)
+    if predictor == HORIZONTAL:
+        if segments.bits not in (8, 16, 32, 64):
+            raise UnsupportedKindError(f"a TIFF of differences of {segments.bits} bits")
+        whole = samples.view(f"u{segments.bits // 8}")
+        samples = imagecodecs.delta_decode(whole, axis=-2).view(samples.dtype)
+    return samples
+
+
+def joined_bytes(segments: Segments, plain: bytes, shape: tuple[int, int, int]) -> bytes:
+    """24-bit floats of a row's highest bytes, middle bytes and lowest bytes, all as differences.
+
+    Source: Adobe Photoshop TIFF technical note 3.
+    """
+    rows, columns, samples = shape
+    changes = np.frombuffer(plain, np.uint8).reshape(rows, -1, samples)
+    parts = np.cumsum(changes, axis=1, dtype=np.uint8).reshape(rows, 3, columns * samples)
+    whole = parts if segments.page.order == ">" else parts[:, ::-1]
+    return whole.swapaxes(1, 2).tobytes()
+
+
+def numbers(segments: Segments, plain: bytes, shape: tuple[int, int, int]) -> Samples:
+    """Plain bytes as numbers of the machine's order: (rows, columns, samples)."""
+    bits, order = segments.bits, segments.page.order
+    rows, columns, samples = shape
+    if bits == 24 and segments.kind == FLOAT:
+        floats: Samples = imagecodecs.float24_decode(plain, byteorder="<" if order == "<" else ">")
+        return floats.reshape(shape)
+    if bits in (8, 16, 32, 64):
+        letter = {UNSIGNED: "u", SIGNED: "i", FLOAT: "f"}[segments.kind]
+        if bits == 8 and letter == "f":
+            raise UnsupportedKindError("a TIFF of 8-bit floats")
+        read = np.frombuffer(plain, f"{order}{letter}{bits // 8}").reshape(shape)
+        return read.astype(read.dtype.newbyteorder("="), copy=True)
+    if segments.kind != UNSIGNED:
+        raise UnsupportedKindError(f"a TIFF of {bits}-bit floats or signed numbers")
+    if bits < 16:
+        kind = "u1" if bits <= 8 else ">u2"
+        unpacked = imagecodecs.packints_decode(plain, kind, bits, runlen=columns * samples)
+        return np.asarray(unpacked).astype(unpacked.dtype.newbyteorder("=")).reshape(shape)
+    return wide_integers(plain, bits, order, (rows, columns * samples)).reshape(shape)
+
+
+def wide_integers(plain: bytes, bits: int, order: str, shape: tuple[int, int]) -> Samples:
+    """Integers of 17 to 63 bits: whole bytes in the file's order, else a stream of bits."""
+    rows, count = shape
+    raw = np.frombuffer(plain, np.uint8).reshape(rows, -1)
+    if bits % 8 == 0:
+        parts = raw.reshape(rows, count, bits // 8)
+        parts = parts[..., ::-1] if order == "<" else parts
+    else:
+        stream = np.unpackbits(raw, axis=1)[:, : count * bits].reshape(rows, count, bits)
+        padded = np.zeros((rows, count, -bits % 8), np.uint8)
+        parts = np.packbits(np.concatenate([padded, stream], axis=2), axis=2)
+    value = np.zeros((rows, count), np.uint64)
+    for part in range(parts.shape[2]):
+        value = value << np.uint64(8) | parts[..., part].astype(np.uint64)
+    return value
