@@ -46,10 +46,20 @@ class StyleRef:
 
 
 @dataclass(frozen=True)
+class ProfileRef:
+    """A colour profile as a job carries it: its file's name in the presets folder, and its hash."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class ClaimedPicture:
     """A picture taken from the inbox.
 
     path: as dropped, relative to the inbox.  companions: likewise, what lay beside it for it.
+    format: by its content, as Pillow calls it.  bits: of a channel, 8 or 16.  Of a picture that
+    could not be read, or that an earlier version took, they are empty and 0.
     """
 
     id: str
@@ -60,6 +70,8 @@ class ClaimedPicture:
     bytes: int
     width_px: int
     height_px: int
+    format: str = ""
+    bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,8 @@ class Job:
 
     below: the picture's folder and name under outbox/PRESET.  recipe: resolved, as plain data.
     label: which cell of a sweep it is, among the jobs of one picture and preset; empty if of none.
+    suffix: how its result's name ends; empty if an earlier version queued it, or if it has none.
+    profiles: the files that its recipe names as `profile` and `proof_profile`.
     outcome: what the worker reported, of a job that was painted or took another's result.
     Times are ISO 8601 in UTC.
     """
@@ -120,6 +134,8 @@ class Job:
     reason: str
     warnings: tuple[str, ...]
     label: str = ""
+    suffix: str = ""
+    profiles: tuple[ProfileRef, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +144,8 @@ class Draft:
 
     fingerprint: of all that makes its result; None if it is to be painted whatever there is.
     priority: ORDINARY or BULK.  work: pixels times steps, of all passes that are planned.
-    warnings: what its record is to tell, whatever becomes of it.  label: as a `Job`'s.
+    warnings: what its record is to tell, whatever becomes of it.  label, suffix, profiles: as a
+    `Job`'s.
     """
 
     id: str
@@ -142,3 +159,5 @@ class Draft:
     work: int = 0
     warnings: tuple[str, ...] = ()
     label: str = ""
+    suffix: str = ""
+    profiles: tuple[ProfileRef, ...] = ()

@@ -79,10 +79,11 @@ class OrderedStyle:
 class RunOrder:
     """Everything that a worker needs to know to paint a picture.
 
-    name: the picture's, as dropped.  recipe: the fields of a `Recipe`.  result: where what is
+    name: the picture's, as dropped.  recipe: the fields of a `JobRecipe`.  result: where what is
     painted goes, in the format that the ending of result_name says, or of `name` if that is empty.
     checkpoint, preview: where they go, None for none.  memory_bytes: what this run may take, None:
     as much as its worker.  note: what the result tells of itself.  proof: a smaller version.
+    profiles: the files of the colour profiles that the recipe names, by those names.
     """
 
     name: str
@@ -97,6 +98,7 @@ class RunOrder:
     note: Mapping[str, Any]
     result_name: str = ""
     proof: bool = False
+    profiles: Mapping[str, Path] = field(default_factory=dict)
 
 
 def order_data(order: RunOrder) -> Data:
@@ -108,8 +110,9 @@ def order_data(order: RunOrder) -> Data:
             | {"path": str(one.file.path)}
             for one in order.styles
         ],
+        "profiles": {name: str(path) for name, path in order.profiles.items()},
     }
-    usual = {name for name in ("result_name", "proof") if not data[name]}
+    usual = {name for name in ("result_name", "proof", "profiles") if not data[name]}
     return {name: value for name, value in data.items() if name not in usual}
 
 
@@ -119,7 +122,9 @@ def to_order(data: Data) -> RunOrder:
         OrderedStyle(one["name"], Blob(one["sha256"], Path(one["path"])), one["weight"])
         for one in data["styles"]
     )
-    return known(RunOrder, data, picture=Blob("", Path(data["picture"])), styles=styles)
+    profiles = {name: Path(path) for name, path in data.get("profiles", {}).items()}
+    picture = Blob("", Path(data["picture"]))
+    return known(RunOrder, data, picture=picture, styles=styles, profiles=profiles)
 
 
 @dataclass(frozen=True)

@@ -90,15 +90,15 @@ def is_same(path: Path, other: Path, of_other: os.stat_result) -> bool:
         return False
 
 
-def default_target(picture: Path, ending: str, config: Config) -> Target:
+def default_target(picture: Path, ending: str, config: Config, suffix: str = "") -> Target:
     """A free name in the working directory; raises SurroundingsError if that is gone."""
     try:
         folder = Path.cwd()
     except OSError as error:
         raise SurroundingsError("the folder you are in is gone; say where to with --out") from error
-    path = free_name(folder, picture, ending)
+    path = free_name(folder, picture, ending, suffix)
     check_place(path, config)
-    return Target(path, another=lambda: default_target(picture, ending, config))
+    return Target(path, another=lambda: default_target(picture, ending, config, suffix))
 
 
 def check_place(path: Path, config: Config) -> None:
@@ -116,9 +116,9 @@ def check_place(path: Path, config: Config) -> None:
             )
 
 
-def free_name(folder: Path, picture: Path, ending: str) -> Path:
+def free_name(folder: Path, picture: Path, ending: str, suffix: str = "") -> Path:
     """`photo-starry.jpg`, or `photo-starry-2.jpg` if that is taken; `starry` being the ending."""
-    name = Path(output_name(picture.name))
+    name = Path(output_name(picture.name, suffix))
     target = folder / files.with_ending(name.stem, f"-{ending}{name.suffix}")
     number = 2
     while os.path.lexists(target):

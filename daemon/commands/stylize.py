@@ -16,7 +16,6 @@ from daemon.commands.result_file import (
     work_folder,
 )
 from daemon.engine.errors import PictureError
-from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes, plan_proof
 from daemon.errors import AtelierError, BadInputError, StoppedError
 from daemon.host import files
@@ -34,15 +33,19 @@ from daemon.messages import (
     Progress,
     RunOrder,
 )
-from daemon.pictures.read import read_header
+from daemon.pictures.form import JobRecipe
+from daemon.pictures.formats import WITH_CMYK, output_format, result_suffix
+from daemon.pictures.read import Header, read_header
 from daemon.pool import retry
 from daemon.pool.face import WorkerPool
 from daemon.pool.local import LocalPool
 from daemon.settings import yamlfile
 from daemon.settings.config import Config
-from daemon.settings.presets import Preset, Shelf, load_presets, override
+from daemon.settings.presets import Preset, Shelf, load_presets, override, profiles_of
+from daemon.settings.profiles import has_press_colours
 from daemon.status.report import in_words
 
+NO_PRESS = "cannot have the colours of a press; let its name end in .tif or .jpg"
 STOP_S = 8.0
 """How long a worker may take to stop after Ctrl-C."""
 
@@ -87,15 +90,23 @@ def paint_one(
     check_picture(wish.picture)
     shelf = load_presets(config.presets, config.schedule.bulk_folder)
     preset = shelf.get(wish.preset)
-    recipe = override(preset.recipe, settings_document(wish.settings))
-    target = find_target(config, config_file, wish, shelf)
-    size_bytes = expected_bytes(config, wish, recipe)
+    document = settings_document(wish.settings)
+    recipe = override(preset.recipe, document)
+    profiles = profiles_of(recipe, preset, shelf.folder, document)
+    press = has_press_colours(recipe, profiles)
+    header = look_at(wish.picture, config.limits.picture_pixels)
+    suffix = result_suffix(wish.picture.name, recipe.format, form=header.format, cmyk=press)
+    target = find_target(config, config_file, wish, shelf, suffix)
+    if press and output_format(target.path.name) not in WITH_CMYK:
+        raise BadInputError(f"--out {files.printable(target.path)}: {NO_PRESS}")
+    size_bytes = expected_bytes(header, wish, recipe)
     try_room(target.path, size_bytes)
     pool = LocalPool([config.worker(device)], lambda _, event: on_event(event, on_progress))
     with work_folder() as folder:
         result = folder / "result"
         try_room(result, size_bytes)
         order = make_order(config, wish, preset, recipe, result, target.path.name)
+        order = replace(order, profiles={one.name: one.path.absolute() for one in profiles})
         try:
             done = paint(pool, order)
         finally:
@@ -115,27 +126,37 @@ def check_picture(picture: Path) -> None:
         raise BadInputError(f"the picture cannot be read: {explain(error, picture)}") from error
 
 
-def find_target(config: Config, config_file: Path, wish: Wish, shelf: Shelf) -> Target:
-    """Where the result goes; raises AtelierError if it may not go there."""
+def find_target(config: Config, config_file: Path, wish: Wish, shelf: Shelf, suffix: str) -> Target:
+    """Where the result goes; raises AtelierError if it may not go there.
+
+    suffix: how its name ends where none was typed.
+    """
     if wish.out is None:
-        return default_target(wish.picture, wish.ending, config)
+        return default_target(wish.picture, wish.ending, config, suffix)
     precious = {config_file: "the configuration"}
     for preset in shelf.good.values():
         precious[preset.file] = f"the preset {preset.name}"
         precious |= {style.path: f"a style image of {preset.name}" for style in preset.styles}
+        precious |= {one.path: f"a profile of {preset.name}" for one in preset.profiles}
     precious[wish.picture] = "the photograph itself"
     return named_target(wish.out, force=wish.force, precious=precious, config=config)
 
 
-def expected_bytes(config: Config, wish: Wish, recipe: Recipe) -> int:
+def look_at(picture: Path, max_pixels: int) -> Header:
+    """What a picture's header says; raises BadInputError if that lets nothing be painted."""
+    try:
+        with files.open_ordinary(picture) as file:
+            return read_header(file, files.printable(picture.name), max_pixels)
+    except PictureError as error:
+        raise BadInputError(str(error)) from error
+
+
+def expected_bytes(header: Header, wish: Wish, recipe: JobRecipe) -> int:
     """What the result may take on the disk. Heuristic: a byte a pixel, as JPEG takes about.
 
-    Raises BadInputError if the picture's header, or its size, lets nothing be painted.
+    Raises BadInputError if the picture's size lets nothing be painted.
     """
-    name = files.printable(wish.picture.name)
     try:
-        with files.open_ordinary(wish.picture) as file:
-            header = read_header(file, name, config.limits.picture_pixels)
         passes = plan_proof if wish.proof else plan_passes
         last = passes(recipe, header.width_px, header.height_px)[-1]
     except PictureError as error:
@@ -161,7 +182,7 @@ def settings_document(settings: Sequence[str]) -> yamlfile.Document:
 
 
 def make_order(
-    config: Config, wish: Wish, preset: Preset, recipe: Recipe, result: Path, result_name: str
+    config: Config, wish: Wish, preset: Preset, recipe: JobRecipe, result: Path, result_name: str
 ) -> RunOrder:
     """What the worker needs to know.  result_name: whose suffix says what is written."""
     styles = tuple(

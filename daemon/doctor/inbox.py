@@ -8,8 +8,10 @@ from typing import Any
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
+from daemon.intake.content import kind_of_file
 from daemon.intake.others import Life
-from daemon.intake.scan import mount_points
+from daemon.intake.reports import MOST_NAMED
+from daemon.intake.scan import mount_points, scan
 from daemon.intake.strays import Holding, known_holdings
 from daemon.ledger.store import Ledger
 from daemon.pictures.ignored import is_ignored
@@ -29,6 +31,21 @@ def check_inbox(config: Config, mounts: str) -> Iterator[Finding]:
     except (OSError, SurroundingsError) as error:
         yield Finding("claims", False, f"the claims in {config.inbox} cannot be read: {error}")
     yield from check_inner_mounts(config.inbox, mounts)
+    yield from check_foreign(config.inbox)
+
+
+def check_foreign(inbox: Path) -> Iterator[Finding]:
+    """The files that are no pictures by name or content, by a look of its own."""
+    try:
+        seen = scan(inbox)
+    except OSError:  # of which the checks of the folders tell
+        return
+    unnamed = sorted(one.path for one in seen.foreign)
+    foreign = [path for path in unnamed if not kind_of_file(inbox / path)]
+    if foreign:
+        names = ", ".join(files.printable(path) for path in foreign[:MOST_NAMED])
+        more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
+        yield Finding("foreign", True, f"no pictures, and left in the inbox: {names}{more}")
 
 
 def check_waits(live: Mapping[str, Any]) -> Iterator[Finding]:

@@ -81,9 +81,11 @@ def plan_passes(recipe: Recipe, width_px: int, height_px: int) -> list[Pass]:
     longest = max(width_px, height_px) if recipe.size == "original" else recipe.size
     final = fit(width_px, height_px, longest)
     if min(final) < MIN_SIDE_PX:
+        least = math.ceil(MIN_SIDE_PX * max(width_px, height_px) / min(width_px, height_px))
         raise PictureError(
             f"the picture is {width_px}x{height_px} px and would be painted at "
-            f"{final[0]}x{final[1]} px; both sides must be at least {MIN_SIDE_PX} px there"
+            f"{final[0]}x{final[1]} px; both sides must be at least {MIN_SIDE_PX} px there: choose "
+            f"`size: {least}` or more, or crop the picture"
         )
     doublings = max(0, round(math.log2(longest / FIRST_PASS_PX)))
     growth = (longest / FIRST_PASS_PX) ** (1 / doublings) if doublings else 1.0

@@ -137,8 +137,9 @@ class Admission:
         drafting = Drafting(self.config, self.spool, shelf)
         verdict, companions = picture.verdict, picture.companions
         doubts = (verdict.doubt,) if verdict.doubt else ()
+        told = (*picture.warnings, *doubts, *verdict.warnings)
         drafts = [
-            dataclasses.replace(draft, warnings=(*picture.warnings, *doubts, *draft.warnings))
+            dataclasses.replace(draft, warnings=(*told, *draft.warnings))
             for draft in drafting.drafts(folder, picture.path, companions, verdict, sha256)
         ]
         self.ledger.admit(
@@ -147,6 +148,8 @@ class Admission:
             size=size,
             width_px=verdict.width_px,
             height_px=verdict.height_px,
+            form=verdict.format,
+            bits=verdict.bits if verdict.format else 0,
             drafts=drafts,
         )
         return drafts

@@ -17,18 +17,20 @@ from daemon.settings.config import Config
 from daemon.state.claimed import claimed_folder
 from daemon.state.spool import Spool
 
-NO_STYLE = "a style image of its preset is gone from the state folder"
+NO_STYLE = "a style image or profile of its preset is gone from the state folder"
 OTHER_CONTENT = "it is not what it was when its copy, which is gone, was made"
 
 
 def is_whole(spool: Spool, job: Job) -> bool:
-    """Whether a job's picture and style images lie in the state folder."""
+    """Whether a job's picture, style images and profiles lie in the state folder."""
     return spool.picture(job.picture_id).exists() and has_styles(spool, job)
 
 
 def has_styles(spool: Spool, job: Job) -> bool:
-    """Whether a job's style images lie in the state folder."""
-    return all(spool.style(style.sha256).exists() for style in job.styles)
+    """Whether a job's style images and profiles lie in the state folder."""
+    kept = [spool.style(style.sha256) for style in job.styles]
+    kept += [spool.profile(profile.sha256) for profile in job.profiles]
+    return all(path.exists() for path in kept)
 
 
 def lacking(ledger: Ledger, spool: Spool) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import resource
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictureError
@@ -30,7 +30,8 @@ class Verdict:
     """What decoding said: the upright size in px, or the fault.
 
     unfinished: the file may still be on its way, so that waiting may help.  doubt: why that may be
-    so although it decodes, in words for its record.
+    so although it decodes, in words for its record.  format: as Pillow calls it.  bits: of a
+    channel, 8 or 16.  alpha: whether it has transparent parts.  warnings: what was left out.
     """
 
     width_px: int = 0
@@ -38,6 +39,10 @@ class Verdict:
     fault: str = ""
     unfinished: bool = False
     doubt: str = ""
+    format: str = ""
+    bits: int = 8
+    alpha: bool = False
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def doubtful(self) -> bool:
@@ -99,9 +104,9 @@ def judge(path: str, name: str, max_pixels: int) -> Verdict:
     try:
         with open_ordinary(Path(path), os.O_NOFOLLOW) as file:
             picture = read_picture(file, name, max_pixels)
-            size, form = picture.size, picture.format
+            verdict = Verdict(*picture.size, format=picture.format, alpha=picture.alpha is not None)
             del picture  # its room is needed again
-            return Verdict(*size, doubt=doubt_of(file, name, form))
+            return replace(verdict, doubt=doubt_of(file, name, verdict.format))
     except NotOrdinaryError:
         return Verdict(fault=f"{name} is not an ordinary file")
     except UnfinishedPictureError as error:

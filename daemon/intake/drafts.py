@@ -10,17 +10,18 @@ from pathlib import Path
 
 from daemon import __version__
 from daemon.engine.errors import PictureError
-from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes
 from daemon.host import files
 from daemon.intake import preset_choice
 from daemon.intake.decode import Verdict
 from daemon.intake.preset_choice import Choice
-from daemon.job import Draft, StyleRef
+from daemon.job import Draft, ProfileRef, StyleRef
 from daemon.pictures.companions import SIDECAR
-from daemon.pictures.formats import output_name
+from daemon.pictures.formats import result_suffix
 from daemon.settings.config import Config
-from daemon.settings.presets import Shelf, StyleSource
+from daemon.settings.presets import Shelf
+from daemon.settings.profiles import ProfileSource, has_press_colours
+from daemon.settings.sources import StyleSource
 from daemon.state.spool import Spool
 
 
@@ -49,15 +50,18 @@ class Drafting:
             return [failed_draft(preset, below, verdict.fault)]
         name = files.printable(sidecar.name) if sidecar else "sidecar"
         choices = preset_choice.choose(inner, note, name, self.shelf, self.config.default_preset)
-        size = (verdict.width_px, verdict.height_px)
-        return [self._draft(choice, below, sha256, priority, size) for choice in choices]
+        return [self._draft(choice, below, sha256, priority, verdict) for choice in choices]
 
     def _draft(
-        self, choice: Choice, below: Path, sha256: str, priority: int, size: tuple[int, int]
+        self, choice: Choice, below: Path, sha256: str, priority: int, verdict: Verdict
     ) -> Draft:
-        """A job from a choice, its style images kept by hash. size: the picture's, in pixels."""
+        """A job from a choice, its style images and profiles kept by hash."""
         if choice.recipe is None or choice.source is None:
             return failed_draft(choice.preset, below, choice.fault)
+        try:
+            passes = plan_passes(choice.recipe, verdict.width_px, verdict.height_px)
+        except PictureError as error:
+            return failed_draft(choice.preset, below, f"{files.printable(below.name)}: {error}")
         styles = tuple(
             StyleRef(source.name, self._kept(source), source.weight)
             for source in choice.source.styles
@@ -70,8 +74,12 @@ class Drafting:
             recipe,
             styles,
             priority=priority,
-            work=planned_work(choice.recipe, *size),
+            work=sum(one.width_px * one.height_px * one.steps for one in passes),
             warnings=(choice.source.warning,) if choice.source.warning else (),
+            suffix=suffix_of(choice, below.name, verdict),
+            profiles=tuple(
+                ProfileRef(source.name, self._kept_profile(source)) for source in choice.profiles
+            ),
         )
         if not self.config.dedupe:
             return draft
@@ -83,6 +91,12 @@ class Drafting:
         if source.sha256 is not None and self.spool.style(source.sha256).exists():
             return source.sha256
         return self.spool.keep_style(source.path)
+
+    def _kept_profile(self, source: ProfileSource) -> str:
+        """The hash of a profile whose bytes lie in the spool."""
+        if source.sha256 is not None and self.spool.profile(source.sha256).exists():
+            return source.sha256
+        return self.spool.keep_profile(source.path)
 
 
 def sidecar_content(folder: Path, sidecar: Path | None) -> bytes | None:
@@ -101,21 +115,26 @@ def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:
         "version": __version__,
         "way": list(way),
         "picture": sha256,
-        "format": Path(output_name(draft.below.name)).suffix.lower(),
+        "format": draft.suffix.lower(),
         "preset": draft.preset,  # a result's note names it
         "recipe": draft.recipe,
         "styles": [[style.sha256, style.weight] for style in draft.styles],
+        "profiles": [[profile.name, profile.sha256] for profile in draft.profiles],
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
-def planned_work(recipe: Recipe, width_px: int, height_px: int) -> int:
-    """Pixels times steps of all passes; 0 for a picture that cannot be painted anyway."""
-    try:
-        passes = plan_passes(recipe, width_px, height_px)
-    except PictureError:  # the worker says so
-        return 0
-    return sum(one.width_px * one.height_px * one.steps for one in passes)
+def suffix_of(choice: Choice, name: str, verdict: Verdict) -> str:
+    """How the name of a result ends, by the picture's name and content and what the recipe says."""
+    if choice.recipe is None:
+        return ""
+    return result_suffix(
+        name,
+        choice.recipe.format,
+        form=verdict.format,
+        alpha=verdict.alpha,
+        cmyk=has_press_colours(choice.recipe, choice.profiles),
+    )
 
 
 def failed_draft(preset: str, below: Path, reason: str) -> Draft:

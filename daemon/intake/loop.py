@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
@@ -81,6 +82,7 @@ class IntakeLoop:
         self._ownership = Ownership(config.inbox, Spool(config.state))
         """Held from one intake to the next: a moment without looks gone."""
         self.waits: tuple[Wait, ...] = ()
+        self.foreign: tuple[Path, ...] = ()
         self.holdings: tuple[Holding, ...] = ()
         self.loop = Loop(
             "intake",
@@ -157,6 +159,7 @@ class IntakeLoop:
         if watch.blind and self._config.scan_s is None:
             wait_s = min(wait_s, NETWORK_SCAN_S)
         self.waits = intake.reports.due(self._clock())
+        self.foreign = intake.reports.foreign
         self.holdings = intake.strays.holdings
         self.loop.end()
         self.looked = True

@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.host import files
 from daemon.intake import pair, settle
 from daemon.intake.scan import Scan
-from daemon.intake.settle import Proof, WatchedFile
+from daemon.intake.settle import Proof, Watched, WatchedFile
 from daemon.pictures.companions import kind_of
 
 READS, READ_BYTES = 256, 256 << 20
@@ -38,9 +38,13 @@ class Observation:
             self.stale(seen),
         )
 
-    def observe(self, seen: Scan, now_s: float) -> None:
-        """Remembers a look, whose files are paired already; those that are gone are forgotten."""
-        self._watched = settle.observe(self._watched, (*seen.pictures, *seen.companions), now_s)
+    def observe(self, seen: Scan, now_s: float, known: Watched | None = None) -> None:
+        """Remembers a look, whose files are paired already; those that are gone are forgotten.
+
+        known: what others saw of files before they turned out to be pictures.
+        """
+        before = {**(known or {}), **self._watched}
+        self._watched = settle.observe(before, (*seen.pictures, *seen.companions), now_s)
         alone = [one for one in seen.companions if one.path in self.pairs.alone]
         self._alone = settle.observe(self._alone, alone, now_s)
         self._seen_s = now_s

@@ -1,4 +1,4 @@
-"""Which presets a picture is painted with. Pure.
+"""Which presets a picture is painted with. Nothing is looked at but profiles that a sidecar names.
 
 First match wins: its sidecar (`pair.py`); the folder below the inbox; the default preset.
 """
@@ -9,12 +9,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from daemon.engine.recipe import Recipe
 from daemon.errors import BadInputError, PresetError
 from daemon.job import BULK, ORDINARY
+from daemon.pictures.form import JobRecipe
 from daemon.pictures.names import folded, nearest
 from daemon.settings import yamlfile
-from daemon.settings.presets import Preset, Shelf, override
+from daemon.settings.presets import Preset, Shelf, override, profiles_of
+from daemon.settings.profiles import ProfileSource
 
 
 class Naming(BaseModel):
@@ -30,13 +31,15 @@ class Naming(BaseModel):
 class Choice:
     """A preset to paint with, the resolved recipe, or why it cannot be (`fault`).
 
-    preset: the name that becomes a folder of the outbox; empty if none is known.
+    preset: the name that becomes a folder of the outbox; empty if none is known.  profiles: those
+    that the recipe names.
     """
 
     preset: str
-    recipe: Recipe | None
+    recipe: JobRecipe | None
     source: Preset | None
     fault: str = ""
+    profiles: tuple[ProfileSource, ...] = ()
 
 
 def queue_of(picture: Path, bulk_folder: str) -> tuple[int, Path]:
@@ -103,7 +106,9 @@ def resolve(name: str, overrides: yamlfile.Document, shelf: Shelf, dropped_for: 
     try:
         preset = shelf.get(name)
         fresh = yamlfile.Document(overrides.file, overrides.data, overrides.lines)
-        return Choice(known, override(preset.recipe, fresh), preset)
+        recipe = override(preset.recipe, fresh)
+        profiles = profiles_of(recipe, preset, shelf.folder, fresh)
+        return Choice(known, recipe, preset, profiles=profiles)
     except BadInputError as error:
         return Choice(known, None, None, f"The preset cannot be used. {error}")
 

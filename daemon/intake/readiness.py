@@ -10,6 +10,7 @@ from daemon.host import files
 from daemon.host.access import refusals
 from daemon.intake import claim, preset_choice, settle
 from daemon.intake.admission import Claim
+from daemon.intake.content import kind_of_file
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.doubts import Doubts
 from daemon.intake.drafts import sidecar_content
@@ -18,6 +19,8 @@ from daemon.intake.settle import Proof
 from daemon.intake.shelf import PATIENCE_S
 from daemon.intake.strays import Strays
 from daemon.pictures.companions import SIDECAR, word_for
+from daemon.pictures.formats import suffix_format
+from daemon.pictures.kinds import why_unpainted
 from daemon.settings.config import Config
 from daemon.settings.presets import Shelf
 
@@ -153,11 +156,14 @@ class Readiness:
         return bool(awaited)
 
     def _judge(self, path: Path, size: int) -> Verdict:
-        """Whether a picture can be decoded; size limits first."""
+        """Whether a picture can be decoded; the limit of its bytes first, then its format."""
         limit = self.config.limits.picture_bytes
         name = files.printable(path.name)
         if size > limit:
             return Verdict(
                 fault=f"{name} has {size} bytes; the limit is {limit} (limits: picture_bytes)"
             )
+        kind = kind_of_file(self.config.inbox / path) or suffix_format(path.name)
+        if fault := why_unpainted(name, kind):
+            return Verdict(fault=fault)
         return self.decoder.decode(self.config.inbox / path, name)

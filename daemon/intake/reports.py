@@ -30,8 +30,8 @@ class Wait:
     """A file or folder of the inbox that does not get on, and why.
 
     path: below the inbox.  mend: nothing happens before somebody acts.  at_rest: nobody has to
-    act, however long it lies there.  logged: the log tells of it, once.  since_s: since which
-    look, of a monotonic clock.
+    act, however long it lies there.  logged: the log tells of it, once.  foreign: it is no picture,
+    and only counted.  since_s: since which look, of a monotonic clock.
     """
 
     path: Path
@@ -39,6 +39,7 @@ class Wait:
     mend: bool = False
     at_rest: bool = False
     logged: bool = False
+    foreign: bool = False
     since_s: float = 0.0
 
 
@@ -47,9 +48,9 @@ def unpainted(seen: Scan) -> Iterator[Wait]:
     for path in seen.strange:
         why = "is a link, pipe or device and is never opened; put a copy there"
         yield Wait(path, why, at_rest=True, logged=True)
-    for path in seen.foreign:
-        why = "is no picture atelierd paints; it stays where it is"
-        yield Wait(path, why, at_rest=True, logged=True)
+    for sighting in seen.foreign:
+        why = "is no picture; it stays where it is"
+        yield Wait(sighting.path, why, at_rest=True, logged=True, foreign=True)
     for path in seen.closed:
         why = "cannot be looked into; give the service the right to (chmod g+rx)"
         yield Wait(path, why, mend=True, logged=True)
@@ -100,7 +101,7 @@ def told_after_s(settle_s: float) -> float:
 class Reports:
     """Tells of all that does not get on, one look after the other.
 
-    One thread's; `due` may be read by others.
+    One thread's; `due` and `foreign` may be read by others.
     """
 
     def __init__(self, *, settle_s: float, give_up_s: float) -> None:
@@ -145,6 +146,11 @@ class Reports:
             logged |= {wait.path} if wait.logged else set()
         self._logged = logged
 
+    @property
+    def foreign(self) -> tuple[Path, ...]:
+        """The files that are no pictures, as the last look saw them."""
+        return tuple(path for path, wait in self._known.items() if wait.foreign)
+
     def due(self, now_s: float) -> tuple[Wait, ...]:
         """What a person is to be told of: at once where one must act; else what waits too long.
 
@@ -155,7 +161,7 @@ class Reports:
                 wait, mend=wait.mend or (not wait.at_rest and age_s >= self._last_s)
             )
             for wait, age_s in ((wait, now_s - wait.since_s) for wait in self._known.values())
-            if wait.mend or age_s >= self._longest_s
+            if wait.mend or (age_s >= self._longest_s and not wait.foreign)
         ]
         return tuple(sorted(due, key=lambda wait: (not wait.mend, wait.at_rest, wait.since_s)))
 

@@ -10,6 +10,7 @@ from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake import reports, scan
 from daemon.intake.admission import Admission, Claim
+from daemon.intake.content import ContentLooks
 from daemon.intake.copies import Copies
 from daemon.intake.decode import Decoder
 from daemon.intake.doubts import Doubts
@@ -74,6 +75,7 @@ class Intake:
         self._observation = Observation(
             config.inbox, settle_s=settle_s, sidecar_wait_s=config.sidecar_wait_s
         )
+        self._contents = ContentLooks(config.inbox, settle_s=settle_s, on_file=on_picture)
         self._doubts = Doubts(settle_s=settle_s, give_up_s=give_up_s)
         self._patience = Patience()
         self._presets = PresetWatch(
@@ -112,18 +114,19 @@ class Intake:
         return [
             f"{files.printable(path)} (in the inbox: "
             f"{reports.why_left(watch, self._looked_s, self._settle_s)})"
-            for path, watch in self._observation.pictures()
+            for path, watch in (*self._observation.pictures(), *self._contents.undecided)
         ]
 
     @property
     def pending(self) -> bool:
         """Whether pictures lie in the inbox that are not claimed yet and have content.
 
-        Also while it is to be seen whether what another service has claimed comes back.
+        Also while it is to be seen whether what another service has claimed comes back, and what a
+        file is whose name does not tell.
         """
-        return self.strays.undecided or any(
-            watch.signature.size > 0 for _, watch in self._observation.pictures()
-        )
+        if self.strays.undecided or self._contents.undecided:
+            return True
+        return any(watch.signature.size > 0 for _, watch in self._observation.pictures())
 
     def next_look_s(self, now_s: float) -> float | None:
         """Seconds until something in the inbox may be ready, or None."""
@@ -131,6 +134,7 @@ class Intake:
         settling = self._observation.next_look_s(now_s)
         writing = self._presets.next_look_s(now_s)
         looks += [look for look in (settling, writing) if look is not None]
+        looks += self._contents.next_looks_s(now_s)
         looks += [HURRIED_LOOK_S] if self.strays.undecided or self.strays.stuck else []
         waiting = self.pending and not looks
         return max(0.05, min(looks)) if looks else (1.0 if waiting else None)
@@ -176,7 +180,7 @@ class Intake:
             for error in troubles:
                 self.reports.trouble(error)
             self.restored = not troubles
-        seen = scan.scan(self._config.inbox)
+        seen = self._contents.sort(scan.scan(self._config.inbox), now_s)
         self._observation.pair(seen)
         return seen
 
@@ -222,7 +226,7 @@ class Intake:
 
     def _observe(self, seen: Scan, now_s: float) -> None:
         """Remembers the look, and reads the files that only their content can show settled."""
-        self._observation.observe(seen, now_s)
+        self._observation.observe(seen, now_s, self._contents.watched)
         restless = self._observation.restless(now_s)
         if restless:
             longest = LONGEST_READS + len(restless) / READS

@@ -37,14 +37,14 @@ class Sighting:
 class Scan:
     """One look at the inbox: pictures, their companions, and what is neither.
 
-    strange: symlinks, pipes and devices, which are never opened.  foreign: ordinary files of
-    kinds that are not painted.  closed: folders that do not let themselves be looked into.
+    strange: symlinks, pipes and devices, which are never opened.  foreign: ordinary files whose
+    names promise no picture.  closed: folders that do not let themselves be looked into.
     """
 
     pictures: tuple[Sighting, ...]
     companions: tuple[Sighting, ...]
     strange: tuple[Path, ...]
-    foreign: tuple[Path, ...]
+    foreign: tuple[Sighting, ...]
     closed: tuple[Path, ...] = ()
 
 
@@ -80,7 +80,7 @@ def scan(inbox: Path) -> Scan:
         elif path.suffix.lower() in FORMAT_OF_SUFFIX:
             pictures.append(Sighting(path, signature_of(info)))
         else:
-            foreign.append(path)
+            foreign.append(Sighting(path, signature_of(info)))
     by_path = sorted(pictures, key=lambda seen: os.fsencode(seen.path))
     return Scan(tuple(by_path), tuple(companions), tuple(strange), tuple(foreign), tuple(closed))
 

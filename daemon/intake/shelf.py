@@ -15,7 +15,7 @@ from loguru import logger
 
 from daemon.errors import Fault, SurroundingsError
 from daemon.host import files
-from daemon.job import StyleRef
+from daemon.job import ProfileRef, StyleRef
 from daemon.pictures.names import is_yaml
 from daemon.settings.config import Config
 from daemon.settings.last_good import LastGood, read_last_good, stand_in_text, write_last_good
@@ -212,7 +212,7 @@ class PresetWatch:
         return checked.faults
 
     def _check(self, preset: Preset) -> Checked:
-        """Takes the style images into the spool and decodes those that are new there.
+        """Takes style images and profiles into the spool and decodes what images are new there.
 
         Raises OSError or SurroundingsError if that cannot be done.
         """
@@ -225,7 +225,12 @@ class PresetWatch:
             fault = "" if sha256 in decoded else self._judge(self._spool.style(sha256), style.name)
             faults += [Fault(str(preset.file), 1, "", f"style image: {fault}")] if fault else []
             styles.append(dataclasses.replace(style, sha256=sha256))
-        kept = dataclasses.replace(preset, styles=tuple(styles))
+        profiles = tuple(
+            dataclasses.replace(profile, path=self._spool.profile(sha256), sha256=sha256)
+            for profile in preset.profiles
+            for sha256 in (self._spool.keep_profile(profile.path),)
+        )
+        kept = dataclasses.replace(preset, styles=tuple(styles), profiles=profiles)
         return Checked(preset, kept, tuple(faults))
 
     def _remember(self, preset: Preset) -> None:
@@ -237,7 +242,13 @@ class PresetWatch:
             for style in preset.styles
             if style.sha256 is not None
         )
-        self._known[preset.name] = LastGood(preset.file.name, preset.recipe.model_dump(), refs)
+        profiles = tuple(
+            ProfileRef(profile.name, profile.sha256)
+            for profile in preset.profiles
+            if profile.sha256 is not None
+        )
+        recipe = preset.recipe.model_dump()
+        self._known[preset.name] = LastGood(preset.file.name, recipe, refs, profiles=profiles)
 
     def _stand_in(self, name: str, fault: str) -> Preset | None:
         """The last good version of a faulty preset, if there is one; from now on it is told."""

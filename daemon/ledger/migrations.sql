@@ -25,3 +25,12 @@ ALTER TABLE job ADD COLUMN label TEXT NOT NULL DEFAULT '';
 -- Jobs keep what they were queued with: their recipes do not say yet what is no default any more.
 UPDATE job SET recipe = json_set(recipe, '$.statistics', 'gram', '$.preconditioner', 'fourier')
 WHERE json_extract(recipe, '$.statistics') IS NULL;
+-- name: from_6
+-- What a picture is by its content, how a result's name ends, and the profiles it is made with.
+-- Jobs keep what they were queued with: results were sRGB in 8 bits.
+ALTER TABLE picture ADD COLUMN format TEXT NOT NULL DEFAULT '';
+ALTER TABLE picture ADD COLUMN bits INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN suffix TEXT NOT NULL DEFAULT '';
+ALTER TABLE job ADD COLUMN profiles TEXT NOT NULL DEFAULT '[]';
+UPDATE job SET recipe = json_set(recipe, '$.profile', 'srgb', '$.depth', 8)
+WHERE json_extract(recipe, '$.size') IS NOT NULL AND json_extract(recipe, '$.profile') IS NULL;

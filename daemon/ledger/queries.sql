@@ -9,15 +9,16 @@ DELETE FROM picture WHERE id = :id AND state = 'claiming';
 -- name: admit_picture
 -- The copy in the spool is whole.
 UPDATE picture SET state = 'claimed', sha256 = :sha256, bytes = :bytes,
-       width_px = :width_px, height_px = :height_px
+       width_px = :width_px, height_px = :height_px, format = :format, bits = :bits
 WHERE id = :id AND state = 'claiming';
 
 -- name: add_job
 -- If the same was painted before, that job is its twin.
-INSERT INTO job (id, picture_id, preset, below, label, recipe, styles, state, verdict, queued_at,
-                 finished_at, reason, priority, work, fingerprint, warnings, twin)
-VALUES (:id, :picture_id, :preset, :below, :label, :recipe, :styles, :state, :verdict, :queued_at,
-        :finished_at, :reason, :priority, :work, :fingerprint, :warnings,
+INSERT INTO job (id, picture_id, preset, below, label, recipe, styles, profiles, suffix, state,
+                 verdict, queued_at, finished_at, reason, priority, work, fingerprint, warnings,
+                 twin)
+VALUES (:id, :picture_id, :preset, :below, :label, :recipe, :styles, :profiles, :suffix, :state,
+        :verdict, :queued_at, :finished_at, :reason, :priority, :work, :fingerprint, :warnings,
         (SELECT id FROM job AS alike WHERE alike.fingerprint = :fingerprint
              AND alike.state = 'done' ORDER BY alike.seq DESC LIMIT 1));
 

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.job import ClaimedPicture, Draft, Job, Outputs, PictureState, State, StyleRef
+from daemon.job import (
+    ClaimedPicture,
+    Draft,
+    Job,
+    Outputs,
+    PictureState,
+    ProfileRef,
+    State,
+    StyleRef,
+)
 from daemon.messages import known, to_done
 
 
@@ -47,6 +56,8 @@ def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
         "label": draft.label,
         "recipe": json.dumps(draft.recipe),
         "styles": json.dumps([vars(style) for style in draft.styles]),
+        "profiles": json.dumps([vars(profile) for profile in draft.profiles]),
+        "suffix": draft.suffix,
         "state": State.PUBLISHING if failed else State.READY,
         "verdict": State.FAILED if failed else None,
         "queued_at": now,
@@ -80,6 +91,8 @@ def to_picture(row: sqlite3.Row) -> ClaimedPicture:
         bytes=row["bytes"],
         width_px=row["width_px"],
         height_px=row["height_px"],
+        format=value_of(row, "format", ""),
+        bits=value_of(row, "bits", 0),
     )
 
 
@@ -104,5 +117,12 @@ def to_job(row: sqlite3.Row) -> Job:
         outputs=known(Outputs, json.loads(row["outputs"])),
         reason=row["reason"],
         warnings=tuple(json.loads(row["warnings"])),
-        label=row["label"] if "label" in row.keys() else "",  # read-only it may be an older ledger
+        label=value_of(row, "label", ""),
+        suffix=value_of(row, "suffix", ""),
+        profiles=tuple(ProfileRef(**one) for one in json.loads(value_of(row, "profiles", "[]"))),
     )
+
+
+def value_of(row: sqlite3.Row, column: str, default: Any) -> Any:
+    """A value of a row; the default where the ledger is older and was opened read-only."""
+    return row[column] if column in row.keys() else default

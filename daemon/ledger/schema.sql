@@ -1,4 +1,4 @@
--- The ledger. Version 5 (PRAGMA user_version); migrations.sql brings older ones up to it.
+-- The ledger. Version 7 (PRAGMA user_version); migrations.sql brings older ones up to it.
 
 CREATE TABLE picture (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -9,7 +9,9 @@ CREATE TABLE picture (
     sha256    TEXT NOT NULL DEFAULT '',
     bytes     INTEGER NOT NULL DEFAULT 0,
     width_px  INTEGER NOT NULL DEFAULT 0,
-    height_px INTEGER NOT NULL DEFAULT 0
+    height_px INTEGER NOT NULL DEFAULT 0,
+    format    TEXT NOT NULL DEFAULT '',  -- by its content, '': not known
+    bits      INTEGER NOT NULL DEFAULT 0 -- of a channel, 0: not known
 ) STRICT;
 
 CREATE TABLE job (
@@ -21,6 +23,8 @@ CREATE TABLE job (
     label            TEXT NOT NULL DEFAULT '',     -- which of a sweep's cells, '': of none
     recipe           TEXT NOT NULL,      -- JSON, resolved
     styles           TEXT NOT NULL,      -- JSON
+    profiles         TEXT NOT NULL DEFAULT '[]',   -- JSON
+    suffix           TEXT NOT NULL DEFAULT '',     -- of the result's name
     state            TEXT NOT NULL CHECK (state IN
         ('ready', 'running', 'publishing', 'done', 'failed', 'cancelled', 'retried')),
     verdict          TEXT CHECK (verdict IN ('done', 'failed', 'cancelled')),

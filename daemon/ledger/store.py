@@ -70,10 +70,13 @@ class Ledger:
         width_px: int,
         height_px: int,
         drafts: Sequence[Draft],
+        form: str = "",
+        bits: int = 0,
     ) -> None:
         """Claiming -> claimed, with all of the picture's jobs, in one transaction.
 
         A draft with a reason is failed and only waits to be published; the others are ready.
+        form, bits: the picture's `format` and bits, as far as they are known.
         """
         with self.database.transaction():
             self.database.change(
@@ -83,6 +86,8 @@ class Ledger:
                 bytes=size,
                 width_px=width_px,
                 height_px=height_px,
+                format=form,
+                bits=bits,
             )
             for draft in drafts:
                 self.database.change("add_job", **draft_row(draft, picture_id, utc_now()))

@@ -90,7 +90,7 @@ def layout(job: Job, form: Form, mark: str, *, below: Path | None = None) -> Out
     preset = form(job.preset)
     filed_as = str(Path(preset) / original.with_name(marked(original.name)))
     if job.verdict is State.DONE:
-        name = marked(output_name(painted.name))
+        name = marked(output_name(painted.name, job.suffix))
         folder = Path(preset) / painted.parent
         beside = folder / JOBS_FOLDER
         return Outputs(

@@ -15,7 +15,8 @@ SCHEMA = 1
 def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str, Any]:
     """The record of a job that is over (or about to be published), schema 1.
 
-    Losses are the last step's. A field the run never reached is null, 0 or empty.
+    Losses are the last step's. A field the run never reached is null, 0 or empty. A warning that
+    both intake and worker have is told once.
     """
     done = job.outcome or Done()
     seconds = done.seconds
@@ -32,11 +33,14 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str
             "bytes": picture.bytes,
             "width_px": picture.width_px,
             "height_px": picture.height_px,
+            "format": picture.format or None,
+            "bits": picture.bits or None,
         },
         "preset": job.preset,
         **({"label": job.label} if job.label else {}),
         "recipe": job.recipe,
         "styles": [vars(style) for style in job.styles],
+        **({"profiles": [vars(one) for one in job.profiles]} if job.profiles else {}),
         "weights": done.weights,
         "seed": job.recipe.get("seed"),
         "device": done.device,
@@ -53,7 +57,7 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str
         "starts": job.starts,
         "same_as": done.same_as,
         "outputs": {kind: files.printable(path) for kind, path in outputs.by_kind().items()},
-        "warnings": [*job.warnings, *renamed(job, outputs)],
+        "warnings": list(dict.fromkeys((*job.warnings, *renamed(job, outputs)))),
         "reason": job.reason or None,
     }
 

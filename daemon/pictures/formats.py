@@ -1,29 +1,44 @@
 """Which kinds of picture are read and written, and by which names. Pillow-free."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-FORMAT_OF_SUFFIX = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".heic": "HEIF",
-    ".heif": "HEIF",
+from daemon.host import files
+
+SUFFIXES: Mapping[str, tuple[str, ...]] = {
+    "JPEG": (".jpg", ".jpeg", ".jfif", ".jpe"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "HEIF": (".heic", ".heif", ".hif"),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k"),
+    "JXL": (".jxl",),
+    "PSD": (".psd", ".psb"),
+    "MPO": (".mpo",),
+    "TGA": (".tga",),
+    "RAW": (
+        *(".nef", ".cr2", ".cr3", ".arw", ".dng"),
+        *(".raf", ".rw2", ".orf", ".pef", ".srw"),
+    ),
 }
+"""The formats as Pillow calls them, RAW for all cameras', and how their files' names end."""
+
+FORMAT_OF_SUFFIX = {suffix: form for form, suffixes in SUFFIXES.items() for suffix in suffixes}
 READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF")
+
+WRITABLE = {form: SUFFIXES[form][0] for form in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")}
+"""The formats that results are written in, and how their names end where a picture's does not."""
+
 WITH_ALPHA = ("PNG", "WEBP", "TIFF")
+WITH_CMYK = ("JPEG", "TIFF")
+FEW_COLOURS = "GIF"
+"""A format whose results would be poorer than what was painted; they are PNG."""
+
 MAX_PIXELS = 250_000_000
 MIN_PICTURE_PX = 16
-
-
-def output_name(name: str) -> str:
-    """The result's name for a picture's: the same, but HEIC becomes JPEG."""
-    path = Path(name)
-    return str(path.with_suffix(".jpg")) if output_format(name) != suffix_format(name) else name
 
 
 def suffix_format(name: str) -> str:
@@ -32,6 +47,48 @@ def suffix_format(name: str) -> str:
 
 
 def output_format(name: str) -> str:
-    """The format a result is written in, by its name; HEIC and the unknown become JPEG."""
+    """The format a result is written in, by its name; what is not written becomes JPEG."""
     found = suffix_format(name)
-    return "JPEG" if found in ("", "HEIF") else found
+    return found if found in WRITABLE else "JPEG"
+
+
+def result_suffix(
+    name: str, wanted: str = "same", *, form: str = "", alpha: bool = False, cmyk: bool = False
+) -> str:
+    """How a result's name ends: as the picture's `name` does, where its format holds the result.
+
+    wanted: a preset's `format`.  form: the picture's format by its content.  alpha: whether it has
+    transparent parts.  cmyk: whether the result is to be in a press's colours.
+    """
+    promised = suffix_format(name)
+    if wanted != "same":
+        kept = promised == wanted.upper()
+        return Path(name).suffix if kept else WRITABLE[wanted.upper()]
+    if holds(promised, alpha=alpha, cmyk=cmyk):
+        return Path(name).suffix
+    if holds(form, alpha=alpha, cmyk=cmyk):
+        return WRITABLE[form]
+    if cmyk:
+        return WRITABLE["TIFF"]
+    return WRITABLE["PNG" if alpha or FEW_COLOURS in (promised, form) else "JPEG"]
+
+
+def holds(form: str, *, alpha: bool, cmyk: bool) -> bool:
+    """Whether a format is written and nothing of such a result gets lost in it."""
+    if form not in WRITABLE or form == FEW_COLOURS:
+        return False
+    return (form in WITH_ALPHA or not alpha) and (form in WITH_CMYK or not cmyk)
+
+
+def output_name(name: str, suffix: str = "") -> str:
+    """The name of a picture's result.
+
+    suffix: how it ends; empty: as jobs of earlier versions did, whose result was JPEG where their
+    picture's format is not written. What is no suffix of a picture's stays in the name.
+    """
+    promised = suffix_format(name)
+    own = Path(name).suffix
+    suffix = suffix or (own if promised in WRITABLE else WRITABLE["JPEG"])
+    if own.lower() == suffix.lower():
+        return name
+    return files.with_ending(Path(name).stem if promised else name, suffix)

@@ -50,6 +50,7 @@ class Announcer:
         live.health = dict(self._health.troubles)
         live.waits = reports.as_data(intake.waits, now_s, datetime.now(UTC))
         live.waits_more = max(0, len(intake.waits) - reports.MOST_NAMED)
+        live.foreign = len(intake.foreign)
         live.others = [holding.words for holding in intake.holdings]
         live.written_at = utc_now()
         try:

@@ -6,6 +6,7 @@ from enum import Enum, auto
 from daemon.host import files
 from daemon.job import ClaimedPicture, Job
 from daemon.messages import Blob, OrderedStyle, RunOrder
+from daemon.pictures.formats import output_name
 from daemon.settings.config import Config
 from daemon.state.spool import Spool
 from daemon.status.live import RunningJob
@@ -67,4 +68,6 @@ def make_order(
         preview=spool.preview(job.id),
         memory_bytes=memory_bytes,
         note={"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]},
+        result_name=output_name(job.below.name, job.suffix) if job.suffix else "",
+        profiles={one.name: spool.profile(one.sha256) for one in job.profiles},
     )

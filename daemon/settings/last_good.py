@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.host import files
-from daemon.job import StyleRef
+from daemon.job import ProfileRef, StyleRef
 
 LAST_GOOD_FILE = "presets.json"
 
@@ -31,6 +31,7 @@ class LastGood:
     styles: tuple[StyleRef, ...]
     faulty_since: str | None = None
     fault: str = ""
+    profiles: tuple[ProfileRef, ...] = ()
 
 
 def read_last_good(state: Path, folder: Path) -> dict[str, LastGood]:
@@ -50,7 +51,9 @@ def read_last_good(state: Path, folder: Path) -> dict[str, LastGood]:
 def from_data(entry: Mapping[str, Any]) -> LastGood:
     """One preset from the file; raises TypeError or LookupError if it is not what was written."""
     styles = tuple(StyleRef(**style) for style in entry["styles"])
-    return LastGood(**{**entry, "styles": styles, "recipe": dict(entry["recipe"])})
+    profiles = tuple(ProfileRef(**profile) for profile in entry.get("profiles", ()))
+    read = {"styles": styles, "profiles": profiles, "recipe": dict(entry["recipe"])}
+    return LastGood(**{**entry, **read})
 
 
 def write_last_good(state: Path, folder: Path, presets: Mapping[str, LastGood]) -> None:

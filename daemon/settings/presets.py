@@ -9,18 +9,19 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from daemon.engine.errors import PictureError
-from daemon.engine.recipe import Positive, Recipe
+from daemon.engine.recipe import Positive
 from daemon.errors import Fault, PresetError, SurroundingsError
 from daemon.host import files
 from daemon.host.access import refusals
 from daemon.job import BULK_FOLDER
+from daemon.pictures.form import JobRecipe
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
 from daemon.pictures.names import folded, nearest, yaml_stem
-from daemon.pictures.read import read_header
 from daemon.settings import yamlfile
 from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, stand_in_text
+from daemon.settings.profiles import ProfileSource, check_profiles
+from daemon.settings.sources import Stamp, StyleSource, check_image, check_styles, stamp
 from daemon.settings.yamlfile import Document, Section
 from daemon.state.spool import Spool
 
@@ -36,25 +37,12 @@ class StyleEntry(Section):
     weight: Positive = Field(default=1.0, description="its share among the styles")
 
 
-class PresetFile(Recipe):
-    """What a preset's YAML may say: the styles, and every setting of a recipe."""
+class PresetFile(JobRecipe):
+    """What a preset's YAML may say: the styles, and every setting of a job's recipe."""
 
     styles: Annotated[list[StyleEntry], Field(min_length=1, max_length=16)] = Field(
         description="style images and their weights"
     )
-
-
-@dataclass(frozen=True)
-class StyleSource:
-    """A style image on disk and its weight.
-
-    name: the file's in the presets folder.  sha256: of its bytes, None unless the spool has them.
-    """
-
-    path: Path
-    weight: float
-    name: str
-    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +54,10 @@ class Preset:
 
     name: str
     file: Path
-    recipe: Recipe
+    recipe: JobRecipe
     styles: tuple[StyleSource, ...]
     warning: str = ""
-
-
-Stamp = tuple[int, int, int, int] | None
-"""What changes when a file does: size, time of change, inode, time of status; None if not there."""
+    profiles: tuple[ProfileSource, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,12 +218,17 @@ def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | No
         for style in kept.styles
     )
     try:
-        recipe = Recipe.model_validate(dict(kept.recipe))
+        recipe = JobRecipe.model_validate(dict(kept.recipe))
     except ValidationError:  # written by another version
         return None
-    if not all(style.path.is_file() for style in styles):
+    profiles = tuple(
+        ProfileSource(spool.profile(profile.sha256), profile.name, profile.sha256)
+        for profile in kept.profiles
+    )
+    paths = [*(style.path for style in styles), *(profile.path for profile in profiles)]
+    if not all(path.is_file() for path in paths):
         return None
-    return Preset(name, folder / kept.file, recipe, styles, stand_in_text(name, kept))
+    return Preset(name, folder / kept.file, recipe, styles, stand_in_text(name, kept), profiles)
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -269,20 +259,12 @@ def preset_name(path: Path) -> str:
     return yaml_stem(path.name) or path.stem
 
 
-def stamp(path: Path) -> Stamp:
-    """What a file is like now, links seen through."""
-    try:
-        info = path.stat()
-    except (OSError, ValueError):
-        return None
-    return info.st_size, info.st_mtime_ns, info.st_ino, info.st_ctime_ns
-
-
 def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
     """One preset from its YAML, or from a picture with the default recipe."""
     stamps = {path: stamp(path)}
     document = Document(str(path))
-    recipe: Recipe | None = Recipe()
+    recipe: JobRecipe | None = JobRecipe()
+    profiles: tuple[ProfileSource, ...] = ()
     styles = [StyleSource(path, 1.0, path.name)]
     if yaml_stem(path.name) is None:
         check_image(path, (), document, stamps)
@@ -291,12 +273,15 @@ def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
         if stamps[path] is None:
             return Reading(None, PresetError(document.faults).faults, stamps)
         found = yamlfile.check(PresetFile, document)
-        recipe = Recipe(**found.model_dump(exclude={"styles"})) if found else None
+        recipe = JobRecipe(**found.model_dump(exclude={"styles"})) if found else None
         styles = check_styles(path.parent, document, stamps)
+        if recipe is not None:
+            profiles = check_profiles(recipe, path.parent, document, stamps)
     check_name(path, bulk_folder, document)
     if recipe is None or document.faults:
         return Reading(None, PresetError(document.faults).faults, stamps)
-    return Reading(Preset(preset_name(path), path, recipe, tuple(styles)), (), stamps)
+    preset = Preset(preset_name(path), path, recipe, tuple(styles), profiles=profiles)
+    return Reading(preset, (), stamps)
 
 
 def read_document(path: Path, stamps: dict[Path, Stamp]) -> Document:
@@ -326,58 +311,23 @@ def check_name(path: Path, bulk_folder: str, document: Document) -> None:
         )
 
 
-def check_styles(folder: Path, document: Document, stamps: dict[Path, Stamp]) -> list[StyleSource]:
-    """The style images a document names, as far as they are usable; faults for the others.
-
-    stamps: gets what each was like before it was looked at.
-    """
-    sources = []
-    entries = document.data.get("styles")
-    for index, entry in enumerate(entries if isinstance(entries, list) else []):
-        name = entry.get("image") if isinstance(entry, dict) else None
-        if not isinstance(name, str):
-            continue  # already a fault of the model's
-        where = ("styles", index, "image")
-        path = folder / name
-        stamps[path] = stamp(path)
-        if not lies_in(folder, path):
-            document.fault("must lie in the presets folder", where)
-            continue
-        check_image(path, where, document, stamps)
-        weight = entry.get("weight", 1.0)
-        share = float(weight) if isinstance(weight, int | float) else 1.0
-        sources.append(StyleSource(path, share, path.name))
-    return sources
-
-
-def lies_in(folder: Path, path: Path) -> bool:
-    """Whether a path leads to something inside the folder, links seen through."""
-    try:
-        return folder.resolve() in path.resolve().parents
-    except (ValueError, RuntimeError):
-        return False  # a name that no file system can hold, or a link that leads to itself
-
-
-def check_image(
-    path: Path, where: yamlfile.KeyPath, document: Document, stamps: dict[Path, Stamp]
-) -> None:
-    """Notes a fault unless `path` is a picture by its header."""
-    try:
-        with files.open_ordinary(path) as file:
-            read_header(file, path.name)
-    except FileNotFoundError:
-        document.fault(f"style image {path} is missing; put it there", where)
-    except OSError as error:
-        stamps[path] = None
-        document.fault(f"style image {path} cannot be read: {error.strerror}", where)
-    except PictureError as error:
-        document.fault(str(error), where)
-
-
-def override(recipe: Recipe, document: Document) -> Recipe:
+def override(recipe: JobRecipe, document: Document) -> JobRecipe:
     """The recipe with a document's fields in place of its own; raises PresetError."""
     merged: dict[str, Any] = recipe.model_dump() | document.data
-    found = yamlfile.check(Recipe, document, merged)
+    found = yamlfile.check(JobRecipe, document, merged)
     if found is None:
+        raise PresetError(document.faults)
+    return found
+
+
+def profiles_of(
+    recipe: JobRecipe, preset: Preset, folder: Path, document: Document
+) -> tuple[ProfileSource, ...]:
+    """The profiles that a preset's recipe names, after a document's fields took their places.
+
+    folder: where those lie that the preset itself does not name.  Raises PresetError.
+    """
+    found = check_profiles(recipe, folder, document, known=preset.profiles)
+    if document.faults:
         raise PresetError(document.faults)
     return found

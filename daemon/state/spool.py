@@ -4,7 +4,7 @@ import errno
 import hashlib
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,14 +87,17 @@ class Spool:
         """A style image by the hash of its file; edits of a preset never reach it."""
         return self.state / "styles" / sha256
 
+    def profile(self, sha256: str) -> Path:
+        """A colour profile by the hash of its file, which stays as a style image does."""
+        return self.state / "profiles" / sha256
+
     def keep_style(self, source: Path) -> str:
         """Copies a style image here, once, and returns its hash."""
-        with files.open_ordinary(source) as file:
-            content = file.read()
-        sha256 = hashlib.sha256(content).hexdigest()
-        if not self.style(sha256).exists():
-            files.write_bytes(self.style(sha256), content, replace=True)
-        return sha256
+        return keep(source, self.style)
+
+    def keep_profile(self, source: Path) -> str:
+        """Copies a colour profile here, once, and returns its hash."""
+        return keep(source, self.profile)
 
     def keep_result(self, job_id: str, painted: Path, sha256: str) -> bool:
         """Copies a finished result here for another job; False if it is not there unchanged.
@@ -128,3 +131,13 @@ class Spool:
     def drop_picture(self, picture_id: str) -> None:
         """Removes the copy of a filed picture."""
         self.picture(picture_id).unlink(missing_ok=True)
+
+
+def keep(source: Path, place: Callable[[str], Path]) -> str:
+    """Copies a file to the place of its hash, unless it is there, and returns that hash."""
+    with files.open_ordinary(source) as file:
+        content = file.read()
+    sha256 = hashlib.sha256(content).hexdigest()
+    if not place(sha256).exists():
+        files.write_bytes(place(sha256), content, replace=True)
+    return sha256

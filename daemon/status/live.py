@@ -45,6 +45,7 @@ class Live:
 
     left: devices that others need now.  waits: the first of what lies in the inbox and does not get
     on; waits_more: how many others do so.  others: who else has claimed pictures in it.
+    foreign: how many files lie there that are no pictures.
     """
 
     pid: int
@@ -57,6 +58,7 @@ class Live:
     waits: list[dict[str, Any]] = field(default_factory=list)
     waits_more: int = 0
     others: list[str] = field(default_factory=list)
+    foreign: int = 0
 
     def as_data(self) -> dict[str, Any]:
         """All of it as plain data; each job's losses stand beside its total, too.

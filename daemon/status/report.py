@@ -31,8 +31,8 @@ class Finding:
 def gather(config: Config) -> dict[str, Any]:
     """The state of service and queue as plain data.
 
-    queues: each queue's `Forecast`.  Raises SurroundingsError where the state folder may not be
-    looked into.
+    queues: each queue's `Forecast`.  foreign: how many files of the inbox are no pictures; None
+    while no service looks.  Raises SurroundingsError where the state folder may not be looked into.
     """
     held = is_there(config.state) and is_held(config.state)
     live = read_live(config.state) if held else None
@@ -53,6 +53,7 @@ def gather(config: Config) -> dict[str, Any]:
         "waits": live.get("waits", []) if live else [],
         "waits_more": live.get("waits_more", 0) if live else 0,
         "others": live.get("others", []) if live else [],
+        "foreign": live.get("foreign", 0) if live else None,
         "recent": [],
         "inbox": files.printable(config.inbox),
         "outbox": files.printable(config.outbox),

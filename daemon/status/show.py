@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # presets read pictures, and `status` must answer fast
     from daemon.settings.presets import Shelf
 
 WATCH_S = 1.0
+FOREIGN = "in the inbox that are no pictures stay there; atelierd doctor names them"
 
 
 def print_status(report: Mapping[str, Any]) -> None:
@@ -137,6 +138,8 @@ def wait_lines(report: Mapping[str, Any]) -> list[str]:
         lines.append(f"[{colour}]waits[/{colour}]    {text}")
     if report["waits_more"]:
         lines.append(f"[yellow]waits[/yellow]    and {report['waits_more']} more")
+    if report["foreign"]:
+        lines.append(f"foreign  {report['foreign']} {FOREIGN}")
     return [*lines, *(f"others   {escape(words)}" for words in report["others"])]
 
 

@@ -33,7 +33,6 @@ from daemon.engine.errors import (
 )
 from daemon.engine.fit import memory
 from daemon.engine.paint import Painted
-from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes, plan_proof
 from daemon.host import files
 from daemon.host.process import claim_stdout, say
@@ -54,6 +53,7 @@ from daemon.messages import (
     known,
     to_order,
 )
+from daemon.pictures.form import JobRecipe
 from daemon.pictures.read import Picture, read_picture
 from daemon.pictures.write import write_picture
 from daemon.worker.account import account, describe, describe_checkpoint, foretell
@@ -112,7 +112,7 @@ class Worker:
         began = time.perf_counter()
         engine = self._warm_engine(tell)
         memory.reset_peak(engine.device)
-        recipe = Recipe(**order.recipe)
+        recipe = JobRecipe(**order.recipe)
         picture = read_file(order.picture.path, order.name, order.max_pixels)
         styles = [self._style(style, order.max_pixels) for style in order.styles]
         tell(LogLine("INFO", describe(engine, picture, recipe)))
@@ -180,7 +180,7 @@ def read_file(path: Path, name: str, max_pixels: int) -> Picture:
 
 
 def write_result(
-    engine: Engine, order: RunOrder, painted: Painted, picture: Picture, recipe: Recipe
+    engine: Engine, order: RunOrder, painted: Painted, picture: Picture, recipe: JobRecipe
 ) -> None:
     """Writes the result, and what it was made of within it."""
     note = {

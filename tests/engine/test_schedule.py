@@ -1,6 +1,7 @@
 """Coarse to fine: sizes, steps, and what is too narrow."""
 
 import itertools
+import re
 
 import pytest
 
@@ -65,6 +66,14 @@ def test_original_keeps_the_pictures_own_size() -> None:
 def test_picture_too_narrow_for_the_network_is_refused(size: int, picture: tuple[int, int]) -> None:
     with pytest.raises(PictureError, match="both sides must be at least 16 px"):
         plan_passes(Recipe(size=size), *picture)
+
+
+@pytest.mark.parametrize("picture", [(640, 9), (9, 640), (1000, 20), (100, 24), (333, 17)])
+def test_refusal_names_the_least_size_that_will_do(picture: tuple[int, int]) -> None:
+    with pytest.raises(PictureError, match=r"choose `size: (\d+)` or more") as refused:
+        plan_passes(Recipe(size=64), *picture)
+    least = int(re.findall(r"`size: (\d+)`", str(refused.value))[0])
+    assert min(fit(*picture, least)) == 16 > min(fit(*picture, least - max(picture) // 16))
 
 
 def test_narrow_picture_skips_the_passes_that_would_be_too_narrow() -> None:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from daemon.engine.errors import PictureError
-from daemon.engine.recipe import Recipe
 from daemon.errors import FaultsError, PresetError
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.preset_choice import Naming, choose, read_sidecar
-from daemon.pictures.formats import FORMAT_OF_SUFFIX
+from daemon.pictures.form import JobRecipe
+from daemon.pictures.formats import READABLE, SUFFIXES, suffix_format
 from daemon.pictures.read import read_header
 from daemon.settings.config import Config, Limits, load_config
 from daemon.settings.presets import Preset, PresetFile, Shelf, StyleEntry, override, read_preset
@@ -96,8 +96,8 @@ class Bench:
 def large_pictures() -> Iterator[tuple[str, bytes]]:
     """A sound picture of as many pixels as are allowed, in every format and depth."""
     photo = malformed.photograph(1000, 1000)
-    for form, suffix in {form: suffix for suffix, form in FORMAT_OF_SUFFIX.items()}.items():
-        yield f"large{suffix}", malformed.encoded(photo, form, method=0, quality=20)
+    for form in READABLE:
+        yield f"large{SUFFIXES[form][-1]}", malformed.encoded(photo, form, method=0, quality=20)
     yield "large-deep.png", malformed.encoded(photo.convert("I;16"), "PNG")
     yield "large-clear.png", malformed.encoded(photo.convert("RGBA"), "PNG")
 
@@ -134,7 +134,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 def test_thousands_of_malformed_pictures_are_answered_by_one_decoder(bench: Bench) -> None:
     before, damaged = bench.count, list(malformed.mutations(1000))
-    assert {Path(case.name).suffix for case in damaged} == set(FORMAT_OF_SUFFIX)
+    assert {suffix_format(case.name) for case in damaged} == set(READABLE)
     bench.judge_all(malformed.misnamed())
     bench.judge_all(malformed.crafted())
     bench.judge_all(damaged[:750])
@@ -352,12 +352,12 @@ class Readers:
 
     def sidecar(self, content: bytes) -> None:
         """Raises as `read_sidecar` does, or the first fault of the choices, which must agree."""
-        shelf = Shelf(self.folder, {"it": Preset("it", self.preset_file, Recipe(), ())}, {})
+        shelf = Shelf(self.folder, {"it": Preset("it", self.preset_file, JobRecipe(), ())}, {})
         choices = choose(Path("it/photo.jpg"), content, "photo.yaml", shelf, None)
         assert choices and all(bool(choice.fault) != bool(choice.recipe) for choice in choices)
         assert all(choice.fault.isprintable() or "\n" in choice.fault for choice in choices)
         _, overrides = read_sidecar(content, "photo.yaml")
-        override(Recipe(), overrides)
+        override(JobRecipe(), overrides)
 
     def config(self, content: bytes) -> None:
         self.config_file.write_bytes(content)
@@ -422,7 +422,7 @@ def test_every_field_refuses_what_it_cannot_be(readers: Readers) -> None:
     places: list[tuple[Callable[[bytes], None], str]] = [
         *(
             (readers.preset, f"styles: [{{image: wave.png}}]\n{name}: %s\n")
-            for name in fields(Recipe)
+            for name in fields(JobRecipe)
         ),
         *((readers.preset, f"styles:\n- {name}: %s\n") for name in fields(StyleEntry)),
         *(
@@ -432,7 +432,7 @@ def test_every_field_refuses_what_it_cannot_be(readers: Readers) -> None:
         (readers.preset, "styles: %s\n"),
         (readers.preset, "styles:\n- image: wave.png\n- %s\n"),
         (readers.preset, "styles: [{image: wave.png}]\nstyle_layers: {relu1_1: %s}\n"),
-        *((readers.sidecar, f"{name}: %s\n") for name in (*fields(Recipe), *fields(Naming))),
+        *((readers.sidecar, f"{name}: %s\n") for name in (*fields(JobRecipe), *fields(Naming))),
         (readers.sidecar, "presets:\n- %s\n"),
         *((readers.config, f"{name}: %s\n") for name in fields(Config)),
         *((readers.config, f"limits:\n  {name}: %s\n") for name in fields(Limits)),

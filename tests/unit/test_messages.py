@@ -192,3 +192,12 @@ def test_outcome_of_an_earlier_version_has_nothing_where_it_told_nothing() -> No
 def test_settings_of_a_worker_come_back_as_they_were_given() -> None:
     settings = WorkerSettings("cpu", "classic", Path("/state/engine"), "float32", 5, 1.5, 3)
     assert known(WorkerSettings, json.loads(json.dumps(plain(settings)))) == settings
+
+
+def test_profiles_of_an_order_are_told_and_absent_where_there_are_none() -> None:
+    order = RunOrder("a.jpg", Blob("", Path("/p")), 9, {}, (), Path("/r"), None, None, None, {})
+    assert "profiles" not in order_data(order)
+    with_one = replace(order, profiles={"press.icc": Path("/state/profiles/9c")})
+    told = json.loads(json.dumps(order_data(with_one)))
+    assert told["profiles"] == {"press.icc": "/state/profiles/9c"}
+    assert to_order(told) == with_one

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from daemon.commands.stylize import describe_full, paint, settings_document
-from daemon.engine.recipe import Recipe
 from daemon.errors import AtelierError, BadInputError, StoppedError
 from daemon.messages import (
     Cancelled,
@@ -20,6 +19,7 @@ from daemon.messages import (
     RunOrder,
     WorkerSettings,
 )
+from daemon.pictures.form import JobRecipe
 from daemon.settings.presets import override
 from tests.support.pools import PuppetPool, order
 
@@ -28,7 +28,7 @@ def test_settings_are_read_as_yaml_values() -> None:
     document = settings_document(
         ["size=1024", "tv=1e-3", "style_layers={relu1_1: 1}", "init=noise"]
     )
-    assert override(Recipe(), document) == Recipe(
+    assert override(JobRecipe(), document) == JobRecipe(
         size=1024, tv=1e-3, style_layers={"relu1_1": 1.0}, init="noise"
     )
 
@@ -48,12 +48,12 @@ def test_setting_that_cannot_be_read_is_named(setting: str) -> None:
 @pytest.mark.parametrize("value", ["0144", "0x90", "!!int 0144"])
 def test_setting_is_never_another_number_than_was_typed(value: str) -> None:
     with pytest.raises(BadInputError, match="write 144"):
-        override(Recipe(), settings_document([f"size={value}"]))
+        override(JobRecipe(), settings_document([f"size={value}"]))
 
 
 def test_wrong_field_names_the_nearest_one() -> None:
     with pytest.raises(BadInputError, match="stesp: unknown key; did you mean `steps`"):
-        override(Recipe(), settings_document(["stesp=5"]))
+        override(JobRecipe(), settings_document(["stesp=5"]))
 
 
 def test_proof_says_how_long_the_full_picture_takes() -> None:

@@ -54,6 +54,24 @@ def test_claims_that_are_our_own_are_not_told_of(config: Config) -> None:
     assert found.what == "claims" and found.detail.startswith("1 claimed by /srv/state on nas-box")
 
 
+def test_files_that_are_no_pictures_are_named_and_no_fault(config: Config) -> None:
+    (config.inbox / "wave").mkdir(parents=True)
+    for name in ("b.txt", "wave/IMG_1.MOV", "photo.jpg"):
+        (config.inbox / name).write_bytes(b"no picture by its content")
+    (config.inbox / "wave/logo.svg").write_bytes(b"<svg/>")
+    (found,) = check_inbox(config, "")
+    assert found.ok and found.what == "foreign"
+    assert found.detail == "no pictures, and left in the inbox: b.txt, wave/IMG_1.MOV"
+
+
+def test_very_many_files_that_are_no_pictures_are_counted(config: Config) -> None:
+    config.inbox.mkdir()
+    for number in range(100, 125):
+        (config.inbox / f"{number}.txt").touch()
+    (found,) = check_inbox(config, "")
+    assert "100.txt" in found.detail and found.detail.endswith("119.txt and 5 more")
+
+
 def test_mount_within_the_inbox_is_told_and_is_a_fault_if_nothing_can_leave_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake.copies import Copies, lacking
-from daemon.job import Draft, State, StyleRef
+from daemon.job import Draft, ProfileRef, State, StyleRef
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
 from daemon.state.claimed import claimed_folder
@@ -101,3 +101,17 @@ def test_picture_that_is_gone_from_both_is_left_to_its_job(copies: Copies) -> No
     claimed(copies, "j1").unlink()
     assert copies.restore() == []
     assert copies.ledger.counts()[State.READY] == 1
+
+
+def test_picture_whose_profile_is_gone_goes_back_to_the_inbox(copies: Copies) -> None:
+    source = claimed_folder(copies.config.inbox, "p1") / PHOTO
+    files.write_bytes(source, b"pixels")
+    copies.ledger.add_picture("p1", PHOTO)
+    draft = Draft(
+        "j1", "wave", Path("photo.jpg"), {}, (), profiles=(ProfileRef("press.icc", "9c"),)
+    )
+    copies.ledger.admit("p1", sha256="ab", size=6, width_px=4, height_px=3, drafts=[draft])
+    assert lacking(copies.ledger, copies.spool) == ["p1"]
+    assert copies.restore() == []
+    assert (copies.config.inbox / PHOTO).read_bytes() == b"pixels"
+    assert copies.ledger.counts()[State.RETRIED] == 1

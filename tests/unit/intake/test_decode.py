@@ -22,7 +22,7 @@ def decoder() -> Iterator[Decoder]:
 
 
 def test_whole_picture_tells_its_size(photo_file) -> None:
-    assert judge(str(photo_file(size_px=40)), "photo.jpg", LIMIT) == Verdict(40, 40)
+    assert judge(str(photo_file(size_px=40)), "photo.jpg", LIMIT) == Verdict(40, 40, format="JPEG")
 
 
 def test_cut_picture_may_still_be_on_its_way(photo_file) -> None:
@@ -52,16 +52,16 @@ def test_link_is_never_followed(photo_file, tmp_path: Path) -> None:
 def test_child_answers_for_one_picture_after_another(
     decoder: Decoder, photo_file, tmp_path: Path
 ) -> None:
-    assert decoder.decode(photo_file(size_px=40), "photo.jpg") == Verdict(40, 40)
+    assert decoder.decode(photo_file(size_px=40), "photo.jpg") == Verdict(40, 40, format="JPEG")
     (tmp_path / "text.jpg").write_text("hello")
     assert decoder.decode(tmp_path / "text.jpg", "text.jpg").unfinished
-    assert decoder.decode(photo_file("b.png", 30), "b.png") == Verdict(30, 30)
+    assert decoder.decode(photo_file("b.png", 30), "b.png") == Verdict(30, 30, format="PNG")
 
 
 def test_child_that_was_killed_is_started_again(photo_file) -> None:
     decoder = Decoder(LIMIT, timeout_s=PATIENCE_S)
     photo = photo_file(size_px=40)
-    assert decoder.decode(photo, "photo.jpg") == Verdict(40, 40)
+    assert decoder.decode(photo, "photo.jpg") == Verdict(40, 40, format="JPEG")
     assert decoder._child is not None
     hung = decoder._child.pid
     decoder._timeout_s = 0.0
@@ -69,7 +69,7 @@ def test_child_that_was_killed_is_started_again(photo_file) -> None:
         verdict = decoder.decode(photo, "photo.jpg")
     assert "took more than 0 s" in verdict.fault and not verdict.unfinished
     decoder._timeout_s = PATIENCE_S
-    assert decoder.decode(photo, "photo.jpg") == Verdict(40, 40)
+    assert decoder.decode(photo, "photo.jpg") == Verdict(40, 40, format="JPEG")
     assert decoder._child.pid != hung
     decoder.close()
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from daemon.engine.recipe import Recipe
 from daemon.errors import Fault
 from daemon.intake.preset_choice import (
     Choice,
@@ -14,13 +13,14 @@ from daemon.intake.preset_choice import (
     queue_of,
 )
 from daemon.job import BULK, ORDINARY
+from daemon.pictures.form import JobRecipe
 from daemon.settings.presets import Preset, Shelf
 
 PHOTO = Path("starry/2024/photo.jpg")
 
 
 def preset(name: str) -> Preset:
-    return Preset(name, Path(f"{name}.yaml"), Recipe(beta=5.0), ())
+    return Preset(name, Path(f"{name}.yaml"), JobRecipe(beta=5.0), ())
 
 
 SHELF = Shelf(
@@ -72,7 +72,7 @@ def test_sidecar_wins_over_folder_and_folder_over_default() -> None:
 def test_sidecar_without_a_preset_overrides_the_folders() -> None:
     (choice,) = chosen(sidecar="steps: 7")
     assert choice.preset == "starry"
-    assert choice.recipe == Recipe(beta=5.0, steps=7)
+    assert choice.recipe == JobRecipe(beta=5.0, steps=7)
 
 
 def test_several_presets_make_one_job_each() -> None:

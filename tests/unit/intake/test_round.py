@@ -26,10 +26,12 @@ from daemon.intake.round import Intake
 from daemon.intake.scan import Scan, Signature
 from daemon.job import BULK, ORDINARY, Job, State
 from daemon.ledger.store import Ledger
+from daemon.pictures.formats import output_format
 from daemon.settings.config import Config
 from daemon.state.claimed import CLAIMED_FOLDER, claimed_folder, claims, owner_file
 from daemon.state.mounts import MOUNTS_FILE
 from daemon.state.spool import Spool
+from tests.support.icc import head_of_profile
 
 SETTLE_S, GIVE_UP_S = 5.0, 60.0
 
@@ -144,6 +146,138 @@ def test_picture_that_can_never_be_painted_fails_at_once(
     intake.round(0.0)
     assert intake.round(5.0) == 1
     assert "at least 16 px" in failed(ledger)[0].reason
+
+
+def test_picture_without_a_suffix_is_painted_as_soon_as_others_are(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop().rename(config.inbox / "wave/IMG_1.JPG_large")
+    (config.inbox / "wave/IMG_1.JPG_large.yaml").write_text("steps: 7\n")
+    assert intake.round(0.0) == 0 and intake.pending
+    assert intake.next_look_s(1.0) == 4.0
+    assert intake.left == ["wave/IMG_1.JPG_large (in the inbox: it is still being written)"]
+    assert intake.round(5.0) == 1
+    (job,) = queued(ledger)
+    assert (job.below, job.suffix) == (Path("IMG_1.JPG_large"), ".jpg")
+    assert job.recipe["steps"] == 7 and not intake.pending
+
+
+@pytest.mark.parametrize("name", ["logo.svg", "logo", "logo.jpg"])
+def test_picture_that_is_not_painted_fails_with_its_format_and_what_to_do(
+    config: Config, ledger: Ledger, intake: Intake, decoder: Decoder, drop, name: str
+) -> None:
+    (config.inbox / "wave").mkdir()
+    (config.inbox / "wave" / name).write_bytes(b'<svg xmlns="http://www.w3.org/2000/svg"/>')
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    (job,) = failed(ledger)
+    assert job.reason.startswith(f"{name} is an SVG drawing") and "export it as PNG" in job.reason
+    assert name not in decoder.asked and not intake.pending
+
+
+def test_picture_that_only_its_name_tells_fails_with_what_to_do(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop().with_name("old.tga").write_bytes(bytes(100) + b"\1")
+    intake.round(0.0)
+    assert intake.round(5.0) == 2
+    assert [job.reason for job in failed(ledger)] == [
+        "old.tga is a TGA picture, as its name says; atelierd does not paint those: export it as "
+        "PNG or TIFF and drop that"
+    ]
+
+
+def test_what_is_no_picture_stays_is_counted_and_keeps_nobody_waiting(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    for name, content in {"notes.txt": b"text", "IMG_1.MOV": b"\0\0\0\x14ftypqt  "}.items():
+        (config.inbox / name).write_bytes(content)
+    intake.round(0.0)
+    assert intake.pending and intake.reports.foreign == ()
+    intake.round(5.0)
+    assert not intake.pending and intake.next_look_s(5.0) is None
+    assert sorted(map(str, intake.reports.foreign)) == ["IMG_1.MOV", "notes.txt"]
+    assert intake.reports.due(10_000.0) == ()
+    assert sorted(path.name for path in config.inbox.iterdir() if path.is_file()) == [
+        "IMG_1.MOV",
+        "notes.txt",
+    ]
+
+
+def test_film_of_a_live_photo_does_not_share_its_pictures_sidecar(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop("wave/IMG_1.jpg")
+    (config.inbox / "wave/IMG_1.MOV").write_bytes(b"\0\0\0\x14ftypqt  ")
+    (config.inbox / "wave/IMG_1.yaml").write_text("steps: 7\n")
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    assert queued(ledger)[0].recipe["steps"] == 7
+    assert not (config.inbox / "wave/IMG_1.yaml").exists()
+
+
+def test_picture_that_would_come_out_too_narrow_fails_before_it_waits_for_its_turn(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    Image.new("RGB", (900, 20)).save(drop("wave/strip.png"))
+    (config.inbox / "wave/strip.yaml").write_text("size: 512\n")
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    (job,) = failed(ledger)
+    assert job.reason.startswith("strip.png: the picture is 900x20 px")
+    assert "choose `size: 720` or more" in job.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "suffix"),
+    [
+        ("photo.jpg", "steps: 2\n", ".jpg"),
+        ("photo.jpg", "format: tiff\n", ".tif"),
+        ("photo.gif", "steps: 2\n", ".png"),
+        ("photo.bmp", "profile: press.icc\n", ".tif"),
+    ],
+)
+def test_job_knows_how_its_result_is_called(
+    config: Config, ledger: Ledger, intake: Intake, drop, name: str, said: str, suffix: str
+) -> None:
+    (config.presets / "press.icc").write_bytes(head_of_profile())
+    Image.new("RGB", (64, 64), "teal").save(drop(f"wave/{name}"))
+    (config.inbox / f"wave/{name}.yaml").write_text(said)
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    (job,) = queued(ledger)
+    picture = ledger.picture(job.picture_id)
+    assert (job.suffix, picture.bits) == (suffix, 8)
+    assert output_format(f"a{Path(name).suffix}") == picture.format
+    for profile in job.profiles:
+        assert Spool(config.state).profile(profile.sha256).read_bytes() == head_of_profile()
+    assert [profile.name for profile in job.profiles] == ["press.icc"] * ("press" in said)
+
+
+def test_sidecar_whose_profile_is_none_fails_its_picture_with_the_line(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop()
+    (config.inbox / "wave/photo.yaml").write_text("steps: 2\nprofile: gone.icc\n")
+    intake.round(0.0)
+    assert intake.round(5.0) == 1
+    (job,) = failed(ledger)
+    assert "photo.yaml:2: profile: the profile" in job.reason and "is missing" in job.reason
+
+
+def test_same_picture_with_another_profile_of_the_same_name_is_another_job(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    prints = set()
+    for number, tags in enumerate((("A2B0", "B2A0"), ("B2A0",), ("B2A0",))):
+        (config.presets / "press.icc").write_bytes(head_of_profile(tags=tags))
+        drop(f"wave/{number}.jpg")
+        (config.inbox / f"wave/{number}.jpg.yaml").write_text("proof_profile: press.icc\n")
+        intake.round(10.0 * number)
+        intake.round(10.0 * number + 5.0)
+        rows = ledger.database.connection.execute("SELECT fingerprint FROM job").fetchall()
+        prints |= {row["fingerprint"] for row in rows}
+    assert len(queued(ledger)) == 3 and len(prints) == 2
 
 
 def test_file_over_the_limit_fails_without_being_decoded(
@@ -990,13 +1124,13 @@ def test_every_wait_is_told_of_by_name_once_it_is_long(
         "wave/cut.jpg": "decoded to the end",
         "wave/empty.jpg": "is empty",
         "wave/told.jpg": "waits for its sidecar told.yaml",
-        "wave/notes.txt": "is no picture",
         "wave/link.jpg": "is a link",
         "wave/alone.yaml": "without its picture",
     }
     assert found.keys() == expected.keys()
     assert all(words in found[path] for path, words in expected.items())
     assert told(intake, 20.0) == {}
+    assert intake.reports.foreign == (Path("wave/notes.txt"),)  # counted: nobody has to act
 
 
 def test_picture_that_waits_for_its_turn_or_its_sidecar_is_told_of(

@@ -28,7 +28,7 @@ def paths(scan: Scan) -> dict[str, list[str]]:
         "pictures": [str(seen.path) for seen in scan.pictures],
         "companions": sorted(str(seen.path) for seen in scan.companions),
         "strange": sorted(map(str, scan.strange)),
-        "foreign": sorted(map(str, scan.foreign)),
+        "foreign": sorted(str(seen.path) for seen in scan.foreign),
     }
 
 

@@ -14,6 +14,7 @@ from daemon.settings.config import Config
 from daemon.settings.last_good import LAST_GOOD_FILE, faulty_presets, read_last_good
 from daemon.settings.presets import shelf_in_use
 from daemon.state.mounts import MOUNTS_FILE
+from tests.support.icc import head_of_profile
 
 SETTLE_S = 5.0
 GOOD = "styles: [{image: p.png}]\nsteps: 7\n"
@@ -266,3 +267,19 @@ def test_nothing_is_kept_or_hashed_while_nothing_changes(
     monkeypatch.setattr("daemon.state.spool.Spool.keep_style", refuse)
     monkeypatch.setattr("daemon.intake.shelf.write_last_good", refuse)
     assert watch.look(10.0).good["p"].styles[0].sha256 is not None
+
+
+def test_profile_is_kept_and_used_as_it_was_while_its_preset_is_faulty(
+    folder: Path, config: Config, start
+) -> None:
+    (folder / "press.icc").write_bytes(head_of_profile())
+    (folder / "p.yaml").write_text(f"{GOOD}profile: press.icc\n")
+    (profile,) = start().look(0.0).good["p"].profiles
+    assert profile.path == config.state / "profiles" / str(profile.sha256)
+    (folder / "press.icc").write_bytes(b"no profile any more")
+    for found in (start().look(0.0), shelf_in_use(folder, "bulk", config.state)):
+        assert "press.icc is no ICC profile" in str(found.faulty["p"][0])
+        (kept,) = found.last_good["p"].profiles
+        assert (kept.name, kept.path, kept.sha256) == ("press.icc", profile.path, profile.sha256)
+    profile.path.unlink()
+    assert not start().look(0.0).last_good

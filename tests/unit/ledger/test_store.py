@@ -15,7 +15,17 @@ import pytest
 from loguru import logger
 
 from daemon.errors import StaleJobError, SurroundingsError
-from daemon.job import BULK, ORDINARY, Draft, Job, Outputs, PictureState, State, StyleRef
+from daemon.job import (
+    BULK,
+    ORDINARY,
+    Draft,
+    Job,
+    Outputs,
+    PictureState,
+    ProfileRef,
+    State,
+    StyleRef,
+)
 from daemon.ledger.database import SCHEMA_VERSION, DamagedLedgerError
 from daemon.ledger.opening import open_sound
 from daemon.ledger.rows import Backlog, Waiting
@@ -25,6 +35,8 @@ from daemon.messages import Done
 STYLES = (StyleRef("wave.png", "5a", 2.0),)
 PLANNED = Outputs(record="failed/a.json")
 RECIPE = {"size": 512, "style_layers": {"relu1_1": 1.0}}
+SRGB_IN_8_BITS = {"profile": "srgb", "depth": 8}
+"""What the results of jobs were until ledgers of version 7."""
 
 
 @pytest.fixture
@@ -37,6 +49,17 @@ def ledger(path: Path) -> Iterator[Ledger]:
     found = Ledger(path)
     yield found
     found.close()
+
+
+def drop_columns_since_6(ledger: sqlite3.Connection) -> None:
+    """Makes a ledger what it was before version 7, but for its number."""
+    for table, column in (
+        ("job", "suffix"),
+        ("job", "profiles"),
+        ("picture", "format"),
+        ("picture", "bits"),
+    ):
+        ledger.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
 
 
 def draft(job_id: str, reason: str = "", fingerprint: str | None = None) -> Draft:
@@ -630,6 +653,7 @@ def test_ledger_of_version_1_is_brought_up_with_its_jobs(ledger: Ledger, path: P
     old.execute("CREATE INDEX job_active ON job (state) WHERE state IN ('running', 'publishing')")
     for column in ("shortages", "memory_bytes", "fingerprint", "twin", "work", "untold", "label"):
         old.execute(f"ALTER TABLE job DROP COLUMN {column}")
+    drop_columns_since_6(old)
     old.execute("PRAGMA user_version = 1")
     old.commit()
     reader = Ledger(path, read_only=True)  # `status` before the service has started
@@ -659,6 +683,7 @@ def test_jobs_of_a_ledger_of_version_4_have_no_label_before_and_after_it_is_brou
     ledger.close()
     with contextlib.closing(sqlite3.connect(path)) as old:
         old.execute("ALTER TABLE job DROP COLUMN label")
+        drop_columns_since_6(old)
         old.execute("PRAGMA user_version = 4")
         old.commit()
     for opened in (Ledger(path, read_only=True), Ledger(path)):
@@ -673,13 +698,56 @@ def test_jobs_of_a_ledger_of_version_5_keep_the_method_they_were_queued_with(
     admit(ledger, draft("j1"), replace(draft("j2"), recipe=RECIPE | {"statistics": "gaussian"}))
     ledger.close()
     with contextlib.closing(sqlite3.connect(path)) as old:
+        drop_columns_since_6(old)
         old.execute("PRAGMA user_version = 5")
         old.commit()
-    before = {"statistics": "gram", "preconditioner": "fourier"}
+    before = {"statistics": "gram", "preconditioner": "fourier"} | SRGB_IN_8_BITS
     for opened in (Ledger(path, read_only=True), Ledger(path)):
         assert job(opened, "j1").recipe == RECIPE | before
-        assert job(opened, "j2").recipe == RECIPE | {"statistics": "gaussian"}
+        assert job(opened, "j2").recipe == RECIPE | {"statistics": "gaussian"} | SRGB_IN_8_BITS
         opened.close()
+
+
+def test_jobs_and_pictures_of_a_ledger_of_version_6_tell_no_more_than_is_known(
+    ledger: Ledger, path: Path
+) -> None:
+    failed = replace(draft("j2", "no preset"), recipe={})
+    admit(ledger, draft("j1"), failed, replace(draft("j3"), recipe=RECIPE | {"profile": "keep"}))
+    ledger.close()
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        drop_columns_since_6(old)
+        old.execute("PRAGMA user_version = 6")
+        old.commit()
+    with contextlib.closing(Ledger(path, read_only=True)) as reader:
+        assert job(reader, "j1").recipe == RECIPE
+        assert (job(reader, "j1").suffix, job(reader, "j1").profiles) == ("", ())
+    with contextlib.closing(Ledger(path)) as after:
+        assert job(after, "j1").recipe == RECIPE | SRGB_IN_8_BITS
+        assert (job(after, "j1").suffix, job(after, "j1").profiles) == ("", ())
+        assert job(after, "j2").recipe == {}
+        assert job(after, "j3").recipe == RECIPE | {"profile": "keep"}
+        assert (after.picture("p1").format, after.picture("p1").bits) == ("", 0)
+
+
+def test_form_of_a_result_and_what_the_picture_is_stay_with_them(ledger: Ledger) -> None:
+    profiles = (ProfileRef("press.icc", "9c"),)
+    ledger.add_picture("p1", Path("starry/photo.tif"))
+    ledger.admit(
+        "p1",
+        sha256="ab",
+        size=9,
+        width_px=4,
+        height_px=3,
+        drafts=[replace(draft("j1"), suffix=".tif", profiles=profiles)],
+        form="TIFF",
+        bits=16,
+    )
+    assert (job(ledger).suffix, job(ledger).profiles) == (".tif", profiles)
+    assert (ledger.picture("p1").format, ledger.picture("p1").bits) == ("TIFF", 16)
+    run_it(ledger)
+    finish(ledger)
+    ledger.publish_job("j1")
+    assert (job(ledger).suffix, job(ledger).profiles) == (".tif", profiles)
 
 
 def test_picture_of_an_older_ledger_has_the_one_sidecar_that_it_tells_of(ledger: Ledger) -> None:
@@ -1136,6 +1204,7 @@ def test_copy_of_an_older_ledger_is_made_once_and_whole(path: Path) -> None:
             old.execute("DROP INDEX IF EXISTS job_" + column)
             old.execute(f"ALTER TABLE job DROP COLUMN {column}")
         old.execute("DROP INDEX job_cancelled")
+        drop_columns_since_6(old)
         old.commit()
     reader = Ledger(path, read_only=True)
     assert not reader.database.is_current

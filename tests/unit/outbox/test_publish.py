@@ -259,3 +259,23 @@ def test_warning_is_added_to_whatever_a_record_holds(
 ) -> None:
     content = with_warning(record, "w")
     assert (json.loads(content)["warnings"] if content else None) == warnings
+
+
+def test_result_is_called_as_was_decided_when_its_job_was_queued(
+    outbox: Path, make_job, published
+) -> None:
+    heic = published(make_job(below=Path("cut.heic"), suffix=".png"))
+    assert (heic.result, heic.record) == ("starry/cut.png", "starry/.jobs/cut.png.json")
+    assert heic.original == "originals/starry/cut.heic"
+
+
+def test_result_of_a_picture_without_a_suffix_has_one(outbox: Path, make_job, published) -> None:
+    named = published(make_job(below=Path("IMG_1.JPG_large"), suffix=".jpg"))
+    assert named.result == "starry/IMG_1.JPG_large.jpg"
+    assert named.original == "originals/starry/IMG_1.JPG_large"
+
+
+def test_job_of_an_earlier_version_is_published_as_it_always_was(
+    outbox: Path, make_job, published
+) -> None:
+    assert published(make_job(below=Path("a.gif"))).result == "starry/a.gif"

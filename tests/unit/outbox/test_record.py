@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import __version__
-from daemon.job import ClaimedPicture, Job, Outputs, State
+from daemon.job import ClaimedPicture, Job, Outputs, ProfileRef, State
 from daemon.messages import to_done
 from daemon.outbox.record import make_record, seconds_between
 from tests.support.record import RECORD_FIELDS
@@ -48,12 +48,31 @@ def test_record_of_a_done_job_tells_how_it_went(
         "bytes": 9,
         "width_px": 400,
         "height_px": 300,
+        "format": None,  # of a picture that an earlier version took
+        "bits": None,
     }
     assert record["styles"] == [{"name": "wave.png", "sha256": "5a", "weight": 2.0}]
     assert {key: record[key] for key in OUTCOME} == OUTCOME
     assert (record["seed"], record["version"], record["starts"]) == (7, __version__, 1)
     assert (record["warnings"], record["reason"]) == (["late"], None)
     assert record["outputs"] == {"result": "starry/2024/photo.jpg"}
+
+
+def test_record_tells_what_the_picture_is_by_its_content_and_the_profiles(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    deep = replace(picture, format="TIFF", bits=16)
+    record = make_record(make_job(profiles=(ProfileRef("press.icc", "9c"),)), deep, Outputs())
+    assert (record["picture"]["format"], record["picture"]["bits"]) == ("TIFF", 16)
+    assert record["profiles"] == [{"name": "press.icc", "sha256": "9c"}]
+
+
+def test_what_intake_and_worker_both_warn_of_is_told_once(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    warnings = ("the first of 2 pages", "late", "the first of 2 pages")
+    record = make_record(make_job(warnings=warnings), picture, Outputs())
+    assert record["warnings"] == ["the first of 2 pages", "late"]
 
 
 def test_record_of_a_job_that_never_ran_has_every_field(

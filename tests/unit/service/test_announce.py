@@ -42,6 +42,7 @@ class Bench:
     """An announcer, its clock, and what a service has to announce."""
 
     waits: tuple[Any, ...] = ()
+    foreign: tuple[Path, ...] = ()
     holdings: tuple[Any, ...] = ()
 
     def __init__(self, root: Path) -> None:
@@ -107,6 +108,13 @@ def test_live_file_is_written_twice_a_second_and_a_terminal_shown_every_tick(
     assert before is not None and before["health"] == {}
     assert after is not None and after["health"] == {"outbox": "away"}
     assert len(bench.shown) == 3
+
+
+def test_live_file_counts_what_is_no_picture(bench: Bench, tmp_path: Path) -> None:
+    bench.foreign = (Path("a.txt"), Path("b.mov"))
+    bench.show()
+    live = read_live(tmp_path)
+    assert live is not None and live["foreign"] == 2
 
 
 def test_state_folder_that_takes_no_live_file_is_a_trouble_until_it_does(

@@ -4,12 +4,13 @@ import contextlib
 import errno
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.job import BULK, Draft, State, StyleRef
+from daemon.job import BULK, Draft, ProfileRef, State, StyleRef
 from daemon.ledger.store import EVERY, Ledger
 from daemon.messages import (
     Blob,
@@ -25,6 +26,7 @@ from daemon.messages import (
     RunOrder,
 )
 from daemon.service.permit import Permit
+from daemon.service.run import make_order
 from daemon.service.runs import Runs
 from daemon.settings.config import Config
 from daemon.state.spool import Spool
@@ -149,6 +151,14 @@ def test_worker_is_told_all_that_was_decided_about_a_job(bench: Bench) -> None:
         memory_bytes=None,
         note={"id": "j1", "preset": "starry", "seed": 0},
     )
+
+
+def test_worker_is_told_the_results_format_and_where_the_profiles_lie(bench: Bench) -> None:
+    job = replace(bench.ledger.job("j1"), suffix=".png", profiles=(ProfileRef("press.icc", "9c"),))
+    picture = bench.ledger.picture("p-j1")
+    order = make_order(bench.config, bench.spool, job, picture, None)
+    assert order.result_name == "photo.png"
+    assert order.profiles == {"press.icc": bench.spool.profile("9c")}
 
 
 def test_run_that_went_well_waits_to_be_published_with_what_was_reported(bench: Bench) -> None:

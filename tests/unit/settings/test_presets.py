@@ -9,9 +9,9 @@ from unittest.mock import Mock
 import pytest
 from PIL import Image
 
-from daemon.engine.recipe import Recipe
 from daemon.errors import PresetError, SurroundingsError
 from daemon.host import files
+from daemon.pictures.form import JobRecipe
 from daemon.settings.presets import Shelf, ShelfReader, load_presets, override, read_preset
 from daemon.settings.yamlfile import parse
 
@@ -43,7 +43,7 @@ def fault_of(shelf: Shelf, name: str = "it") -> str:
 def test_preset_is_named_after_its_file(load, folder: Path) -> None:
     preset = load(it="styles: [{image: wave.png, weight: 2}]\nbeta: 5\nsize: original\n").good["it"]
     assert preset.name == "it" and preset.file == folder / "it.yaml"
-    assert preset.recipe == Recipe(beta=5.0, size="original")
+    assert preset.recipe == JobRecipe(beta=5.0, size="original")
     ((path, weight),) = [(style.path, style.weight) for style in preset.styles]
     assert (path, weight) == (folder / "wave.png", 2.0)
 
@@ -56,7 +56,7 @@ def test_every_shipped_preset_is_right() -> None:
 
 def test_picture_without_yaml_is_a_preset_with_the_default_recipe(load, folder: Path) -> None:
     preset = load().good["wave"]
-    assert preset.recipe == Recipe()
+    assert preset.recipe == JobRecipe()
     assert [style.path for style in preset.styles] == [folder / "wave.png"]
 
 
@@ -200,19 +200,19 @@ def test_faulty_preset_is_answered_with_its_faults(load) -> None:
 
 
 def test_sidecar_overrides_only_what_it_says() -> None:
-    recipe = override(Recipe(beta=5.0), parse(b"steps: 10\nstyle_layers: {conv1_1: 2}\n", "s"))
-    assert recipe == Recipe(beta=5.0, steps=10, style_layers={"conv1_1": 2.0})
+    recipe = override(JobRecipe(beta=5.0), parse(b"steps: 10\nstyle_layers: {conv1_1: 2}\n", "s"))
+    assert recipe == JobRecipe(beta=5.0, steps=10, style_layers={"conv1_1": 2.0})
 
 
 def test_wrong_sidecar_names_its_line_and_the_nearest_field() -> None:
     with pytest.raises(PresetError) as caught:
-        override(Recipe(), parse(b"beta: 3\nstesp: 10\n", "photo.yaml"))
+        override(JobRecipe(), parse(b"beta: 3\nstesp: 10\n", "photo.yaml"))
     assert str(caught.value) == "photo.yaml:2: stesp: unknown key; did you mean `steps`?"
 
 
 def test_sidecar_cannot_change_the_style_images() -> None:
     with pytest.raises(PresetError, match="styles: unknown key"):
-        override(Recipe(), parse(b"styles: [{image: x.png}]", "photo.yaml"))
+        override(JobRecipe(), parse(b"styles: [{image: x.png}]", "photo.yaml"))
 
 
 @pytest.mark.parametrize("name", ["originals", "failed", "Failed", "bulk", "Bulk"])

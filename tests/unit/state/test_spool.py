@@ -105,3 +105,12 @@ def test_identity_that_cannot_be_kept_is_trouble_of_the_surroundings(tmp_path: P
     (tmp_path / "state").write_text("in the way")
     with pytest.raises(SurroundingsError, match="identity cannot be"):
         Spool(tmp_path / "state").mark()
+
+
+def test_profile_is_kept_by_its_hash_apart_from_style_images(tmp_path: Path) -> None:
+    spool, source = Spool(tmp_path / "state"), tmp_path / "press.icc"
+    source.write_bytes(b"acsp")
+    sha256 = spool.keep_profile(source)
+    source.unlink()
+    assert spool.profile(sha256).read_bytes() == b"acsp"
+    assert not spool.style(sha256).exists()

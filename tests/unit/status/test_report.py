@@ -108,7 +108,7 @@ def test_damaged_ledger_is_told_and_not_raised(config: Config) -> None:
 def test_what_does_not_get_on_and_what_others_have_is_told_in_status(config: Config) -> None:
     wait = {"path": "a[1].jpg", "why": "is empty", "since": "2026-01-02T12:00:00Z", "mend": False}
     others = ["3 claimed by /srv/state on nas-box (running)"]
-    live = Live(42, "then", devices=["cpu"], waits=[wait], waits_more=4, others=others)
+    live = Live(42, "then", devices=["cpu"], waits=[wait], waits_more=4, others=others, foreign=3)
     held = lock.hold(config.state)
     write_live(config.state, live)
     report = gather(config)
@@ -117,18 +117,26 @@ def test_what_does_not_get_on_and_what_others_have_is_told_in_status(config: Con
     text = status_text(report)
     assert "a[1].jpg is empty (since 2026-01-02T12:00:00Z)" in text
     assert "and 4 more" in text and others[0] in text
+    assert report["foreign"] == 3
+    assert "foreign  3 in the inbox that are no pictures stay there; atelierd doctor" in text
 
 
 def test_live_file_of_an_older_version_has_no_waits(config: Config) -> None:
     held = lock.hold(config.state)
     write_live(config.state, Live(42, "then"))
     older = json.loads((config.state / LIVE_FILE).read_text())
-    for key in ("waits", "waits_more", "others"):
+    for key in ("waits", "waits_more", "others", "foreign"):
         del older[key]
     (config.state / LIVE_FILE).write_text(json.dumps(older))
     report = gather(config)
     held.release()
     assert (report["waits"], report["waits_more"], report["others"]) == ([], 0, [])
+    assert report["foreign"] == 0
+
+
+def test_without_a_service_nobody_knows_how_many_files_are_no_pictures(config: Config) -> None:
+    assert gather(config)["foreign"] is None
+    assert "foreign" not in status_text(gather(config))
 
 
 def test_live_file_that_cannot_be_understood_is_a_trouble_of_a_running_service(

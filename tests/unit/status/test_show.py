@@ -13,7 +13,8 @@ import pytest
 from daemon.engine.recipe import Recipe
 from daemon.errors import Fault, SurroundingsError
 from daemon.settings.config import Config
-from daemon.settings.presets import Preset, Shelf, StyleSource
+from daemon.settings.presets import Preset, Shelf
+from daemon.settings.sources import StyleSource
 from daemon.status import show
 from daemon.status.live import RunningJob
 from daemon.status.report import Finding, gather
