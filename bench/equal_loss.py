@@ -28,6 +28,7 @@ from torch import Tensor
 
 from daemon.engine.engine import Engine, Style
 from daemon.engine.paint import Stepped
+from daemon.engine.pixels import to_levels
 from daemon.engine.recipe import Recipe
 from daemon.engine.tensors import to_pixels
 from daemon.engine.vgg.arithmetic import Precision
@@ -221,7 +222,7 @@ def compare(
 
 def as_image(picture: Tensor) -> Image.Image:
     """A picture, (1, 3, H, W) in 0..1, in 8 bits."""
-    return Image.fromarray(to_pixels(picture))
+    return Image.fromarray(to_levels(to_pixels(picture)))
 
 
 def content_of(size: int) -> Tensor:

@@ -84,9 +84,8 @@ def objective_between(
 ) -> Objective:
     """The objective of a picture to be kept and a style, in tiles of `side` px."""
     layers = layers_of(recipe)
-    moments = moments_of(
-        network, style, recipe, cut(*style.shape[2:], None, layers, recipe.pooling)
-    )
+    whole = cut(*style.shape[2:], None, layers, recipe.pooling)
+    moments = moments_of(network, lambda tile: tile.crop(style), recipe, whole)
     tiling = cut(*content.shape[2:], side, layers, recipe.pooling)
     scratch = scratch or Scratch(network.device)
     image = StyleImage(to_pixels(style), style.shape[3], style.shape[2])

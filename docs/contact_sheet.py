@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from daemon.engine import Engine, Style, finish
-from daemon.engine.pixels import Pixels
+from daemon.engine.pixels import Pixels, to_levels
 from daemon.host.files import sha256_of
 from daemon.pictures.read import read_picture
 from daemon.settings.presets import Preset, load_presets
@@ -40,7 +40,7 @@ def paint(engine: Engine, preset: Preset, photograph: Path, target: Path) -> Pix
     if not target.exists():
         styles = [Style(read(s.path), s.weight, sha256_of(s.path)) for s in preset.styles]
         painted = finish(engine.paint(read(photograph), styles, preset.recipe))
-        Image.fromarray(painted.pixels).save(target)
+        Image.fromarray(to_levels(painted.pixels)).save(target)
     return read(target)
 
 

@@ -17,7 +17,7 @@ from method_sections import SECTIONS, Cell, Section
 from PIL import Image, ImageDraw, ImageFont
 
 from daemon.engine import Engine, Recipe, Style, finish
-from daemon.engine.pixels import Pixels, size_of
+from daemon.engine.pixels import Pixels, size_of, to_levels
 from daemon.engine.schedule import Pass, fit, plan_passes
 
 ROOT = Path(__file__).parent.parent
@@ -71,7 +71,7 @@ def paint(engine: Engine, cell: Cell, photograph: Pixels, style: Style, folder: 
     picture, losses = folder / f"{name}.png", folder / f"{name}.json"
     if not losses.exists():
         painted = finish(engine.paint(photograph, [style], recipe, passes=passes))
-        Image.fromarray(painted.pixels).save(picture)
+        Image.fromarray(to_levels(painted.pixels)).save(picture)
         losses.write_text(json.dumps(dict(painted.passes[-1].last.losses)))
     return Result(read(picture), json.loads(losses.read_text()))
 

@@ -14,6 +14,7 @@ import torch
 from daemon.engine.engine import Engine, Style
 from daemon.engine.errors import EngineError
 from daemon.engine.paint import Painted, finish
+from daemon.engine.pixels import to_levels
 from daemon.engine.vgg.arithmetic import choose_arithmetic
 
 from .pairs import Album, Pair, Series, read_pixels, save_pixels, write_whole
@@ -72,7 +73,7 @@ class Painter:
         target = self._album.painted(job.recipe, job.pair)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target.with_suffix(".json"), facts_line(job, painted, seconds).encode())
-        save_pixels(target, painted.pixels)
+        save_pixels(target, to_levels(painted.pixels))
         return PaintReport(job, seconds, None)
 
 

@@ -2,7 +2,7 @@
 
 from daemon.engine.engine import Engine, Style
 from daemon.engine.paint import finish
-from daemon.engine.pixels import size_of
+from daemon.engine.pixels import size_of, to_levels
 from daemon.engine.recipe import Recipe
 
 from .pairs import CONTENTS, at_longest, read_pixels
@@ -26,7 +26,8 @@ def make_scene(engine: Engine, size_px: int) -> Scene:
     style = at_longest(read_pixels(CONTENTS["astronaut"].path), size_px)
     recipe = Recipe(size=size_px, steps=STEPS, style_layers=SHALLOW)
     painted = finish(engine.paint(content, [Style(style)], recipe))
-    return Scene(painted.pixels, content, style, face_box(size_of(style)), spots_in(content.shape))
+    result = to_levels(painted.pixels)
+    return Scene(result, content, style, face_box(size_of(style)), spots_in(content.shape))
 
 
 def face_box(size: tuple[int, int]) -> Box:

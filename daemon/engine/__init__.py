@@ -10,13 +10,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine, Style
     from daemon.engine.paint import Painted, Planned, Resting, Stepped, finish
+    from daemon.engine.pixels import to_levels
     from daemon.engine.recipe import Recipe
 
-HOMES = {"Engine": "engine", "Style": "engine", "Recipe": "recipe"} | dict.fromkeys(
-    ("Planned", "Stepped", "Resting", "Painted", "finish"), "paint"
-)
+HOMES = {
+    **dict.fromkeys(("Engine", "Style"), "engine"),
+    **dict.fromkeys(("Planned", "Stepped", "Resting", "Painted", "finish"), "paint"),
+    "Recipe": "recipe",
+    "to_levels": "pixels",
+}
 
-__all__ = ["Engine", "Painted", "Planned", "Recipe", "Resting", "Stepped", "Style", "finish"]
+__all__ = [
+    "Engine",
+    "Painted",
+    "Planned",
+    "Recipe",
+    "Resting",
+    "Stepped",
+    "Style",
+    "finish",
+    "to_levels",
+]
 
 
 def __getattr__(name: str) -> Any:

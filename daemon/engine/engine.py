@@ -4,10 +4,11 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,11 +24,10 @@ from daemon.engine.losses.terms import layers_of
 from daemon.engine.paint import Commission, Moment, paint_passes
 from daemon.engine.pixels import Pixels, check_pixels, cover, size_of
 from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import Pass, fit, plan_passes
-from daemon.engine.tensors import to_tensor
+from daemon.engine.schedule import Pass, check_style_size, plan_passes, style_size
+from daemon.engine.tensors import crop_pixels, to_tensor
 from daemon.engine.vgg.arithmetic import choose_arithmetic
 from daemon.engine.vgg.kernels import load_kernels
-from daemon.engine.vgg.layers import MIN_SIDE_PX
 from daemon.engine.vgg.network import Network
 from daemon.engine.vgg.timings import Precision
 
@@ -36,7 +36,7 @@ from daemon.engine.vgg.timings import Precision
 class Style:
     """A style image, its weight among the styles, and the hash of its file.
 
-    sha256: tells equal images from others; where it is not given the pixels' own is taken.
+    sha256: what a checkpoint knows it by; where it is not given the pixels' own is taken.
     """
 
     pixels: Pixels
@@ -45,11 +45,17 @@ class Style:
 
     @cached_property
     def key(self) -> str:
-        """What the image is known by."""
-        if self.sha256:
-            return self.sha256
-        shape = str(self.pixels.shape).encode()  # turned by a right angle it is another image
-        return hashlib.sha256(shape + self.pixels.tobytes()).hexdigest()
+        """What a checkpoint knows the image by."""
+        return self.sha256 or self.pixels_sha256
+
+    @cached_property
+    def pixels_sha256(self) -> str:
+        """The hash of the pixels: equal ones have equal moments, however they were read."""
+        shape = str(self.pixels.shape)  # turned by a right angle it is another image
+        found = hashlib.sha256(f"{shape} {self.pixels.dtype}".encode())
+        for row in self.pixels:  # a copy of all would be as large
+            found.update(np.ascontiguousarray(row).data)
+        return found.hexdigest()
 
 
 class Engine:
@@ -105,6 +111,8 @@ class Engine:
         for pixels in (picture, *(style.pixels for style in styles)):
             check_pixels(pixels)
         chosen = tuple(passes or plan_passes(recipe, *size_of(picture)))
+        for style in styles:
+            check_style_size(chosen[-1], size_of(style.pixels), recipe.style_scale)
         commission = Commission(picture, styles, recipe, chosen)
         yield from paint_passes(self, commission, self._identity(commission), resumed, memory_bytes)
 
@@ -162,9 +170,7 @@ class Engine:
 
     def style_image(self, style: Style, recipe: Recipe, size: Pass, plan: Plan) -> StyleImage:
         """A style image at the scale of a pass, and the tiles that the plan has room for."""
-        longest = round(max(size.width_px, size.height_px) * recipe.style_scale)
-        width, height = fit(*size_of(style.pixels), longest)
-        width, height = max(width, MIN_SIDE_PX), max(height, MIN_SIDE_PX)
+        width, height = style_size(size, size_of(style.pixels), recipe.style_scale)
         # Not more at once than the plan, which is for the picture, has room for.
         room = plan.tile_px or aligned(math.isqrt(2 * size.width_px * size.height_px))
         side = room if max(width, height) > room else None
@@ -176,7 +182,7 @@ class Engine:
         width, height, side = image.width_px, image.height_px, image.tile_px
         key = {
             "weights": self.weights_sha256,
-            "style": style.key,
+            "style": style.pixels_sha256,
             "size": [width, height],
             **style_loss.moments_key(recipe),
             "arithmetic": self._way,
@@ -184,9 +190,10 @@ class Engine:
         }
 
         def compute() -> StyleMoments:
-            tensor = to_tensor(image.resized(), self.device)
+            pixels = image.resized()
             tiling = cut(height, width, side, recipe.style_layers, recipe.pooling)
-            return style_loss.moments_of(self.network, tensor, recipe, tiling)
+            crop = partial(crop_pixels, pixels, self.device)
+            return style_loss.moments_of(self.network, crop, recipe, tiling)
 
         moments = self._moments.get(key, compute)
         return {layer: part.to(self.device) for layer, part in moments.items()}

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -38,10 +38,10 @@ from daemon.engine.optimise.steps import (
     make_optimiser,
     minimise,
 )
-from daemon.engine.pixels import Pixels, resize
+from daemon.engine.pixels import Bounds, Pixels, bounds_of, resize
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
-from daemon.engine.tensors import refine, to_pixels, to_tensor
+from daemon.engine.tensors import hold, refine, to_pixels, to_tensor
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine, Style
@@ -104,6 +104,15 @@ class Commission:
     recipe: Recipe
     passes: tuple[Pass, ...]
 
+    @cached_property
+    def bounds(self) -> Bounds:
+        """What the painted picture is held to: the widest of sRGB, the picture and the styles."""
+        every = [bounds_of(pixels) for pixels in (self.picture, *(s.pixels for s in self.styles))]
+        return [
+            (min(least for least, _ in channel), max(most for _, most in channel))
+            for channel in zip(*every, strict=True)
+        ]
+
 
 def finish(moments: Iterator[Moment]) -> Painted:
     """Walks to the end of a painting, and returns it."""
@@ -152,7 +161,8 @@ def paint_passes(
         del evaluate, course, minimum, keep  # of a pass that is over nothing is to take memory
     if painted is not None:
         with translated_errors(passes[-1]):
-            yield Painted(to_pixels(painted), tuple(reports), tuple(warnings))
+            pixels = to_pixels(hold(painted, commission.bounds))
+            yield Painted(pixels, tuple(reports), tuple(warnings))
 
 
 def plan_pass(
@@ -226,7 +236,7 @@ def begin_pass(
     evaluate, warning = (
         recorded(objective.evaluate, start) if not plan.aside else (objective.evaluate, None)
     )
-    optimiser = make_optimiser(recipe, start.shape, scratch, plan.history)
+    optimiser = make_optimiser(recipe, start.shape, scratch, plan.history, commission.bounds)
     course = Course(start, optimiser, scratch)
     if earlier:
         go_on(course, earlier)

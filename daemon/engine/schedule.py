@@ -16,6 +16,14 @@ PROOF_STEPS = 30
 """Steps of a proof's last pass. Judged by eye: forms, strokes and colours are there, and 70 more
 steps hardly change what is seen; it is a fraction of the full picture's time."""
 
+MOST_STYLE_AREA = 4
+"""A style image's pixels to the picture's, at most, at a style_scale of 1: as a square one has them
+beside a picture of 4:1. Beside a narrower one it would go on growing with the longest side alone,
+to twenty times the picture's pixels at 20:1, and most work would go into it."""
+
+MOST_STYLE_PIXELS = 250_000_000
+"""Of a style image at the scale it is seen at: more cannot be worth what they cost."""
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -30,6 +38,37 @@ def fit(width_px: int, height_px: int, longest_px: int) -> tuple[int, int]:
     """Width and height with the given longest side and the same proportions."""
     scale = longest_px / max(width_px, height_px)
     return max(1, round(width_px * scale)), max(1, round(height_px * scale))
+
+
+def style_size(size: Pass, style_px: tuple[int, int], style_scale: float) -> tuple[int, int]:
+    """Width and height that a style image is seen at in a pass.
+
+    Its longest side is the picture's times `style_scale`, unless the picture is very narrow
+    (`MOST_STYLE_AREA`).  style_px: its own width and height.
+    """
+    longest = round(max(size.width_px, size.height_px) * style_scale)
+    width, height = fit(*style_px, longest)
+    most = most_style_pixels(size.height_px, size.width_px, style_scale)
+    if width * height > most:
+        width, height = fit(*style_px, round(longest * math.sqrt(most / (width * height))))
+    return max(width, MIN_SIDE_PX), max(height, MIN_SIDE_PX)
+
+
+def most_style_pixels(height_px: int, width_px: int, style_scale: float) -> int:
+    """Pixels that a style image is seen at, at most, beside a picture of that size."""
+    narrowed = min(max(height_px, width_px), MOST_STYLE_AREA * min(height_px, width_px))
+    return int(max(height_px, width_px) * narrowed * style_scale**2)
+
+
+def check_style_size(size: Pass, style_px: tuple[int, int], style_scale: float) -> None:
+    """Raises PictureError if a style image would be larger in a pass than can be worth it."""
+    width, height = style_size(size, style_px, style_scale)
+    if width * height > MOST_STYLE_PIXELS:
+        raise PictureError(
+            f"with style_scale {style_scale:g} a style image would be seen at {width}x{height} px, "
+            f"more than {MOST_STYLE_PIXELS // 10**6} megapixels, beside a picture of "
+            f"{size.width_px}x{size.height_px} px; choose a smaller `style_scale` or `size`"
+        )
 
 
 def plan_passes(recipe: Recipe, width_px: int, height_px: int) -> list[Pass]:

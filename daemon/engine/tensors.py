@@ -1,11 +1,12 @@
-"""Pictures as the engine has them: tensors on a device, RGB in 0..1."""
+"""Pictures as the engine has them: tensors on a device, RGB in the encoding of sRGB."""
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from daemon.engine.pixels import TOP, Pixels
+from daemon.engine.fit.tiles import Tile
+from daemon.engine.pixels import Bounds, Pixels, top_of
 
 
 def refine(painted: Tensor, content: Tensor, finer_content: Tensor) -> Tensor:
@@ -25,19 +26,30 @@ def refine(painted: Tensor, content: Tensor, finer_content: Tensor) -> Tensor:
 
 
 def to_tensor(pixels: Pixels, device: torch.device) -> Tensor:
-    """The pixels as (1, 3, H, W) float32 in 0..1 on a device."""
-    values = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))  # (H, W, 3)
-    if device.type == "cuda":
-        values = values.pin_memory()
-    values = values.to(device, non_blocking=True)
-    picture = torch.empty(1, *values.permute(2, 0, 1).shape, device=device)
-    return picture.copy_(values.permute(2, 0, 1)).div_(TOP)
+    """The pixels as (1, 3, H, W) float32 on a device, 1 where they have their top."""
+    picture = torch.empty(1, 3, *pixels.shape[:2], device=device)
+    for channel, plane in zip(np.moveaxis(pixels, 2, 0), picture[0], strict=True):
+        values = torch.from_numpy(np.require(channel, requirements=["C", "W"]))  # (H, W)
+        if device.type == "cuda":
+            values = values.pin_memory()
+        plane.copy_(values, non_blocking=True)
+    return picture if top_of(pixels) == 1 else picture.div_(top_of(pixels))
+
+
+def crop_pixels(pixels: Pixels, device: torch.device, tile: Tile) -> Tensor:
+    """The region of a tile, (1, 3, h, w): so no picture is a tensor as a whole."""
+    down, across = tile.region
+    return to_tensor(pixels[down.at(1), across.at(1)], device)
 
 
 def to_pixels(picture: Tensor) -> Pixels:
-    """The pixels of a picture, (1, 3, H, W), which is clipped to 0..1."""
-    values = torch.empty(*picture.shape[2:], 3, dtype=torch.uint8)
-    for source, target in zip(picture[0], values.unbind(2), strict=True):
-        target.copy_(source.clamp(0.0, 1.0).mul_(TOP).round_())
-    pixels: Pixels = values.numpy()
+    """The pixels of a picture, (1, 3, H, W), as float32; of one on the CPU a view."""
+    pixels: Pixels = picture[0].permute(1, 2, 0).float().cpu().numpy()  # (H, W, 3)
     return pixels
+
+
+def hold(picture: Tensor, bounds: Bounds) -> Tensor:
+    """The picture, (1, 3, H, W), its R, G and B cut to `bounds` in place."""
+    for channel, (least, most) in zip(picture[0], bounds, strict=True):
+        channel.clamp_(least, most)
+    return picture

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from daemon.engine.pixels import to_levels
 from daemon.engine.schedule import fit
 from daemon.engine.tensors import to_pixels
 from daemon.host import files
@@ -58,4 +59,4 @@ def reduced(picture: Tensor) -> Image.Image:
     height, width = picture.shape[2:]
     new_width, new_height = fit(width, height, min(LONGEST_PX, max(width, height)))
     smaller = F.interpolate(picture, size=(new_height, new_width), mode="area")
-    return Image.fromarray(to_pixels(smaller))
+    return Image.fromarray(to_levels(to_pixels(smaller)))

@@ -45,7 +45,7 @@ def make_materials() -> MakeMaterials:
         tiling, of_style = (
             cut(*one.shape[2:], side, layers, recipe.pooling) for one in (content, style)
         )
-        moments = style_loss.moments_of(network, style, recipe, of_style)
+        moments = style_loss.moments_of(network, lambda tile: tile.crop(style), recipe, of_style)
         image = StyleImage(to_pixels(style), style.shape[3], style.shape[2], tile_px=side)
         scratch = Scratch(network.device)
         return Materials(network, recipe, tiling, scratch, content, moments, [image])

@@ -24,7 +24,7 @@ from daemon.engine.fit import memory, plan
 from daemon.engine.fit.plan import Plan
 from daemon.engine.losses import style as style_loss
 from daemon.engine.paint import Painted, Planned, Resting, Stepped, finish
-from daemon.engine.pixels import Pixels, resize
+from daemon.engine.pixels import Pixels, resize, to_levels
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 from daemon.engine.tensors import refine, to_pixels
@@ -63,16 +63,16 @@ def gram_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     shapes: list[tuple[int, ...]] = []
     moments_of = style_loss.moments_of
 
-    def counted(network, style, recipe, tiling):
-        shapes.append(tuple(style.shape))
-        return moments_of(network, style, recipe, tiling)
+    def counted(network, crop, recipe, tiling):
+        shapes.append((1, 3, tiling.height_px, tiling.width_px))
+        return moments_of(network, crop, recipe, tiling)
 
     monkeypatch.setattr(style_loss, "moments_of", counted)
     return shapes
 
 
 def values(pixels: Pixels) -> np.ndarray:
-    return pixels.astype(int)
+    return to_levels(pixels).astype(int)
 
 
 def test_style_loss_falls_twelvefold_in_20_steps(paint_with_vgg: Paint) -> None:
@@ -193,7 +193,7 @@ def test_coarse_to_fine_tells_every_step_of_every_pass(
         (told[0].step, told[2].step),
         (told[3].step, told[5].step),
     ]
-    assert painting.pixels.shape == (80, 200, 3) and painting.pixels.dtype == np.uint8
+    assert painting.pixels.shape == (80, 200, 3) and painting.pixels.dtype == np.float32
 
 
 def test_later_pass_starts_from_the_result_of_the_one_before(
@@ -346,9 +346,11 @@ def test_other_errors_are_not_taken_for_a_want_of_memory() -> None:
         assert translate(error, Pass(4000, 3000, 10)) is None
 
 
-def test_picture_out_of_range_is_clipped_and_rounded() -> None:
+def test_levels_for_looking_are_clipped_and_rounded() -> None:
     picture = torch.tensor([-0.5, 0.0, 0.5, 0.999, 1.7]).view(1, 1, 1, 5).expand(1, 3, 1, 5)
-    assert values(to_pixels(picture))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    assert to_levels(to_pixels(picture))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    sixteen = np.array([0, 128, 129, 65535], np.uint16).reshape(1, 4, 1).repeat(3, axis=2)
+    assert to_levels(sixteen)[0, :, 0].tolist() == [0, 0, 1, 255]  # 257 to a level
 
 
 def test_next_pass_starts_from_the_painting_with_the_contents_own_detail(pixels) -> None:

@@ -7,7 +7,16 @@ import pytest
 
 from daemon.engine.errors import PictureError
 from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import PROOF_STEPS, Pass, fit, plan_passes, plan_proof
+from daemon.engine.schedule import (
+    PROOF_STEPS,
+    Pass,
+    check_style_size,
+    fit,
+    most_style_pixels,
+    plan_passes,
+    plan_proof,
+    style_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +106,48 @@ def test_fit_keeps_proportions_and_at_least_a_pixel() -> None:
     assert fit(800, 600, 512) == (512, 384)
     assert fit(600, 801, 400) == (300, 400)
     assert fit(4000, 1, 64) == (64, 1)
+
+
+STYLES = [(900, 900), (1200, 900), (900, 1200), (3000, 400)]
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.5, 3.0])
+@pytest.mark.parametrize("style_px", STYLES)
+@pytest.mark.parametrize("picture", [(800, 600), (600, 800), (512, 512), (900, 300), (1000, 250)])
+def test_style_has_the_longest_side_of_a_picture_of_usual_proportions(
+    picture: tuple[int, int], style_px: tuple[int, int], scale: float
+) -> None:
+    size = style_size(Pass(*picture, 1), style_px, scale)
+    assert size == fit(*style_px, round(max(picture) * scale))
+
+
+def test_every_pass_of_a_panorama_sees_the_style_at_its_longest_side() -> None:
+    for size in plan_passes(Recipe(size="original"), 6000, 2000):  # sides are rounded there
+        assert style_size(size, (900, 900), 1.0) == (size.width_px, size.width_px)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("style_px", STYLES)
+@pytest.mark.parametrize("picture", [(2000, 100), (100, 2000), (8000, 64), (1000, 240)])
+def test_style_of_a_narrow_picture_has_four_times_its_pixels_at_most(
+    picture: tuple[int, int], style_px: tuple[int, int], scale: float
+) -> None:
+    width, height = style_size(Pass(*picture, 1), style_px, scale)
+    most = 4 * picture[0] * picture[1] * scale**2
+    assert width * height <= 1.01 * most  # sides are whole numbers
+    assert width * height <= 1.01 * most_style_pixels(*picture, scale)
+    # Not smaller for nothing: its own proportions, and all it may have, or the longest side.
+    assert width / height == pytest.approx(style_px[0] / style_px[1], rel=0.03)
+    assert width * height > 0.97 * most or max(width, height) == round(max(picture) * scale)
+
+
+def test_style_grows_smoothly_with_a_picture_that_becomes_narrower() -> None:
+    sides = [style_size(Pass(1000, height, 1), (900, 900), 1.0)[0] for height in range(600, 16, -1)]
+    assert sides[0] == 1000
+    assert all(0 <= wider - narrower <= 15 for wider, narrower in itertools.pairwise(sides))
+
+
+def test_style_larger_than_can_be_worth_it_is_refused_with_its_size() -> None:
+    check_style_size(Pass(6000, 4000, 1), (900, 900), 2.0)
+    with pytest.raises(PictureError, match=r"120000x120000 px.*6000x4000 px.*`style_scale`"):
+        check_style_size(Pass(6000, 4000, 1), (900, 900), 20.0)

@@ -66,7 +66,7 @@ def objective_between(
 ) -> Objective:
     """The objective of a picture and a style, in one tile."""
     tiling = cut(*content.shape[2:], None, layers_of(recipe), recipe.pooling)
-    styles = style_loss.moments_of(network, style, recipe, tiling)
+    styles = style_loss.moments_of(network, lambda tile: tile.crop(style), recipe, tiling)
     scratch = Scratch(network.device)
     image = StyleImage(to_pixels(style), style.shape[3], style.shape[2])
     return make_objective(Materials(network, recipe, tiling, scratch, content, styles, [image]))

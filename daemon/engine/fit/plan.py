@@ -13,6 +13,7 @@ from daemon.engine.fit.tiles import Tiling, cut
 from daemon.engine.losses.nearest import search_bytes
 from daemon.engine.losses.terms import kept_layers, layers_of, vectors_of
 from daemon.engine.recipe import Recipe
+from daemon.engine.schedule import most_style_pixels
 from daemon.engine.vgg.layers import BY_NAME, channels_of, down_to_deepest, is_kept, scale_of
 
 LARGE_PIXELS = 500_000
@@ -25,6 +26,9 @@ TILE_SIDES_PX = (4096, 2048, 1536, 1024, 768, 512, 384, 256)
 BYTES_PER_VALUE = 4
 PICTURE_BYTES = 3 * BYTES_PER_VALUE
 """A pixel of a picture-sized vector."""
+
+STYLE_BYTES = 12
+"""A pixel of a style image at the pass's scale: three floats, or what Pillow takes for 8 bits."""
 
 LIBRARY_BYTES = {4: 60_000_000, 2: 150_000_000}
 """Measured: buffers of libraries, whatever the size, by the bytes of the network's numbers."""
@@ -180,7 +184,11 @@ def predict(
     if recipe.match:
         working = max(working, search_bytes(height_px, width_px, recipe, value_bytes))
     losses = int(vectors_of(recipe) * vector)
-    return LIBRARY_BYTES[value_bytes] + resting + working + losses
+    painting = resting + working + losses
+    # Before that, unless on CUDA, where only a tile of a style image is on the device at a time.
+    style_px = 0 if recorded else most_style_pixels(height_px, width_px, recipe.style_scale)
+    looking = STYLE_BYTES * style_px + evaluation_bytes(tiling, layers, value_bytes)
+    return LIBRARY_BYTES[value_bytes] + max(painting, looking)
 
 
 def resting_bytes(

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from daemon.engine.fit.tiles import Tile, cut
 from daemon.engine.losses.maps import MapLoss, empty_maps, make_map_loss
-from daemon.engine.losses.nearest import Origins, crop_pixels, find_origins
+from daemon.engine.losses.nearest import Origins, find_origins
 from daemon.engine.losses.term import Materials
 from daemon.engine.losses.wide import as_rows
 from daemon.engine.recipe import Recipe
+from daemon.engine.tensors import crop_pixels
 from daemon.engine.vgg.layers import scale_of
 
 NAME = "match"

@@ -23,9 +23,9 @@ from daemon.engine.fit.tiles import Tile, Tiling, cut, margin_px
 from daemon.engine.losses.coherence import NONE, make_coherent
 from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.wide import wide
-from daemon.engine.pixels import Pixels
 from daemon.engine.recipe import Recipe
-from daemon.engine.tensors import to_tensor
+from daemon.engine.schedule import most_style_pixels
+from daemon.engine.tensors import crop_pixels
 from daemon.engine.vgg.layers import MIN_SIDE_PX, Pooling, channels_of, scale_of
 from daemon.engine.vgg.network import Network
 
@@ -133,7 +133,7 @@ def search_bytes(height_px: int, width_px: int, recipe: Recipe, value_bytes: int
 
     value_bytes: of the network's numbers.  A style image is taken to be square.
     """
-    style_px = int((max(height_px, width_px) * recipe.style_scale) ** 2)
+    style_px = most_style_pixels(height_px, width_px, recipe.style_scale)
     region_px = (SEARCH_TILE_PX + 2 * margin_px(SEARCHED, recipe.pooling)) ** 2
     columns_of_both = sum(
         min(pixels // CELL_PX**2, MOST_CELLS) * sum(map(channels_of, SEARCHED)) * 4
@@ -157,12 +157,6 @@ def shrink_for(height_px: int, width_px: int) -> int:
 def cells_of(tiling: Tiling) -> tuple[int, int]:
     """Rows and columns of cells; a rest at the end is dropped, as by the network's poolings."""
     return tiling.height_px // CELL_PX, tiling.width_px // CELL_PX
-
-
-def crop_pixels(pixels: Pixels, device: torch.device, tile: Tile) -> Tensor:
-    """The region of a tile, (1, 3, h, w): so no picture is a tensor as a whole."""
-    down, across = tile.region
-    return to_tensor(pixels[down.at(1), across.at(1)], device)
 
 
 def columns(

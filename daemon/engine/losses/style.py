@@ -1,6 +1,6 @@
 """Style: the style images' statistics, wherever in the picture they come about."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -90,13 +90,16 @@ class StyleLoss:
 
 
 def moments_of(
-    network: Network, style: Tensor, recipe: Recipe, tiling: Tiling
+    network: Network, crop: Callable[[Tile], Tensor], recipe: Recipe, tiling: Tiling
 ) -> dict[str, Moments]:
-    """The moments of the style layers of one style image, (1, 3, H, W) RGB in 0..1."""
+    """The moments of the style layers of one style image.
+
+    crop: makes the region of a tile, (1, 3, h, w).
+    """
     wanted = layers(recipe)
     sums = {layer: Sums(channels=statistic_of(recipe).needs_channels) for layer in wanted}
     for tile in tiling.tiles:
-        for layer, features in network.features(tile.crop(style), wanted, recipe.pooling):
+        for layer, features in network.features(crop(tile), wanted, recipe.pooling):
             sums[layer].add(tile.owned_of_region(features, layer))
     return {layer: one.moments(tiling.positions(layer)) for layer, one in sums.items()}
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from daemon.engine.fit.scratch import Scratch, Vector
+from daemon.engine.pixels import SRGB_BOUNDS, Bounds
 
 RATE = 0.02
 BETAS = (0.9, 0.99)
@@ -14,9 +15,10 @@ EPSILON = 1e-8
 
 
 class Adam:
-    """Adam on the pixels, which are held to 0..1.  Source: Kingma & Ba 2015, algorithm 1."""
+    """Adam on the pixels, which are held to `bounds`.  Source: Kingma & Ba 2015, algorithm 1."""
 
-    def __init__(self, shape: torch.Size, scratch: Scratch) -> None:
+    def __init__(self, shape: torch.Size, scratch: Scratch, bounds: Bounds = SRGB_BOUNDS) -> None:
+        self._bounds = bounds
         self._scratch = scratch
         self._mean = scratch.vector(math.prod(shape))
         self._square = scratch.vector(math.prod(shape))
@@ -36,9 +38,11 @@ class Adam:
         self._square.apply(lambda v, g: v.mul_(second).addcmul_(g, g, value=1.0 - second), g)
 
         def move(x: Tensor, m: Tensor, v: Tensor) -> None:
-            x.sub_(m / (v.sqrt() * widen + EPSILON), alpha=rate).clamp_(0.0, 1.0)
+            x.sub_(m / (v.sqrt() * widen + EPSILON), alpha=rate)
 
         Vector(picture.view(-1), self._scratch).apply(move, self._mean, self._square)
+        for channel, ends in zip(picture[0], self._bounds, strict=True):
+            Vector(channel.view(-1), self._scratch).apply(lambda x, ends=ends: x.clamp_(*ends))
 
     def restart(self, shrink: float) -> None:
         """Forgets what it has learnt; the steps become `shrink` times as long."""

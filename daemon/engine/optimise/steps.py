@@ -17,6 +17,7 @@ from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.losses.objective import Evaluation
 from daemon.engine.optimise.adam import Adam
 from daemon.engine.optimise.lbfgs import Lbfgs
+from daemon.engine.pixels import SRGB_BOUNDS, Bounds
 from daemon.engine.recipe import Recipe
 
 EXPLODED = 10.0
@@ -92,10 +93,19 @@ class Optimiser(Protocol):
         """Goes on from a `state`; raises KeyError or RuntimeError if it is another optimiser's."""
 
 
-def make_optimiser(recipe: Recipe, shape: torch.Size, scratch: Scratch, history: int) -> Optimiser:
-    """The optimiser a recipe names, for pictures of `shape` (1, 3, H, W)."""
+def make_optimiser(
+    recipe: Recipe,
+    shape: torch.Size,
+    scratch: Scratch,
+    history: int,
+    bounds: Bounds = SRGB_BOUNDS,
+) -> Optimiser:
+    """The optimiser a recipe names, for pictures of `shape` (1, 3, H, W).
+
+    bounds: what Adam holds R, G and B to.
+    """
     if recipe.optimizer == "adam":
-        return Adam(shape, scratch)
+        return Adam(shape, scratch, bounds)
     # Fine colours that nothing moves would keep the noise.
     preconditioner = "fourier" if recipe.init == "noise" else recipe.preconditioner
     return Lbfgs(shape, scratch, history, preconditioner)
