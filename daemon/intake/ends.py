@@ -6,7 +6,7 @@ it may be odd and yet whole.
 
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from operator import add
 from typing import Any, BinaryIO
 
@@ -16,9 +16,17 @@ MOST_PARTS = 1 << 20
 """Chunks, boxes or blocks that are looked at; more would take seconds."""
 
 END_OF_IMAGE = b"\xff\xd9"
+CODESTREAM = 0xFF4F
+"""How a bare codestream of JPEG 2000 begins."""
 FILLING = (b"free", b"skip")
 BOXES = (*FILLING, *b"ftyp meta mdat moov moof mfra wide uuid mpvd sefd".split())
 """The boxes at the top of HEIF and film files, two of them cameras' own. Others may be anything."""
+
+OF_JPEG_2000 = (b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"jp2i", b"xml ", b"uuid", b"uinf", b"asoc")
+OF_JPEG_XL = (
+    *(b"JXL ", b"ftyp", b"jxlc", b"jxlp", b"jxll", b"jxli", b"jbrd"),
+    *(b"brob", b"Exif", b"xml ", b"jumb"),
+)
 
 FILMS = tuple(b"mp4 iso qt avc1 M4V 3gp hevc".split())
 """How brands of films begin that cameras write behind a photograph."""
@@ -112,14 +120,30 @@ def heif_end(file: BinaryIO, content: int) -> int | None:
     return boxes_end(file, 0)
 
 
-def boxes_end(file: BinaryIO, at: int) -> int | None:
-    """The end of the last box that holds anything, of the boxes from some place on."""
+def jpeg_2000_end(file: BinaryIO, content: int) -> int | None:
+    """The end of the last box; a bare codestream is whole if it ends in its mark."""
+    (head,) = numbers(file, 0, ">H")
+    if head != CODESTREAM:
+        return boxes_end(file, 0, OF_JPEG_2000)
+    return content if ends_in_mark(file, content) else None
+
+
+def jpeg_xl_end(file: BinaryIO, content: int) -> int | None:
+    """The end of the last box; a bare codestream does not say."""
+    return boxes_end(file, 0, OF_JPEG_XL)
+
+
+def boxes_end(file: BinaryIO, at: int, known: Collection[bytes] = BOXES) -> int | None:
+    """The end of the last box that holds anything, of the boxes from some place on.
+
+    known: the kinds there may be; where another one stands, nothing is said.
+    """
     size, end = size_of(file), at
     for _ in range(MOST_PARTS):
         if at == size:
             return end
         length, kind = numbers(file, at, ">I4s")
-        if kind not in BOXES:
+        if kind not in known:
             return None
         if length == 1:
             (length,) = numbers(file, at + 8, ">Q")
@@ -138,13 +162,18 @@ def jpeg_end(file: BinaryIO, content: int) -> int | None:
     Editors drop the further pictures and leave their index, and some writers' sizes are wrong; a
     copy hardly ever stops just there.
     """
-    file.seek(max(0, content - len(END_OF_IMAGE)))
-    if file.read(len(END_OF_IMAGE)) == END_OF_IMAGE:
+    if ends_in_mark(file, content):
         return content
     end, film = pictures_end(file), film_start(file)
     if end is not None and end > size_of(file):
         return end
     return None if film is None else boxes_end(file, film)
+
+
+def ends_in_mark(file: BinaryIO, content: int) -> bool:
+    """Whether the last two bytes before the zeros are the mark of an image's end."""
+    file.seek(max(0, content - len(END_OF_IMAGE)))
+    return file.read(len(END_OF_IMAGE)) == END_OF_IMAGE
 
 
 def pictures_end(file: BinaryIO) -> int | None:
@@ -196,9 +225,12 @@ def film_start(file: BinaryIO) -> int | None:
 
 
 ENDS: dict[str, Callable[[BinaryIO, int], int | None]] = {
+    "AVIF": heif_end,
     "GIF": gif_end,
     "HEIF": heif_end,
     "JPEG": jpeg_end,
+    "JPEG2000": jpeg_2000_end,
+    "JXL": jpeg_xl_end,
     "MPO": jpeg_end,
     "PNG": png_end,
     "TIFF": tiff_end,

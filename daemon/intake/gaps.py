@@ -12,8 +12,11 @@ from typing import BinaryIO
 
 from daemon.intake.ends import end_of
 
-PLAIN = ("TIFF", "BMP")
+PLAIN = ("TIFF", "BMP", "PSD", "RAW")
 """Formats that often hold pixels as they are, where black is a run of zeros."""
+
+PADDED = ("RAW",)
+"""Formats whose files cameras fill up to whole blocks."""
 
 LEAST_END_BYTES, LEAST_PLAIN_END_BYTES = 32, 512
 """Zeros at the end that are a doubt. Compressed data and file structures end in a few at most.
@@ -21,7 +24,8 @@ Black pixels do in any number; but a copy stops at blocks, and the least of thes
 
 LEAST_RUN_BYTES = 1 << 14
 """Zeros within compressed data that are a doubt: parts that come out of order are larger. A flat
-area of more than a megapixel may be as much in an optimised JPEG."""
+area of more than a megapixel may be as much in an optimised JPEG. So much is also a doubt at the
+end of what cameras fill up."""
 
 CHUNK_BYTES = 1 << 16
 
@@ -39,7 +43,7 @@ def doubt_of(file: BinaryIO, name: str, form: str) -> str:
         return f"{name} stops before its own end: {ending}"
     # Zeros behind a file's own end are padding.
     lacking = empty if end is None else end - (size - empty)
-    if lacking >= (LEAST_PLAIN_END_BYTES if form in PLAIN else LEAST_END_BYTES):
+    if lacking >= least_end(form):
         return f"{name} ends in {lacking} empty bytes: {ending}"
     hole = first_hole(file, size)
     if hole is None and form not in PLAIN:
@@ -47,6 +51,13 @@ def doubt_of(file: BinaryIO, name: str, form: str) -> str:
     if hole is not None and hole + empty < size:
         return f"{name} has a gap of empty bytes at {hole}: {ending}"
     return ""
+
+
+def least_end(form: str) -> int:
+    """How many zeros at the end of a format's file are a doubt."""
+    if form in PADDED:
+        return LEAST_RUN_BYTES
+    return LEAST_PLAIN_END_BYTES if form in PLAIN else LEAST_END_BYTES
 
 
 def empty_end(file: BinaryIO, size: int) -> int:

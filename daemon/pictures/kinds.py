@@ -29,8 +29,8 @@ PAINTED: Mapping[str, bytes] = {
 """The formats that are painted, and what their files begin with."""
 
 PIXELS = "export it as PNG or TIFF"
-DRAWING = "export it as PNG, in the size it is to be painted at"
-LIGHT = "export it as a TIFF with 16 bits, its tones as they are to be seen"
+DRAWING = "export it as PNG in the size it is to be painted at"
+LIGHT = "export it as a TIFF of 16 bits with its tones as they are to be seen"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ UNPAINTED: Mapping[str, Unpainted] = {
         "an SVG drawing, which has no pixels",
         DRAWING,
     ),
-    "PDF": Unpainted(rb"%PDF-\d", "a PDF document", f"{DRAWING}, page by page"),
+    "PDF": Unpainted(rb"%PDF-\d", "a PDF document", DRAWING),
     "PostScript": Unpainted(rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript (EPS) drawing", DRAWING),
     "CorelDRAW": Unpainted(rb"RIFF....CDR", "a CorelDRAW drawing", DRAWING),
     "WMF": Unpainted(rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "a Windows metafile", DRAWING),

@@ -6,11 +6,13 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
 import pytest
 from PIL import Image
 
 from daemon.intake.ends import ENDS, end_of
-from daemon.intake.gaps import doubt_of
+from daemon.intake.gaps import LEAST_RUN_BYTES, doubt_of
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from tests.support import malformed
 
@@ -72,6 +74,13 @@ def tiff_pages(order: str, *, big: bool) -> bytes:
     return content
 
 
+def jpeg_xl(*, boxed: bool) -> bytes:
+    """A sound file of one picture, in boxes or as a bare codestream."""
+    content: bytes = imagecodecs.jpegxl_encode(np.asarray(frames()[0]), usecontainer=boxed)
+    assert content.startswith(b"\0\0\0\x0cJXL " if boxed else b"\xff\x0a")
+    return content
+
+
 def several_of_each() -> dict[str, tuple[str, bytes]]:
     """Sound files of several pictures, by what they are: Pillow's format, and content."""
     photo = malformed.encoded(frames()[0], "JPEG")
@@ -85,6 +94,9 @@ def several_of_each() -> dict[str, tuple[str, bytes]]:
         "several-heic": ("HEIF", several("HEIF", quality=50)),
         "several-jpeg": ("MPO", several("MPO")),
         "motion-photo": ("JPEG", photo + FILM),
+        "animated-avif": ("AVIF", several("AVIF", quality=50)),
+        "boxed-jpeg-2000": ("JPEG2000", malformed.encoded(frames()[0], "JPEG2000")),
+        "boxed-jpeg-xl": ("JXL", jpeg_xl(boxed=True)),
     }
     for order, big in itertools.product("<>", (False, True)):
         found[f"pages{order}{'big' if big else 'classic'}"] = ("TIFF", tiff_pages(order, big=big))
@@ -101,7 +113,7 @@ def cut(content: bytes, part: float) -> bytes:
 @pytest.mark.parametrize("what", SEVERAL)
 def test_sound_file_of_several_pictures_is_in_no_doubt(what: str) -> None:
     form, content = SEVERAL[what]
-    if what != "pages>big":  # Pillow does not know it
+    if what != "pages>big" and form != "JXL":  # Pillow does not know them
         with Image.open(io.BytesIO(content)) as opened:
             assert opened.format == form
             opened.load()
@@ -167,6 +179,20 @@ def test_box_of_open_or_long_length_ends_where_it_says(length: int) -> None:
     assert end_of(io.BytesIO(content), "HEIF", len(content)) == len(content)
     cut_end = end_of(io.BytesIO(content[:-1]), "HEIF", len(content) - 1)
     assert cut_end == len(content) - (length == 0)
+
+
+def test_bare_codestreams_are_whole_where_they_end_in_their_mark() -> None:
+    bare = malformed.encoded(frames()[0], "JPEG2000", no_jp2=True)
+    assert bare.startswith(b"\xff\x4f") and doubt(bare, "JPEG2000") == ""
+    assert doubt(bare + PADDING, "JPEG2000") == ""
+    assert "empty bytes" in doubt(cut(bare, 0.9).ljust(len(bare), b"\0"), "JPEG2000")
+    assert doubt(jpeg_xl(boxed=False), "JXL") == ""
+
+
+def test_negative_that_its_camera_filled_up_to_a_whole_block_is_in_no_doubt() -> None:
+    negative = malformed.encoded(frames()[0], "TIFF")
+    assert doubt(negative + bytes(4096), "RAW") == ""
+    assert "empty bytes" in doubt(negative + bytes(LEAST_RUN_BYTES), "RAW")
 
 
 def test_index_of_pictures_that_an_editor_dropped_is_no_doubt() -> None:
@@ -237,7 +263,8 @@ def test_malformed_files_of_every_kind_are_answered() -> None:
 
 @pytest.mark.parametrize("form", ENDS)
 def test_beginning_and_foreign_content_are_answered(form: str) -> None:
-    content = malformed.encoded(frames()[0], "JPEG" if form == "MPO" else form)
+    alike = "JPEG" if form == "MPO" else form
+    content = jpeg_xl(boxed=True) if form == "JXL" else malformed.encoded(frames()[0], alike)
     for other in (*malformed.FOREIGN.values(), *(content[:kept] for kept in range(200))):
         end = end_of(io.BytesIO(other), form, len(other))
         assert end is None or end >= 0
