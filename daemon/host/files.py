@@ -156,9 +156,12 @@ def ensure_room(folder: Path, coming_bytes: int, keep_bytes: int) -> None:
     except OSError as error:
         raise SurroundingsError(f"{printable(folder)} is unavailable: {error.strerror}") from error
     if free is not None and free - coming_bytes < keep_bytes:
+        coming = (
+            f"{coming_bytes / 1e9:.1f} GB are to come, and " if coming_bytes > keep_bytes else ""
+        )
         raise SurroundingsError(
-            f"the disk of {printable(folder)} is nearly full: {keep_bytes / 1e9:.1f} GB are to "
-            "stay free (limits: free_bytes); it goes on when there is room"
+            f"the disk of {printable(folder)} is nearly full: {coming}{keep_bytes / 1e9:.1f} GB "
+            "are to stay free (limits: free_bytes); it goes on when there is room"
         )
 
 

@@ -1,12 +1,15 @@
-"""One run: what is known of it, and what its worker is told, before it begins. Pure."""
+"""One run: what is known of it, and what its worker is told, before it begins."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from daemon.engine.schedule import fit
 from daemon.host import files
 from daemon.job import ClaimedPicture, Job
+from daemon.ledger.store import Ledger, Line
 from daemon.messages import Blob, OrderedStyle, RunOrder
-from daemon.pictures.formats import output_name
+from daemon.pictures.formats import output_format, output_name
+from daemon.pictures.limits import expected_bytes
 from daemon.settings.config import Config
 from daemon.state.spool import Spool
 from daemon.status.live import RunningJob
@@ -47,6 +50,26 @@ def make_run(config: Config, device: str, job: Job, picture: ClaimedPicture, now
     shown = RunningJob(job.id, files.printable(picture.path), job.preset, device)
     stall_s = limits.stall_s * (1 + pixels / STALL_PX)
     return Run(job, shown, limits.job_s, now_s + limits.job_s, stall_s, now_s)
+
+
+def coming_bytes(ledger: Ledger, line: Line) -> int:
+    """How large the result of the first in line may be: once it is painted it must find room."""
+    first = ledger.first_in(line)
+    if first is None:
+        return 0
+    job = ledger.job(first)
+    return result_bytes(job, ledger.picture(job.picture_id))
+
+
+def result_bytes(job: Job, picture: ClaimedPicture) -> int:
+    """How large a job's result will be at most, roughly."""
+    width, height = picture.width_px, picture.height_px
+    if (size := job.recipe["size"]) != "original" and width and height:
+        width, height = fit(width, height, size)
+    depth = job.recipe.get("depth", "same")
+    bits = picture.bits if depth == "same" else depth
+    form = output_format(output_name(job.below.name, job.suffix))
+    return expected_bytes(form, width, height, bits=bits)
 
 
 def make_order(

@@ -32,7 +32,7 @@ from daemon.pool.local import LocalPool
 from daemon.pool.memory import DeviceMemory
 from daemon.service.delivery import CANCELLED_REASON
 from daemon.service.permit import Permit
-from daemon.service.run import Run, StopReason, make_order, make_run
+from daemon.service.run import Run, StopReason, coming_bytes, make_order, make_run
 from daemon.service.supervision import Instruction, Kill, Rest, Start, Stop, decide, giving_way
 from daemon.settings.config import Config
 from daemon.state.spool import Spool
@@ -181,8 +181,9 @@ class Runs:
         """Gives every free device a job, unless the devices are resting after trouble."""
         if permit.line is None or time.monotonic() < self._resting_until_s:
             return
+        coming = coming_bytes(self._ledger, permit.line) if free else 0
         try:
-            files.ensure_room(self._config.state, 0, self._config.limits.free_bytes)
+            files.ensure_room(self._config.state, coming, self._config.limits.free_bytes)
         except SurroundingsError as error:
             self._health.bad("disk", error)
             return

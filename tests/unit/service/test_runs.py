@@ -161,6 +161,26 @@ def test_worker_is_told_the_results_format_and_where_the_profiles_lie(bench: Ben
     assert order.profiles == {"press.icc": bench.spool.profile("9c")}
 
 
+def test_job_whose_result_would_find_no_room_waits_before_it_is_painted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.ledger.request_cancel("j1")
+    bench.ledger.cancel_waiting("not this one")
+    bench.ledger.add_picture("p2", Path("starry/wide.tif"))
+    large = Draft("j2", "starry", Path("wide.tif"), RECIPE | {"size": 10_000}, (), suffix=".tif")
+    bench.ledger.admit(
+        "p2", sha256="ab", size=1, width_px=50, height_px=20, drafts=[large], form="TIFF", bits=16
+    )
+    room = 10_000 * 4_000 * 3 * 2  # 240 MB, and noise does not pack
+    monkeypatch.setattr("daemon.host.files.free_bytes", lambda folder: room)
+    bench.tick()
+    assert bench.state("j2") == State.READY
+    assert "0.3 GB are to come" in bench.health.troubles["disk"]
+    monkeypatch.setattr("daemon.host.files.free_bytes", lambda folder: 2 * room)
+    bench.tick()
+    assert bench.state("j2") == State.RUNNING and "disk" not in bench.health.troubles
+
+
 def test_run_that_went_well_waits_to_be_published_with_what_was_reported(bench: Bench) -> None:
     done = Done(device="cpu", seconds=2.5, warnings=("late",))
     bench.end(done)
