@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from tests.support.atelier import Studio, encoded, photograph
 
@@ -133,7 +134,7 @@ def test_turned_photograph_comes_out_upright(
 ) -> None:
     with Image.open(studio.outbox / "quick/turned.jpg") as result:
         assert result.size == (48, 64)
-        assert ORIENTATION not in result.getexif()
+        assert result.getexif().get(ORIENTATION, 1) == 1
 
 
 def test_sidecars_are_filed_beside_their_originals(
@@ -187,3 +188,33 @@ def test_run_once_ends_beside_what_never_ends_and_says_what_is_left(
     assert "it ends, since nothing has got further for" in answer.stderr
     assert "quick/empty.jpg (in the inbox: it is empty)" in answer.stderr
     assert "quick/grows.jpg (in the inbox: it is still being written)" in answer.stderr
+
+
+def test_no_picture_is_left_whatever_it_is_called_and_nothing_else_is_taken(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, paints=False)
+    studio.drop("quick/IMG_1.JPG_large")
+    studio.drop("quick/photo", encoded(photograph(), "PNG"))
+    studio.drop("quick/saved.jfif")
+    studio.drop("quick/cut.heic", transparent_heic())
+    studio.drop("quick/logo.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>')
+    studio.drop("quick/notes.txt", b"The sea was grey that day.\n")
+    assert studio.run("run", "--once").returncode == 1
+    assert studio.files(studio.inbox) == {"quick/notes.txt"}
+    results = {path for path in studio.files(studio.outbox) if path.startswith("quick/")}
+    assert {path for path in results if ".jobs" not in path} == {
+        "quick/IMG_1.JPG_large.jpg",
+        "quick/photo.png",
+        "quick/saved.jfif",
+        "quick/cut.png",
+    }
+    told = studio.failure("quick", "logo.svg")
+    assert told.startswith("logo.svg is an SVG drawing") and "export it as PNG" in told
+    assert "quick/notes.txt" in studio.run("doctor").stdout
+
+
+def transparent_heic() -> bytes:
+    """A photograph of a phone, of which a part was cut out."""
+    register_heif_opener()
+    image = photograph().convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return encoded(image, "HEIF")
