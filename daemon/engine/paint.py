@@ -38,7 +38,7 @@ from daemon.engine.optimise.steps import (
     make_optimiser,
     minimise,
 )
-from daemon.engine.pixels import Bounds, Pixels, bounds_of, resize
+from daemon.engine.pixels import Bounds, FloatPixels, Pixels, bounds_of, resize
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 from daemon.engine.tensors import hold, refine, to_pixels, to_tensor
@@ -85,9 +85,9 @@ class Resting:
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """The end: the painted picture, and how it came about."""
+    """The end: the painted picture, float32 pixels, and how it came about."""
 
-    pixels: Pixels
+    pixels: FloatPixels
     passes: tuple[PassReport, ...]
     warnings: tuple[str, ...]
 

@@ -18,6 +18,8 @@ Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 float32 holds 0..1 as it is, and below and above it colours that sRGB has not: the curve goes on
 with the sign of the linear value (`color(srgb ...)` of CSS Color 4)."""
 
+FloatPixels = NDArray[np.float32]
+
 TOPS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
 """The value that stands for 1, by the depths there are."""
 

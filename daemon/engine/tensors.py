@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from daemon.engine.fit.tiles import Tile
-from daemon.engine.pixels import Bounds, Pixels, top_of
+from daemon.engine.pixels import Bounds, FloatPixels, Pixels, top_of
 
 
 def refine(painted: Tensor, content: Tensor, finer_content: Tensor) -> Tensor:
@@ -42,9 +42,9 @@ def crop_pixels(pixels: Pixels, device: torch.device, tile: Tile) -> Tensor:
     return to_tensor(pixels[down.at(1), across.at(1)], device)
 
 
-def to_pixels(picture: Tensor) -> Pixels:
+def to_pixels(picture: Tensor) -> FloatPixels:
     """The pixels of a picture, (1, 3, H, W), as float32; of one on the CPU a view."""
-    pixels: Pixels = picture[0].permute(1, 2, 0).float().cpu().numpy()  # (H, W, 3)
+    pixels: FloatPixels = picture[0].permute(1, 2, 0).float().cpu().numpy()  # (H, W, 3)
     return pixels
 
 

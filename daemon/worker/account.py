@@ -15,7 +15,7 @@ from daemon.engine.paint import Painted, Stepped
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 from daemon.messages import Done, FullPicture, PassAccount, PassPlan
-from daemon.pictures.read import Picture
+from daemon.pictures.picture import Picture
 
 
 def describe_step(moment: Stepped) -> str:
@@ -73,7 +73,7 @@ def announcement(size: Pass, plan: Plan, engine: Engine) -> PassPlan:
 
 
 def account(engine: Engine, picture: Picture, painting: Painted, seconds: float) -> Done:
-    """What the record says of a run; without its result's file."""
+    """What the record says of a run; without its result's file and the warnings."""
     width, height = picture.size
     passes = tuple(
         PassAccount(
@@ -98,7 +98,6 @@ def account(engine: Engine, picture: Picture, painting: Painted, seconds: float)
         last_loss=losses_of(painting.passes[-1].last),
         seconds=round(seconds, 3),
         peak_memory_bytes=memory.peak_bytes(engine.device),
-        warnings=painting.warnings,
     )
 
 

@@ -6,12 +6,13 @@ A closed input ends it, so that it never outlives its service.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import TextIO
 
 import torch
 
-from daemon import __version__
 from daemon.engine.device import device_error
 from daemon.engine.engine import Engine, Style
 from daemon.engine.errors import (
@@ -32,7 +32,7 @@ from daemon.engine.errors import (
     WeightsError,
 )
 from daemon.engine.fit import memory
-from daemon.engine.paint import Painted
+from daemon.engine.paint import Moment, Painted
 from daemon.engine.schedule import plan_passes, plan_proof
 from daemon.host import files
 from daemon.host.process import claim_stdout, say
@@ -54,12 +54,14 @@ from daemon.messages import (
     to_order,
 )
 from daemon.pictures.form import JobRecipe
-from daemon.pictures.read import Picture, read_picture
-from daemon.pictures.write import write_picture
+from daemon.pictures.picture import Picture
+from daemon.pictures.read import read_picture
 from daemon.worker.account import account, describe, describe_checkpoint, foretell
 from daemon.worker.checkpoint import read_checkpoint
 from daemon.worker.follower import Follower
+from daemon.worker.proof import ProofProfile, read_proof_profile
 from daemon.worker.requests import serve
+from daemon.worker.result import check_writable, painting_recipe, without_pixels, write_result
 
 KINDS: list[tuple[type[EngineError], FailureKind]] = [
     (PictureError, "input"),
@@ -112,34 +114,36 @@ class Worker:
         began = time.perf_counter()
         engine = self._warm_engine(tell)
         memory.reset_peak(engine.device)
-        recipe = JobRecipe(**order.recipe)
+        job_recipe = JobRecipe(**order.recipe)
+        recipe = painting_recipe(job_recipe)
+        proof = read_proof_profile(order, job_recipe)
         picture = read_file(order.picture.path, order.name, order.max_pixels)
-        styles = [self._style(style, order.max_pixels) for style in order.styles]
-        tell(LogLine("INFO", describe(engine, picture, recipe)))
+        passes = (plan_proof if order.proof else plan_passes)(recipe, *picture.size)
+        check_writable(order, job_recipe, passes[-1])
         begin = partial(
             engine.paint,
-            picture.pixels,
-            styles,
+            proof.applied(picture.pixels) if proof else picture.pixels,
+            [self._style(style, order.max_pixels, proof) for style in order.styles],
             recipe,
-            passes=(plan_proof if order.proof else plan_passes)(recipe, *picture.size),
+            passes=passes,
             memory_bytes=order.memory_bytes,
         )
+        picture = without_pixels(picture)
+        tell(LogLine("INFO", describe(engine, picture, recipe)))
         follower = Follower(
             order, self._settings.checkpoint_s, tell, lambda: run_id in self._cancelled
         )
-        try:
-            resumed = read_checkpoint(order.checkpoint) if order.checkpoint else None
-            if resumed:
-                tell(LogLine("INFO", f"goes on {describe_checkpoint(resumed)}"))
-            painted = follower.follow(begin(resumed=resumed), engine)
-        except CheckpointError as error:
-            tell(LogLine("WARNING", f"the checkpoint cannot be used: {error}; begins anew"))
-            painted = follower.follow(begin(), engine)
+        painted = paint(begin, follower, engine, order, tell)
+        del begin  # and with it the picture
         if painted is None:
             return None
-        write_result(engine, order, painted, picture, recipe)
+        if proof:
+            proof.applied(painted.pixels, out=painted.pixels)
+        weights = {"name": engine.weights_name, "sha256": engine.weights_sha256}
+        warnings = write_result(order, painted.pixels, picture, job_recipe, weights)
         done = replace(
             account(engine, picture, painted, time.perf_counter() - began),
+            warnings=(*picture.warnings, *painted.warnings, *warnings),
             result_sha256=files.sha256_of(order.result),
             result_bytes=order.result.stat().st_size,
         )
@@ -163,35 +167,41 @@ class Worker:
             tell(LogLine("INFO", f"network ready on {settings.device} after {seconds:.1f} s"))
         return self._engine
 
-    def _style(self, ordered: OrderedStyle, max_pixels: int) -> Style:
-        """A style image by its hash, decoded once."""
+    def _style(self, ordered: OrderedStyle, max_pixels: int, proof: ProofProfile | None) -> Style:
+        """A style image by its hash, and the profile it is seen through; decoded once."""
         sha256 = ordered.file.sha256
+        if proof:
+            sha256 = hashlib.sha256(f"{sha256} {proof.sha256}".encode()).hexdigest()
         if sha256 not in self._styles:
             pixels = read_file(ordered.file.path, ordered.name, max_pixels).pixels
+            style = Style(proof.applied(pixels) if proof else pixels, 1.0, sha256)
             latest = list(self._styles.items())[1 - STYLES_KEPT :]
-            self._styles = {**dict(latest), sha256: Style(pixels, 1.0, sha256)}
+            self._styles = {**dict(latest), sha256: style}
         return replace(self._styles[sha256], weight=ordered.weight)
+
+
+def paint(
+    begin: Callable[..., Iterator[Moment]],
+    follower: Follower,
+    engine: Engine,
+    order: RunOrder,
+    tell: Callable[[Event], None],
+) -> Painted | None:
+    """Paints from a checkpoint, or from the beginning; None if it was cancelled."""
+    try:
+        resumed = read_checkpoint(order.checkpoint) if order.checkpoint else None
+        if resumed:
+            tell(LogLine("INFO", f"goes on {describe_checkpoint(resumed)}"))
+        return follower.follow(begin(resumed=resumed), engine)
+    except CheckpointError as error:
+        tell(LogLine("WARNING", f"the checkpoint cannot be used: {error}; begins anew"))
+        return follower.follow(begin(), engine)
 
 
 def read_file(path: Path, name: str, max_pixels: int) -> Picture:
     """A picture, under a name that goes into messages, and these into JSON."""
     with path.open("rb") as file:
         return read_picture(file, files.printable(name), max_pixels)
-
-
-def write_result(
-    engine: Engine, order: RunOrder, painted: Painted, picture: Picture, recipe: JobRecipe
-) -> None:
-    """Writes the result, and what it was made of within it."""
-    note = {
-        **order.note,
-        "recipe": recipe.model_dump(),
-        "weights": {"name": engine.weights_name, "sha256": engine.weights_sha256},
-        "version": __version__,
-    }
-    name = order.result_name or order.name
-    write = partial(write_picture, pixels=painted.pixels, name=name, like=picture, note=note)
-    files.write_whole(order.result, write, replace=True)
 
 
 def blame(failure: Exception, tell: Callable[[Event], None]) -> Ended:

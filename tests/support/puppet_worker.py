@@ -22,6 +22,7 @@ from PIL import Image
 
 from daemon import __version__
 from daemon.engine.errors import OutOfMemoryError, PictureError
+from daemon.engine.pixels import to_levels
 from daemon.host import files
 from daemon.host.process import Message, claim_stdout, say
 from daemon.pictures.read import Picture, read_picture
@@ -128,9 +129,9 @@ class PuppetWorker:
     ) -> Message:
         """Writes the picture under the style images; hash and size of the file."""
         size = last.width_px, last.height_px
-        image = Image.fromarray(picture.pixels).resize(size)
+        image = Image.fromarray(to_levels(picture.pixels)).resize(size)
         for style in styles:
-            image = Image.blend(image, Image.fromarray(style.pixels).resize(size), 0.5)
+            image = Image.blend(image, Image.fromarray(to_levels(style.pixels)).resize(size), 0.5)
         name = str(payload.get("result_name", payload["name"]))
         note = payload["note"] | {
             "recipe": payload["recipe"],
