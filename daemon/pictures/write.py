@@ -51,7 +51,7 @@ def write_picture(
 
 def save_options(form: str, like: Picture, note: str, profile: bytes) -> dict[str, Any]:
     """Pillow's options for one format."""
-    exif = like.metadata.exif
+    exif = b"Exif\0\0" + like.metadata.exif if like.metadata.exif else b""
     match form:
         case "JPEG":
             exif = exif if len(exif) <= JPEG_SEGMENT_BYTES else b""  # it would not fit
