@@ -1,0 +1,60 @@
+"""Results that Pillow writes whole: WebP, BMP and GIF."""
+
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from daemon.pictures.embedded import Embedded
+from daemon.pictures.ifd import lay_out
+from daemon.pictures.levels import Levels
+
+OPAQUE_FROM = 128
+COLOURS = 255
+"""Of a GIF's 256 one is kept for what is transparent."""
+
+
+def write_webp(
+    target: BinaryIO, picture: Levels, embedded: Embedded, *, quality: int, lossless: bool
+) -> None:
+    """Writes a WebP; colours under what is transparent stay as they are."""
+    Image.fromarray(picture.whole()).save(
+        target,
+        format="WEBP",
+        quality=quality,
+        lossless=lossless,
+        exact=True,
+        use_sharp_yuv=not lossless,
+        icc_profile=embedded.profile,
+        exif=lay_out(embedded.tags) if embedded.tags is not None else b"",
+        xmp=embedded.xmp,
+    )
+
+
+def write_bmp(target: BinaryIO, picture: Levels, embedded: Embedded) -> None:
+    """Writes a BMP, which has room for a resolution and nothing else."""
+    density = embedded.density_ppi or (96.0, 96.0)
+    Image.fromarray(picture.whole()).save(target, format="BMP", dpi=density)
+
+
+def write_gif(target: BinaryIO, picture: Levels, embedded: Embedded, note_key: str) -> None:
+    """Writes a GIF in 255 colours of its own, its note as the comment."""
+    levels = picture.whole()
+    image = Image.fromarray(np.ascontiguousarray(levels[..., :3]))
+    palette = image.quantize(COLOURS, Image.Quantize.MEDIANCUT)
+    indexed = image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    options: dict[str, object] = {"comment": f"{note_key} {embedded.note}".encode()}
+    if picture.has_alpha:
+        indexed = with_hole(indexed, levels[..., 3])
+        options |= {"transparency": COLOURS, "disposal": 2}
+    indexed.save(target, format="GIF", optimize=False, **options)
+
+
+def with_hole(indexed: Image.Image, alpha: NDArray[np.uint8]) -> Image.Image:
+    """A picture of a palette, its last colour where it is transparent."""
+    indices = np.array(indexed)
+    indices[alpha < OPAQUE_FROM] = COLOURS
+    result = Image.fromarray(indices, mode="P")
+    result.putpalette(list(indexed.getpalette() or []))
+    return result
