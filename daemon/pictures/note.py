@@ -1,42 +1,38 @@
 """The note in a result: what it was made of, as JSON in the place its format has for words."""
 
 import json
+import mmap
 import re
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape, unescape
+from xml.sax.saxutils import unescape
 
 from PIL import Image
 
-from daemon.pictures.formats import READABLE
-
 NOTE_KEY = "atelierd"
-XMP_NAMESPACE = "urn:atelierd:1"
-
-
-def to_xmp(note: str) -> bytes:
-    """An XMP packet with the note as one property."""
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        f'<rdf:Description rdf:about="" xmlns:a="{XMP_NAMESPACE}">'
-        f"<a:note>{escape(note)}</a:note>"
-        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
-    ).encode()
+IN_PACKET = re.compile(rb'xmlns:a="urn:atelierd:1"><a:note>(.*?)</a:note>', re.DOTALL)
+"""As `xmp` writes it. No format compresses its packet, so it is found wherever that lies."""
 
 
 def read_note(path: Path) -> dict[str, Any] | None:
     """The note embedded in a result, or None if there is none."""
-    with Image.open(path, formats=READABLE) as opened:
+    text = note_in_packet(path) or note_in_text(path)
+    note: dict[str, Any] | None = json.loads(text) if text else None
+    return note
+
+
+def note_in_packet(path: Path) -> str | None:
+    """The note in a file's XMP."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        found = IN_PACKET.search(content)
+        return unescape(found[1].decode()) if found else None
+
+
+def note_in_text(path: Path) -> str | None:
+    """The note that a GIF has as its comment, and PNGs of earlier versions as a text."""
+    with Image.open(path, formats=("PNG", "GIF", "JPEG", "WEBP", "TIFF", "BMP")) as opened:
         text = opened.info.get(NOTE_KEY)
         if text is None and opened.format == "GIF":
             comment = opened.info.get("comment", b"").decode(errors="replace")
             text = comment.removeprefix(f"{NOTE_KEY} ") if comment.startswith(NOTE_KEY) else None
-        if text is None:
-            packet = opened.info.get("xmp", b"")
-            packet = packet.decode() if isinstance(packet, bytes) else packet
-            found = re.search("<a:note>(.*?)</a:note>", packet, re.DOTALL)
-            text = unescape(found.group(1)) if found else None
-    note: dict[str, Any] | None = json.loads(text) if text else None
-    return note
+        return text if isinstance(text, str) else None

@@ -1,79 +1,274 @@
-"""Picture files out: the format a name promises, alpha, colour profile, and the note within."""
+"""Picture files out: the format a name promises, in the depth and colours its form asks for.
 
+The one way out. What a result says of itself is decided here and in `exif`, `xmp`, `iptc`; how
+that is kept in a file is each format's own module.
+"""
+
+import io
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL import ImageCms
 
+from daemon import __version__
 from daemon.engine.errors import PictureError
-from daemon.pictures.formats import WITH_ALPHA, output_format
-from daemon.pictures.note import NOTE_KEY, to_xmp
-from daemon.pictures.picture import Picture
+from daemon.pictures import exif, iptc, xmp
+from daemon.pictures.embedded import Embedded
+from daemon.pictures.exif import ResultFacts
+from daemon.pictures.form import ResultForm
+from daemon.pictures.formats import output_format
+from daemon.pictures.ifd import ExifError, Tags, parse
+from daemon.pictures.jpeg_file import write_jpeg
+from daemon.pictures.levels import Levels, scaled_alpha
+from daemon.pictures.limits import (
+    ALPHA_KEPT,
+    WITH_16_BITS,
+    WITH_PROFILE,
+    can_be_output,
+    check_profile,
+    check_result,
+)
+from daemon.pictures.note import NOTE_KEY
+from daemon.pictures.picture import Metadata, Picture
+from daemon.pictures.pillow_files import write_bmp, write_gif, write_webp
+from daemon.pictures.png_file import write_png
 from daemon.pictures.profiles import srgb_profile
-from daemon.pictures.read import words
+from daemon.pictures.tiff_file import write_tiff
 
-JPEG_SEGMENT_BYTES = 65_000
-XMP_TAG = 700
+SOFTWARE = f"atelierd {__version__}"
+ADOBE_RGB = "Adobe RGB"
+STALE_TEXT = ("raw profile type", "xml:com", "thumb::", "exif:", "icc:", "png:", "tiff:", "xmp:")
+"""What keywords of texts begin with that other programs keep whole profiles or old sizes under."""
+PHOTOSHOP_MODE = {"rgb": "3", "cmyk": "4", "grey": "1"}
+MIME = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """The colours a result is in. profile: of its numbers.  name: what it is called."""
+
+    profile: bytes
+    mode: str
+    name: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_srgb(self) -> bool:
+        """Whether nothing has to be converted."""
+        return self.profile == srgb_profile()
 
 
 def write_picture(
     target: BinaryIO,
-    pixels: NDArray[np.uint8],
+    pixels: NDArray[Any],
     *,
     name: str,
     like: Picture,
-    note: dict[str, Any],
-) -> None:
+    note: Mapping[str, Any],
+    form: ResultForm = ResultForm(),  # noqa: B008  (immutable)
+) -> tuple[str, ...]:
     """Writes a result in the format its name promises, with `note` embedded as JSON.
 
-    pixels: (H, W, 3).  Alpha (scaled), EXIF and an sRGB profile go along where the format has them.
-    PNG keeps the note as text, JPEG, WebP and TIFF in XMP, GIF as its comment; BMP cannot.
-    Raises PictureError where the format cannot hold such a picture.
+    target: seekable, at its beginning.  pixels: (H, W, 3) in sRGB's encoding: uint8, uint16, or
+    float32 in extended sRGB.  like: the picture painted; its alpha (scaled), notes, profile and
+    print size go along where the format has them.  form.profile: `srgb`, `keep`, or the path of a
+    profile's file.
+    Returns what could not go along, for the record.  Raises PictureError where the format cannot
+    hold such a picture, OSError where the disk cannot.
     """
-    form, image = output_format(name), Image.fromarray(pixels)
-    if like.alpha is not None and form in WITH_ALPHA:
-        alpha = Image.fromarray(like.alpha)
-        image.putalpha(alpha.resize(image.size, Image.Resampling.LANCZOS))
-    options = save_options(form, like, json.dumps(note), srgb_profile())
+    format_name = output_format(name)
+    height, width = pixels.shape[:2]
+    check_result(format_name, width, height)
+    colours = target_of(format_name, form, like)
+    alpha = None if like.alpha is None else scaled_alpha(like.alpha, (width, height))
+    picture = Levels(
+        pixels,
+        alpha,
+        has_alpha=alpha is not None and format_name in ALPHA_KEPT and colours.mode != "cmyk",
+        profile=None if colours.is_srgb else colours.profile,
+        mode=colours.mode,
+        bits=depth_of(format_name, form, like),
+    )
+    facts = ResultFacts(
+        format_name,
+        width,
+        height,
+        print_density(like, (width, height)),
+        colours.name,
+        colours.mode,
+        SOFTWARE,
+    )
+    embedded, warnings = embed(like.metadata, facts, colours.profile, json.dumps(note), form)
+    lost = encode(target, picture, embedded, form, format_name, like.lossless)
+    return (*colours.warnings, *warnings, *lost)
+
+
+def target_of(format_name: str, form: ResultForm, like: Picture) -> Target:
+    """The colours a result is written in; raises PictureError if its format has no such."""
+    if form.profile not in ("srgb", "keep"):
+        content = Path(form.profile).read_bytes()
+        mode = check_profile(format_name, content, Path(form.profile).name)
+        return Target(content, mode, color_name(content))
+    kept = like.profile if form.profile == "keep" else None
+    if kept is None:
+        return Target(srgb_profile(), "rgb", "sRGB")
+    if format_name not in WITH_PROFILE:
+        words = f"the picture's colours were brought into sRGB: {format_name} holds no profile"
+    elif kept[16:20] != b"RGB " or not can_be_output(kept):
+        words = "the result is in sRGB: nothing can be converted into the picture's own profile"
+    else:
+        return Target(kept, "rgb", color_name(kept))
+    return Target(srgb_profile(), "rgb", "sRGB", (words,))
+
+
+def color_name(profile: bytes) -> str:
+    """What a profile is called; Adobe RGB, as EXIF knows it, by that name alone."""
+    if profile == srgb_profile():
+        return "sRGB"
     try:
-        image.save(target, format=form, **options)
-    except (OSError, ValueError, OverflowError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's, not the format's
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        words = " ".join(ImageCms.getProfileDescription(opened).split())
+    except (ImageCms.PyCMSError, OSError):
+        words = ""
+    return ADOBE_RGB if ADOBE_RGB in words else words or "unnamed"
+
+
+def depth_of(format_name: str, form: ResultForm, like: Picture) -> int:
+    """Bits of a channel in the result."""
+    wanted = like.bits if form.depth == "same" else form.depth
+    return 16 if wanted > 8 and format_name in WITH_16_BITS else 8
+
+
+def print_density(like: Picture, size: tuple[int, int]) -> tuple[float, float] | None:
+    """Pixels an inch at which the result has the picture's size on paper."""
+    density = like.metadata.density_ppi
+    if density is None:
+        return None
+    width, height = like.size
+    return density[0] * size[0] / width, density[1] * size[1] / height
+
+
+def embed(
+    metadata: Metadata, facts: ResultFacts, profile: bytes, note: str, form: ResultForm
+) -> tuple[Embedded, tuple[str, ...]]:
+    """What goes beside the pixels, and what of the picture's was too damaged for that."""
+    if form.metadata == "none":
+        metadata = Metadata(density_ppi=metadata.density_ppi)
+    no_location = form.metadata == "no-location"
+    tags, exif_lost = result_tags(metadata.exif, facts, no_location=no_location)
+    packet, xmp_lost = result_packet(metadata.xmp, facts, note, no_location=no_location)
+    embedded = Embedded(
+        profile=profile,
+        note=note,
+        xmp=packet,
+        tags=tags,
+        iptc=iptc.without_places(metadata.iptc) if no_location else metadata.iptc,
+        text=result_text(metadata.text, no_location=no_location),
+        density_ppi=facts.density_ppi,
+    )
+    return embedded, (*exif_lost, *xmp_lost)
+
+
+def result_tags(
+    blob: bytes, facts: ResultFacts, *, no_location: bool
+) -> tuple[Tags | None, tuple[str, ...]]:
+    """The result's EXIF: the picture's, or a new one where the format has its resolution there."""
+    warnings: tuple[str, ...] = ()
+    tags = None
+    try:
+        tags = parse(blob) if blob else None
+    except ExifError as error:
+        warnings = (f"the picture's EXIF is damaged and was left out: {error}",)
+    is_needed = facts.form == "WEBP" or facts.mode == "cmyk"
+    if tags is None and facts.density_ppi is not None and is_needed:
+        tags = Tags()
+    if tags is None:
+        return None, warnings
+    tags = exif.without_location(tags) if no_location else tags
+    return exif.describe_result(tags, facts), warnings
+
+
+def result_packet(
+    packet: bytes, facts: ResultFacts, note: str, *, no_location: bool
+) -> tuple[bytes, tuple[str, ...]]:
+    """The result's XMP with our note in it."""
+    revision = xmp.Revision(described(facts), facts.software, note, no_location)
+    try:
+        return xmp.revised(packet, revision), ()
+    except xmp.XmpError as error:
+        words = f"the picture's XMP is damaged and was left out: {error}"
+        return xmp.fresh(revision), (words,)
+
+
+def described(facts: ResultFacts) -> dict[tuple[str, str], str]:
+    """What XMP says of pixels, wherever the photographer's packet says it."""
+    is_srgb = facts.color == "sRGB"
+    values = {
+        (xmp.TIFF, "Orientation"): "1",
+        (xmp.TIFF, "ImageWidth"): str(facts.width_px),
+        (xmp.TIFF, "ImageLength"): str(facts.height_px),
+        (xmp.EXIF, "PixelXDimension"): str(facts.width_px),
+        (xmp.EXIF, "PixelYDimension"): str(facts.height_px),
+        (xmp.EXIF, "ColorSpace"): "1" if is_srgb else "65535",
+        (xmp.PHOTOSHOP, "ICCProfile"): "sRGB IEC61966-2.1" if is_srgb else facts.color,
+        (xmp.PHOTOSHOP, "ColorMode"): PHOTOSHOP_MODE[facts.mode],
+        (xmp.TIFF, "Software"): facts.software,
+        (xmp.XMP, "CreatorTool"): facts.software,
+        (xmp.DC, "format"): MIME.get(facts.form, ""),
+        (xmp.TIFF, "ResolutionUnit"): "2",
+    }
+    if facts.density_ppi is not None:
+        across, down = (exif.fraction(value) for value in facts.density_ppi)
+        values[xmp.TIFF, "XResolution"], values[xmp.TIFF, "YResolution"] = across, down
+    return values
+
+
+def result_text(text: Mapping[str, str], *, no_location: bool) -> dict[str, str]:
+    """The picture's texts without what is carried elsewhere, or described its pixels."""
+    kept = {
+        key: words
+        for key, words in text.items()
+        if 0 < len(key) < 80
+        and key.isprintable()
+        and key != NOTE_KEY
+        and not key.lower().startswith(STALE_TEXT)
+        and not (no_location and xmp.PLACE_NAME.search(key))
+    }
+    return kept | ({"Software": SOFTWARE} if "Software" in kept else {})
+
+
+def encode(
+    target: BinaryIO,
+    picture: Levels,
+    embedded: Embedded,
+    form: ResultForm,
+    format_name: str,
+    lossless: bool,
+) -> tuple[str, ...]:
+    """Writes the file; returns what its format had no room for."""
+    try:
+        match format_name:
+            case "JPEG":
+                return write_jpeg(target, picture, embedded, form.quality)
+            case "PNG":
+                write_png(target, picture, embedded, NOTE_KEY)
+            case "TIFF":
+                write_tiff(target, picture, embedded)
+            case "WEBP":
+                write_webp(target, picture, embedded, quality=form.quality, lossless=lossless)
+            case "GIF":
+                write_gif(target, picture, embedded, NOTE_KEY)
+            case _:
+                write_bmp(target, picture, embedded)
+    except (ValueError, OverflowError, RuntimeError) as error:
+        width, height = picture.size
+        said = " ".join(str(error).split()) or type(error).__name__
         raise PictureError(
-            f"a result of {image.width}x{image.height} px cannot be written as {form}: "
-            f"{words(error)}; choose a smaller `size`, or export the picture in another format"
+            f"a result of {width}x{height} px cannot be written as {format_name} (the encoder "
+            f"says: {said}); choose a smaller `size`, or another `format`"
         ) from error
-
-
-def save_options(form: str, like: Picture, note: str, profile: bytes) -> dict[str, Any]:
-    """Pillow's options for one format."""
-    exif = like.metadata.exif
-    match form:
-        case "JPEG":
-            exif = exif if len(exif) <= JPEG_SEGMENT_BYTES else b""  # it would not fit
-            xmp = to_xmp(note)
-            return {
-                "quality": 95,
-                "subsampling": 0,
-                "exif": exif,
-                "xmp": xmp,
-                "icc_profile": profile,
-            }
-        case "WEBP":
-            return {"quality": 95, "exif": exif, "xmp": to_xmp(note), "icc_profile": profile}
-        case "TIFF":
-            tags = ImageFileDirectory_v2()
-            tags[XMP_TAG] = to_xmp(note)
-            return {"compression": "tiff_adobe_deflate", "tiffinfo": tags, "icc_profile": profile}
-        case "PNG":
-            text = PngImagePlugin.PngInfo()
-            text.add_itxt(NOTE_KEY, note)
-            return {"pnginfo": text, "exif": exif, "icc_profile": profile}
-        case "GIF":
-            return {"comment": f"{NOTE_KEY} {note}".encode()}
-        case _:
-            return {}
+    return ()

@@ -1,9 +1,8 @@
-"""Writing results: format by name, and everything that goes along with the pixels."""
+"""Writing results: format by name, depth and colours by its form, and what goes along."""
 
 import errno
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,34 +12,18 @@ from pillow_heif import register_heif_opener
 from daemon.engine.errors import PictureError
 from daemon.pictures.formats import output_format, output_name
 from daemon.pictures.note import read_note
+from daemon.pictures.picture import Metadata
 from daemon.pictures.profiles import srgb_profile
-from daemon.pictures.read import Picture, read_picture
+from daemon.pictures.read import read_picture
 from daemon.pictures.write import write_picture
+from tests.support.written import NOTE, picture_like, write
 
-NOTE: dict[str, Any] = {
-    "id": "4f2a",
-    "preset": "<starry> & \"co\" 'x' ]]> --",
-    "text": "Пейзаж, 夜景, é",
-    "recipe": {"size": 512, "steps": 200},
-}
 WITH_NOTE = ["photo.jpg", "photo.jpeg", "photo.png", "photo.webp", "photo.tif", "photo.gif"]
 
 
 @pytest.fixture
 def painted(photograph: Image.Image) -> Image.Image:
     return photograph.resize((48, 32))
-
-
-def like(alpha: Image.Image | None = None, exif: bytes = b"") -> Picture:
-    """The picture a result goes back to."""
-    pixels = np.zeros((64, 96, 3), np.uint8)
-    return Picture(pixels, None if alpha is None else np.asarray(alpha), "", exif)
-
-
-def write(path: Path, image: Image.Image | np.ndarray, source: Picture | None = None) -> Path:
-    with path.open("wb") as file:
-        write_picture(file, np.asarray(image), name=path.name, like=source or like(), note=NOTE)
-    return path
 
 
 @pytest.mark.parametrize(
@@ -111,7 +94,7 @@ def test_alpha_goes_along_scaled_where_the_format_has_it(
 ) -> None:
     alpha = Image.new("L", (96, 64), 255)
     alpha.paste(0, (0, 0, 48, 64))
-    path = write(tmp_path / name, painted, like(alpha))
+    path = write(tmp_path / name, painted, picture_like(alpha=np.asarray(alpha)))
     with Image.open(path) as found:
         assert found.mode == "RGBA"
         row = np.asarray(found.getchannel("A"))[16]
@@ -121,13 +104,15 @@ def test_alpha_goes_along_scaled_where_the_format_has_it(
 
 def test_jpeg_of_a_transparent_picture_has_no_alpha(painted: Image.Image, tmp_path: Path) -> None:
     alpha = Image.new("L", (96, 64), 100)
-    with Image.open(write(tmp_path / "photo.jpg", painted, like(alpha))) as found:
+    with Image.open(
+        write(tmp_path / "photo.jpg", painted, picture_like(alpha=np.asarray(alpha)))
+    ) as found:
         assert found.mode == "RGB"
 
 
 def test_painted_image_is_left_as_it_is(painted: Image.Image, tmp_path: Path) -> None:
     pixels = np.array(painted)
-    write(tmp_path / "photo.png", pixels, like(Image.new("L", (96, 64), 100)))
+    write(tmp_path / "photo.png", pixels, picture_like(alpha=np.full((64, 96), 100, np.uint8)))
     assert np.array_equal(pixels, np.array(painted))
 
 
@@ -135,7 +120,9 @@ def test_painted_image_is_left_as_it_is(painted: Image.Image, tmp_path: Path) ->
 def test_exif_goes_along(painted: Image.Image, tmp_path: Path, name: str) -> None:
     exif = Image.Exif()
     exif[0x010F] = "A camera"
-    with Image.open(write(tmp_path / name, painted, like(exif=exif.tobytes()))) as found:
+    with Image.open(
+        write(tmp_path / name, painted, picture_like(metadata=Metadata(exif=exif.tobytes()[6:])))
+    ) as found:
         assert found.getexif()[0x010F] == "A camera"
 
 
@@ -195,5 +182,5 @@ def test_picture_that_its_format_cannot_hold_is_the_pictures_fault(
 def test_full_disk_is_not_the_pictures_fault(painted: Image.Image) -> None:
     full = Path("/dev/full").open("wb", buffering=0)
     with full, pytest.raises(OSError, match="No space left") as found:
-        write_picture(full, np.array(painted), name="a.jpg", like=like(), note=NOTE)  # type: ignore[arg-type]
+        write_picture(full, np.array(painted), name="a.jpg", like=picture_like(), note=NOTE)  # type: ignore[arg-type]
     assert found.value.errno == errno.ENOSPC
