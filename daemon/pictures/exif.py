@@ -43,7 +43,14 @@ ELSEWHERE = frozenset({0x02BC, 0x83BB, 0x8649, 0x8773, 0x935C, 0xEA1C})
 OF_THE_PLACE = frozenset({0x830E, 0x8480, 0x8482, 0x85D8, 0x87AF, 0x87B0, 0x87B1, 0xA480, 0xA481})
 """GeoTIFF's: they give each pixel of the old file its place on earth."""
 OF_RAW = frozenset({0x828D, 0x828E, *range(0xC612, 0xC800), *range(0xCD2D, 0xCD50)})
-"""DNG's and TIFF/EP's: a reader would take the result for a raw file."""
+OF_CAMERA = frozenset(
+    {
+        *(0xC614, 0xC615, 0xC62F, 0xC630, 0xC68B, 0xC6D2, 0xC6D3, 0xC763, 0xC764, 0xC772, 0xC789),
+        0xC7A1,
+    }
+)
+"""DNG's and TIFF/EP's, by which a reader would take the result for a raw file; but names of the
+camera and its lens, the raw file and the reel, title, time codes and stop."""
 STALE = frozenset({0x9102, 0xA500, 0xEA1C})
 """Fields of the Exif directory: bits of a pixel in the old JPEG, the curve; and padding."""
 
@@ -67,7 +74,7 @@ class ResultFacts:
 
 def describe_result(tags: Tags, facts: ResultFacts) -> Tags:
     """The fields of a picture as its result has them."""
-    main = without(tags.main, STORAGE | ELSEWHERE | OF_THE_PLACE | OF_RAW)
+    main = without(tags.main, STORAGE | ELSEWHERE | OF_THE_PLACE | OF_RAW - OF_CAMERA)
     main |= {ORIENTATION: tags.short(1), SOFTWARE: text(facts.software)}
     if PROCESSING_SOFTWARE in main:
         main[PROCESSING_SOFTWARE] = text(facts.software)
@@ -88,9 +95,9 @@ def describe_result(tags: Tags, facts: ResultFacts) -> Tags:
 def interop_fields(tags: Tags, color: str) -> dict[int, Field]:
     """The interoperability directory: its index says sRGB or Adobe RGB, or there is none."""
     index = {"sRGB": "R98", "Adobe RGB": "R03"}.get(color)
-    if INTEROP_INDEX not in tags.interop or index is None:
-        return {}
-    return {**tags.interop, INTEROP_INDEX: text(index)}
+    if INTEROP_INDEX not in tags.interop:
+        return dict(tags.interop)
+    return {**tags.interop, INTEROP_INDEX: text(index)} if index is not None else {}
 
 
 def fraction(value: float) -> str:

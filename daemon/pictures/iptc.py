@@ -15,7 +15,13 @@ PLACES = frozenset({26, 27, 90, 92, 95, 100, 101})
 
 
 def datasets(iptc: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Record, number and whole bytes of each dataset, until one is damaged."""
+    """Record, number and value of each dataset, until one is damaged."""
+    for record, number, whole, head in whole_datasets(iptc):
+        yield record, number, whole[head:]
+
+
+def whole_datasets(iptc: bytes) -> Iterator[tuple[int, int, bytes, int]]:
+    """Record, number, bytes of each dataset, and how many of them come before its value."""
     at = 0
     while at + 5 <= len(iptc) and iptc[at] == MARKER:
         record, number, size = struct.unpack_from(">BBH", iptc, at + 1)
@@ -27,7 +33,7 @@ def datasets(iptc: bytes) -> Iterator[tuple[int, int, bytes]]:
         end = at + head + size
         if end > len(iptc):
             return
-        yield record, number, iptc[at:end]
+        yield record, number, iptc[at:end], head
         at = end
 
 
@@ -35,7 +41,7 @@ def without_places(iptc: bytes) -> bytes:
     """The records without those that tell where a picture was taken."""
     return b"".join(
         whole
-        for record, number, whole in datasets(iptc)
+        for record, number, whole, _ in whole_datasets(iptc)
         if not (record == APPLICATION and number in PLACES)
     )
 

@@ -16,12 +16,11 @@ from PIL import ImageCms
 
 from daemon import __version__
 from daemon.engine.errors import PictureError
-from daemon.pictures import exif, iptc, xmp
-from daemon.pictures.embedded import Embedded
+from daemon.pictures.colour import is_srgb
+from daemon.pictures.embedded import Embedded, embed
 from daemon.pictures.exif import ResultFacts
 from daemon.pictures.form import ResultForm
 from daemon.pictures.formats import output_format
-from daemon.pictures.ifd import ExifError, Tags, parse
 from daemon.pictures.jpeg_file import write_jpeg
 from daemon.pictures.levels import Levels, scaled_alpha
 from daemon.pictures.limits import (
@@ -33,7 +32,7 @@ from daemon.pictures.limits import (
     check_result,
 )
 from daemon.pictures.note import NOTE_KEY
-from daemon.pictures.picture import Metadata, Picture
+from daemon.pictures.picture import Picture
 from daemon.pictures.pillow_files import write_bmp, write_gif, write_webp
 from daemon.pictures.png_file import write_png
 from daemon.pictures.profiles import srgb_profile
@@ -41,10 +40,6 @@ from daemon.pictures.tiff_file import write_tiff
 
 SOFTWARE = f"atelierd {__version__}"
 ADOBE_RGB = "Adobe RGB"
-STALE_TEXT = ("raw profile type", "xml:com", "thumb::", "exif:", "icc:", "png:", "tiff:", "xmp:")
-"""What keywords of texts begin with that other programs keep whole profiles or old sizes under."""
-PHOTOSHOP_MODE = {"rgb": "3", "cmyk": "4", "grey": "1"}
-MIME = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +97,9 @@ def write_picture(
         colours.mode,
         SOFTWARE,
     )
-    embedded, warnings = embed(like.metadata, facts, colours.profile, json.dumps(note), form)
+    embedded, warnings = embed(
+        like.metadata, facts, colours.profile, json.dumps(note), form.metadata
+    )
     lost = encode(target, picture, embedded, form, format_name, like.lossless)
     return (*colours.warnings, *warnings, *lost)
 
@@ -126,8 +123,8 @@ def target_of(format_name: str, form: ResultForm, like: Picture) -> Target:
 
 
 def color_name(profile: bytes) -> str:
-    """What a profile is called; Adobe RGB, as EXIF knows it, by that name alone."""
-    if profile == srgb_profile():
+    """What a profile is called; sRGB and Adobe RGB, which EXIF knows, by these names alone."""
+    if is_srgb(profile):
         return "sRGB"
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -150,95 +147,6 @@ def print_density(like: Picture, size: tuple[int, int]) -> tuple[float, float] |
         return None
     width, height = like.size
     return density[0] * size[0] / width, density[1] * size[1] / height
-
-
-def embed(
-    metadata: Metadata, facts: ResultFacts, profile: bytes, note: str, form: ResultForm
-) -> tuple[Embedded, tuple[str, ...]]:
-    """What goes beside the pixels, and what of the picture's was too damaged for that."""
-    if form.metadata == "none":
-        metadata = Metadata(density_ppi=metadata.density_ppi)
-    no_location = form.metadata == "no-location"
-    tags, exif_lost = result_tags(metadata.exif, facts, no_location=no_location)
-    packet, xmp_lost = result_packet(metadata.xmp, facts, note, no_location=no_location)
-    embedded = Embedded(
-        profile=profile,
-        note=note,
-        xmp=packet,
-        tags=tags,
-        iptc=iptc.without_places(metadata.iptc) if no_location else metadata.iptc,
-        text=result_text(metadata.text, no_location=no_location),
-        density_ppi=facts.density_ppi,
-    )
-    return embedded, (*exif_lost, *xmp_lost)
-
-
-def result_tags(
-    blob: bytes, facts: ResultFacts, *, no_location: bool
-) -> tuple[Tags | None, tuple[str, ...]]:
-    """The result's EXIF: the picture's, or a new one where the format has its resolution there."""
-    warnings: tuple[str, ...] = ()
-    tags = None
-    try:
-        tags = parse(blob) if blob else None
-    except ExifError as error:
-        warnings = (f"the picture's EXIF is damaged and was left out: {error}",)
-    is_needed = facts.form == "WEBP" or facts.mode == "cmyk"
-    if tags is None and facts.density_ppi is not None and is_needed:
-        tags = Tags()
-    if tags is None:
-        return None, warnings
-    tags = exif.without_location(tags) if no_location else tags
-    return exif.describe_result(tags, facts), warnings
-
-
-def result_packet(
-    packet: bytes, facts: ResultFacts, note: str, *, no_location: bool
-) -> tuple[bytes, tuple[str, ...]]:
-    """The result's XMP with our note in it."""
-    revision = xmp.Revision(described(facts), facts.software, note, no_location)
-    try:
-        return xmp.revised(packet, revision), ()
-    except xmp.XmpError as error:
-        words = f"the picture's XMP is damaged and was left out: {error}"
-        return xmp.fresh(revision), (words,)
-
-
-def described(facts: ResultFacts) -> dict[tuple[str, str], str]:
-    """What XMP says of pixels, wherever the photographer's packet says it."""
-    is_srgb = facts.color == "sRGB"
-    values = {
-        (xmp.TIFF, "Orientation"): "1",
-        (xmp.TIFF, "ImageWidth"): str(facts.width_px),
-        (xmp.TIFF, "ImageLength"): str(facts.height_px),
-        (xmp.EXIF, "PixelXDimension"): str(facts.width_px),
-        (xmp.EXIF, "PixelYDimension"): str(facts.height_px),
-        (xmp.EXIF, "ColorSpace"): "1" if is_srgb else "65535",
-        (xmp.PHOTOSHOP, "ICCProfile"): "sRGB IEC61966-2.1" if is_srgb else facts.color,
-        (xmp.PHOTOSHOP, "ColorMode"): PHOTOSHOP_MODE[facts.mode],
-        (xmp.TIFF, "Software"): facts.software,
-        (xmp.XMP, "CreatorTool"): facts.software,
-        (xmp.DC, "format"): MIME.get(facts.form, ""),
-        (xmp.TIFF, "ResolutionUnit"): "2",
-    }
-    if facts.density_ppi is not None:
-        across, down = (exif.fraction(value) for value in facts.density_ppi)
-        values[xmp.TIFF, "XResolution"], values[xmp.TIFF, "YResolution"] = across, down
-    return values
-
-
-def result_text(text: Mapping[str, str], *, no_location: bool) -> dict[str, str]:
-    """The picture's texts without what is carried elsewhere, or described its pixels."""
-    kept = {
-        key: words
-        for key, words in text.items()
-        if 0 < len(key) < 80
-        and key.isprintable()
-        and key != NOTE_KEY
-        and not key.lower().startswith(STALE_TEXT)
-        and not (no_location and xmp.PLACE_NAME.search(key))
-    }
-    return kept | ({"Software": SOFTWARE} if "Software" in kept else {})
 
 
 def encode(

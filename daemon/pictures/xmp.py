@@ -9,7 +9,7 @@ Adobe and Google.
 
 import re
 import xml.parsers.expat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
@@ -21,6 +21,7 @@ XMP_MM = "http://ns.adobe.com/xap/1.0/mm/"
 XMP_NOTE = "http://ns.adobe.com/xmp/note/"
 EVENT = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
 PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+XMP_RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
 DC = "http://purl.org/dc/elements/1.1/"
 OWN = "urn:atelierd:1"
 
@@ -200,8 +201,9 @@ class Reader:
     def finish(self, at: int) -> None:
         """An element ends; `at` is where its end tag begins."""
         element = self._open.pop()
-        is_empty = at == element.start
-        end = element.head_end if is_empty else self._packet.content.index(b">", at) + 1
+        content = self._packet.content
+        is_empty = content[element.head_end - 2 : element.head_end] == b"/>"
+        end = element.head_end if is_empty else content.index(b">", at) + 1
         depth = len(self._open)
         if (element.namespace, element.name) == (RDF, "RDF") and not is_empty:
             self._packet.rdf_end = at
@@ -232,13 +234,15 @@ class Revision:
     """What becomes of a packet.
 
     values: what known properties say from now on, where the packet has them.  software: who made
-    the result.  note: ours, as JSON.  no_location: places are taken out.
+    the result.  note: ours, as JSON.  no_location: places are taken out.  added: elements of
+    properties that go in where the packet has none of them.
     """
 
     values: Mapping[tuple[str, str], str]
     software: str
     note: str
     no_location: bool = False
+    added: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def revised(content: bytes, revision: Revision) -> bytes:
@@ -253,10 +257,8 @@ def revised(content: bytes, revision: Revision) -> bytes:
     kept_history = packet.history_end >= 0
     if kept_history:
         edits.append((packet.history_end, packet.history_end, event(revision.software)))
-    has_tool = any(
-        (item.namespace, item.name) == (XMP, "CreatorTool") for item in packet.properties
-    )
-    own = description(packet.about, revision, has_history=kept_history, has_tool=has_tool)
+    known = {(item.namespace, item.name) for item in packet.properties}
+    own = description(packet.about, revision, known, has_history=kept_history)
     edits.append((packet.rdf_end, packet.rdf_end, own))
     result = edited(packet.content, edits)
     wrapped = result if b"<?xpacket" in result else HEAD.encode() + result + TAIL.encode()
@@ -296,18 +298,24 @@ def event(software: str) -> bytes:
     ).encode()
 
 
-def description(about: bytes, revision: Revision, *, has_history: bool, has_tool: bool) -> bytes:
-    """Our part of a packet: the note, and what the photographer's has no place for yet."""
-    history = event(revision.software).decode()
+def description(
+    about: bytes, revision: Revision, known: Collection[tuple[str, str]], *, has_history: bool
+) -> bytes:
+    """Our part of a packet: the note, and what the photographer's has no place for yet.
+
+    known: the properties that are there.
+    """
+    tool = f'<xmp:CreatorTool xmlns:xmp="{XMP}">{escape(revision.software)}</xmp:CreatorTool>'
+    history = (
+        f'<xmpMM:History xmlns:xmpMM="{XMP_MM}"><rdf:Seq>{event(revision.software).decode()}'
+        "</rdf:Seq></xmpMM:History>"
+    )
     parts = [
         f'<rdf:Description xmlns:rdf="{RDF}" rdf:about={about.decode()} xmlns:a="{OWN}">',
         f"<a:note>{escape(revision.note)}</a:note>",
-        ""
-        if has_tool
-        else f'<xmp:CreatorTool xmlns:xmp="{XMP}">{escape(revision.software)}</xmp:CreatorTool>',
-        ""
-        if has_history
-        else f'<xmpMM:History xmlns:xmpMM="{XMP_MM}"><rdf:Seq>{history}</rdf:Seq></xmpMM:History>',
+        "" if (XMP, "CreatorTool") in known else tool,
+        "" if has_history else history,
+        *(element for key, element in revision.added.items() if key not in known),
         "</rdf:Description>",
     ]
     return "".join(parts).encode()
@@ -315,7 +323,7 @@ def description(about: bytes, revision: Revision, *, has_history: bool, has_tool
 
 def fresh(revision: Revision) -> bytes:
     """A packet of our own."""
-    own = description(b'""', revision, has_history=False, has_tool=False).decode()
+    own = description(b'""', revision, (), has_history=False).decode()
     return (
         f'{HEAD}<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}">{own}'
         f"</rdf:RDF></x:xmpmeta>{TAIL}"

@@ -6,12 +6,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+import tifffile
+from numpy.typing import NDArray
 
 from daemon.pictures.form import ResultForm
-from daemon.pictures.picture import Metadata, Picture
+from daemon.pictures.picture import Picture
+from daemon.pictures.read import read_picture
 from daemon.pictures.write import write_picture
 
 NOTE: dict[str, Any] = {
@@ -54,6 +57,14 @@ def write(
     return path
 
 
+def levels_of(path: Path) -> NDArray[Any]:
+    """The levels of a PNG or TIFF in all their bits, by other programs' readers."""
+    if path.suffix == ".tif":
+        found: NDArray[Any] = tifffile.imread(path)
+        return found
+    return imagecodecs.png_decode(path.read_bytes())
+
+
 def exiftool(*arguments: str | Path) -> str:
     """What exiftool says."""
     return subprocess.run(
@@ -69,14 +80,7 @@ def tags_of(path: Path, *names: str) -> dict[str, Any]:
     return {key: value for key, value in found[0].items() if key != "SourceFile"}
 
 
-def metadata_of(path: Path) -> Metadata:
-    """What a file says of itself, taken out by exiftool, as reading gives it."""
-
-    def block(name: str) -> bytes:
-        ran = subprocess.run(["exiftool", "-b", f"-{name}", path], check=True, capture_output=True)
-        return ran.stdout
-
-    with Image.open(path) as opened:
-        density = opened.info.get("dpi")
-    ppi = None if density is None else (float(density[0]), float(density[1]))
-    return Metadata(block("EXIF"), block("XMP"), block("IPTC"), density_ppi=ppi)
+def read(path: Path) -> Picture:
+    """What the product reads of a file."""
+    with path.open("rb") as file:
+        return read_picture(file, path.name)
