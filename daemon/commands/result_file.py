@@ -28,7 +28,7 @@ WORK_FOLDER = "atelierd-{mark}-{pid}-"
 
 
 @dataclass(frozen=True)
-class Target:
+class ResultFile:
     """A result's file.
 
     replace: whoever typed its name said that it may replace what is there.  another: chooses anew
@@ -37,10 +37,12 @@ class Target:
 
     path: Path
     replace: bool = False
-    another: Callable[[], "Target"] | None = None
+    another: Callable[[], "ResultFile"] | None = None
 
 
-def named_target(out: Path, *, force: bool, precious: Mapping[Path, str], config: Config) -> Target:
+def named_target(
+    out: Path, *, force: bool, precious: Mapping[Path, str], config: Config
+) -> ResultFile:
     """The file that was asked for, links seen through; raises AtelierError if it may not be.
 
     precious: files that are never replaced, and what they are.
@@ -61,7 +63,7 @@ def named_target(out: Path, *, force: bool, precious: Mapping[Path, str], config
             f"{name}: the folder you are in is gone; name an absolute path"
         ) from error
     check_place(path, config)
-    return Target(path, force)
+    return ResultFile(path, force)
 
 
 def check_replaceable(
@@ -90,7 +92,7 @@ def is_same(path: Path, other: Path, of_other: os.stat_result) -> bool:
         return False
 
 
-def default_target(picture: Path, ending: str, config: Config, suffix: str = "") -> Target:
+def default_target(picture: Path, ending: str, config: Config, suffix: str = "") -> ResultFile:
     """A free name in the working directory; raises SurroundingsError if that is gone."""
     try:
         folder = Path.cwd()
@@ -98,7 +100,7 @@ def default_target(picture: Path, ending: str, config: Config, suffix: str = "")
         raise SurroundingsError("the folder you are in is gone; say where to with --out") from error
     path = free_name(folder, picture, ending, suffix)
     check_place(path, config)
-    return Target(path, another=lambda: default_target(picture, ending, config, suffix))
+    return ResultFile(path, another=lambda: default_target(picture, ending, config, suffix))
 
 
 def check_place(path: Path, config: Config) -> None:
@@ -149,7 +151,7 @@ def reserve(handle: int, size_bytes: int) -> None:
         os.write(handle, bytes(TRIAL_BYTES))
 
 
-def deliver(result: Path, target: Target) -> Path:
+def deliver(result: Path, target: ResultFile) -> Path:
     """Copies a result to its place; returns where it is.
 
     result: in a work folder. Where the place does not take it, the work folder is renamed to one

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daemon.commands.result_file import (
-    Target,
+    ResultFile,
     default_target,
     deliver,
     named_target,
@@ -95,7 +95,9 @@ def paint_one(
     profiles = profiles_of(recipe, preset, shelf.folder, document)
     header = look_at(wish.picture, config.limits.picture_pixels)
     mode = mode_of_results(recipe, profiles)
-    suffix = result_suffix(wish.picture.name, recipe.format, form=header.format, mode=mode)
+    suffix = result_suffix(
+        wish.picture.name, recipe.format, form=header.format, alpha=header.alpha, mode=mode
+    )
     target = find_target(config, config_file, wish, shelf, suffix)
     form = output_format(target.path.name)
     size_bytes = checked_bytes(form, header, wish, recipe, profiles)
@@ -125,7 +127,9 @@ def check_picture(picture: Path) -> None:
         raise BadInputError(f"the picture cannot be read: {explain(error, picture)}") from error
 
 
-def find_target(config: Config, config_file: Path, wish: Wish, shelf: Shelf, suffix: str) -> Target:
+def find_target(
+    config: Config, config_file: Path, wish: Wish, shelf: Shelf, suffix: str
+) -> ResultFile:
     """Where the result goes; raises AtelierError if it may not go there.
 
     suffix: how its name ends where none was typed.

@@ -26,6 +26,7 @@ class Header:
     """What a file's header says: format, and size in px before any rotation.
 
     pieces: in how many strips, tiles or the like it is cut.  tile_px: width and height of a tile.
+    alpha: whether it may have transparent parts, as far as is known without decoding.
     """
 
     format: str
@@ -33,6 +34,7 @@ class Header:
     height_px: int
     pieces: int = field(default=0, compare=False)
     tile_px: tuple[int, int] = field(default=(0, 0), compare=False)
+    alpha: bool = field(default=False, compare=False)
 
 
 class UnknownContentError(Exception):
@@ -56,7 +58,8 @@ def header_of(source: BinaryIO) -> Header:
         raise UnknownContentError
     opened = open_by_pillow(source, form)
     pieces = len(opened.tile) if isinstance(opened, ImageFile.ImageFile) else 0
-    return Header(opened.format or form, *opened.size, pieces)
+    alpha = opened.has_transparency_data
+    return Header(opened.format or form, *opened.size, pieces, alpha=alpha)
 
 
 def open_by_pillow(source: BinaryIO, form: str) -> Image.Image:

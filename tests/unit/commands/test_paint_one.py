@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from pillow_heif import register_heif_opener
 
 from daemon.commands.stylize import Single, Wish, paint_one
 from daemon.errors import BadInputError, StoppedError
@@ -117,7 +119,8 @@ def config(config: Config, tmp_path: Path) -> Config:
 def paint(config: Config, heard: list[Any] | None = None, **wish: Any) -> Single:
     """What `stylize sea.jpg --preset wave` comes to."""
     root = config.presets.parent
-    wanted = Wish(root / "sea.jpg", "wave", **({"out": root / "out.png"} | wish))
+    usual = {"picture": root / "sea.jpg", "out": root / "out.png"}
+    wanted = Wish(preset="wave", **(usual | wish))
     on_progress = heard.append if heard is not None else lambda message: None
     return paint_one(config, root / "config.yaml", "cpu", wanted, on_progress)
 
@@ -240,6 +243,24 @@ def test_result_without_a_name_is_called_by_the_format_that_was_said(
     payloads = asked(done())
     assert paint(config, settings=settings, out=None).path == tmp_path / name
     assert payloads[0]["result_name"] == name
+
+
+def test_result_of_a_transparent_picture_is_called_by_a_format_that_keeps_it_so(
+    config: Config, asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_heif_opener()
+    image = photograph().convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    for name, form in (("cut.heic", "HEIF"), ("plain.heic", "HEIF"), ("cutout.avif", "AVIF")):
+        kept = image if name.startswith("cut") else image.convert("RGB")
+        (tmp_path / name).write_bytes(encoded(kept, form))
+    monkeypatch.chdir(tmp_path)
+    asked(done(), done(), done())
+    found = [
+        paint(config, picture=tmp_path / name, out=None).path.name
+        for name in ("cut.heic", "plain.heic", "cutout.avif")
+    ]
+    assert found == ["cut-wave.png", "plain-wave.jpg", "cutout-wave.png"]
 
 
 def test_profile_of_a_preset_is_never_replaced(config: Config, asked) -> None:

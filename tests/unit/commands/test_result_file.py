@@ -11,7 +11,7 @@ import pytest
 
 from daemon.commands import result_file
 from daemon.commands.result_file import (
-    Target,
+    ResultFile,
     default_target,
     deliver,
     free_name,
@@ -24,7 +24,7 @@ from daemon.errors import AtelierError, BadInputError, SurroundingsError
 from daemon.host import files
 from daemon.settings.config import Config
 
-Choose = Callable[..., Target]
+Choose = Callable[..., ResultFile]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def choose(config: Config, photograph: Path, tmp_path: Path) -> Choose:
     style.write_bytes(b"style")
     precious = {photograph: "the photograph itself", style: "a style image of wave"}
 
-    def named(out: Path | str, *, force: bool = False) -> Target:
+    def named(out: Path | str, *, force: bool = False) -> ResultFile:
         return named_target(tmp_path / out, force=force, precious=precious, config=config)
 
     return named
@@ -60,7 +60,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_new_name_is_taken_as_it_is(choose: Choose, tmp_path: Path) -> None:
-    assert choose("new.png") == Target(tmp_path / "new.png", False)
+    assert choose("new.png") == ResultFile(tmp_path / "new.png", False)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_force_replaces_files_and_nothing_else(choose: Choose, tmp_path: Path, o
 
 def test_file_that_is_there_is_replaced_by_force_only(choose: Choose, tmp_path: Path) -> None:
     (tmp_path / "there.png").touch()
-    assert choose("there.png", force=True) == Target(tmp_path / "there.png", True)
+    assert choose("there.png", force=True) == ResultFile(tmp_path / "there.png", True)
 
 
 def test_link_is_seen_through_so_that_it_stays_one(choose: Choose, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_result_comes_to_its_place_and_its_work_folder_goes(
 ) -> None:
     with work_folder() as folder:
         (folder / "result").write_bytes(b"painted")
-        deliver(folder / "result", Target(tmp_path / "x.jpg", False))
+        deliver(folder / "result", ResultFile(tmp_path / "x.jpg", False))
     assert (tmp_path / "x.jpg").read_bytes() == b"painted"
     assert list(temporary.iterdir()) == []
 
@@ -257,7 +257,7 @@ def test_result_that_is_refused_in_the_end_is_kept_and_said(
     with pytest.raises(SurroundingsError, match=r"File exists.* kept as") as refused:
         with work_folder() as folder:
             (folder / "result").write_bytes(b"painted")
-            deliver(folder / "result", Target(tmp_path / "x.jpg", False))
+            deliver(folder / "result", ResultFile(tmp_path / "x.jpg", False))
     (kept,) = temporary.glob("*/x.jpg")
     assert str(kept) in str(refused.value) and kept.read_bytes() == b"painted"
     assert (tmp_path / "x.jpg").read_bytes() == b"came meanwhile"
