@@ -22,6 +22,10 @@ MOST_LOOKS = 256
 
 SOON_S = 0.05
 
+KEPT_BESIDE = (".bak", ".old", ".orig", "_original", ".thm", ".cot")
+"""How the names end of copies that editors leave, and of small pictures that cameras and programs
+keep beside films and photographs: JPEGs, most of them, and nobody's to paint."""
+
 
 @dataclass(frozen=True)
 class ContentLook:
@@ -36,12 +40,22 @@ class ContentLook:
 
 
 def kind_of_file(path: Path) -> str:
-    """The format of a picture by a file's first bytes; empty for what is none or cannot be read."""
+    """The format of a picture by a file's first bytes; empty for what is none.
+
+    Nothing is known of what cannot be read, and of what its name says is nobody's to paint.
+    """
+    if path.name.lower().endswith(KEPT_BESIDE):
+        return ""
     try:
         with files.open_ordinary(path, os.O_NOFOLLOW) as file:
             return kind_of_content(file.read(HEAD_BYTES))
     except OSError:
         return ""
+
+
+def is_told_by_name(path: Path, watch: WatchedFile) -> bool:
+    """Whether a file is no picture whatever it holds, or holds nothing yet."""
+    return watch.signature.size == 0 or path.name.lower().endswith(KEPT_BESIDE)
 
 
 class ContentLooks:
@@ -62,11 +76,11 @@ class ContentLooks:
 
     @property
     def undecided(self) -> list[tuple[Path, WatchedFile]]:
-        """The files with content that were not looked at yet."""
+        """The files that were not looked at yet, and have content that may be a picture's."""
         return [
             (path, watch)
             for path, watch in self.watched.items()
-            if path not in self._looks and watch.signature.size > 0
+            if path not in self._looks and not is_told_by_name(path, watch)
         ]
 
     def sort(self, seen: Scan, now_s: float) -> Scan:
@@ -100,7 +114,7 @@ class ContentLooks:
         On mounts whose files seem to change all the time it is enough that its size does not.
         """
         watch, look = self.watched[path], self._looks.get(path)
-        if watch.signature.size == 0 or (look is not None and look.signature == watch.signature):
+        if is_told_by_name(path, watch) or (look and look.signature == watch.signature):
             return False
         if settle.is_settled(watch, now_s, self._settle_s):
             return True

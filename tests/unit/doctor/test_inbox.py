@@ -59,9 +59,13 @@ def test_files_that_are_no_pictures_are_named_and_no_fault(config: Config) -> No
     for name in ("b.txt", "wave/IMG_1.MOV", "photo.jpg"):
         (config.inbox / name).write_bytes(b"no picture by its content")
     (config.inbox / "wave/logo.svg").write_bytes(b"<svg/>")
+    (config.inbox / "wave/logo.svg.bak").write_bytes(b"<svg/>")
     (found,) = check_inbox(config, "")
     assert found.ok and found.what == "foreign"
-    assert found.detail == "no pictures, and left in the inbox: b.txt, wave/IMG_1.MOV"
+    assert (
+        found.detail
+        == "no pictures, and left in the inbox: b.txt, wave/IMG_1.MOV, wave/logo.svg.bak"
+    )
 
 
 def test_very_many_files_that_are_no_pictures_are_counted(config: Config) -> None:

@@ -98,6 +98,17 @@ def test_empty_file_is_foreign_until_it_has_content(looks, put, sort, asked) -> 
     assert looks.undecided == [] and asked == []
 
 
+@pytest.mark.parametrize(
+    "name", ["a.jpg.bak", "a.jpg_original", "a.PNG.orig", "MVI_1.THM", "b.cr2.cot", "a.jpg.old"]
+)
+def test_copies_of_editors_and_small_pictures_beside_films_are_nobodys_to_paint(
+    looks, put, sort, asked, name: str
+) -> None:
+    put(name, jpeg())
+    assert sort(0.0) == sort(50.0) == ([], [name])
+    assert looks.undecided == [] and asked == []
+
+
 def test_file_that_is_gone_is_forgotten(looks, put, sort, asked) -> None:
     put("a", jpeg()).unlink()
     put("b", jpeg())
