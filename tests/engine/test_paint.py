@@ -263,6 +263,21 @@ def test_style_scale_is_the_style_images_size_relative_to_the_picture(
     assert gram_calls == [(1, 3, 76, 96)]  # 1.5 * 64 on its longest side
 
 
+def test_style_of_a_narrow_picture_is_looked_at_in_proportion_to_its_pixels(
+    engine: Engine, photo: Pixels, gram_calls: list[tuple[int, ...]]
+) -> None:
+    narrow = resize(photo, 640, 32)
+    finish(engine.paint(narrow, [Style(photo)], Recipe(size="original", steps=1)))
+    assert gram_calls == [(1, 3, 286, 286)]  # 4 * 640 * 32 px, and not 640 squared
+
+
+def test_style_too_large_to_be_worth_it_is_refused_before_anything_is_painted(
+    engine: Engine, photo: Pixels, starry: Style
+) -> None:
+    with pytest.raises(PictureError, match="choose a smaller `style_scale`"):
+        next(engine.paint(photo, [starry], Recipe(size=2048, style_scale=20.0)))
+
+
 def test_several_styles_are_mixed_by_weight(engine: Engine, photo: Pixels, starry: Style) -> None:
     grey = np.asarray(Image.fromarray(photo).convert("L").convert("RGB"))
     coffee = Style(np.rot90(grey), 1.0, "grey")

@@ -184,6 +184,17 @@ def test_search_is_counted_and_grows_neither_with_the_picture_nor_with_the_style
     assert most[0] == most[1] < 600_000_000
 
 
+def test_style_image_that_is_larger_than_the_picture_is_counted() -> None:
+    way = Way(256, 3, aside=True)
+    usual, large = (predict(2000, 3000, Recipe(style_scale=scale), way, 4) for scale in (1.0, 5.0))
+    # While it is looked at: as floats, beside the trace of a tile.
+    assert large > 12 * 15_000**2 > usual
+
+
+def test_style_image_of_a_narrow_picture_is_counted_as_the_small_one_it_is() -> None:
+    assert predict(100, 20_000, Recipe(), Way(256, 3, aside=True), 4) < GB  # 20,000 squared is 5
+
+
 MEASURE = Path(__file__).parents[2] / "bench" / "memory.py"
 
 
