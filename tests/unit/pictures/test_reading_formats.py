@@ -2,12 +2,14 @@
 
 import io
 import struct
+import sys
 from typing import Any
 
 import imagecodecs
 import numpy as np
 import pillow_heif
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -422,7 +424,6 @@ def test_cmyk_is_seen_as_its_profile_prints_it_and_nothing_is_cut() -> None:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>" * 20, "is an SVG drawing"),
         (b"\x76\x2f\x31\x01" + bytes(400), "is an OpenEXR picture"),
         (b"#?RADIANCE\n" * 20, "is a Radiance HDR picture"),
-        (b"FUJIFILMCCD-RAW 0201" + bytes(400), "is a camera's raw file"),
     ],
 )
 def test_what_is_not_painted_is_named_with_what_to_do(head: bytes, words: str) -> None:
@@ -430,3 +431,52 @@ def test_what_is_not_painted_is_named_with_what_to_do(head: bytes, words: str) -
         with pytest.raises(PictureError, match=f"^x.jpg {words}.*: (export|install)") as caught:
             reader(io.BytesIO(head), "x.jpg")
         assert not isinstance(caught.value, UnfinishedPictureError)
+
+
+# Cameras
+
+
+def dng(orientation: int = 1) -> bytes:
+    """A negative of a camera: grey on the left, red on the right, half as bright as can be."""
+    colours = np.full((64, 96, 3), 0.5)
+    colours[:, 48:] = 0.4, 0.05, 0.05
+    mosaic = np.empty((64, 96))
+    for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
+        mosaic[row::2, column::2] = colours[row::2, column::2, channel]
+    to_camera = (3.2405, -1.5371, -0.4985, -0.9693, 1.8760, 0.0416, 0.0556, -0.2040, 1.0572)
+    matrix = [number for value in to_camera for number in (round(value * 10_000), 10_000)]
+    tags = [
+        (274, 3, 1, orientation, True),
+        (33421, 3, 2, (2, 2), True),
+        (33422, 1, 4, bytes([0, 1, 1, 2]), True),
+        (50706, 1, 4, bytes([1, 4, 0, 0]), True),
+        (50708, 2, 5, "Ada", True),
+        (50717, 4, 1, 16383, True),
+        (50721, 10, 9, matrix, True),
+        (50728, 5, 3, [1, 1] * 3, True),
+        (50778, 3, 1, 21, True),
+    ]
+    file = io.BytesIO()
+    values = (mosaic * 16383).astype(np.uint16)
+    tifffile.imwrite(file, values, photometric=32803, extratags=tags, metadata=None)
+    return file.getvalue()
+
+
+def test_raw_file_of_a_camera_is_developed_upright_in_sixteen_bits() -> None:
+    pytest.importorskip("rawpy", reason="cameras' files need the extra atelierd[raw]")
+    found = read(dng(6))
+    assert (found.format, found.size, found.bits) == ("RAW", (64, 96), 16)
+    grey, red = levels(found)[20, 32], levels(found)[80, 32]
+    assert np.ptp(grey) < 1 and red[0] > 2 * red[1] > 0
+    assert read_header(io.BytesIO(dng()), "photo").format == "RAW"
+
+
+def test_raw_file_without_the_extra_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    for content in (dng(), b"FUJIFILMCCD-RAW 0201" + bytes(400)):
+        for reader in (read_header, read_picture):
+            with pytest.raises(
+                PictureError, match=r"a camera's raw file; .*atelierd\[raw\]"
+            ) as caught:
+                reader(io.BytesIO(content), "x.dng")
+            assert not isinstance(caught.value, UnfinishedPictureError)
