@@ -435,6 +435,7 @@ TEXT_FIELDS = (
     "state",
     "default_preset",
     "image",
+    "profile",
 )
 
 

@@ -19,7 +19,7 @@ from daemon.settings.config import Config
 class Stand:
     """In the place of any part: notes what is asked of it, and has nothing to do."""
 
-    waits = holdings = ()
+    waits = holdings = foreign = ()
     reached = failed = 0
     quiet, looked, restored, filing, busy = True, True, True, False, False
     patience_s = 0.0
