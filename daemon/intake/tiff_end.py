@@ -2,9 +2,10 @@
 
 import os
 import struct
-from dataclasses import dataclass
 from operator import add
 from typing import BinaryIO
+
+from daemon.pictures.tiff_directory import Layout
 
 MOST_PAGES, MOST_ENTRIES, MOST_VALUES = 1 << 14, 1 << 14, 1 << 22
 """What is looked at of one file; more would take seconds."""
@@ -13,20 +14,6 @@ ORDERS = {b"II": "<", b"MM": ">"}
 KINDS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 PARTS = ((273, 279), (324, 325))
 """The tags of where strips and tiles lie, and how long they are."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a TIFF writes numbers: byte order, and the kinds of a count and of a place."""
-
-    order: str
-    count: str
-    place: str
-
-    @property
-    def entry(self) -> str:
-        """One entry of a directory: tag, kind, count and the value or its place."""
-        return f"{self.order}HH{self.place}{struct.calcsize(self.place)}s"
 
 
 def tiff_end(file: BinaryIO, content: int) -> int | None:

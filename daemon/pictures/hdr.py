@@ -43,14 +43,14 @@ def rolled_off(linear: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
     """Linear light with what is above the knee brought below 1, hue kept: (..., 3).
 
     peak: the brightest there is, which becomes white.
+    Source: Reinhard et al. 2002 eq. 4; differs: only what is above the knee is bent.
     """
     if peak <= 1:
         return linear
     top = np.maximum(linear.max(axis=-1, keepdims=True), 1e-6)
-    over = np.maximum(top - KNEE, 0)
-    room, most = 1 - KNEE, peak - KNEE
-    bent = KNEE + over * room * (1 + over * (1 / room - 1 / most) / most * room) / (room + over)
-    scale = np.where(top > KNEE, np.minimum(bent, 1) / top, 1)
+    over, most = np.maximum(top - KNEE, 0) / (1 - KNEE), (peak - KNEE) / (1 - KNEE)
+    bent = KNEE + (1 - KNEE) * over * (1 + over / most**2) / (1 + over)
+    scale = np.where(top > KNEE, bent / top, 1)
     result: NDArray[np.float32] = linear * scale.astype(np.float32)
     return result
 

@@ -6,7 +6,7 @@ Loads neither numpy nor a decoder of pixels: the service looks at style images w
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile
 from pillow_heif import register_heif_opener
@@ -91,14 +91,22 @@ def is_camera_file(pages: list[Page]) -> bool:
 
 
 def raw_header(source: BinaryIO) -> Header:
-    """The header of a camera's file, developed size; needs the extra."""
+    """The header of a camera's file: the size it is developed in."""
+    with opened_raw(source) as raw:
+        return Header("RAW", raw.sizes.width, raw.sizes.height)
+
+
+def opened_raw(source: BinaryIO) -> Any:
+    """A camera's file as libraw opens it; raises UnsupportedKindError without the extra."""
     try:
         import rawpy
     except ImportError as error:
         raise UnsupportedKindError("a camera's raw file", RAW_REMEDY) from error
     source.seek(0)
-    with rawpy.imread(source) as raw:
-        return Header("RAW", raw.sizes.width, raw.sizes.height)
+    try:
+        return rawpy.imread(source)
+    except rawpy.LibRawFileUnsupportedError as error:
+        raise UnsupportedKindError("a raw file of a camera that is not known") from error
 
 
 READERS: dict[str, Callable[[BinaryIO], Header]] = {

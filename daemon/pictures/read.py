@@ -86,5 +86,7 @@ def decoded(source: BinaryIO, header: Header) -> "Raster":
 
 def words(error: Exception) -> str:
     """What a decoder said, in one line; it follows a sentence of ours."""
-    said = str(error) if isinstance(error, CutFileError) else f"the decoder says: {error}"
-    return " ".join(said.split()) if str(error).strip() else type(error).__name__
+    said = error.args[0] if error.args else type(error).__name__
+    said = said.decode(errors="replace") if isinstance(said, bytes) else str(error)
+    told = said if isinstance(error, CutFileError) else f"the decoder says: {said}"
+    return " ".join(told.split())

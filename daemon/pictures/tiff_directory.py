@@ -75,6 +75,11 @@ class Layout:
     count: str
     place: str
 
+    @property
+    def entry(self) -> str:
+        """One entry of a directory: tag, kind, count and the value or its place."""
+        return f"{self.order}HH{self.place}{struct.calcsize(self.place)}s"
+
     def place_in(self, raw: bytes) -> int:
         """A place in the file."""
         return int.from_bytes(raw, "little" if self.order == "<" else "big")
@@ -221,7 +226,7 @@ def directory(
     )
     if not 0 < count <= MOST_ENTRIES:
         raise ValueError("it has no directory where its header says")
-    entry = struct.Struct(f"{layout.order}HH{layout.place}{struct.calcsize('=' + layout.place)}s")
+    entry = struct.Struct(layout.entry)
     start = file.tell()
     rows = file.read(count * entry.size)
     if len(rows) < count * entry.size:

@@ -88,11 +88,16 @@ class Property:
 
 @dataclass
 class Packet:
-    """A packet's bytes, and where its properties and ends are."""
+    """A packet's bytes, and where its properties, nodes and ends are.
+
+    nodes: where each description begins, and where it ends.  rdf_scope: the prefixes known to all.
+    """
 
     content: bytes
     properties: list[Property] = field(default_factory=list)
     about: bytes = b'""'
+    nodes: list[tuple[int, int]] = field(default_factory=list)
+    rdf_scope: Mapping[str, str] = field(default_factory=dict)
     rdf_end: int = -1
     history_end: int = -1
     history_scope: Mapping[str, str] = field(default_factory=dict)
@@ -204,6 +209,9 @@ class Reader:
         depth = len(self._open)
         if (element.namespace, element.name) == (RDF, "RDF") and not is_empty:
             self._packet.rdf_end = at
+            self._packet.rdf_scope = element.scope
+        if self._is_node(depth):
+            self._packet.nodes.append((element.start, end))
         if depth and self._is_node(depth - 1):
             plain = None if is_empty or element.has_children else (element.head_end, at)
             self._packet.properties.append(

@@ -23,7 +23,7 @@ from daemon.pictures.formats import READABLE, SUFFIXES, suffix_format
 from daemon.pictures.read import read_header
 from daemon.settings.config import Config, Limits, load_config
 from daemon.settings.presets import Preset, PresetFile, Shelf, StyleEntry, override, read_preset
-from tests.support import malformed
+from tests.support import malformed, malformed_deep
 from tests.support.atelier import memory_bytes, peak_memory_bytes
 from tests.support.malformed import Malformed
 
@@ -100,6 +100,9 @@ def large_pictures() -> Iterator[tuple[str, bytes]]:
         yield f"large{SUFFIXES[form][-1]}", malformed.encoded(photo, form, method=0, quality=20)
     yield "large-deep.png", malformed.encoded(photo.convert("I;16"), "PNG")
     yield "large-clear.png", malformed.encoded(photo.convert("RGBA"), "PNG")
+    for name, content in malformed_deep.sound_deep_pictures(1000, 1000).items():
+        if name != "plain.psd":  # of which each row is as short as a small one's
+            yield f"large-{name}", content
 
 
 def complaints(verdict: Verdict, name: str) -> Iterator[str]:
@@ -146,6 +149,18 @@ def test_thousands_of_malformed_pictures_are_answered_by_one_decoder(bench: Benc
     assert memory_bytes(os.getpid()) <= own_bytes + LEAK_BYTES
 
 
+def test_thousands_of_malformed_deep_pictures_are_answered_by_one_decoder(bench: Bench) -> None:
+    before = bench.count
+    bench.judge_all(malformed_deep.crafted_deep())
+    bench.judge_all(malformed_deep.deep_mutations(500))
+    half_bytes, own_bytes = peak_memory_bytes(bench.pid), memory_bytes(os.getpid())
+    bench.judge_all(malformed_deep.deep_mutations(1000))
+    bench.assert_unharmed()
+    assert bench.count - before >= 3000
+    assert peak_memory_bytes(bench.pid) <= half_bytes + LEAK_BYTES
+    assert memory_bytes(os.getpid()) <= own_bytes + LEAK_BYTES
+
+
 def test_tags_of_any_kind_and_count_are_answered(bench: Bench) -> None:
     """TIFF and EXIF are trees of offsets: hypothesis grows them wild."""
     before = bench.count
@@ -183,7 +198,12 @@ def test_rubbish_behind_any_beginning_is_answered(bench: Bench) -> None:
 
 
 def test_header_of_a_style_image_never_raises_but_what_is_documented() -> None:
-    cases = (*malformed.crafted_tiff(), *malformed.crafted_webp(), *malformed.mutations(500))
+    cases = (
+        *malformed.crafted_tiff(),
+        *malformed.crafted_webp(),
+        *malformed.mutations(500),
+        *malformed_deep.crafted_deep(),
+    )
     own_bytes = peak_memory_bytes(os.getpid())  # making them takes some too
     wrong = []
     for case in cases:

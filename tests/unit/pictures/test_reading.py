@@ -19,7 +19,7 @@ from daemon.pictures.read import Header, Picture, read_header, read_picture
 from tests.support import malformed
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
-PHOTO_FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF"]
+PHOTO_FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF", "AVIF", "JPEG2000"]
 
 
 def encoded(image: Image.Image, form: str, **options: object) -> io.BytesIO:
@@ -80,7 +80,7 @@ def test_animated_gif_is_read_as_its_first_frame() -> None:
     assert colour(read(file)) == RED
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(photo: Image.Image, orientation: int, form: str) -> None:
     exif = Image.Exif()
