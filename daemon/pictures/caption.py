@@ -9,7 +9,7 @@ from typing import Literal
 from xml.sax.saxutils import escape
 
 from daemon.pictures.iptc import APPLICATION, datasets
-from daemon.pictures.xmp import DC, EXIF, PHOTOSHOP, RDF, XMP_RIGHTS
+from daemon.pictures.xmp import DC, EXIF, PHOTOSHOP, XMP_RIGHTS
 
 IPTC_CORE = "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/"
 ENVELOPE, CHARACTER_SET, UTF_8 = 1, 90, b"\x1b%G"
@@ -86,11 +86,11 @@ def as_properties(captions: Captions) -> dict[tuple[str, str], str]:
 
 
 def element(caption: Caption, values: list[str]) -> str:
-    """A property as an element."""
+    """A property as an element; `rdf` must be known where it goes."""
     inner = escape(printable(values[0]))
     if caption.shape != "text":
         items = "".join(list_items(caption.shape, values))
-        inner = f'<rdf:{caption.shape} xmlns:rdf="{RDF}">{items}</rdf:{caption.shape}>'
+        inner = f"<rdf:{caption.shape}>{items}</rdf:{caption.shape}>"
     return f'<c:{caption.name} xmlns:c="{caption.namespace}">{inner}</c:{caption.name}>'
 
 

@@ -40,7 +40,7 @@ LCMS_NAME = {"grey": "gray", "rgb": "rgb", "cmyk": "cmyk", "lab": "lab"}
 CHANNELS = {"grey": 1, "rgb": 3, "cmyk": 4, "lab": 3}
 RELATIVE = 1
 NO_OPTIMISATION, BLACK_POINT, GRID_OF_33 = 0x0100, 0x2000, 33 << 16
-STRIP_PIXELS = 1 << 20
+STRIP_PIXELS = 1 << 15
 EXACT_PIXELS = 1 << 20
 """Up to so many pixels a table profile is computed one by one, above by a grid made of it."""
 MOST_PROFILE_BYTES = 32 << 20
@@ -81,7 +81,7 @@ def from_linear(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def strips(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Rows of a picture in strips of about a million pixels."""
+    """Rows of a picture in strips that stay in a core's cache."""
     height, width = shape[:2]
     rows = max(1, STRIP_PIXELS // max(width, 1))
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))

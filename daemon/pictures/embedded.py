@@ -136,12 +136,18 @@ def described(facts: ResultFacts) -> dict[tuple[str, str], str]:
     return values
 
 
+def clean(words: str) -> str:
+    """Words without what ends a text early, or is no letter."""
+    return words.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 def result_text(text: Mapping[str, str], software: str, *, no_location: bool) -> dict[str, str]:
     """The picture's texts without what is carried elsewhere, or described its pixels."""
     kept = {
-        key: words
+        key: clean(words)
         for key, words in text.items()
         if 0 < len(key) < 80
+        and key.isascii()
         and key.isprintable()
         and key != NOTE_KEY
         and not key.lower().startswith(STALE_TEXT)

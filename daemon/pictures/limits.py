@@ -12,7 +12,6 @@ MOST_SIDE_PX = {
 }
 ALPHA_KEPT = ("PNG", "WEBP", "TIFF", "GIF")
 WITH_16_BITS = ("PNG", "TIFF")
-WITH_PROFILE = ("JPEG", "PNG", "WEBP", "TIFF")
 MODES = {
     "JPEG": ("rgb", "grey", "cmyk"),
     "TIFF": ("rgb", "grey", "cmyk"),
@@ -20,6 +19,8 @@ MODES = {
     "WEBP": ("rgb",),
 }
 """What a profile may be of; what no profile can be embedded in is not here."""
+MOST_PROFILE_BYTES = {"JPEG": 255 * 65_500}
+"""Its profile is in at most 255 parts."""
 MODE_OF_SPACE = {b"RGB ": "rgb", b"GRAY": "grey", b"CMYK": "cmyk"}
 PACKED = {"JPEG": 0.3, "PNG": 0.75, "WEBP": 0.75, "TIFF": 0.85, "BMP": 1.0, "GIF": 0.35}
 PACKED_16 = {"PNG": 0.9, "TIFF": 1.15}
@@ -40,6 +41,11 @@ def check_result(form: str, width_px: int, height_px: int) -> None:
             f"a result of {width_px}x{height_px} px cannot be written as {form}, which holds "
             f"{most:,} px a side; choose a smaller `size`, or another `format`"
         )
+
+
+def fits_profile(form: str, profile: bytes) -> bool:
+    """Whether a format has room for a profile, or for any."""
+    return form in MODES and len(profile) <= MOST_PROFILE_BYTES.get(form, 2**32 - 2**10)
 
 
 def check_profile(form: str, profile: bytes, name: str) -> str:
@@ -64,6 +70,8 @@ def check_profile(form: str, profile: bytes, name: str) -> str:
             f"{name} is a profile of {mode.upper() if mode != 'grey' else mode}, which {form} "
             f"cannot hold; choose `format: {fitting.lower()}`, or another `profile`"
         )
+    if not fits_profile(form, profile):
+        raise PictureError(f"{name} is larger than {form} has room for; choose `format: tiff`")
     return mode
 
 

@@ -25,7 +25,6 @@ def write_webp(
         quality=quality,
         lossless=lossless,
         exact=True,
-        use_sharp_yuv=not lossless,
         icc_profile=embedded.profile,
         exif=lay_out(embedded.tags) if embedded.tags is not None else b"",
         xmp=embedded.xmp,

@@ -26,10 +26,10 @@ from daemon.pictures.levels import Levels, scaled_alpha
 from daemon.pictures.limits import (
     ALPHA_KEPT,
     WITH_16_BITS,
-    WITH_PROFILE,
     can_be_output,
     check_profile,
     check_result,
+    fits_profile,
 )
 from daemon.pictures.note import NOTE_KEY
 from daemon.pictures.picture import Picture
@@ -113,8 +113,8 @@ def target_of(format_name: str, form: ResultForm, like: Picture) -> Target:
     kept = like.profile if form.profile == "keep" else None
     if kept is None:
         return Target(srgb_profile(), "rgb", "sRGB")
-    if format_name not in WITH_PROFILE:
-        words = f"the picture's colours were brought into sRGB: {format_name} holds no profile"
+    if not fits_profile(format_name, kept):
+        words = f"the picture's colours were brought into sRGB: {format_name} holds no such profile"
     elif kept[16:20] != b"RGB " or not can_be_output(kept):
         words = "the result is in sRGB: nothing can be converted into the picture's own profile"
     else:

@@ -24,6 +24,7 @@ PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 XMP_RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
 DC = "http://purl.org/dc/elements/1.1/"
 OWN = "urn:atelierd:1"
+OWN_SCOPE = {"rdf": RDF, "stEvt": EVENT}
 
 HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
 TAIL = '<?xpacket end="w"?>'
@@ -55,15 +56,10 @@ STORAGE = frozenset(
     }
 )
 """How the old file kept its pixels, and digests of fields that are changed."""
-PLACES = frozenset(
-    {
-        *((PHOTOSHOP, "City"), (PHOTOSHOP, "State"), (PHOTOSHOP, "Country")),
-        (PHOTOSHOP, "LegacyIPTCDigest"),
-        (DC, "coverage"),
-    }
-)
+PLACES = frozenset({(DC, "coverage"), (PHOTOSHOP, "LegacyIPTCDigest")})
 PLACE_NAME = re.compile(
-    r"gps|latitude|longitude|altitude|location|countrycode|countryname|subloc|geotag|landmark",
+    r"gps|latitude|longitude|altitude|location|subloc|geotag|landmark"
+    r"|^(city|state|province\w*|country\w*|region)$",
     re.IGNORECASE,
 )
 """What a property is called, in any namespace, that tells where a picture was taken."""
@@ -92,13 +88,19 @@ class Property:
 
 @dataclass
 class Packet:
-    """A packet's bytes, and where its properties and ends are."""
+    """A packet's bytes, and where its properties, nodes and ends are.
+
+    nodes: where each description begins, and where it ends.  rdf_scope: the prefixes known to all.
+    """
 
     content: bytes
     properties: list[Property] = field(default_factory=list)
     about: bytes = b'""'
+    nodes: list[tuple[int, int]] = field(default_factory=list)
+    rdf_scope: Mapping[str, str] = field(default_factory=dict)
     rdf_end: int = -1
     history_end: int = -1
+    history_scope: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -207,6 +209,9 @@ class Reader:
         depth = len(self._open)
         if (element.namespace, element.name) == (RDF, "RDF") and not is_empty:
             self._packet.rdf_end = at
+            self._packet.rdf_scope = element.scope
+        if self._is_node(depth):
+            self._packet.nodes.append((element.start, end))
         if depth and self._is_node(depth - 1):
             plain = None if is_empty or element.has_children else (element.head_end, at)
             self._packet.properties.append(
@@ -219,6 +224,7 @@ class Reader:
             above = self._open[-1]
             if (above.namespace, above.name) == (XMP_MM, "History") and self._is_node(depth - 2):
                 self._packet.history_end = at
+                self._packet.history_scope = element.scope
 
 
 def resolved(qname: str, scope: Mapping[str, str], is_element: bool) -> tuple[str, str]:
@@ -256,7 +262,8 @@ def revised(content: bytes, revision: Revision) -> bytes:
     edits = [edit for item in packet.properties for edit in edits_of(item, revision)]
     kept_history = packet.history_end >= 0
     if kept_history:
-        edits.append((packet.history_end, packet.history_end, event(revision.software)))
+        entry = event(revision.software, packet.history_scope)
+        edits.append((packet.history_end, packet.history_end, entry))
     known = {(item.namespace, item.name) for item in packet.properties}
     own = description(packet.about, revision, known, has_history=kept_history)
     edits.append((packet.rdf_end, packet.rdf_end, own))
@@ -290,11 +297,17 @@ def edited(content: bytes, edits: Iterable[tuple[int, int, bytes]]) -> bytes:
     return b"".join([*parts, content[end:]])
 
 
-def event(software: str) -> bytes:
-    """An entry of a history, without the time: equal pictures have equal bytes."""
+def event(software: str, scope: Mapping[str, str]) -> bytes:
+    """An entry of a history, without the time: equal pictures have equal bytes.
+
+    scope: the prefixes that are known there; ImageMagick stumbles over those declared in an item.
+    """
+    prefixes = {namespace: prefix for prefix, namespace in scope.items()}
+    rdf, stevt = prefixes.get(RDF, "rdf"), prefixes.get(EVENT, "stEvt")
+    declared = "" if EVENT in prefixes else f' xmlns:{stevt}="{EVENT}"'
     return (
-        f'<rdf:li xmlns:rdf="{RDF}" xmlns:stEvt="{EVENT}" stEvt:action="produced" '
-        f'stEvt:softwareAgent={quoteattr(software)} stEvt:parameters="painted"/>'
+        f'<{rdf}:li{declared} {stevt}:action="produced" '
+        f'{stevt}:softwareAgent={quoteattr(software)} {stevt}:parameters="painted"/>'
     ).encode()
 
 
@@ -307,11 +320,13 @@ def description(
     """
     tool = f'<xmp:CreatorTool xmlns:xmp="{XMP}">{escape(revision.software)}</xmp:CreatorTool>'
     history = (
-        f'<xmpMM:History xmlns:xmpMM="{XMP_MM}"><rdf:Seq>{event(revision.software).decode()}'
+        f'<xmpMM:History xmlns:xmpMM="{XMP_MM}"><rdf:Seq>'
+        f"{event(revision.software, OWN_SCOPE).decode()}"
         "</rdf:Seq></xmpMM:History>"
     )
     parts = [
-        f'<rdf:Description xmlns:rdf="{RDF}" rdf:about={about.decode()} xmlns:a="{OWN}">',
+        f'<rdf:Description xmlns:rdf="{RDF}" xmlns:stEvt="{EVENT}" rdf:about={about.decode()} '
+        f'xmlns:a="{OWN}">',
         f"<a:note>{escape(revision.note)}</a:note>",
         "" if (XMP, "CreatorTool") in known else tool,
         "" if has_history else history,

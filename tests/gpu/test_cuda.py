@@ -21,7 +21,7 @@ from daemon.engine.optimise.recorded import Recorded
 from daemon.engine.optimise.steps import Best, make_optimiser
 from daemon.engine.paint import finish
 from daemon.engine.recipe import Recipe
-from daemon.engine.tensors import to_pixels
+from daemon.engine.tensors import to_pixels, to_tensor
 from daemon.engine.vgg.kernels import Kernels, load_kernels
 from daemon.engine.vgg.network import Network
 
@@ -184,6 +184,16 @@ def test_picture_is_painted_on_cuda(photograph: Image.Image, starry: Style, tmp_
     assert painting.pixels.shape == (300, 300, 3)
     first, last = painting.passes[0].first, painting.passes[-1].last
     assert last.losses["style"] < 0.2 * first.losses["style"]
+
+
+@pytest.mark.parametrize(("depth", "top"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+def test_picture_of_every_depth_comes_back_from_the_device(depth: type, top: int) -> None:
+    values = np.linspace(0, top, 40 * 60 * 3).reshape(40, 60, 3).astype(depth)
+    if depth is np.float32:
+        values = values * 1.5 - 0.25  # colours beyond sRGB
+    for pixels in (values, values[::2, ::-1]):
+        back = to_pixels(to_tensor(pixels, torch.device("cuda:0"))) * np.float32(top)
+        assert np.abs(back - pixels).max() <= 1e-6 * top
 
 
 def test_short_device_memory_means_tiles_and_vectors_in_host_memory(

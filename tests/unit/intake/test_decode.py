@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -95,3 +96,23 @@ def test_decoder_that_cannot_be_started_is_the_surroundings_fault(
     monkeypatch.setattr("daemon.intake.decode.Child", start)
     with pytest.raises(SurroundingsError, match="the decoder of pictures cannot be started"):
         Decoder(LIMIT, 1.0).decode(tmp_path / "photo.jpg", "photo.jpg")
+
+
+def test_verdict_tells_what_drafting_needs(tmp_path: Path) -> None:
+    path = tmp_path / "photo.gif"
+    frames = [Image.new("RGBA", (32, 32), colour) for colour in ((255, 0, 0, 255), (0, 0, 0, 0))]
+    frames[0].paste((0, 0, 0, 0), (0, 0, 16, 32))
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    found = judge(str(path), path.name, 1_000_000)
+    assert (found.format, found.bits, found.alpha) == ("GIF", 8, True)
+    assert found.warnings == ["the file is an animation; its first frame was painted"]
+    deep = tmp_path / "photo.tif"
+    Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(deep)
+    found = judge(str(deep), deep.name, 1_000_000)
+    assert (found.format, found.bits, found.alpha, found.warnings) == ("TIFF", 16, False, [])
+
+
+def test_verdict_comes_through_the_child_as_it_was_said(decoder: Decoder, tmp_path: Path) -> None:
+    path = tmp_path / "photo.tif"
+    Image.new("CMYK", (32, 32), (0, 255, 255, 0)).save(path)
+    assert decoder.decode(path, path.name) == judge(str(path), path.name, LIMIT)
