@@ -100,6 +100,11 @@ def paint_one(
     )
     target = find_target(config, config_file, wish, shelf, suffix)
     form = output_format(target.path.name)
+    if "format" in document.data and recipe.format not in ("same", form.lower()):
+        raise BadInputError(
+            f"--out {files.printable(target.path.name)} is to be {form}, and --set format says "
+            f"{recipe.format}; leave one of them out"
+        )
     size_bytes = checked_bytes(form, header, wish, recipe, profiles)
     try_room(target.path, size_bytes)
     pool = LocalPool([config.worker(device)], lambda _, event: on_event(event, on_progress))

@@ -11,18 +11,18 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "PNG": (".png", ".apng"),
     "WEBP": (".webp",),
     "TIFF": (".tif", ".tiff"),
-    "BMP": (".bmp",),
+    "BMP": (".bmp", ".dib"),
     "GIF": (".gif",),
     "HEIF": (".heic", ".heif", ".hif"),
     "AVIF": (".avif",),
-    "JPEG2000": (".jp2", ".j2k"),
+    "JPEG2000": (".jp2", ".j2k", ".jpx"),
     "JXL": (".jxl",),
     "PSD": (".psd", ".psb"),
     "MPO": (".mpo",),
     "TGA": (".tga",),
     "RAW": (
         *(".nef", ".cr2", ".cr3", ".arw", ".dng"),
-        *(".raf", ".rw2", ".orf", ".pef", ".srw"),
+        *(".raf", ".rw2", ".orf", ".pef", ".srw", ".nrw", ".rwl", ".3fr"),
     ),
 }
 """The formats as Pillow calls them, RAW for all cameras', and how their files' names end."""

@@ -206,6 +206,7 @@ def test_progress_is_passed_on_and_the_workers_log_is_not(
         (("profile=press.icc",), "o.png", "is a profile of CMYK, which PNG cannot hold"),
         (("profile=gone.icc",), "o.tif", "--set:1: profile: the profile"),
         (("format=gif",), "o.png", "--set:1: format:"),
+        (("format=tiff",), "o.png", r"o\.png is to be PNG, and --set format says tiff"),
         (("size=64", "profile=press.icc", "format=webp"), "o.tif", "which WEBP cannot hold"),
     ],
 )
