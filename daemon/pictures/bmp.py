@@ -30,7 +30,7 @@ def read_bmp(source: BinaryIO) -> Raster:
     header = read_bmp_header(source)
     if header.packing in (RLE4, RLE8):
         return read_by_pillow(source, "BMP")
-    if header.packing not in (RGB, BIT_FIELDS, ALPHA_BIT_FIELDS):
+    if header.of_os2 or header.packing not in (RGB, BIT_FIELDS, ALPHA_BIT_FIELDS):
         raise UnsupportedKindError(f"a BMP packed in way {header.packing}")
     if header.bits not in (1, 2, 4, 8, 16, 24, 32):
         raise ValueError(f"it has {header.bits} bits a pixel")
@@ -60,8 +60,10 @@ def read_rows(source: BinaryIO, header: BmpHeader) -> NDArray[np.uint8]:
     row_bytes = (header.width * header.bits + 31) // 32 * 4
     source.seek(header.pixels_at)
     data = source.read(row_bytes * header.height)
-    if len(data) < row_bytes * header.height:
+    lacking = row_bytes * header.height - len(data)
+    if lacking > row_bytes - (header.width * header.bits + 7) // 8:
         raise CutFileError("it ends before its pixels do")
+    data += bytes(lacking)  # some writers leave out what fills up the last row
     return np.frombuffer(data, np.uint8).reshape(header.height, row_bytes)
 
 

@@ -19,6 +19,7 @@ class BmpHeader:
 
     pixels_at, palette_at: where they lie.  palette_entry: bytes of a colour.  top_down: whether
     the first row is the top one.  profile: where an ICC profile lies and its length, or 0, 0.
+    of_os2: whether it is packed in a way that only OS/2 knows.
     """
 
     width: int
@@ -32,6 +33,7 @@ class BmpHeader:
     masks: tuple[int, int, int, int] = (0, 0, 0, 0)
     density_per_m: tuple[int, int] = (0, 0)
     profile: tuple[int, int] = (0, 0)
+    of_os2: bool = False
 
 
 def read_bmp_header(source: BinaryIO) -> BmpHeader:
@@ -46,8 +48,6 @@ def read_bmp_header(source: BinaryIO) -> BmpHeader:
         raise ValueError(f"its header is {length} bytes long")
     info = head[14 : 14 + length].ljust(V5_BYTES, b"\0")
     width, height, _, bits, packing = struct.unpack_from("<iiHHI", info, 4)
-    if length in OS2_BYTES and packing >= BIT_FIELDS:
-        raise ValueError("it is packed in a way of OS/2's own")
     masks = default_masks(bits)
     palette_at = 14 + length
     if packing in (BIT_FIELDS, ALPHA_BIT_FIELDS):
@@ -63,7 +63,8 @@ def read_bmp_header(source: BinaryIO) -> BmpHeader:
     density = struct.unpack_from("<ii", info, 24) if length >= INFO_BYTES else (0, 0)
     sides = width, abs(height)
     places = pixels_at, palette_at, 4
-    return BmpHeader(*sides, bits, packing, *places, height < 0, masks, density, profile)
+    of_os2 = length in OS2_BYTES and packing >= BIT_FIELDS
+    return BmpHeader(*sides, bits, packing, *places, height < 0, masks, density, profile, of_os2)
 
 
 def default_masks(bits: int) -> tuple[int, int, int, int]:

@@ -13,7 +13,7 @@ from daemon.pictures.file_notes import facts_of, metadata_of
 from daemon.pictures.header import open_by_pillow
 from daemon.pictures.jxl_header import read_jxl_header
 from daemon.pictures.pillow_raster import further_frames, read_by_pillow
-from daemon.pictures.raster import Raster, channels_apart, signalled, to_levels
+from daemon.pictures.raster import Raster, channels_apart, signalled, to_levels, widened
 from daemon.pictures.signals import signal_of_code
 
 CODESTREAM_2000 = b"\xff\x4f\xff\x51"
@@ -25,7 +25,7 @@ def raster_of(values: NDArray[Any], bits: int, form: str, info: Mapping[Any, Any
     """A decoded array of one to four channels of so many bits, with what the file says of it."""
     if values.dtype.kind == "f":
         values = to_levels(np.nan_to_num(values), np.uint16)
-    elif bits not in (8, 16):
+    else:
         values = widened(values, bits)
     kind, colours, alpha = channels_apart(values)
     return Raster(
@@ -38,15 +38,6 @@ def raster_of(values: NDArray[Any], bits: int, form: str, info: Mapping[Any, Any
         orientation=facts_of(info.get("exif") or b"").orientation,
         metadata=metadata_of(info, form),
     )
-
-
-def widened(values: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Levels of so many bits in the whole range of uint8 or uint16."""
-    top, goal = (1 << bits) - 1, np.uint8 if bits < 8 else np.uint16
-    most = np.iinfo(goal).max
-    table = ((np.arange(top + 1) * most * 2 + top) // (2 * top)).astype(goal)
-    result: NDArray[Any] = table[np.minimum(values, top)]
-    return result
 
 
 def read_avif(source: BinaryIO) -> Raster:

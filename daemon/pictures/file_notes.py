@@ -99,14 +99,38 @@ def turned_xmp(xmp: bytes | str | None) -> bytes:
 
 def metadata_of(info: Mapping[Any, Any], format: str) -> Metadata:
     """What Pillow found in a file of any format but TIFF."""
-    exif = turned_exif(info.get("exif") or b"")
+    exif = turned_exif(exif_in(info))
+    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or raw_profile(info, "xmp")
+    photoshop = dict(photoshop_resources(raw_profile(info, "iptc")))
     return Metadata(
         exif,
-        turned_xmp(info.get("xmp") or info.get("XML:com.adobe.xmp")),
-        iptc_in(info.get("photoshop")),
+        turned_xmp(xmp),
+        iptc_in(info.get("photoshop") or photoshop),
         texts_of(info, format),
         density_told(info, format) or facts_of(exif).density_ppi,
     )
+
+
+def exif_in(info: Mapping[Any, Any]) -> bytes:
+    """The EXIF Pillow found, in its own place or as ImageMagick writes it into a PNG's texts."""
+    found = info.get("exif")
+    if isinstance(found, bytes) and found:
+        return found
+    return raw_profile(info, "exif") or raw_profile(info, "APP1")
+
+
+def raw_profile(info: Mapping[Any, Any], kind: str) -> bytes:
+    """What ImageMagick keeps in a PNG as hexadecimal text; b"" if it is not there or no sense.
+
+    A name, the number of bytes and the bytes, each on lines of their own.
+    """
+    found = info.get(f"Raw profile type {kind}")
+    if not isinstance(found, str):
+        return b""
+    try:
+        return bytes.fromhex("".join(found.split("\n")[3:]))
+    except ValueError:
+        return b""
 
 
 def density_told(info: Mapping[Any, Any], format: str) -> tuple[float, float] | None:

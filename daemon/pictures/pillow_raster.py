@@ -1,6 +1,7 @@
 """What Pillow decodes well, as a raster: JPEG, MPO, PNG of 8 bits, WebP, GIF, BMP and old TIFFs."""
 
 import warnings
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -8,10 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from daemon.pictures.faults import UnsupportedKindError
-from daemon.pictures.file_notes import facts_of, metadata_of
+from daemon.pictures.file_notes import exif_in, facts_of, metadata_of, turned_xmp
 from daemon.pictures.header import open_by_pillow
 from daemon.pictures.profiles import ADOBE_RGB, rgb_profile
 from daemon.pictures.raster import Kind, Raster
+from daemon.pictures.xmp_parts import joined_xmp
 
 Values = NDArray[Any]
 GAIN_MAPS = (b"hdrgm:Version", b"urn:iso:std:iso:ts:21496:-1", b"HDRGainMap")
@@ -36,11 +38,14 @@ def raster_of(opened: Image.Image, frame: tuple[int, int, int, int] | None = Non
     kind, values, alpha = samples_of(opened)
     if frame is not None:
         alpha = alpha_within(frame, values, alpha)
-    facts = facts_of(info.get("exif") or b"")
+    facts = facts_of(exif_in(info))
     profile = info.get("icc_profile") or None
     if profile is None and facts.adobe_rgb and kind == "rgb":
         profile = rgb_profile(ADOBE_RGB)
     metadata = metadata_of(info, form)
+    if form in ("JPEG", "MPO"):
+        xmp = turned_xmp(joined_xmp(metadata.xmp, getattr(opened, "applist", ())))
+        metadata = replace(metadata, xmp=xmp)
     notes = []
     if any(mark in metadata.xmp for mark in GAIN_MAPS):
         notes.append("its gain map (HDR) was left out; the picture for ordinary screens was taken")

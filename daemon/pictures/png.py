@@ -4,7 +4,7 @@ from typing import BinaryIO
 
 import imagecodecs
 
-from daemon.pictures.file_notes import facts_of, metadata_of
+from daemon.pictures.file_notes import exif_in, facts_of, metadata_of
 from daemon.pictures.header import open_by_pillow
 from daemon.pictures.pillow_raster import further_frames, read_by_pillow
 from daemon.pictures.raster import Raster, channels_apart, signalled
@@ -35,7 +35,7 @@ def read_deep_png(source: BinaryIO) -> Raster:
         16,
         alpha,
         profile=opened.info.get("icc_profile") or None,
-        orientation=facts_of(opened.info.get("exif") or b"").orientation,
+        orientation=facts_of(exif_in(opened.info)).orientation,
         lossless=True,
         metadata=metadata_of(opened.info, "PNG"),
         warnings=() if left_out is None else (left_out,),

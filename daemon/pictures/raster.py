@@ -198,6 +198,16 @@ def inverted(values: Values) -> Values:
     return ~values  # the most less each
 
 
+def widened(values: Values, bits: int) -> Values:
+    """Levels of 1 to 16 bits in the whole range of uint8 or uint16, rounded."""
+    if bits in (8, 16):
+        return values
+    top, goal = (1 << bits) - 1, np.uint8 if bits < 8 else np.uint16
+    most = np.iinfo(goal).max
+    table = ((np.arange(top + 1) * most * 2 + top) // (2 * top)).astype(goal)
+    return np.asarray(table[np.minimum(values, top)])
+
+
 def grey_by_profile(values: Values, profile: bytes) -> Values:
     """Grey levels by a grey profile, as RGB: whole levels by a table of all there are."""
     if values.dtype.kind == "f":

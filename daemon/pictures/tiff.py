@@ -6,6 +6,7 @@ they reach no further than light above white would.
 Source: TIFF 6.0, Adobe PageMaker 6 and Photoshop TIFF technical notes.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from daemon.pictures.faults import UnsupportedKindError
 from daemon.pictures.file_notes import metadata_of_tiff, orientation_of
-from daemon.pictures.raster import Kind, Raster, inverted, to_levels
+from daemon.pictures.pillow_raster import read_by_pillow
+from daemon.pictures.raster import Kind, Raster, inverted, to_levels, widened
 from daemon.pictures.tiff_directory import Page, Tag, main_page, open_tiff
 from daemon.pictures.tiff_strips import FLOAT, JPEG, WHOLE_IMAGES, Segments, read_samples
 from daemon.pictures.ycbcr import read_subsampled, ycbcr_to_rgb
@@ -41,6 +43,8 @@ REFUSED = {
     LOG_L: "a TIFF of LogL (HDR)",
     LOG_LUV: "a TIFF of LogLuv (HDR)",
 }
+OLD_PACKINGS = (6, 32766, 32809)
+"""JPEG as TIFF 6.0 first had it, NeXT's and ThunderScan's, which Pillow's libtiff unpacks."""
 MOST_SAMPLES = 8
 ABOVE_WHITE = 16.0
 """Floats up to here may be light brighter than white; beyond, they count in levels."""
@@ -55,6 +59,9 @@ def read_tiff(source: BinaryIO) -> Raster:
     pages = open_tiff(source)
     page = main_page(pages)
     segments = Segments(page)
+    if segments.compression in OLD_PACKINGS:
+        old = read_by_pillow(source, "TIFF")
+        return replace(old, lossless=False, metadata=metadata_of_tiff(page))
     photometric = page.number(Tag.PHOTOMETRIC, BLACK_IS_ZERO)
     if photometric in REFUSED or photometric not in COLOURS:
         raise UnsupportedKindError(REFUSED.get(photometric, f"a TIFF of colours {photometric}"))
@@ -121,16 +128,10 @@ def scaled(piece: Values, bits: int) -> Values:
     if piece.dtype.kind == "i":  # the least is 0
         whole = np.ascontiguousarray(piece).view(f"u{bits // 8}")
         piece = whole ^ whole.dtype.type(1 << (bits - 1))
-    if bits in (8, 16):
-        return piece
     if bits > 16:
         upper: Values = np.right_shift(piece, piece.dtype.type(bits - 16))
         return upper.astype(np.uint16)
-    top, goal = (1 << bits) - 1, np.uint8 if bits < 8 else np.uint16
-    most = np.iinfo(goal).max
-    table = ((np.arange(top + 1) * most * 2 + top) // (2 * top)).astype(goal)
-    result: Values = table[np.minimum(piece, top)]
-    return result
+    return widened(piece, bits)
 
 
 def float_levels(samples: Values, page: Page) -> tuple[Values, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """What a file says of itself comes in as the bytes it had, upright, and bounded."""
 
+import hashlib
 import io
 import struct
 import zlib
@@ -176,3 +177,32 @@ def test_second_picture_and_gain_map_are_told(photo: Image.Image) -> None:
     xmp = b'<rdf:Description hdrgm:Version="1.0"/>'
     (told,) = read(malformed.encoded(photo, "JPEG", xmp=xmp)).warnings
     assert "gain map" in told
+
+
+def test_xmp_of_several_segments_is_joined(photo: Image.Image) -> None:
+    inner = b'<rdf:Description xmlns:a="urn:a"><a:long>' + b"x" * 99_000 + b"</a:long>"
+    extended = b'<rdf:RDF xmlns:b="urn:b">' + inner + b"</rdf:Description></rdf:RDF>"
+    digest = hashlib.md5(extended).hexdigest().upper().encode()
+    main = b'<rdf:RDF><rdf:Description xmpNote:HasExtendedXMP="' + digest + b'"/></rdf:RDF>'
+    whole = malformed.encoded(photo, "JPEG", xmp=main)
+    parts = b""
+    for at in (60_000, 0):  # in any order
+        numbers = struct.pack(">II", len(extended), at)
+        content = b"http://ns.adobe.com/xmp/extension/\0" + digest + numbers
+        parts += malformed.segment(0xE1, content + extended[at : at + 60_000])
+    found = read(whole[:2] + parts + whole[2:]).metadata.xmp
+    assert inner in found and b'xmlns:b="urn:b"' in found and b"HasExtendedXMP" not in found
+    assert found.endswith(b"</rdf:RDF>") and found.count(b"rdf:RDF") == 2
+    assert read(whole).metadata.xmp == main  # what is not whole stays away
+
+
+def test_notes_that_imagemagick_writes_into_a_png_come(photo: Image.Image) -> None:
+    exif = exif_block(6)
+    blocks = {"exif": exif, "iptc": photoshop_block(IPTC), "xmp": XMP}
+    text = PngImagePlugin.PngInfo()
+    for kind, content in blocks.items():
+        text.add_text(f"Raw profile type {kind}", f"\n{kind}\n{len(content)}\n{content.hex()}\n")
+    found = read(malformed.encoded(photo, "PNG", pnginfo=text))
+    assert found.metadata.exif == exif_block(1).removeprefix(b"Exif\0\0")
+    assert found.metadata.iptc == IPTC and found.metadata.xmp == UPRIGHT_XMP
+    assert found.size == (32, 48) and not found.metadata.text

@@ -305,3 +305,19 @@ def test_lab_of_a_photograph_is_seen_as_the_photograph(photo: Pixels) -> None:
     found = read(written(lab, photometric="cielab"))
     difference = deltaE_ciede2000(rgb2lab(np.clip(levels(found) / 255, 0, 1)), rgb2lab(photo / 255))
     assert difference.mean() < 1  # 8 bits of L*a*b* are coarse
+
+
+def test_jpeg_as_tiff_first_had_it_is_read(photograph: Image.Image) -> None:
+    file = io.BytesIO()
+    photograph.resize((64, 48)).save(file, "JPEG", quality=95)
+    inside = file.getvalue()
+    tags = {
+        259: (SHORT, [6]),
+        513: (LONG, [8]),
+        514: (LONG, [len(inside)]),
+        530: (SHORT, [2, 2]),
+    }
+    found = read(tiff_of((64, 48), inside, bits=[8] * 3, photometric=YCBCR, tags=tags))
+    assert (
+        np.abs(levels(found) - np.asarray(photograph.resize((64, 48)))).mean() < 6
+    )  # coarse colours
