@@ -12,6 +12,7 @@ from daemon.pictures.file_notes import facts_of, metadata_of
 from daemon.pictures.header import open_by_pillow
 from daemon.pictures.profiles import ADOBE_RGB, rgb_profile
 from daemon.pictures.raster import Kind, Raster
+from daemon.pictures.split_notes import joined_notes
 
 Values = NDArray[Any]
 GAIN_MAPS = (b"hdrgm:Version", b"urn:iso:std:iso:ts:21496:-1", b"HDRGainMap")
@@ -32,7 +33,9 @@ def read_by_pillow(source: BinaryIO, form: str) -> Raster:
 
 def raster_of(opened: Image.Image, frame: tuple[int, int, int, int] | None = None) -> Raster:
     """A loaded picture of Pillow's as a raster. frame: what of it is covered, if not all."""
-    info, form = dict(opened.info), opened.format or ""
+    form = opened.format or ""
+    info = dict(opened.info)
+    info |= joined_notes(getattr(opened, "applist", ()))
     kind, values, alpha = samples_of(opened)
     if frame is not None:
         alpha = alpha_within(frame, values, alpha)
