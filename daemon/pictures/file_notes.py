@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.pictures.picture import Metadata
+from daemon.pictures.split_notes import PHOTOSHOP_MARK, raw_profile
 from daemon.pictures.tiff_directory import FORMATS, Page, Tag, directory_of, open_tiff
 
 XMP_ORIENTATION = re.compile(
@@ -100,12 +101,11 @@ def turned_xmp(xmp: bytes | str | None) -> bytes:
 def metadata_of(info: Mapping[Any, Any], format: str) -> Metadata:
     """What Pillow found in a file of any format but TIFF."""
     exif = turned_exif(exif_in(info))
-    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or raw_profile(info, "xmp")
-    photoshop = dict(photoshop_resources(raw_profile(info, "iptc")))
+    packet = info.get("xmp") or info.get("XML:com.adobe.xmp") or raw_profile(info, "xmp")
     return Metadata(
         exif,
-        turned_xmp(xmp),
-        iptc_in(info.get("photoshop") or photoshop),
+        turned_xmp(packet),
+        iptc_in(resources_of(info)),
         texts_of(info, format),
         density_told(info, format) or facts_of(exif).density_ppi,
     )
@@ -117,20 +117,6 @@ def exif_in(info: Mapping[Any, Any]) -> bytes:
     if isinstance(found, bytes) and found:
         return found
     return raw_profile(info, "exif") or raw_profile(info, "APP1")
-
-
-def raw_profile(info: Mapping[Any, Any], kind: str) -> bytes:
-    """What ImageMagick keeps in a PNG as hexadecimal text; b"" if it is not there or no sense.
-
-    A name, the number of bytes and the bytes, each on lines of their own.
-    """
-    found = info.get(f"Raw profile type {kind}")
-    if not isinstance(found, str):
-        return b""
-    try:
-        return bytes.fromhex("".join(found.split("\n")[3:]))
-    except ValueError:
-        return b""
 
 
 def density_told(info: Mapping[Any, Any], format: str) -> tuple[float, float] | None:
@@ -151,6 +137,16 @@ def density_told(info: Mapping[Any, Any], format: str) -> tuple[float, float] | 
         return sound_density(*found) if found else None
     except (TypeError, ValueError):
         return None
+
+
+def resources_of(info: Mapping[Any, Any]) -> Any:
+    """Photoshop's image resources by number; those of PNG are texts of other programs."""
+    block = info.get("photoshop_block", b"")
+    for kind in ("8bim", "iptc"):
+        block = block or raw_profile(info, kind)
+    if block[:1] == b"\x1c":
+        return {IPTC_RESOURCE: block}
+    return dict(photoshop_resources(block.removeprefix(PHOTOSHOP_MARK))) or info.get("photoshop")
 
 
 def iptc_in(resources: Any) -> bytes:

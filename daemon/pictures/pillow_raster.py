@@ -1,7 +1,6 @@
 """What Pillow decodes well, as a raster: JPEG, MPO, PNG of 8 bits, WebP, GIF, BMP and old TIFFs."""
 
 import warnings
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -9,11 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from daemon.pictures.faults import UnsupportedKindError
-from daemon.pictures.file_notes import exif_in, facts_of, metadata_of, turned_xmp
+from daemon.pictures.file_notes import exif_in, facts_of, metadata_of
 from daemon.pictures.header import open_by_pillow
 from daemon.pictures.profiles import ADOBE_RGB, rgb_profile
 from daemon.pictures.raster import Kind, Raster
-from daemon.pictures.xmp_parts import joined_xmp
+from daemon.pictures.split_notes import joined_notes
 
 Values = NDArray[Any]
 GAIN_MAPS = (b"hdrgm:Version", b"urn:iso:std:iso:ts:21496:-1", b"HDRGainMap")
@@ -34,7 +33,9 @@ def read_by_pillow(source: BinaryIO, form: str) -> Raster:
 
 def raster_of(opened: Image.Image, frame: tuple[int, int, int, int] | None = None) -> Raster:
     """A loaded picture of Pillow's as a raster. frame: what of it is covered, if not all."""
-    info, form = dict(opened.info), opened.format or ""
+    form = opened.format or ""
+    info = dict(opened.info)
+    info |= joined_notes(getattr(opened, "applist", ()))
     kind, values, alpha = samples_of(opened)
     if frame is not None:
         alpha = alpha_within(frame, values, alpha)
@@ -43,9 +44,6 @@ def raster_of(opened: Image.Image, frame: tuple[int, int, int, int] | None = Non
     if profile is None and facts.adobe_rgb and kind == "rgb":
         profile = rgb_profile(ADOBE_RGB)
     metadata = metadata_of(info, form)
-    if form in ("JPEG", "MPO"):
-        xmp = turned_xmp(joined_xmp(metadata.xmp, getattr(opened, "applist", ())))
-        metadata = replace(metadata, xmp=xmp)
     notes = []
     if any(mark in metadata.xmp for mark in GAIN_MAPS):
         notes.append("its gain map (HDR) was left out; the picture for ordinary screens was taken")

@@ -1,14 +1,16 @@
-"""XMP that is longer than a segment of JPEG: what does not fit moves into an extended packet.
+"""XMP that is longer than a segment of JPEG: what does not fit is in an extended packet.
 
 Source: XMP specification part 3 (ISO 16684-1), section 1.1.3.1.
 """
 
 import hashlib
 import re
+from collections.abc import Mapping
 from xml.sax.saxutils import quoteattr
 
-from daemon.pictures.xmp import OWN, RDF, XMP_NOTE, Packet, Property, edited, parse
+from daemon.pictures.xmp import OWN, RDF, TAG, XMP_NOTE, Packet, Property, XmpError, edited, parse
 
+NAME_END = re.compile(rb"(?<=[^\s<])(?=[\s/>])")
 PADDING = re.compile(rb"\s+(?=<\?xpacket end)")
 
 
@@ -76,3 +78,31 @@ def as_element(content: bytes, item: Property) -> bytes:
         return whole
     name = whole.split(b"=", 1)[0].strip()
     return b"<" + name + b">" + content[slice(*item.value)] + b"</" + name + b">"
+
+
+def joined(standard: bytes, extended: bytes) -> bytes:
+    """The packet that was split; the standard one alone if the extended cannot be read."""
+    try:
+        first, second = parse(standard), parse(extended)
+    except XmpError:
+        return standard
+    links = [item for item in first.properties if item.namespace == XMP_NOTE]
+    nodes = b"".join(
+        with_prefixes(second.content[slice(*node)], second.rdf_scope) for node in second.nodes
+    )
+    edits = [(item.start, item.end, b"") for item in links]
+    return edited(first.content, [*edits, (first.rdf_end, first.rdf_end, nodes)])
+
+
+def with_prefixes(node: bytes, scope: Mapping[str, str]) -> bytes:
+    """A description that says itself which prefixes were known where it lay."""
+    head = TAG.match(node)
+    end = NAME_END.search(node)
+    if head is None or end is None:
+        return node
+    names = "".join(
+        f" xmlns{':' if prefix else ''}{prefix}={quoteattr(namespace)}"
+        for prefix, namespace in scope.items()
+        if not re.search(rf"\sxmlns:?{re.escape(prefix)}\s*=", head[0].decode())
+    )
+    return node[: end.start()] + names.encode() + node[end.start() :]

@@ -152,8 +152,11 @@ def test_what_the_photographers_packet_says_is_not_said_twice(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_without_location_no_byte_of_it_is_in_the_file(tmp_path: Path, name: str) -> None:
-    packet = PACKET.replace("<dc:rights>", "<exif:GPSLatitude xmlns:exif='http://ns.adobe.com/exif"
-                            "/1.0/'>48,12.5N</exif:GPSLatitude><dc:rights>")  # fmt: off
+    packet = PACKET.replace(
+        "<dc:rights>",
+        "<exif:GPSLatitude xmlns:exif='http://ns.adobe.com/exif"
+        "/1.0/'>48,12.5N</exif:GPSLatitude><dc:rights>",
+    )
     note = Field(UNDEFINED, 8, b"48 12 30")
     camera = Tags("<", CAMERA.main, {MAKER_NOTE: note}, CAMERA.gps)
     like = picture_like(metadata=Metadata(lay_out(camera), packet.encode(), IPTC))
