@@ -34,8 +34,7 @@ def read_by_pillow(source: BinaryIO, form: str) -> Raster:
 def raster_of(opened: Image.Image, frame: tuple[int, int, int, int] | None = None) -> Raster:
     """A loaded picture of Pillow's as a raster. frame: what of it is covered, if not all."""
     form = opened.format or ""
-    info = dict(opened.info)
-    info |= joined_notes(getattr(opened, "applist", ()))
+    info: dict[Any, Any] = {**opened.info, **joined_notes(getattr(opened, "applist", ()))}
     kind, values, alpha = samples_of(opened)
     if frame is not None:
         alpha = alpha_within(frame, values, alpha)
