@@ -64,18 +64,24 @@ def kind_of(profile: bytes) -> Kind:
 
 def to_linear(values: NDArray[Any]) -> NDArray[np.float32]:
     """Linear light of extended sRGB. Source: IEC 61966-2-1; the sign is kept, as in CSS Color 4."""
-    size = np.abs(values).astype(np.float32, copy=False)
-    curved = np.power((size + np.float32(0.055)) / np.float32(1.055), np.float32(2.4))
-    linear: NDArray[np.float32] = np.where(size <= 0.04045, size / np.float32(12.92), curved)
+    size = np.abs(values, dtype=np.float32)
+    low = size <= 0.04045
+    linear: NDArray[np.float32] = size + np.float32(0.055)
+    linear *= np.float32(1 / 1.055)
+    np.power(linear, np.float32(2.4), out=linear)
+    np.multiply(size, np.float32(1 / 12.92), out=linear, where=low)
     np.copysign(linear, values, out=linear)
     return linear
 
 
 def from_linear(values: NDArray[Any]) -> NDArray[np.float32]:
     """Extended sRGB of linear light; the inverse of `to_linear`."""
-    size = np.abs(values).astype(np.float32, copy=False)
-    curved = np.float32(1.055) * np.power(size, np.float32(1 / 2.4)) - np.float32(0.055)
-    encoded: NDArray[np.float32] = np.where(size <= 0.0031308, size * np.float32(12.92), curved)
+    size = np.abs(values, dtype=np.float32)
+    low = size <= 0.0031308
+    encoded: NDArray[np.float32] = np.power(size, np.float32(1 / 2.4))
+    encoded *= np.float32(1.055)
+    encoded -= np.float32(0.055)
+    np.multiply(size, np.float32(12.92), out=encoded, where=low)
     np.copysign(encoded, values, out=encoded)
     return encoded
 
@@ -124,7 +130,7 @@ def linear_of(values: NDArray[Any], profile: bytes) -> NDArray[np.float32]:
 class Shaper:
     """An RGB profile that is a matrix behind three curves, as nearly all are.
 
-    curves: (levels, 3), light in 0..1 of each level of a channel.  matrix: (3, 3), to linear sRGB.
+    curves: (3, levels), light in 0..1 of each level of a channel.  matrix: (3, 3), to linear sRGB.
     black: (3,), what is added.
     """
 
@@ -134,11 +140,12 @@ class Shaper:
 
     def linear(self, levels: NDArray[Any]) -> NDArray[np.float32]:
         """Linear sRGB of (rows, W, 3) whole levels."""
-        light = np.empty(levels.shape, np.float32)
-        for channel in range(3):
-            light[..., channel] = self.curves[:, channel][levels[..., channel]]
-        result: NDArray[np.float32] = light @ self.matrix.T
-        result += self.black
+        light = np.empty((3, *levels.shape[:2]), np.float32)
+        for channel, curve in enumerate(self.curves):
+            light[channel] = curve[levels[..., channel]]
+        mixed = self.matrix @ light.reshape(3, -1)
+        mixed += self.black[:, None]
+        result: NDArray[np.float32] = mixed.T.reshape(levels.shape)
         return result
 
 
@@ -159,7 +166,7 @@ def shaper_of(profile: bytes, levels: int) -> Shaper | None:
     sizes = (tops**2).sum(axis=1)
     if not sizes.all():
         return None
-    curves = np.stack([(answers[c] - black) @ tops[c] / sizes[c] for c in range(3)], axis=1)
+    curves = np.stack([(answers[c] - black) @ tops[c] / sizes[c] for c in range(3)])
     shaper = Shaper(curves.astype(np.float32), tops.T.astype(np.float32), black)
     chance = np.random.default_rng(0)
     tried = chance.integers(0, levels, (1, 256, 3)).astype(dtype)
@@ -233,7 +240,7 @@ def is_wide(profile: bytes) -> bool:
 class InverseShaper:
     """The way from linear sRGB into a matrix profile: its inverse matrix, then inverse curves.
 
-    tables: (nodes + 1, 3), a channel's value in 0..1 by the square root of its light.
+    tables: (3, nodes + 1), a channel's value in 0..1 by the square root of its light.
     """
 
     matrix: NDArray[np.float32]
@@ -248,7 +255,7 @@ class InverseShaper:
         lower = np.minimum(at.astype(np.int32), CURVE_NODES - 1)
         at -= lower
         for channel in range(3):
-            table, index = self.tables[:, channel], lower[..., channel]
+            table, index = self.tables[channel], lower[..., channel]
             below = table[index]
             at[..., channel] = below + (table[index + 1] - below) * at[..., channel]
         return at
@@ -262,8 +269,8 @@ def inverse_of(profile: bytes) -> InverseShaper | None:
         return None
     light = np.linspace(0, 1, CURVE_NODES + 1) ** 2
     values = np.linspace(0, 1, 65536)
-    rising = np.maximum.accumulate(shaper.curves.astype(np.float64), axis=0)
-    tables = np.stack([np.interp(light, rising[:, c], values) for c in range(3)], axis=1)
+    rising = np.maximum.accumulate(shaper.curves.astype(np.float64), axis=1)
+    tables = np.stack([np.interp(light, curve, values) for curve in rising])
     inverse = np.linalg.inv(shaper.matrix.astype(np.float64))
     return InverseShaper(inverse.astype(np.float32), shaper.black, tables.astype(np.float32))
 
