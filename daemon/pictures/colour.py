@@ -15,6 +15,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from daemon.pictures.profile_tables import is_whole
 from daemon.pictures.profiles import LINEAR_SRGB, WIDE, rgb_profile, srgb_profile
 
 __all__ = [
@@ -43,7 +44,6 @@ NO_OPTIMISATION, BLACK_POINT, GRID_OF_33 = 0x0100, 0x2000, 33 << 16
 STRIP_PIXELS = 1 << 15
 EXACT_PIXELS = 1 << 20
 """Up to so many pixels a table profile is computed one by one, above by a grid made of it."""
-MOST_PROFILE_BYTES = 32 << 20
 CURVE_NODES = 1 << 16
 TWO_LEVELS = 2 / 255
 
@@ -55,7 +55,7 @@ class ProfileError(Exception):
 def kind_of(profile: bytes) -> Kind:
     """What a profile's numbers are; raises ProfileError for what no picture has."""
     space = profile[16:20]
-    if len(profile) < 132 or profile[36:40] != b"acsp" or len(profile) > MOST_PROFILE_BYTES:
+    if not is_whole(profile):
         raise ProfileError("the colour profile is damaged")
     if space not in KIND_OF_SPACE:
         raise ProfileError(f"the colour profile is of {space.decode('ascii', 'replace').strip()}")

@@ -18,6 +18,8 @@ from daemon.pictures.colour import (
     to_extended_srgb,
     to_linear,
 )
+from daemon.pictures.press import press_profile
+from daemon.pictures.profile_tables import is_whole
 from daemon.pictures.profiles import RgbSpace, rgb_profile, srgb_profile
 
 WIDE_SPACES = [profiles.ADOBE_RGB, profiles.DISPLAY_P3, profiles.WIDE]
@@ -93,3 +95,20 @@ def test_profile_of_another_kind_is_told() -> None:
     with pytest.raises(ProfileError, match="is of rgb, the pixels are cmyk"):
         to_extended_srgb(np.zeros((2, 2, 4), np.uint8), srgb_profile(), "cmyk")
     assert kind_of(srgb_profile()) == "rgb"
+
+
+@pytest.mark.parametrize("kind", [b"mft1", b"mft2", b"mAB "])
+def test_profile_with_less_than_its_tables_is_told_before_room_is_made(kind: bytes) -> None:
+    """255 colours a side are 100 MB of room, whatever the file's size is."""
+    table = kind + bytes(4) + bytes([3, 3, 255, 0]) + bytes(12)
+    if kind == b"mAB ":
+        table += (32).to_bytes(4) + bytes(4) + bytes([255] * 3 + [0] * 13 + [2, 0, 0, 0])
+    profile = profiles.assembled(b"\2\x40\0\0prtrRGB Lab ", {b"A2B0": table + bytes(60)})
+    assert not is_whole(profile)
+    with pytest.raises(ProfileError, match="damaged"):
+        to_extended_srgb(np.zeros((2, 2, 3), np.uint8), profile)
+
+
+def test_profiles_that_are_whole_are_known() -> None:
+    for profile in (srgb_profile(), press_profile(), rgb_profile(profiles.DISPLAY_P3)):
+        assert is_whole(profile) and not is_whole(profile[:-8])
