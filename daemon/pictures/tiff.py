@@ -62,7 +62,8 @@ def read_tiff(source: BinaryIO) -> Raster:
     if segments.compression in OLD_PACKINGS:
         old = read_by_pillow(source, "TIFF")
         return replace(old, lossless=False, metadata=metadata_of_tiff(page))
-    photometric = page.number(Tag.PHOTOMETRIC, BLACK_IS_ZERO)
+    usual = RGB if segments.samples >= 3 else BLACK_IS_ZERO
+    photometric = page.number(Tag.PHOTOMETRIC, usual)
     if photometric in REFUSED or photometric not in COLOURS:
         raise UnsupportedKindError(REFUSED.get(photometric, f"a TIFF of colours {photometric}"))
     kind, colours = COLOURS[photometric]
@@ -107,8 +108,7 @@ def levels_of(segments: Segments, photometric: int) -> tuple[Values, tuple[str, 
     """Samples in whole range, uint8 or uint16 (a palette's and Lab's as they are), and warnings."""
     page = segments.page
     if photometric == YCBCR and segments.compression not in JPEG:
-        subsampling = page.values(Tag.YCBCR_SUBSAMPLING) or (2, 2)
-        if subsampling[:2] != (1, 1):
+        if segments.coarse:
             return read_subsampled(segments), ()
     if photometric in (PALETTE, CIE_LAB, ICC_LAB):
         return read_samples(page, lambda piece: piece), ()

@@ -4,10 +4,11 @@ Each is read whole or the file is unfinished, and none may grow beyond its share
 Source: TIFF 6.0 sections 7 to 15, Adobe's TIFF technical notes 1 to 3, libtiff's compressions.
 """
 
+import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import imagecodecs
@@ -15,14 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.pictures.faults import CutFileError, UnsupportedKindError
+from daemon.pictures.header import header_of
 from daemon.pictures.tiff_directory import Page, Tag
 
 Samples = NDArray[np.generic]
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 JPEG, WEBP = (7, 34892), (50001, 34927)
 JPEG_2000, JPEG_XL = (34712, 33003, 33005), (50002, 52546)
-JPEG_XR, PNG, LERC = (22610, 34934), 34933, 34887
-WHOLE_IMAGES = (*JPEG, *WEBP, *JPEG_2000, *JPEG_XL, *JPEG_XR, PNG, LERC)
+PNG = 34933
+WHOLE_IMAGES = (*JPEG, *WEBP, *JPEG_2000, *JPEG_XL, PNG)
+START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+LARGEST_BLOCK = 64
+BAND_BYTES = 64 << 20
+"""Of a strip without compression so much is read at once."""
 FAX = (2, 3, 4)
 FLOATING_POINT, HORIZONTAL = 3, 2
 Convert = Callable[[Samples], Samples]
@@ -58,10 +64,23 @@ IMAGE_DECODERS: dict[int, Callable[[bytes], Samples]] = {
     **dict.fromkeys(WEBP, imagecodecs.webp_decode),
     **dict.fromkeys(JPEG_2000, imagecodecs.jpeg2k_decode),
     **dict.fromkeys(JPEG_XL, imagecodecs.jpegxl_decode),
-    **dict.fromkeys(JPEG_XR, imagecodecs.jpegxr_decode),
     PNG: imagecodecs.png_decode,
-    LERC: imagecodecs.lerc_decode,
 }
+
+
+@dataclass(frozen=True)
+class Part:
+    """A strip or tile, or a band of one: its place in the picture and in the file.
+
+    rows: how many it has, those of a tile that lie below the picture too.
+    """
+
+    plane: int
+    top: int
+    left: int
+    rows: int
+    at: int
+    length: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,13 +157,42 @@ class Segments:
             lengths = [self.page.size - offsets[0]]
         return list(zip(offsets, lengths, strict=False))
 
-    def positions(self) -> Iterator[tuple[int, int, int]]:
-        """Plane, top row and left column of each segment, in the file's order."""
+    def parts(self) -> Iterator[Part]:
+        """Each strip or tile that is to be read, one without compression in bands.
+
+        Raises CutFileError where the file lists too few.
+        """
+        places = self.places()
+        if len(places) < self.count:
+            raise CutFileError(f"it lists {len(places)} of {self.count} strips or tiles")
         rows, columns = self.size
+        places_left = iter(places)
         for plane in range(self.planes):
             for top in range(0, self.height, rows):
                 for left in range(0, self.width, columns):
-                    yield plane, top, left
+                    at, length = next(places_left)
+                    inside = rows if self.tiled else min(rows, self.height - top)
+                    yield from self.bands(Part(plane, top, left, inside, at, length))
+
+    def bands(self, part: Part) -> Iterator[Part]:
+        """A strip in bands of rows, if it is long and its rows lie as they are."""
+        row_bytes = -(-self.size[1] * self.each * self.bits // 8)
+        needed = row_bytes * part.rows
+        plain = self.compression == 1 and not self.coarse
+        if not plain or self.tiled or part.length < needed:
+            yield part
+            return
+        band = max(1, BAND_BYTES // row_bytes)
+        for first in range(0, part.rows, band):
+            rows = min(band, part.rows - first)
+            at = part.at + first * row_bytes
+            yield replace(part, top=part.top + first, rows=rows, at=at, length=rows * row_bytes)
+
+    @cached_property
+    def coarse(self) -> bool:
+        """Whether it is YCbCr whose colours are coarser than its light."""
+        is_ycbcr = self.page.number(Tag.PHOTOMETRIC) == 6
+        return is_ycbcr and (self.page.values(Tag.YCBCR_SUBSAMPLING) or (2, 2))[:2] != (1, 1)
 
     @property
     def count(self) -> int:
@@ -163,31 +211,31 @@ def read_samples(page: Page, convert: Convert) -> Samples:
     Raises CutFileError, UnsupportedKindError, or what a decoder raises.
     """
     segments = Segments(page)
-    places = segments.places()
-    if len(places) < segments.count:
-        raise CutFileError(f"it lists {len(places)} of {segments.count} strips or tiles")
     result: Samples | None = None
-    for place, (plane, top, left) in zip(places, segments.positions(), strict=False):
-        rows = segments.size[0] if segments.tiled else min(segments.size[0], segments.height - top)
-        piece = convert(decoded(segments, read_segment(page, *place), rows))
+    for part in segments.parts():
+        data = read_part(page, part)
+        piece = convert(decoded(segments, data, part.rows))
         if result is None:
             shape = segments.height, segments.width, segments.samples
             result = np.empty(shape, piece.dtype)
-        kept = piece[: segments.height - top, : segments.width - left]
-        channels = slice(None) if segments.planes == 1 else slice(plane, plane + 1)
-        result[top : top + kept.shape[0], left : left + kept.shape[1], channels] = kept
+        channels = slice(None) if segments.planes == 1 else slice(part.plane, part.plane + 1)
+        target = result[part.top : part.top + part.rows, part.left :, channels]
+        target = target[:, : segments.size[1]]
+        if piece.shape[0] < target.shape[0] or piece.shape[1] < target.shape[1]:
+            raise CutFileError("a strip or tile is smaller than its place")
+        target[:] = piece[: target.shape[0], : target.shape[1]]
     if result is None:
         raise CutFileError("it has no pixels")
     return result
 
 
-def read_segment(page: Page, at: int, length: int) -> bytes:
+def read_part(page: Page, part: Part) -> bytes:
     """The bytes of one strip or tile; raises CutFileError where they are not all there."""
-    if at + length > page.size or length <= 0:
+    if part.at + part.length > page.size or part.length <= 0:
         raise CutFileError("a strip or tile is not in the file")
-    page.file.seek(at)
-    data = page.file.read(length)
-    if len(data) < length:
+    page.file.seek(part.at)
+    data = page.file.read(part.length)
+    if len(data) < part.length:
         raise CutFileError("a strip or tile is not in the file")
     return data
 
@@ -200,10 +248,8 @@ def decoded(segments: Segments, data: bytes, rows: int) -> Samples:
         data = bytes(imagecodecs.bitorder_decode(data))
     if compression in FAX:
         return fax(segments, data, rows)
-    if compression in JPEG:
-        return fitted(jpeg(segments, data), shape)
-    if compression in IMAGE_DECODERS:
-        return fitted(IMAGE_DECODERS[compression](data), shape)
+    if compression in WHOLE_IMAGES:
+        return whole_image(segments, data)
     if compression not in DECOMPRESSORS:
         raise UnsupportedKindError(f"a TIFF of compression {compression}")
     row_bytes = -(-shape[1] * shape[2] * segments.bits // 8)
@@ -213,15 +259,38 @@ def decoded(segments: Segments, data: bytes, rows: int) -> Samples:
     return unpredicted(segments, plain[: rows * row_bytes], shape)
 
 
-def fitted(image: Samples, shape: tuple[int, int, int]) -> Samples:
-    """A decoded image as a segment of the given shape; raises ValueError if it is another."""
+def whole_image(segments: Segments, data: bytes) -> Samples:
+    """A segment that is a picture file of its own: (rows, columns, samples), as large as it is.
+
+    Raises ValueError if it is far larger than its place, before it is decoded.
+    """
+    width, height = size_within(data)
+    rows, columns = segments.size
+    if width > 2 * columns + LARGEST_BLOCK or height > 2 * rows + LARGEST_BLOCK:
+        raise ValueError(f"a strip or tile is {width}x{height} px inside")
+    if segments.compression in JPEG:
+        image = jpeg(segments, data)
+    else:
+        image = IMAGE_DECODERS[segments.compression](data)
     image = image if image.ndim == 3 else image[..., None]
-    rows, columns, samples = shape
-    if image.shape[2] == 3 and samples == 4:  # a tile of WebP without alpha
+    if image.shape[2] == 3 and segments.each == 4:  # WebP leaves out alpha that is opaque
         image = np.dstack([image, np.full(image.shape[:2], 255, image.dtype)])
-    if image.shape[2] != samples or image.shape[0] > rows or image.shape[1] > columns:
-        raise ValueError(f"a strip or tile is {image.shape}, not {shape}")
+    if image.shape[2] != segments.each:
+        raise ValueError(f"a strip or tile has {image.shape[2]} channels")
     return image
+
+
+def size_within(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture file inside a TIFF."""
+    if data[:2] != b"\xff\xd8":
+        header = header_of(io.BytesIO(data))
+        return header.width_px, header.height_px
+    at = 2
+    while data[at : at + 1] == b"\xff" and at + 9 <= len(data):
+        if data[at + 1] in START_OF_FRAME:
+            return int.from_bytes(data[at + 7 : at + 9]), int.from_bytes(data[at + 5 : at + 7])
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    raise ValueError("a strip or tile has no frame")
 
 
 def fax(segments: Segments, data: bytes, rows: int) -> Samples:
@@ -303,7 +372,7 @@ def numbers(segments: Segments, plain: bytes, shape: tuple[int, int, int]) -> Sa
         if bits == 8 and letter == "f":
             raise UnsupportedKindError("a TIFF of 8-bit floats")
         read = np.frombuffer(plain, f"{order}{letter}{bits // 8}").reshape(shape)
-        return read.astype(read.dtype.newbyteorder("="), copy=True)
+        return read.astype(read.dtype.newbyteorder("="), copy=False)
     if segments.kind != UNSIGNED:
         raise UnsupportedKindError(f"a TIFF of {bits}-bit floats or signed numbers")
     if bits < 16:

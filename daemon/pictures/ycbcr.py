@@ -13,7 +13,7 @@ from daemon.pictures.tiff_directory import Page, Tag
 from daemon.pictures.tiff_strips import (
     DECOMPRESSORS,
     Segments,
-    read_segment,
+    read_part,
 )
 
 REC_601 = (0.299, 0.587, 0.114)
@@ -48,21 +48,17 @@ def read_subsampled(segments: Segments) -> NDArray[np.uint8]:
     supported = segments.compression in DECOMPRESSORS and segments.planes == 1
     if {across, down} - {1, 2, 4} or segments.samples != 3 or segments.bits != 8 or not supported:
         raise UnsupportedKindError("a TIFF of YCbCr in separate planes")
-    places = segments.places()
-    if len(places) < segments.count:
-        raise CutFileError(f"it lists {len(places)} of {segments.count} strips or tiles")
     result = np.empty((segments.height, segments.width, 3), np.uint8)
-    for place, (_, top, left) in zip(places, segments.positions(), strict=False):
-        rows = segments.size[0] if segments.tiled else min(segments.size[0], segments.height - top)
-        units = -(-rows // down), -(-segments.size[1] // across)
+    units = 0, -(-segments.size[1] // across)
+    for part in segments.parts():
+        units = -(-part.rows // down), units[1]
         size = units[0] * units[1] * (across * down + 2)
-        plain = DECOMPRESSORS[segments.compression](read_segment(page, *place), size)
+        plain = DECOMPRESSORS[segments.compression](read_part(page, part), size)
         if len(plain) < size:
             raise CutFileError("a strip or tile ends early")
         piece = whole_pixels(np.frombuffer(plain, np.uint8, size), units, across, down)
-        kept = piece[: segments.height - top, : segments.width - left]
-        kept = kept[:rows]
-        result[top : top + kept.shape[0], left : left + kept.shape[1]] = kept
+        target = result[part.top : part.top + part.rows, part.left :][:, : segments.size[1]]
+        target[:] = piece[: target.shape[0], : target.shape[1]]
     return result
 
 

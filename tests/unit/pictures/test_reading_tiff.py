@@ -13,6 +13,7 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from daemon.engine.errors import PictureError, UnfinishedPictureError
+from daemon.pictures import tiff_strips
 from daemon.pictures.picture import Picture
 from daemon.pictures.read import read_header, read_picture
 from tests.support.tiffs import LONG, SHORT, packed_rows, tiff_of
@@ -321,3 +322,40 @@ def test_jpeg_as_tiff_first_had_it_is_read(photograph: Image.Image) -> None:
     assert (
         np.abs(levels(found) - np.asarray(photograph.resize((64, 48)))).mean() < 6
     )  # coarse colours
+
+
+def test_long_strip_without_compression_is_read_in_bands(
+    photo: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiff_strips, "BAND_BYTES", 5 * 48 * 3)
+    pixels = photo.tobytes()
+    assert np.array_equal(
+        read(tiff_of((48, 32), pixels, bits=[8] * 3, photometric=RGB)).pixels, photo
+    )
+    planes = np.moveaxis(photo, -1, 0).tobytes()
+    separate = {
+        284: (SHORT, [2]),
+        273: (LONG, [8, 8 + 1536, 8 + 3072]),
+        279: (LONG, [1536] * 3),
+    }
+    found = read(tiff_of((48, 32), planes, bits=[8] * 3, photometric=RGB, tags=separate))
+    assert np.array_equal(found.pixels, photo)
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (width, height), 99).save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [((48, 16), "smaller than its place"), ((9000, 9000), "9000x9000 px inside")]
+)
+def test_picture_inside_that_does_not_fit_its_place_is_no_picture(
+    size: tuple[int, int], words: str
+) -> None:
+    inside = jpeg_of(*size)
+    tags = {259: (SHORT, [7])}
+    with pytest.raises(UnfinishedPictureError, match=words):
+        read(tiff_of((48, 32), inside, tags=tags))
+    assert read(tiff_of((48, 32), jpeg_of(48, 40), tags=tags)).size == (48, 32)
