@@ -18,7 +18,8 @@ from daemon.pictures.file_notes import metadata_of_tiff, orientation_of
 from daemon.pictures.pillow_raster import read_by_pillow
 from daemon.pictures.raster import Kind, Raster, inverted, to_levels, widened
 from daemon.pictures.tiff_directory import Page, Tag, main_page, open_tiff
-from daemon.pictures.tiff_strips import FLOAT, JPEG, WHOLE_IMAGES, Segments, read_samples
+from daemon.pictures.tiff_segments import FLOAT, Segments
+from daemon.pictures.tiff_strips import JPEG, WHOLE_IMAGES, read_samples
 from daemon.pictures.ycbcr import read_subsampled, ycbcr_to_rgb
 
 Values = NDArray[Any]
@@ -43,8 +44,9 @@ REFUSED = {
     LOG_L: "a TIFF of LogL (HDR)",
     LOG_LUV: "a TIFF of LogLuv (HDR)",
 }
+LZW = 5
 OLD_PACKINGS = (6, 32766, 32809)
-"""JPEG as TIFF 6.0 first had it, NeXT's and ThunderScan's, which Pillow's libtiff unpacks."""
+"""JPEG as TIFF 6.0 first had it, NeXT's and ThunderScan's: Pillow's libtiff unpacks them."""
 MOST_SAMPLES = 8
 ABOVE_WHITE = 16.0
 """Floats up to here may be light brighter than white; beyond, they count in levels."""
@@ -59,7 +61,7 @@ def read_tiff(source: BinaryIO) -> Raster:
     pages = open_tiff(source)
     page = main_page(pages)
     segments = Segments(page)
-    if segments.compression in OLD_PACKINGS:
+    if segments.compression in OLD_PACKINGS or has_old_lzw(segments):
         old = read_by_pillow(source, "TIFF")
         return replace(old, lossless=False, metadata=metadata_of_tiff(page))
     usual = RGB if segments.samples >= 3 else BLACK_IS_ZERO
@@ -93,6 +95,16 @@ def read_tiff(source: BinaryIO) -> Raster:
         metadata_of_tiff(page),
         (*warnings, *pages_left_out(pages, page)),
     )
+
+
+def has_old_lzw(segments: Segments) -> bool:
+    """Whether LZW has its codes the other way round, as before 1990: the first is then 0 1."""
+    places = segments.places() if segments.compression == LZW else []
+    if not places:
+        return False
+    segments.page.file.seek(min(places[0][0], segments.page.size))
+    first = segments.page.file.read(2)
+    return len(first) == 2 and first[0] == 0 and first[1] & 1 == 1
 
 
 def check_samples(segments: Segments, photometric: int, colours: int) -> None:

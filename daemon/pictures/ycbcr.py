@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 
 from daemon.pictures.faults import CutFileError, UnsupportedKindError
 from daemon.pictures.tiff_directory import Page, Tag
-from daemon.pictures.tiff_strips import (
-    DECOMPRESSORS,
-    Segments,
-    read_part,
-)
+from daemon.pictures.tiff_segments import Segments
+from daemon.pictures.tiff_strips import DECOMPRESSORS, read_part
 
 REC_601 = (0.299, 0.587, 0.114)
 FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)

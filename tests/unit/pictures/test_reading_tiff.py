@@ -13,7 +13,7 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from daemon.engine.errors import PictureError, UnfinishedPictureError
-from daemon.pictures import tiff_strips
+from daemon.pictures import tiff_segments
 from daemon.pictures.picture import Picture
 from daemon.pictures.read import read_header, read_picture
 from tests.support.tiffs import LONG, SHORT, packed_rows, tiff_of
@@ -327,7 +327,7 @@ def test_jpeg_as_tiff_first_had_it_is_read(photograph: Image.Image) -> None:
 def test_long_strip_without_compression_is_read_in_bands(
     photo: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiff_strips, "BAND_BYTES", 5 * 48 * 3)
+    monkeypatch.setattr(tiff_segments, "BAND_BYTES", 5 * 48 * 3)
     pixels = photo.tobytes()
     assert np.array_equal(
         read(tiff_of((48, 32), pixels, bits=[8] * 3, photometric=RGB)).pixels, photo
@@ -359,3 +359,18 @@ def test_picture_inside_that_does_not_fit_its_place_is_no_picture(
     with pytest.raises(UnfinishedPictureError, match=words):
         read(tiff_of((48, 32), inside, tags=tags))
     assert read(tiff_of((48, 32), jpeg_of(48, 40), tags=tags)).size == (48, 32)
+
+
+def old_lzw(data: bytes) -> bytes:
+    """LZW as before 1990, its codes from the lowest bit on; cleared before they grow."""
+    codes = []
+    for at in range(0, len(data), 200):
+        codes += [256, *data[at : at + 200]]
+    stream = sum(code << 9 * index for index, code in enumerate([*codes, 257]))
+    return stream.to_bytes(-(-9 * (len(codes) + 1) // 8), "little")
+
+
+def test_lzw_of_old_programs_is_read(photo: Pixels) -> None:
+    inside = old_lzw(photo.tobytes())
+    content = tiff_of((48, 32), inside, bits=[8] * 3, photometric=RGB, tags={259: (SHORT, [5])})
+    assert np.array_equal(read(content).pixels, photo)
