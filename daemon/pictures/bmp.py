@@ -31,7 +31,8 @@ def read_bmp(source: BinaryIO) -> Raster:
     if header.packing in (RLE4, RLE8):
         return read_by_pillow(source, "BMP")
     if header.of_os2 or header.packing not in (RGB, BIT_FIELDS, ALPHA_BIT_FIELDS):
-        raise UnsupportedKindError(f"a BMP packed in way {header.packing}")
+        inside = "a JPEG or PNG" if header.packing in (4, 5) else f"packing {header.packing}"
+        raise UnsupportedKindError(f"a BMP with {inside} inside")
     if header.bits not in (1, 2, 4, 8, 16, 24, 32):
         raise ValueError(f"it has {header.bits} bits a pixel")
     rows = read_rows(source, header)

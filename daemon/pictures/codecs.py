@@ -96,11 +96,13 @@ def read_jpeg_xl(source: BinaryIO) -> Raster:
     source.seek(0)
     data = source.read()
     values = imagecodecs.jpegxl_decode(data)
-    frames = 1
-    if values.ndim == 4 or (values.ndim == 3 and values.shape[2] > 4):
-        frames, values = values.shape[0], values[0]
-    info = {"exif": content(data, b"Exif")[4:], "xmp": content(data, b"xml ")}
     header = read_jxl_header(source)
+    frames = 1
+    if values.ndim == 4 or sorted(values.shape[1:]) == sorted((header.width, header.height)):
+        frames, values = values.shape[0], values[0]
+    if values.ndim == 3 and values.shape[2] > 4:  # channels of inks or of depth
+        values = values[..., :3]
+    info = {"exif": content(data, b"Exif")[4:], "xmp": content(data, b"xml ")}
     raster = raster_of(values, header.bits or 8 * values.dtype.itemsize, "JXL", info)
     raster = replace(raster, orientation=1, lossless=not header.lossy)
     if header.code is not None:

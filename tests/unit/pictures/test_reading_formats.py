@@ -257,6 +257,13 @@ def test_jpeg_xl_of_ten_bits_in_linear_light_is_read(photo: Pixels) -> None:
     assert found.bits == 16 and np.abs(levels(found) - photo).mean() < 2
 
 
+def test_animated_jpeg_xl_is_painted_from_its_first_frame_and_that_is_told(photo: Pixels) -> None:
+    frames = np.stack([photo, photo[::-1]])
+    found = read(imagecodecs.jpegxl_encode(frames, lossless=True))
+    assert np.array_equal(found.pixels, photo)
+    assert found.warnings == ("the file is an animation; its first frame was painted",)
+
+
 def psd(
     planes: Pixels, *, mode: int, packed: bool, resources: bytes = b"", layers: int = 0
 ) -> bytes:
