@@ -16,7 +16,7 @@ BAND_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Part:
+class Segment:
     """A strip or tile, or a band of one: its place in the picture and in the file.
 
     rows: how many it has, those of a tile that lie below the picture too.
@@ -104,7 +104,7 @@ class Segments:
             lengths = [self.page.size - offsets[0]]
         return list(zip(offsets, lengths, strict=False))
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[Segment]:
         """Each strip or tile that is to be read, one without compression in bands.
 
         Raises CutFileError where the file lists too few.
@@ -119,9 +119,9 @@ class Segments:
                 for left in range(0, self.width, columns):
                     at, length = next(places_left)
                     inside = rows if self.tiled else min(rows, self.height - top)
-                    yield from self.bands(Part(plane, top, left, inside, at, length))
+                    yield from self.bands(Segment(plane, top, left, inside, at, length))
 
-    def bands(self, part: Part) -> Iterator[Part]:
+    def bands(self, part: Segment) -> Iterator[Segment]:
         """A strip in bands of rows, if it is long and its rows lie as they are."""
         row_bytes = -(-self.size[1] * self.each * self.bits // 8)
         needed = row_bytes * part.rows

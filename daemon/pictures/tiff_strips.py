@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from daemon.pictures.faults import CutFileError, UnsupportedKindError
 from daemon.pictures.header import header_of
 from daemon.pictures.tiff_directory import Page, Tag
-from daemon.pictures.tiff_segments import FLOAT, SIGNED, UNSIGNED, Part, Segments
+from daemon.pictures.tiff_segments import FLOAT, SIGNED, UNSIGNED, Segment, Segments
 
 Samples = NDArray[np.generic]
 JPEG, WEBP = (7, 34892), (50001, 34927)
@@ -90,7 +90,7 @@ def read_samples(page: Page, convert: Convert) -> Samples:
     return result
 
 
-def read_part(page: Page, part: Part) -> bytes:
+def read_part(page: Page, part: Segment) -> bytes:
     """The bytes of one strip or tile; raises CutFileError where they are not all there."""
     if part.at + part.length > page.size or part.length <= 0:
         raise CutFileError("a strip or tile is not in the file")
