@@ -60,6 +60,8 @@ def read_bmp_header(source: BinaryIO) -> BmpHeader:
     if length == V5_BYTES and info[56:60] in (b"DEBM", b"MBED"):
         at, size = struct.unpack_from("<II", info, 112)
         profile = (14 + at, size)
+    if bits <= 8 and pixels_at == 14 + length:  # as if there were no palette
+        pixels_at += 4 * (struct.unpack_from("<I", info, 32)[0] or 1 << bits)
     density = struct.unpack_from("<ii", info, 24) if length >= INFO_BYTES else (0, 0)
     sides = width, abs(height)
     places = pixels_at, palette_at, 4

@@ -1,8 +1,9 @@
 """TIFF of every kind: what its numbers mean, as a raster.
 
-Ranges: integers of n bits go from 0 to 2^n - 1, signed ones from their least to their most, floats
-from 0 to 1. Floats that go further are taken for 0..255 or 0..65535, as far as they reach, unless
-they reach no further than light above white would.
+Ranges: integers of n bits go from 0 to 2^n - 1; signed ones from their least to their most if any
+is negative, else from 0. Integers of 32 bits and more that reach no further than 255 or 65535 are
+levels of 8 or 16 bits in wide fields. Floats go from 0 to 1; those that go further are taken for
+0..255 or 0..65535, as far as they reach, unless they reach no further than light above white would.
 Source: TIFF 6.0, Adobe PageMaker 6 and Photoshop TIFF technical notes.
 """
 
@@ -18,7 +19,7 @@ from daemon.pictures.file_notes import metadata_of_tiff, orientation_of
 from daemon.pictures.pillow_raster import read_by_pillow
 from daemon.pictures.raster import Kind, Raster, inverted, to_levels, widened
 from daemon.pictures.tiff_directory import Page, Tag, main_page, open_tiff
-from daemon.pictures.tiff_segments import FLOAT, Segments
+from daemon.pictures.tiff_segments import FLOAT, SIGNED, Segments
 from daemon.pictures.tiff_strips import JPEG, WHOLE_IMAGES, read_samples
 from daemon.pictures.ycbcr import read_subsampled, ycbcr_to_rgb
 
@@ -124,6 +125,8 @@ def levels_of(segments: Segments, photometric: int) -> tuple[Values, tuple[str, 
             return read_subsampled(segments), ()
     if photometric in (PALETTE, CIE_LAB, ICC_LAB):
         return read_samples(page, lambda piece: piece), ()
+    if segments.kind == SIGNED or (segments.bits in (32, 64) and segments.kind != FLOAT):
+        return integer_levels(read_samples(page, lambda piece: piece)), ()
     samples = read_samples(page, partial(scaled, bits=segments.bits))
     if segments.kind != FLOAT:
         return samples, ()
@@ -137,13 +140,26 @@ def scaled(piece: Values, bits: int) -> Values:
             floats = piece.astype(np.float32)
         np.nan_to_num(floats, copy=False, posinf=1.0, neginf=0.0)
         return floats
-    if piece.dtype.kind == "i":  # the least is 0
-        whole = np.ascontiguousarray(piece).view(f"u{bits // 8}")
-        piece = whole ^ whole.dtype.type(1 << (bits - 1))
     if bits > 16:
         upper: Values = np.right_shift(piece, piece.dtype.type(bits - 16))
         return upper.astype(np.uint16)
     return widened(piece, bits)
+
+
+def integer_levels(samples: Values) -> Values:
+    """Signed integers, or those of 32 and 64 bits, as uint8 or uint16 by the range they have."""
+    bits = 8 * samples.dtype.itemsize
+    least, most = int(samples.min(initial=0)), int(samples.max(initial=0))
+    whole = samples.view(f"u{bits // 8}")
+    if least < 0:  # which becomes 0
+        whole = whole ^ whole.dtype.type(1 << (bits - 1))
+    elif samples.dtype.kind == "i" and bits <= 16:
+        bits -= 1
+    elif bits > 16 and most <= 65535:
+        return whole.astype(np.uint8 if most <= 255 else np.uint16)
+    elif samples.dtype.kind == "i":
+        whole = whole << whole.dtype.type(1)
+    return scaled(whole, bits)
 
 
 def float_levels(samples: Values, page: Page) -> tuple[Values, tuple[str, ...]]:

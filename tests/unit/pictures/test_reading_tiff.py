@@ -374,3 +374,25 @@ def test_lzw_of_old_programs_is_read(photo: Pixels) -> None:
     inside = old_lzw(photo.tobytes())
     content = tiff_of((48, 32), inside, bits=[8] * 3, photometric=RGB, tags={259: (SHORT, [5])})
     assert np.array_equal(read(content).pixels, photo)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "expected"),
+    [
+        (np.int32, [0, 128, 255], [0, 128, 255]),
+        (np.uint32, [0, 257 * 128, 65535], [0, 128, 255]),
+        (np.int32, [0, 2**30, 2**31 - 1], [0, 128, 255]),
+        (np.int32, [-(2**31), 0, 2**31 - 1], [0, 128, 255]),
+        (np.uint64, [0, 2**63, 2**64 - 1], [0, 128, 255]),
+        (np.int16, [0, 16384, 32767], [0, 128, 255]),
+        (np.int16, [-32768, 0, 32767], [0, 128, 255]),
+        (np.int8, [0, 64, 127], [0, 129, 255]),
+        (np.int8, [-128, 0, 127], [0, 128, 255]),
+    ],
+)
+def test_integers_are_read_by_the_range_they_have(
+    dtype: type, values: list[int], expected: list[int]
+) -> None:
+    stored = np.repeat(np.array(values, dtype), 8)[None].repeat(16, axis=0)
+    found = levels(read(written(stored, photometric="minisblack")))
+    assert np.abs(found[0, ::8, 0] - expected).max() < 0.6
