@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.pictures.boxes import EXIF_UUID, XMP_UUID, boxes, content, uuid_content
+from daemon.pictures.faults import UnsupportedKindError
 from daemon.pictures.file_notes import facts_of, metadata_of
 from daemon.pictures.header import open_by_pillow
 from daemon.pictures.jxl_header import read_jxl_header
-from daemon.pictures.pillow_raster import further_frames, read_by_pillow
+from daemon.pictures.pillow_raster import further_frames
 from daemon.pictures.raster import Raster, channels_apart, signalled, to_levels, widened
 from daemon.pictures.signals import signal_of_code
 
@@ -61,7 +62,7 @@ def read_avif(source: BinaryIO) -> Raster:
 
 
 def read_jpeg_2000(source: BinaryIO) -> Raster:
-    """The picture of a JPEG 2000 file or codestream; Pillow decodes what has 8 bits."""
+    """The picture of a JPEG 2000 file or codestream."""
     source.seek(0)
     data = source.read()
     start = data.find(CODESTREAM_2000)
@@ -71,13 +72,15 @@ def read_jpeg_2000(source: BinaryIO) -> Raster:
         "xmp": uuid_content(data, XMP_UUID),
         "exif": uuid_content(data, EXIF_UUID),
     }
-    if bits > 8:
-        raster = raster_of(imagecodecs.jpeg2k_decode(data), bits, "JPEG2000", info)
-    else:
-        raster = read_by_pillow(source, "JPEG2000")
-        metadata = metadata_of(info, "JPEG2000")
-        raster = replace(raster, profile=info["icc_profile"] or None, metadata=metadata)
-    return replace(raster, lossless=False)
+    # Where it sees a profile the decoder converts by it, to 8-bit sRGB's limits; we do not cut.
+    stream = data[start:] if info["icc_profile"] and start >= 0 else data
+    try:
+        values = imagecodecs.jpeg2k_decode(stream)
+    except imagecodecs.Jpeg2kError as error:
+        if "not supported" not in str(error):
+            raise
+        raise UnsupportedKindError("a JPEG 2000 of channels of different sizes") from error
+    return raster_of(values, bits, "JPEG2000", info)
 
 
 def profile_of_jp2(data: bytes) -> bytes:

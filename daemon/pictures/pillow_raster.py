@@ -108,6 +108,4 @@ def further_frames(opened: Image.Image) -> str | None:
         return "the frames behind its first are damaged; the first was painted"
     if opened.format == "MPO":
         return f"the file has {count} pictures; the first was painted"
-    if opened.format == "PNG" and getattr(opened, "default_image", False):
-        return "the file is an animation; its still picture was painted"
     return "the file is an animation; its first frame was painted"

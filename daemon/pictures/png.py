@@ -1,4 +1,4 @@
-"""PNG: deep ones whole, and what their chunks say of colours."""
+"""PNG: deep and animated ones whole, and what their chunks say of colours."""
 
 from typing import BinaryIO
 
@@ -6,37 +6,41 @@ import imagecodecs
 
 from daemon.pictures.file_notes import exif_in, facts_of, metadata_of
 from daemon.pictures.header import open_by_pillow
-from daemon.pictures.pillow_raster import further_frames, read_by_pillow
+from daemon.pictures.pillow_raster import read_by_pillow
 from daemon.pictures.raster import Raster, channels_apart, signalled
-from daemon.pictures.signals import png_signal
+from daemon.pictures.signals import png_chunks, png_signal
 
 DEPTH_AT = 24
 
 
 def read_png(source: BinaryIO) -> Raster:
-    """The picture of a PNG, of an animated one the default image."""
+    """The picture of a PNG, of an animated one the picture that every viewer shows."""
+    kinds = {kind for kind, _ in png_chunks(source)}
     source.seek(DEPTH_AT)
     deep = source.read(1) == b"\x10"
-    raster = read_deep_png(source) if deep else read_by_pillow(source, "PNG")
+    whole = deep or b"acTL" in kinds
+    raster = read_whole_png(source) if whole else read_by_pillow(source, "PNG")
+    if b"acTL" in kinds:
+        shown = "first frame" if b"fcTL" in kinds else "still picture"
+        raster = raster.with_warnings(f"the file is an animation; its {shown} was painted")
     signal = png_signal(source, has_profile=raster.profile is not None)
     return signalled(raster, signal)
 
 
-def read_deep_png(source: BinaryIO) -> Raster:
-    """A PNG of 16 bits a channel; Pillow has eight of them."""
-    opened = open_by_pillow(source, "PNG")
-    left_out = further_frames(opened)
+def read_whole_png(source: BinaryIO) -> Raster:
+    """A PNG by libpng: Pillow has eight bits, and lets a faulty animation spoil the picture."""
+    info = open_by_pillow(source, "PNG").info
     source.seek(0)
-    kind, colours, alpha = channels_apart(imagecodecs.png_decode(source.read()))
+    values = imagecodecs.png_decode(source.read())
+    kind, colours, alpha = channels_apart(values)
     return Raster(
         colours,
         kind,
         "PNG",
-        16,
+        8 * values.dtype.itemsize,
         alpha,
-        profile=opened.info.get("icc_profile") or None,
-        orientation=facts_of(exif_in(opened.info)).orientation,
+        profile=info.get("icc_profile") or None,
+        orientation=facts_of(exif_in(info)).orientation,
         lossless=True,
-        metadata=metadata_of(opened.info, "PNG"),
-        warnings=() if left_out is None else (left_out,),
+        metadata=metadata_of(info, "PNG"),
     )

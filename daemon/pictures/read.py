@@ -8,6 +8,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
+from PIL import UnidentifiedImageError
+
 from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictureError
 from daemon.pictures.faults import CutFileError, UnsupportedKindError
 from daemon.pictures.formats import MAX_PIXELS
@@ -87,6 +89,8 @@ def decoded(source: BinaryIO, header: Header) -> "Raster":
 def words(error: Exception) -> str:
     """What a decoder said, in one line; it follows a sentence of ours."""
     said = error.args[0] if error.args else type(error).__name__
-    said = said.decode(errors="replace") if isinstance(said, bytes) else str(error)
+    if isinstance(error, UnidentifiedImageError):  # whose words name our open file
+        said = "it does not go on as it begins"
+    said = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     told = said if isinstance(error, CutFileError) else f"the decoder says: {said}"
     return " ".join(told.split())

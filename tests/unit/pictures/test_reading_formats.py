@@ -179,6 +179,22 @@ def test_hdr_above_white_is_rolled_off_and_stays_in_order() -> None:
     assert (np.diff(row) > 0).all() and 0.98 < row[-1] <= 1.001
 
 
+def test_animation_without_frames_is_read_as_the_picture_it_is(photo: Pixels) -> None:
+    for count in (1, 2):
+        found = read(png_with_chunks(photo, (b"acTL", struct.pack(">II", count, 0))))
+        assert np.array_equal(found.pixels, photo)
+        assert found.warnings == ("the file is an animation; its still picture was painted",)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_animated_png_of_any_colours_is_read_as_a_still_one(photo: Pixels, mode: str) -> None:
+    image = Image.fromarray(photo).convert(mode)
+    frames = {"save_all": True, "append_images": [image.rotate(180)]}
+    still = read(malformed.encoded(image, "PNG"))
+    moving = read(malformed.encoded(image, "PNG", **frames))
+    assert np.array_equal(moving.pixels, still.pixels)
+
+
 # HEIC and AVIF
 
 
@@ -221,7 +237,7 @@ def test_jpeg_2000_of_any_depth_is_read(photo: Pixels, bits: int) -> None:
     assert np.abs(levels(found) - stored / ((1 << bits) - 1) * 255).max() < 0.01
 
 
-def test_profile_of_jpeg_2000_is_applied(photo: Pixels) -> None:
+def test_profile_of_jpeg_2000_is_applied_and_nothing_is_cut(photo: Pixels) -> None:
     profile = rgb_profile(profiles.DISPLAY_P3)
     stored = Image.fromarray(in_space(photo, profiles.DISPLAY_P3))
     plain = malformed.encoded(stored, "JPEG2000")
@@ -232,6 +248,8 @@ def test_profile_of_jpeg_2000_is_applied(photo: Pixels) -> None:
     content = plain[:header] + size.to_bytes(4) + plain[header + 4 : at] + colour + plain[at + 15 :]
     found = read(content)
     assert found.profile == profile and np.abs(levels(found) - photo).mean() < 0.5
+    back = from_extended_srgb(found.pixels, profile, np.uint8)
+    assert np.array_equal(back, np.asarray(stored))
 
 
 @pytest.mark.parametrize("container", [False, True])
