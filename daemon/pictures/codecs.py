@@ -76,7 +76,7 @@ def read_jpeg_2000(source: BinaryIO) -> Raster:
     stream = data[start:] if info["icc_profile"] and start >= 0 else data
     try:
         values = imagecodecs.jpeg2k_decode(stream)
-    except imagecodecs.Jpeg2kError as error:
+    except (imagecodecs.Jpeg2kError, ValueError, NotImplementedError) as error:
         if "not supported" not in str(error):
             raise
         raise UnsupportedKindError("a JPEG 2000 of channels of different sizes") from error

@@ -20,7 +20,6 @@ D65_XY = (0.3127, 0.3290)
 BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 """Of IEC 61966-2-1, as parameters g, a, b, c, d of an ICC curve of type 3."""
-REC_709_CURVE = (1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081)
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,6 @@ ADOBE_RGB = RgbSpace(
 )
 DISPLAY_P3 = RgbSpace("Display P3", P3_PRIMARIES, SRGB_CURVE)
 LINEAR_SRGB = RgbSpace("linear sRGB", SRGB_PRIMARIES, (1.0,))
-LINEAR_REC_2020 = RgbSpace("linear Rec. 2020", REC_2020_PRIMARIES, (1.0,))
-LINEAR_P3 = RgbSpace("linear P3", P3_PRIMARIES, (1.0,))
 WIDE = RgbSpace(
     "wide", ((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001)), (1.8,), (0.3457, 0.3585)
 )

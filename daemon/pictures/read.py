@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Header", "Picture", "read_header", "read_picture"]
 
+TOO_MUCH_TEXT = ("MAX_TEXT_CHUNK", "Too much memory used in text chunks")
+"""How Pillow says that it reads no further; a few bytes may hold gigabytes of text."""
 READ = "JPEG, PNG, WebP, TIFF, HEIC, AVIF, JPEG XL, JPEG 2000, PSD, BMP or GIF"
 
 
@@ -32,6 +34,7 @@ def read_header(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> He
         except (MemoryError, UnsupportedKindError, UnknownContentError):
             raise
         except Exception as error:  # whatever the readers of headers stumble over
+            check_texts(error)
             raise UnfinishedPictureError(
                 f"{name} has a damaged header; copy or export it again ({words(error)})"
             ) from error
@@ -54,10 +57,17 @@ def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> P
         except (MemoryError, UnsupportedKindError):
             raise
         except Exception as error:  # whatever the decoders stumble over
+            check_texts(error)
             raise UnfinishedPictureError(
                 f"{name} could not be decoded to the end: it is damaged or incomplete; copy or "
                 f"export it again ({words(error)})"
             ) from error
+
+
+def check_texts(error: Exception) -> None:
+    """Raises UnsupportedKindError if a PNG was given up for its texts, which are not damaged."""
+    if any(words in str(error) for words in TOO_MUCH_TEXT):
+        raise UnsupportedKindError("a PNG with megabytes of text beside its pixels") from error
 
 
 @contextlib.contextmanager

@@ -284,6 +284,15 @@ def test_odd_metadata_does_no_harm(photo: Image.Image) -> None:
     assert np.array_equal(read(file).pixels, np.asarray(photo))
 
 
+def test_png_with_text_without_end_is_refused_for_that(photo: Image.Image) -> None:
+    whole = encoded(photo, "PNG").getvalue()
+    for texts in (zlib.compress(bytes(8 << 20)), zlib.compress(bytes(900_000))):
+        bomb = b"".join(chunk(b"zTXtk%d\0\0" % index + texts) for index in range(80))
+        with pytest.raises(PictureError, match="megabytes of text beside its pixels") as caught:
+            read(io.BytesIO(whole[:33] + bomb + whole[33:]))
+        assert not isinstance(caught.value, UnfinishedPictureError)
+
+
 @pytest.mark.parametrize("tag", [273, 700, 34675])
 def test_tag_of_a_kind_nobody_expects_is_no_crash(tag: int) -> None:
     file = io.BytesIO(malformed.tiff({tag: (malformed.DOUBLE, 3, malformed.TAIL)}))
