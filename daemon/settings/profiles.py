@@ -1,6 +1,7 @@
 """Colour profiles that presets name: ICC files of their folder."""
 
 import dataclasses
+import functools
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def check_profiles(
 ) -> tuple[ProfileSource, ...]:
     """The profiles that a recipe names; faults of the document for those that cannot be used.
 
-    known: those that were found before, which are taken as they are.  stamps: gets what each file
+    known: those that were found before, and where they are kept.  stamps: gets what each file
     was like before it was looked at.
     """
     of_name = {source.name: source for source in known}
@@ -96,6 +97,7 @@ def mode_of(source: ProfileSource, form: str) -> str:
     return mode
 
 
+@functools.lru_cache(maxsize=16)  # a trial takes longer than a small picture's whole intake
 def is_understood(profile: bytes, mode: str) -> bool:
     """Whether pictures can be brought into a profile's colours, by a trial of the tables."""
     try:
