@@ -100,11 +100,8 @@ def paint_one(
     )
     target = find_target(config, config_file, wish, shelf, suffix)
     form = output_format(target.path.name)
-    if "format" in document.data and recipe.format not in ("same", form.lower()):
-        raise BadInputError(
-            f"--out {files.printable(target.path.name)} is to be {form}, and --set format says "
-            f"{recipe.format}; leave one of them out"
-        )
+    if "format" in document.data:
+        check_formats_agree(target.path, recipe.format)
     size_bytes = checked_bytes(form, header, wish, recipe, profiles)
     try_room(target.path, size_bytes)
     pool = LocalPool([config.worker(device)], lambda _, event: on_event(event, on_progress))
@@ -130,6 +127,16 @@ def check_picture(picture: Path) -> None:
         raise BadInputError(f"there is no picture {files.printable(picture)}") from error
     except OSError as error:
         raise BadInputError(f"the picture cannot be read: {explain(error, picture)}") from error
+
+
+def check_formats_agree(out: Path, said: str) -> None:
+    """Raises BadInputError if a name's ending and `--set format` are of two formats."""
+    form = output_format(out.name)
+    if said not in ("same", form.lower()):
+        raise BadInputError(
+            f"--out {files.printable(out.name)} is to be {form}, and --set format says {said}; "
+            "leave one of them out"
+        )
 
 
 def find_target(

@@ -58,7 +58,7 @@ def header_of(source: BinaryIO) -> Header:
         raise UnknownContentError
     opened = open_by_pillow(source, form)
     pieces = len(opened.tile) if isinstance(opened, ImageFile.ImageFile) else 0
-    alpha = opened.has_transparency_data
+    alpha = "A" in opened.getbands() or "transparency" in opened.info
     return Header(opened.format or form, *opened.size, pieces, alpha=alpha)
 
 

@@ -45,7 +45,8 @@ class Unpainted:
 UNPAINTED: Mapping[str, Unpainted] = {
     "SVG": Unpainted(
         rb"(?:\xef\xbb\xbf)?"
-        rb"(?>\s|<\?.*?\?>|<!--.*?-->|<!DOCTYPE svg[^>\[]*(?:\[[^\]]*\])?[^>\[]*>)*+<svg[\s>/]",
+        rb"(?>\s|<\?.*?\?>|<!--.*?-->|<!DOCTYPE svg[^>\[]*(?:\[[^\]]*\])?[^>\[]*>)*+"
+        rb"<(?:svg:)?svg[\s>/]",
         "an SVG drawing, which has no pixels",
         DRAWING,
     ),

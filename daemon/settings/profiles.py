@@ -1,14 +1,19 @@
 """Colour profiles that presets name: ICC files of their folder."""
 
 import dataclasses
+import functools
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import ImageCms
 
 from daemon.engine.errors import PictureError
 from daemon.host import files
 from daemon.pictures.form import ResultForm
 from daemon.pictures.limits import check_profile
+from daemon.pictures.profile_tables import MOST_PROFILE_BYTES, is_whole
 from daemon.settings.sources import Stamp, lies_in, stamp
 from daemon.settings.yamlfile import Document
 
@@ -18,7 +23,7 @@ OWN_WORDS = {"profile": ("srgb", "keep"), "proof_profile": ("",)}
 ANY_FORMAT = "TIFF"
 """A format that holds every profile that there are results in."""
 
-MOST_BYTES = 64 << 20
+PILLOW_MODES = {"rgb": "RGB", "cmyk": "CMYK", "grey": "L"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def check_profiles(
 ) -> tuple[ProfileSource, ...]:
     """The profiles that a recipe names; faults of the document for those that cannot be used.
 
-    known: those that were found before, which are taken as they are.  stamps: gets what each file
+    known: those that were found before, and where they are kept.  stamps: gets what each file
     was like before it was looked at.
     """
     of_name = {source.name: source for source in known}
@@ -82,15 +87,25 @@ def mode_of(source: ProfileSource, form: str) -> str:
     """
     name = files.printable(source.name)
     with files.open_ordinary(source.path) as file:
-        content = file.read(MOST_BYTES + 1)
+        content = file.read(MOST_PROFILE_BYTES + 1)
     mode = check_profile(form, content, name)
-    claimed_bytes = int.from_bytes(content[:4])
-    if not claimed_bytes <= len(content) <= MOST_BYTES:
+    if not (is_whole(content) and is_understood(content, mode)):
         raise PictureError(
-            f"{name} has {len(content)} bytes and says that it has {claimed_bytes}; copy the "
-            "profile again"
+            f"{name} is damaged: copy the profile again, or take another; {len(content)} bytes "
+            "came of it"
         )
     return mode
+
+
+@functools.lru_cache(maxsize=16)  # a trial takes longer than a small picture's whole intake
+def is_understood(profile: bytes, mode: str) -> bool:
+    """Whether pictures can be brought into a profile's colours, by a trial of the tables."""
+    try:
+        device = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        ImageCms.buildTransform(ImageCms.createProfile("sRGB"), device, "RGB", PILLOW_MODES[mode])
+    except (ImageCms.PyCMSError, OSError):
+        return False
+    return True
 
 
 def mode_of_results(form: ResultForm, sources: Sequence[ProfileSource]) -> str:

@@ -31,7 +31,7 @@ from daemon.settings.config import Config
 from daemon.state.claimed import CLAIMED_FOLDER, claimed_folder, claims, owner_file
 from daemon.state.mounts import MOUNTS_FILE
 from daemon.state.spool import Spool
-from tests.support.icc import head_of_profile
+from tests.support.profiles import cmyk_profile, grey_profile
 
 SETTLE_S, GIVE_UP_S = 5.0, 60.0
 
@@ -260,7 +260,7 @@ def test_result_that_its_format_cannot_hold_fails_before_it_waits_for_its_turn(
 def test_job_knows_how_its_result_is_called(
     config: Config, ledger: Ledger, intake: Intake, drop, name: str, said: str, suffix: str
 ) -> None:
-    (config.presets / "press.icc").write_bytes(head_of_profile())
+    (config.presets / "press.icc").write_bytes(cmyk_profile())
     Image.new("RGB", (64, 64), "teal").save(drop(f"wave/{name}"))
     (config.inbox / f"wave/{name}.yaml").write_text(said)
     intake.round(0.0)
@@ -270,7 +270,7 @@ def test_job_knows_how_its_result_is_called(
     assert (job.suffix, picture.bits) == (suffix, 8)
     assert output_format(f"a{Path(name).suffix}") == picture.format
     for profile in job.profiles:
-        assert Spool(config.state).profile(profile.sha256).read_bytes() == head_of_profile()
+        assert Spool(config.state).profile(profile.sha256).read_bytes() == cmyk_profile()
     assert [profile.name for profile in job.profiles] == ["press.icc"] * ("press" in said)
 
 
@@ -289,8 +289,8 @@ def test_same_picture_with_another_profile_of_the_same_name_is_another_job(
     config: Config, ledger: Ledger, intake: Intake, drop
 ) -> None:
     prints = set()
-    for number, tags in enumerate((("A2B0", "B2A0"), ("B2A0",), ("B2A0",))):
-        (config.presets / "press.icc").write_bytes(head_of_profile(tags=tags))
+    for number, profile in enumerate((cmyk_profile(), grey_profile(), grey_profile())):
+        (config.presets / "press.icc").write_bytes(profile)
         drop(f"wave/{number}.jpg")
         (config.inbox / f"wave/{number}.jpg.yaml").write_text("proof_profile: press.icc\n")
         intake.round(10.0 * number)

@@ -14,7 +14,7 @@ from daemon.settings.config import Config
 from daemon.settings.last_good import LAST_GOOD_FILE, faulty_presets, read_last_good
 from daemon.settings.presets import shelf_in_use
 from daemon.state.mounts import MOUNTS_FILE
-from tests.support.icc import head_of_profile
+from tests.support.profiles import cmyk_profile
 
 SETTLE_S = 5.0
 GOOD = "styles: [{image: p.png}]\nsteps: 7\n"
@@ -272,7 +272,7 @@ def test_nothing_is_kept_or_hashed_while_nothing_changes(
 def test_profile_is_kept_and_used_as_it_was_while_its_preset_is_faulty(
     folder: Path, config: Config, start
 ) -> None:
-    (folder / "press.icc").write_bytes(head_of_profile())
+    (folder / "press.icc").write_bytes(cmyk_profile())
     (folder / "p.yaml").write_text(f"{GOOD}profile: press.icc\n")
     (profile,) = start().look(0.0).good["p"].profiles
     assert profile.path == config.state / "profiles" / str(profile.sha256)

@@ -106,6 +106,20 @@ def test_every_kind_that_is_not_painted_is_tried_and_says_what_to_do() -> None:
         assert reason.startswith("logo.x is a") and "export it as" in reason
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"<svg>",
+        b'<svg\nwidth="9">',
+        b'<svg:svg xmlns:svg="http://www.w3.org/2000/svg">',
+        b"<!DOCTYPE svg [<!ENTITY ns 'http://www.w3.org/2000/svg'>]>\n<svg xmlns='&ns;'>",
+        b"<?xml version='1.0'?>\n<!-- a -->\n<!-- b > c -->\n<svg/>",
+    ],
+)
+def test_drawing_is_known_however_its_program_begins_it(head: bytes) -> None:
+    assert kind_of_content(head) == "SVG"
+
+
 @pytest.mark.parametrize("form", PAINTED)
 def test_what_is_painted_is_not_refused(form: str) -> None:
     assert why_unpainted("photo", form) == ""

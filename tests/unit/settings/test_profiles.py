@@ -14,8 +14,7 @@ from daemon.pictures.profiles import srgb_profile
 from daemon.settings.presets import Preset, ShelfReader, load_presets, profiles_of
 from daemon.settings.profiles import ProfileSource, mode_of, mode_of_results, named_profiles
 from daemon.settings.yamlfile import parse
-from tests.support.icc import head_of_profile
-from tests.support.profiles import cmyk_profile, grey_profile, scanner_profile
+from tests.support.profiles import cmyk_profile, grey_profile, profile_of, scanner_profile
 
 GOOD = "styles: [{image: wave.png}]\n"
 
@@ -67,10 +66,11 @@ def test_words_of_the_house_are_no_files(read, said: str) -> None:
         (None, "is missing; put it there"),
         (b"", "is no colour profile"),
         (b"\x89PNG" * 60, "is no colour profile"),
-        (cmyk_profile()[:-1], "copy the profile again"),
+        (cmyk_profile()[:-200], "copy the profile again"),
+        (cmyk_profile().replace(b"mft2", b"mft9"), "copy the profile again"),
         (scanner_profile(), "describes a camera or scanner"),
-        (head_of_profile(kind="link", tags=("A2B0",)), "only leads out of its colours"),
-        (head_of_profile(space="6CLR"), "is no colour profile of RGB, grey or CMYK"),
+        (profile_of(b"CMYK", b"prtr", {}), "only leads out of its colours"),
+        (profile_of(b"6CLR", b"prtr", {}), "is no colour profile of RGB, grey or CMYK"),
     ],
 )
 def test_profile_that_no_picture_can_be_brought_into_is_a_fault_of_its_line(
