@@ -43,7 +43,7 @@ ADOBE_RGB = "Adobe RGB"
 
 
 @dataclass(frozen=True)
-class Target:
+class ResultColours:
     """The colours a result is in. profile: of its numbers.  name: what it is called."""
 
     profile: bytes
@@ -78,7 +78,7 @@ def write_picture(
     format_name = output_format(name)
     height, width = pixels.shape[:2]
     check_result(format_name, width, height)
-    colours = target_of(format_name, form, like)
+    colours = colours_of(format_name, form, like)
     alpha = None if like.alpha is None else scaled_alpha(like.alpha, (width, height))
     picture = Levels(
         pixels,
@@ -104,22 +104,22 @@ def write_picture(
     return (*colours.warnings, *warnings, *lost)
 
 
-def target_of(format_name: str, form: ResultForm, like: Picture) -> Target:
+def colours_of(format_name: str, form: ResultForm, like: Picture) -> ResultColours:
     """The colours a result is written in; raises PictureError if its format has no such."""
     if form.profile not in ("srgb", "keep"):
         content = Path(form.profile).read_bytes()
         mode = check_profile(format_name, content, Path(form.profile).name)
-        return Target(content, mode, color_name(content))
+        return ResultColours(content, mode, color_name(content))
     kept = like.profile if form.profile == "keep" else None
     if kept is None:
-        return Target(srgb_profile(), "rgb", "sRGB")
+        return ResultColours(srgb_profile(), "rgb", "sRGB")
     if not fits_profile(format_name, kept):
         words = f"the picture's colours were brought into sRGB: {format_name} holds no such profile"
     elif kept[16:20] != b"RGB " or not can_be_output(kept):
         words = "the result is in sRGB: nothing can be converted into the picture's own profile"
     else:
-        return Target(kept, "rgb", color_name(kept))
-    return Target(srgb_profile(), "rgb", "sRGB", (words,))
+        return ResultColours(kept, "rgb", color_name(kept))
+    return ResultColours(srgb_profile(), "rgb", "sRGB", (words,))
 
 
 def color_name(profile: bytes) -> str:
