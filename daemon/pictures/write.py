@@ -40,6 +40,8 @@ from daemon.pictures.tiff_file import write_tiff
 
 SOFTWARE = f"atelierd {__version__}"
 ADOBE_RGB = "Adobe RGB"
+HALF_A_PIXEL_A_METRE = 0.0127
+"""In pixels an inch."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,15 @@ def print_density(like: Picture, size: tuple[int, int]) -> tuple[float, float] |
     density = like.metadata.density_ppi
     if density is None:
         return None
+    across, down = map(near_whole, density)
     width, height = like.size
-    return density[0] * size[0] / width, density[1] * size[1] / height
+    return across * size[0] / width, down * size[1] / height
+
+
+def near_whole(pixels_an_inch: float) -> float:
+    """A resolution that a PNG could tell only in whole pixels a metre as it was meant."""
+    whole = round(pixels_an_inch)
+    return float(whole) if abs(pixels_an_inch - whole) <= HALF_A_PIXEL_A_METRE else pixels_an_inch
 
 
 def encode(

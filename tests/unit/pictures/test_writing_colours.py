@@ -287,8 +287,8 @@ def test_tiff_larger_than_four_gigabytes_is_a_bigtiff(tmp_path: Path) -> None:
     from daemon.pictures.ifd import text
     from daemon.pictures.levels import Levels
 
-    tall = np.resize(skimage.data.astronaut(), (1500, 512, 3))
-    levels = Levels(tall, None, False, None, "rgb", 8)
+    tall = np.resize(skimage.data.astronaut(), (1500, 512, 3)) * np.uint16(257)
+    levels = Levels(tall, None, False, None, "rgb", 16)
     tags = Tags(">", {0x010F: text("A camera of many letters")}, {0x9003: text("2026:01:02")})
     for limit, kind in ((1000, True), (2**32, False)):
         buffer = io.BytesIO()

@@ -2,7 +2,10 @@
 
 import io
 import itertools
+import random
+import shutil
 import struct
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +118,13 @@ def test_print_size_stays_whatever_the_pixels(
 def test_tiff_says_72_and_others_nothing_where_nobody_knows(tmp_path: Path) -> None:
     found = {name: read(write(tmp_path / name, PAINTED)).metadata.density_ppi for name in FORMATS}
     assert found == {**dict.fromkeys(FORMATS), "photo.tif": (72.0, 72.0)}
+
+
+def test_resolution_that_png_rounds_is_meant_as_it_was_written_first(tmp_path: Path) -> None:
+    like = picture_like((96, 64), metadata=Metadata(density_ppi=(11811 * 0.0254, 300.2)))
+    tags = exif_of(write(tmp_path / "a.webp", np.zeros((128, 192, 3), np.uint8), like))
+    across, down = (struct.unpack("<2I", tags.main[tag].data) for tag in (0x011A, 0x011B))
+    assert across == (600, 1) and down[0] / down[1] == pytest.approx(600.4)
 
 
 def test_png_keeps_texts_in_any_letters_and_its_software_is_ours(tmp_path: Path) -> None:
@@ -278,6 +288,26 @@ def test_equal_results_have_equal_bytes(tmp_path: Path, name: str) -> None:
     assert one == two
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_damaged_words_never_cost_the_result(tmp_path: Path, name: str) -> None:
+    chance = random.Random(0)
+    whole = [WORDS.exif, WORDS.xmp, WORDS.iptc]
+    for _ in range(60):
+        exif, packet, records = (
+            bytes(
+                chance.randrange(256) if chance.random() < 0.02 else byte
+                for byte in block[: chance.randrange(len(block) + 1)]
+            )
+            for block in whole
+        )
+        texts = {"".join(chr(chance.randrange(1, 400)) for _ in range(9)): "\0\x01\ud800 x"}
+        words = Metadata(exif, packet, records, {**texts, "Author": "\x02<Ada>", "Comment": "\x03"})
+        like = picture_like(metadata=words)
+        kept = chance.choice(["keep", "no-location"])
+        path = write(tmp_path / name, PAINTED, like, metadata=kept, warned=[])
+        assert read(path).size == (48, 32) and read_note(path) == NOTE
+
+
 STANDARD = (
     *("-EXIF:Make=Canon", "-EXIF:Artist=Ada", "-EXIF:Copyright=(c) Ada", "-EXIF:ISO=100"),
     *("-EXIF:DateTimeOriginal=2026:01:02 03:04:05", "-EXIF:UserComment=Grüße", "-EXIF:FNumber=2.8"),
@@ -351,6 +381,22 @@ def test_resolution_is_exact_by_exiftool(tmp_path: Path, name: str) -> None:
     found = tags_of(result, "XResolution", "JFIF:XResolution", "PixelsPerUnitX")
     wanted = round(600 / 0.0254) if name == "photo.png" else 600
     assert found and set(found.values()) == {wanted}
+
+
+@pytest.mark.skipif(shutil.which("identify") is None, reason="ImageMagick is not installed")
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "words", [WORDS, Metadata(density_ppi=(300.0, 300.0))], ids=["all", "none"]
+)
+def test_resolution_is_exact_by_imagemagick(tmp_path: Path, name: str, words: Metadata) -> None:
+    result = write(tmp_path / name, np.zeros((128, 192, 3), np.uint8), picture_like(metadata=words))
+    found = subprocess.run(
+        ["identify", "-units", "PixelsPerInch", "-format", "%x", result],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert float(found.stdout.split()[0]) == pytest.approx(600, abs=0.02)
 
 
 @needs_exiftool
