@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from daemon.pictures.exif import OF_CAMERA
 from daemon.pictures.picture import Metadata
 from daemon.pictures.split_notes import PHOTOSHOP_MARK, raw_profile
 from daemon.pictures.tiff_directory import FORMATS, Page, Tag, directory_of, open_tiff
@@ -18,7 +19,10 @@ XMP_ORIENTATION = re.compile(
     rb"(tiff:Orientation\s*=\s*[\"']|<tiff:Orientation>\s*)([2-8])(?=\s*[\"'<])"
 )
 DESCRIPTIVE = frozenset(
-    (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 18246, 18249, *range(40091, 40096))
+    (
+        *(269, 270, 271, 272, 282, 283, 285, 296, 297, 305, 306, 315, 316, 33432, 18246, 18249),
+        *(32781, 37393, 37394, 37395, *range(40091, 40096), *OF_CAMERA),
+    )
 )
 """The tags of a TIFF's own directory that describe the picture and not how its pixels lie."""
 EXIF_MARK = b"Exif\0\0"
