@@ -12,6 +12,8 @@ from daemon.pictures.ifd import Tags, lay_out
 from daemon.pictures.levels import Levels
 
 JPEG_MARK = b"Exif\0\0"
+LOSSLESS_EFFORT = 20
+"""Of 100, for a painted texture: 95 takes sixteen times as long for a file 0.4 % smaller."""
 OPAQUE_FROM = 128
 COLOURS = 255
 """Of a GIF's 256 one is kept for what is transparent."""
@@ -24,7 +26,7 @@ def write_webp(
     Image.fromarray(picture.whole()).save(
         target,
         format="WEBP",
-        quality=quality,
+        quality=LOSSLESS_EFFORT if lossless else quality,
         lossless=lossless,
         exact=True,
         icc_profile=embedded.profile,

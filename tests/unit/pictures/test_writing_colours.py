@@ -151,6 +151,8 @@ def test_lossless_webp_is_answered_with_a_lossless_one(tmp_path: Path) -> None:
     photo = skimage.data.astronaut()
     path = write(tmp_path / "a.webp", photo, picture_like((512, 512), lossless=True))
     assert np.array_equal(read(path).pixels, photo)
+    rough = write(tmp_path / "c.webp", photo, picture_like((512, 512), lossless=True), quality=1)
+    assert rough.read_bytes() == path.read_bytes()
     lossy = write(tmp_path / "b.webp", photo, picture_like((512, 512)))
     assert not np.array_equal(read(lossy).pixels, photo)
 
