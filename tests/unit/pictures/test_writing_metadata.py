@@ -371,11 +371,15 @@ def is_pixels(key: str) -> bool:
 
 @needs_exiftool
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("kept", ["keep", "no-location", "none"])
-def test_result_is_valid_by_exiftool(tmp_path: Path, name: str, kept: str) -> None:
-    source = standard_picture(tmp_path / f"in-{name}")
-    result = write(tmp_path / name, PAINTED, read(source), metadata=kept)
-    assert exiftool("-validate", "-warning", "-error", "-a", "-s3", result).split() == ["OK"]
+def test_results_are_valid_by_exiftool(tmp_path: Path, name: str) -> None:
+    picture = read(standard_picture(tmp_path / f"in-{name}"))
+    results = [
+        write(tmp_path / f"{kept}-{name}", PAINTED, picture, metadata=kept)
+        for kept in ("keep", "no-location", "none")
+    ]
+    said = exiftool("-validate", "-warning", "-error", "-a", "-s3", *results)
+    verdicts = [line for line in said.splitlines() if not line.startswith(("=", " "))]
+    assert verdicts == ["OK"] * 3
 
 
 @needs_exiftool
