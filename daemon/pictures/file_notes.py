@@ -6,10 +6,12 @@ Orientation is put to 1 where it stands, for it has been applied; all else stays
 import io
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from daemon.pictures.exif import OF_CAMERA
+from daemon.pictures.ifd import Field, Tags, lay_out
 from daemon.pictures.picture import Metadata
 from daemon.pictures.split_notes import PHOTOSHOP_MARK, raw_profile
 from daemon.pictures.tiff_directory import FORMATS, Page, Tag, directory_of, open_tiff
@@ -18,7 +20,10 @@ XMP_ORIENTATION = re.compile(
     rb"(tiff:Orientation\s*=\s*[\"']|<tiff:Orientation>\s*)([2-8])(?=\s*[\"'<])"
 )
 DESCRIPTIVE = frozenset(
-    (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 18246, 18249, *range(40091, 40096))
+    (
+        *(269, 270, 271, 272, 282, 283, 285, 296, 297, 305, 306, 315, 316, 33432, 18246, 18249),
+        *(32781, 37393, 37394, 37395, *range(40091, 40096), *OF_CAMERA),
+    )
 )
 """The tags of a TIFF's own directory that describe the picture and not how its pixels lie."""
 EXIF_MARK = b"Exif\0\0"
@@ -226,36 +231,21 @@ def standalone_exif(page: Page) -> bytes:
 
     In the file's byte order, so that each value stays as it was; b"" if it says nothing.
     """
-    names = [tag for tag in page.entries if tag in DESCRIPTIVE]
-    below = [pointer for pointer in POINTERS if directory_of(page, pointer)]
-    if not names and not below:
+    exif, gps = directory_of(page, Tag.EXIF_IFD), directory_of(page, Tag.GPS_IFD)
+    interop = directory_of(exif, INTEROP_IFD) if exif else None
+    main = {tag: value for tag, value in fields_of(page).items() if tag in DESCRIPTIVE}
+    if not main and not exif and not gps:
         return b""
-    head = b"II*\0" if page.order == "<" else b"MM\0*"
-    body = laid_out(page, names, 8)
-    return head + struct.pack(page.order + "I", 8) + body if len(body) < MOST_EXIF_BYTES else b""
+    below = fields_of(exif), fields_of(gps), fields_of(interop)
+    blob = lay_out(Tags("<" if page.order == "<" else ">", main, *below))
+    return blob if len(blob) < MOST_EXIF_BYTES else b""
 
 
-def laid_out(page: Page, tags: Iterable[int], at: int) -> bytes:
-    """A directory of some tags of a page that begins at `at`, then its values and those below it.
-
-    Source: TIFF 6.0 section 2.
-    """
-    contents = {tag: page.content(tag) for tag in tags}
-    values = {tag: (page.entries[tag], value) for tag, value in contents.items() if value}
-    values = {tag: both for tag, both in values.items() if both[0].kind <= 13}
-    below = {tag: found for tag in POINTERS if (found := directory_of(page, tag))}
-    after = at + 2 + 12 * (len(values) + len(below)) + 4
-    rows, tail = {}, b""
-    for tag, (entry, value) in values.items():
-        place = value.ljust(4, b"\0")
-        if len(value) > 4:
-            place = struct.pack(page.order + "I", after + len(tail))
-            tail += value + bytes(len(value) % 2)
-        rows[tag] = struct.pack(page.order + "HHI", tag, entry.kind, entry.count) + place
-    for tag, found in below.items():
-        inner = [other for other in found.entries if other not in POINTERS]
-        rows[tag] = struct.pack(page.order + "HHII", tag, 4, 1, after + len(tail))
-        tail += laid_out(found, inner, after + len(tail))
-        tail += bytes(len(tail) % 2)
-    count = struct.pack(page.order + "H", len(rows))
-    return count + b"".join(rows[tag] for tag in sorted(rows)) + bytes(4) + tail
+def fields_of(page: Page | None) -> dict[int, Field]:
+    """The fields of a directory but those that lead to others, and those of BigTIFF alone."""
+    found: dict[int, Field] = {}
+    for tag, entry in page.entries.items() if page else ():
+        content = page.content(tag) if page and tag not in POINTERS and entry.kind <= 13 else b""
+        if content:
+            found[tag] = Field(entry.kind, entry.count, content)
+    return found

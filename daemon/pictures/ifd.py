@@ -242,76 +242,64 @@ class Width:
 CLASSIC, BIG = Width("H", "I", 4, LONG), Width("Q", "Q", 8, 18)
 
 
-def place_directory(
-    space: Space,
-    fields: Directory,
-    children: Mapping[int, "Nested"],
-    order: Order,
-    *,
-    width: Width = CLASSIC,
-    held: Mapping[int, int] | None = None,
-) -> int:
-    """Places a directory, its longer values and its children; returns the directory's offset.
+@dataclass(frozen=True)
+class DirectoryTree:
+    """A directory to be placed, and those below it by the field that will point to each.
 
     held: where the bytes of pinned fields lie already.
     """
-    held = held or {}
-    filled = (tag for tag, child in children.items() if child.fields or child.children)
-    tags = sorted({*fields, *filled})
-    head = struct.calcsize(f"={width.count}")
-    row = 4 + 2 * width.inline_bytes
-    offset = space.take(head + row * len(tags) + width.inline_bytes)
-    rows = [struct.pack(f"{order}{width.count}", len(tags))]
-    for tag in tags:
-        if tag in children:
-            child = children[tag]
-            at = place_directory(
-                space, child.fields, child.children, order, width=width, held=child.held
-            )
-            pointer = struct.pack(f"{order}{width.number}", at)
-            found = Field(width.pointer_type, 1, pointer)
-        else:
-            found = fields[tag]
-        data = found.data
-        if len(data) > width.inline_bytes:
-            at = held.get(tag, -1)
-            if at < 0:
-                at = space.take(len(data))
-                space.put(at, data)
-            data = struct.pack(f"{order}{width.number}", at)
-        rows.append(struct.pack(f"{order}HH{width.number}", tag, found.type, found.count))
-        rows.append(data.ljust(width.inline_bytes, b"\0"))
-    space.put(offset, b"".join([*rows, bytes(width.inline_bytes)]))
-    return offset
-
-
-@dataclass(frozen=True)
-class Nested:
-    """A directory that a field of another one points to."""
 
     fields: Directory
-    children: Mapping[int, "Nested"] = field(default_factory=dict)
+    children: Mapping[int, "DirectoryTree"] = field(default_factory=dict)
     held: Mapping[int, int] = field(default_factory=dict)
 
 
-def children_of(tags: Tags) -> dict[int, Nested]:
-    """The directories below the main one."""
+def place_directory(space: Space, tree: DirectoryTree, order: Order, width: Width = CLASSIC) -> int:
+    """Places a directory, its longer values and those below it; returns the directory's offset."""
+    fields = dict(tree.fields)
+    below = {tag: child for tag, child in tree.children.items() if child.fields or child.children}
+    head = struct.pack(f"{order}{width.count}", len(fields.keys() | below.keys()))
+    row_bytes = 4 + 2 * width.inline_bytes
+    rows_bytes = row_bytes * len(fields.keys() | below.keys())
+    offset = space.take(len(head) + rows_bytes + width.inline_bytes)
+    for tag, child in below.items():
+        at = place_directory(space, child, order, width)
+        pointer = struct.pack(f"{order}{width.number}", at)
+        fields[tag] = Field(width.pointer_type, 1, pointer)
+    rows = []
+    for tag, value in sorted(fields.items()):
+        rows.append(struct.pack(f"{order}HH{width.number}", tag, value.type, value.count))
+        rows.append(place_value(space, value.data, order, width, tree.held.get(tag)))
+    space.put(offset, b"".join([head, *rows, bytes(width.inline_bytes)]))
+    return offset
+
+
+def place_value(
+    space: Space, data: bytes, order: Order, width: Width, held_at: int | None
+) -> bytes:
+    """What a field's row says of its value: itself, or where it was placed if it is longer."""
+    if len(data) <= width.inline_bytes:
+        return data.ljust(width.inline_bytes, b"\0")
+    at = held_at
+    if at is None:
+        at = space.take(len(data))
+        space.put(at, data)
+    return struct.pack(f"{order}{width.number}", at)
+
+
+def tree_of(tags: Tags, main: Directory) -> DirectoryTree:
+    """The directories of a picture below a main one."""
     note = tags.exif.get(MAKER_NOTE)
     kept_at = [offset for offset, data in tags.pinned if note is not None and data == note.data]
     held = {MAKER_NOTE: kept_at[0]} if kept_at else {}
-    interop = {INTEROP_POINTER: Nested(tags.interop)} if tags.interop else {}
-    exif = Nested(tags.exif, interop, held)
-    return {EXIF_POINTER: exif, GPS_POINTER: Nested(tags.gps)}
+    interop = {INTEROP_POINTER: DirectoryTree(tags.interop)} if tags.interop else {}
+    exif = DirectoryTree(tags.exif, interop, held)
+    return DirectoryTree(main, {EXIF_POINTER: exif, GPS_POINTER: DirectoryTree(tags.gps)})
 
 
 def lay_out(tags: Tags) -> bytes:
     """The structure as EXIF in other formats holds it, from its head on."""
     space = Space(HEAD_BYTES, tags.pinned)
-    offset = place_directory(space, tags.main, children_of(tags), tags.order)
+    offset = place_directory(space, tree_of(tags, tags.main), tags.order)
     mark = b"II*\0" if tags.order == "<" else b"MM\0*"
     return mark + struct.pack(f"{tags.order}I", offset) + space.tobytes()
-
-
-def is_empty(tags: Tags) -> bool:
-    """Whether there is nothing in any directory."""
-    return not (tags.main or tags.exif or tags.gps or tags.interop)

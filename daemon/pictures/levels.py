@@ -127,10 +127,10 @@ def quantised(values: NDArray[np.float32], bits: int, top: int) -> NDArray[Any]:
     levels = np.clip(values, 0, 1)
     levels *= np.float32(most)
     if bits == 8:
-        noise = np.random.Generator(np.random.SFC64(top)).random(levels.shape, np.float32)
+        noise = np.random.Generator(np.random.SFC64(top)).random(levels.shape[:2], np.float32)
         noise -= np.float32(0.5)
         noise *= DITHER
-        levels += noise
+        levels += noise[..., None]  # the same for each channel: what is grey stays grey
     np.rint(levels, out=levels)
     np.clip(levels, 0, most, out=levels)
     return levels.astype(np.uint8 if bits == 8 else np.uint16)

@@ -7,9 +7,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from daemon.pictures.embedded import Embedded
-from daemon.pictures.ifd import lay_out
+from daemon.pictures.exif import density_fields
+from daemon.pictures.ifd import Tags, lay_out
 from daemon.pictures.levels import Levels
 
+JPEG_MARK = b"Exif\0\0"
+LOSSLESS_EFFORT = 20
+"""Of 100, for a painted texture: 95 takes sixteen times as long for a file 0.4 % smaller."""
 OPAQUE_FROM = 128
 COLOURS = 255
 """Of a GIF's 256 one is kept for what is transparent."""
@@ -22,13 +26,26 @@ def write_webp(
     Image.fromarray(picture.whole()).save(
         target,
         format="WEBP",
-        quality=quality,
+        quality=LOSSLESS_EFFORT if lossless else quality,
         lossless=lossless,
         exact=True,
         icc_profile=embedded.profile,
-        exif=lay_out(embedded.tags) if embedded.tags is not None else b"",
+        exif=exif_of(embedded),
         xmp=embedded.xmp,
     )
+
+
+def exif_of(embedded: Embedded) -> bytes:
+    """EXIF as WebP has it, from its head on; behind it the resolution as ImageMagick 6 finds it.
+
+    That looks for the mark before EXIF in JPEG, which WebP's has not, and would tell no resolution.
+    """
+    tags = embedded.tags
+    if tags is None or embedded.density_ppi is None:
+        return lay_out(tags) if tags is not None else b""
+    whole = lay_out(tags)
+    again = lay_out(Tags(tags.order, density_fields(tags, embedded.density_ppi)))
+    return whole + bytes(len(whole) % 2) + JPEG_MARK + again
 
 
 def write_bmp(target: BinaryIO, picture: Levels, embedded: Embedded) -> None:

@@ -14,7 +14,8 @@ PHOTOSHOP_MARK = b"Photoshop 3.0\0"
 EXTENDED_HEAD = struct.Struct(">32sII")
 MOST_BYTES = 32 << 20
 LINK = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([0-9A-Fa-f]{32})")
-RAW_PROFILE = re.compile(r"\s*\w+\s+(\d+)\s+([0-9A-Fa-f\s]*)")
+RAW_PROFILE = re.compile(r"\n?[^\n]*\n\s*(\d+)\s+([0-9A-Fa-f\s]*)")
+"""What it is called in a line, how many bytes there are, and their digits."""
 
 
 def joined_notes(segments: Iterable[tuple[str, bytes]]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Source: TIFF 6.0 sections 8, 13, 14, 16 and 18, ICC.1:2022 annex B, BigTIFF.
 """
 
 import struct
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import imagecodecs
@@ -24,8 +25,8 @@ from daemon.pictures.ifd import (
     Space,
     Tags,
     Width,
-    children_of,
     place_directory,
+    tree_of,
 )
 from daemon.pictures.levels import Levels
 
@@ -58,9 +59,9 @@ def write_tiff(
     end += end % 2
     width = BIG if end > classic_bytes else CLASSIC
     fields = main_fields(tags, picture, embedded, strips, width)
-    children = children_of(Tags(tags.order, {}, tags.exif, tags.gps, tags.interop, pinned))
+    tree = tree_of(replace(tags, pinned=pinned), fields)
     space = Space(end)
-    offset = place_directory(space, fields, children, tags.order, width=width)
+    offset = place_directory(space, tree, tags.order, width)
     target.write(space.tobytes())
     target.seek(0)
     target.write(head_of(tags.order, width, offset))

@@ -40,10 +40,12 @@ from daemon.pictures.tiff_file import write_tiff
 
 SOFTWARE = f"atelierd {__version__}"
 ADOBE_RGB = "Adobe RGB"
+HALF_A_PIXEL_A_METRE = 0.0127
+"""In pixels an inch."""
 
 
 @dataclass(frozen=True)
-class Target:
+class ResultColours:
     """The colours a result is in. profile: of its numbers.  name: what it is called."""
 
     profile: bytes
@@ -78,7 +80,7 @@ def write_picture(
     format_name = output_format(name)
     height, width = pixels.shape[:2]
     check_result(format_name, width, height)
-    colours = target_of(format_name, form, like)
+    colours = colours_of(format_name, form, like)
     alpha = None if like.alpha is None else scaled_alpha(like.alpha, (width, height))
     picture = Levels(
         pixels,
@@ -104,22 +106,22 @@ def write_picture(
     return (*colours.warnings, *warnings, *lost)
 
 
-def target_of(format_name: str, form: ResultForm, like: Picture) -> Target:
+def colours_of(format_name: str, form: ResultForm, like: Picture) -> ResultColours:
     """The colours a result is written in; raises PictureError if its format has no such."""
     if form.profile not in ("srgb", "keep"):
         content = Path(form.profile).read_bytes()
         mode = check_profile(format_name, content, Path(form.profile).name)
-        return Target(content, mode, color_name(content))
+        return ResultColours(content, mode, color_name(content))
     kept = like.profile if form.profile == "keep" else None
     if kept is None:
-        return Target(srgb_profile(), "rgb", "sRGB")
+        return ResultColours(srgb_profile(), "rgb", "sRGB")
     if not fits_profile(format_name, kept):
         words = f"the picture's colours were brought into sRGB: {format_name} holds no such profile"
     elif kept[16:20] != b"RGB " or not can_be_output(kept):
         words = "the result is in sRGB: nothing can be converted into the picture's own profile"
     else:
-        return Target(kept, "rgb", color_name(kept))
-    return Target(srgb_profile(), "rgb", "sRGB", (words,))
+        return ResultColours(kept, "rgb", color_name(kept))
+    return ResultColours(srgb_profile(), "rgb", "sRGB", (words,))
 
 
 def color_name(profile: bytes) -> str:
@@ -145,8 +147,15 @@ def print_density(like: Picture, size: tuple[int, int]) -> tuple[float, float] |
     density = like.metadata.density_ppi
     if density is None:
         return None
+    across, down = map(near_whole, density)
     width, height = like.size
-    return density[0] * size[0] / width, density[1] * size[1] / height
+    return across * size[0] / width, down * size[1] / height
+
+
+def near_whole(pixels_an_inch: float) -> float:
+    """A resolution that a PNG could tell only in whole pixels a metre as it was meant."""
+    whole = round(pixels_an_inch)
+    return float(whole) if abs(pixels_an_inch - whole) <= HALF_A_PIXEL_A_METRE else pixels_an_inch
 
 
 def encode(

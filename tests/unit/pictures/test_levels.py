@@ -48,6 +48,14 @@ def test_dithering_keeps_what_lies_between_two_levels_on_average() -> None:
     assert np.abs(found.mean(axis=(0, 1)) - 100.25).max() < 0.01
 
 
+def test_grey_stays_grey_when_it_is_dithered() -> None:
+    shades = np.linspace(0.2, 0.3, 512, dtype=np.float32)
+    found = levels(np.repeat(np.tile(shades, (64, 1))[..., None], 3, axis=2))
+    assert np.array_equal(found[..., 0], found[..., 1])
+    assert np.array_equal(found[..., 0], found[..., 2])
+    assert len(np.unique(found[:, 7, 0])) == 2
+
+
 def test_dithering_is_the_same_each_time_and_does_not_repeat_down_the_picture() -> None:
     flat = np.full((2100, 256, 3), 100.5 / 255, np.float32)
     assert np.array_equal(levels(flat), levels(flat))

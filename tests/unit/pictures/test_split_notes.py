@@ -90,11 +90,12 @@ def test_damaged_text_of_a_profile_is_none(text: str) -> None:
     assert raw_profile({"Raw profile type iptc": text}, "iptc") == b""
 
 
-def test_rights_that_imagemagick_keeps_in_png_are_read(tmp_path: Path) -> None:
+def test_rights_that_imagemagick_and_exiftool_keep_in_png_are_read(tmp_path: Path) -> None:
     resource = b"8BIM\x04\x04\0\0" + len(IPTC).to_bytes(4, "big") + IPTC + bytes(len(IPTC) % 2)
-    for kind, content in (("8bim", resource), ("iptc", IPTC), ("iptc", resource)):
+    cases = (("8bim", "8bim", resource), ("iptc", "iptc", IPTC), ("iptc", "IPTC profile", resource))
+    for kind, title, content in cases:
         text = PngImagePlugin.PngInfo()
-        digits = f"\n{kind}\n{len(content):8d}\n{content.hex()}\n"
+        digits = f"\n{title}\n{len(content):8d}\n{content.hex()}\n"
         text.add_text(f"Raw profile type {kind}", digits, zip=True)
         Image.fromarray(PAINTED).save(tmp_path / "a.png", pnginfo=text)
         assert read(tmp_path / "a.png").metadata.iptc == IPTC

@@ -151,6 +151,8 @@ def test_lossless_webp_is_answered_with_a_lossless_one(tmp_path: Path) -> None:
     photo = skimage.data.astronaut()
     path = write(tmp_path / "a.webp", photo, picture_like((512, 512), lossless=True))
     assert np.array_equal(read(path).pixels, photo)
+    rough = write(tmp_path / "c.webp", photo, picture_like((512, 512), lossless=True), quality=1)
+    assert rough.read_bytes() == path.read_bytes()
     lossy = write(tmp_path / "b.webp", photo, picture_like((512, 512)))
     assert not np.array_equal(read(lossy).pixels, photo)
 
@@ -287,8 +289,8 @@ def test_tiff_larger_than_four_gigabytes_is_a_bigtiff(tmp_path: Path) -> None:
     from daemon.pictures.ifd import text
     from daemon.pictures.levels import Levels
 
-    tall = np.resize(skimage.data.astronaut(), (1500, 512, 3))
-    levels = Levels(tall, None, False, None, "rgb", 8)
+    tall = np.resize(skimage.data.astronaut(), (1500, 512, 3)) * np.uint16(257)
+    levels = Levels(tall, None, False, None, "rgb", 16)
     tags = Tags(">", {0x010F: text("A camera of many letters")}, {0x9003: text("2026:01:02")})
     for limit, kind in ((1000, True), (2**32, False)):
         buffer = io.BytesIO()

@@ -2,7 +2,10 @@
 
 import io
 import itertools
+import random
+import shutil
 import struct
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +118,13 @@ def test_print_size_stays_whatever_the_pixels(
 def test_tiff_says_72_and_others_nothing_where_nobody_knows(tmp_path: Path) -> None:
     found = {name: read(write(tmp_path / name, PAINTED)).metadata.density_ppi for name in FORMATS}
     assert found == {**dict.fromkeys(FORMATS), "photo.tif": (72.0, 72.0)}
+
+
+def test_resolution_that_png_rounds_is_meant_as_it_was_written_first(tmp_path: Path) -> None:
+    like = picture_like((96, 64), metadata=Metadata(density_ppi=(11811 * 0.0254, 300.2)))
+    tags = exif_of(write(tmp_path / "a.webp", np.zeros((128, 192, 3), np.uint8), like))
+    across, down = (struct.unpack("<2I", tags.main[tag].data) for tag in (0x011A, 0x011B))
+    assert across == (600, 1) and down[0] / down[1] == pytest.approx(600.4)
 
 
 def test_png_keeps_texts_in_any_letters_and_its_software_is_ours(tmp_path: Path) -> None:
@@ -278,6 +288,26 @@ def test_equal_results_have_equal_bytes(tmp_path: Path, name: str) -> None:
     assert one == two
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_damaged_words_never_cost_the_result(tmp_path: Path, name: str) -> None:
+    chance = random.Random(0)
+    whole = [WORDS.exif, WORDS.xmp, WORDS.iptc]
+    for _ in range(60):
+        exif, packet, records = (
+            bytes(
+                chance.randrange(256) if chance.random() < 0.02 else byte
+                for byte in block[: chance.randrange(len(block) + 1)]
+            )
+            for block in whole
+        )
+        texts = {"".join(chr(chance.randrange(1, 400)) for _ in range(9)): "\0\x01\ud800 x"}
+        words = Metadata(exif, packet, records, {**texts, "Author": "\x02<Ada>", "Comment": "\x03"})
+        like = picture_like(metadata=words)
+        kept = chance.choice(["keep", "no-location"])
+        path = write(tmp_path / name, PAINTED, like, metadata=kept, warned=[])
+        assert read(path).size == (48, 32) and read_note(path) == NOTE
+
+
 STANDARD = (
     *("-EXIF:Make=Canon", "-EXIF:Artist=Ada", "-EXIF:Copyright=(c) Ada", "-EXIF:ISO=100"),
     *("-EXIF:DateTimeOriginal=2026:01:02 03:04:05", "-EXIF:UserComment=Grüße", "-EXIF:FNumber=2.8"),
@@ -288,6 +318,11 @@ STANDARD = (
     *("-XMP-iptcCore:CreatorWorkEmail=a@b", "-XMP-iptcExt:PersonInImage=Grace"),
     "-XMP-plus:LicensorName=Ada",
 )
+RARE = (
+    *("-IFD0:DocumentName=a day", "-IFD0:PageName=one", "-IFD0:CameraSerialNumber=7"),
+    *("-IFD0:ImageHistory=none", "-IFD0:ReelName=two", "-IFD0:XPKeywords=k"),
+)
+"""Fields that exiftool warns of, since few know them."""
 OF_IPTC = ("-IPTC:CopyrightNotice=(c) Ada", "-IPTC:By-line=Ada", "-IPTC:Keywords=a")
 CHANGED = {
     *("IFD0:Orientation", "IFD0:XResolution", "IFD0:YResolution", "IFD0:ResolutionUnit"),
@@ -296,12 +331,12 @@ CHANGED = {
 }
 
 
-def standard_picture(path: Path) -> Path:
+def standard_picture(path: Path, *more: str) -> Path:
     """A photograph with every kind of word in it, by exiftool; WebP by Pillow from a JPEG's."""
     maker = path.with_suffix(".jpg") if path.suffix == ".webp" else path
     Image.fromarray(PAINTED).resize((96, 64)).save(maker, dpi=(300, 300))
     extra = OF_IPTC if path.suffix in (".jpg", ".tif") else ()
-    exiftool("-q", "-m", "-overwrite_original", *STANDARD, *extra, maker)
+    exiftool("-q", "-m", "-overwrite_original", *STANDARD, *more, *extra, maker)
     if path.suffix == ".webp":
         with Image.open(maker) as opened:
             opened.save(path, exif=opened.info["exif"], xmp=opened.info["xmp"])
@@ -317,7 +352,7 @@ def fields(path: Path) -> Iterator[tuple[str, object]]:
 @needs_exiftool
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_standard_field_is_the_same_by_exiftool(tmp_path: Path, name: str) -> None:
-    source = standard_picture(tmp_path / f"in-{name}")
+    source = standard_picture(tmp_path / f"in-{name}", *RARE)
     result = write(tmp_path / name, PAINTED, read(source))
     wanted, found = dict(fields(source)), dict(fields(result))
     pixels = {key for key in wanted if key.startswith("IFD0:") and key not in found}
@@ -336,11 +371,15 @@ def is_pixels(key: str) -> bool:
 
 @needs_exiftool
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("kept", ["keep", "no-location", "none"])
-def test_result_is_valid_by_exiftool(tmp_path: Path, name: str, kept: str) -> None:
-    source = standard_picture(tmp_path / f"in-{name}")
-    result = write(tmp_path / name, PAINTED, read(source), metadata=kept)
-    assert exiftool("-validate", "-warning", "-error", "-a", "-s3", result).split() == ["OK"]
+def test_results_are_valid_by_exiftool(tmp_path: Path, name: str) -> None:
+    picture = read(standard_picture(tmp_path / f"in-{name}"))
+    results = [
+        write(tmp_path / f"{kept}-{name}", PAINTED, picture, metadata=kept)
+        for kept in ("keep", "no-location", "none")
+    ]
+    said = exiftool("-validate", "-warning", "-error", "-a", "-s3", *results)
+    verdicts = [line for line in said.splitlines() if not line.startswith(("=", " "))]
+    assert verdicts == ["OK"] * 3
 
 
 @needs_exiftool
@@ -351,6 +390,22 @@ def test_resolution_is_exact_by_exiftool(tmp_path: Path, name: str) -> None:
     found = tags_of(result, "XResolution", "JFIF:XResolution", "PixelsPerUnitX")
     wanted = round(600 / 0.0254) if name == "photo.png" else 600
     assert found and set(found.values()) == {wanted}
+
+
+@pytest.mark.skipif(shutil.which("identify") is None, reason="ImageMagick is not installed")
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "words", [WORDS, Metadata(density_ppi=(300.0, 300.0))], ids=["all", "none"]
+)
+def test_resolution_is_exact_by_imagemagick(tmp_path: Path, name: str, words: Metadata) -> None:
+    result = write(tmp_path / name, np.zeros((128, 192, 3), np.uint8), picture_like(metadata=words))
+    found = subprocess.run(
+        ["identify", "-units", "PixelsPerInch", "-format", "%x", result],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert float(found.stdout.split()[0]) == pytest.approx(600, abs=0.02)
 
 
 @needs_exiftool
