@@ -63,7 +63,11 @@ class Recipe(BaseModel):
         default=0.0,
         description="weight of the match loss: the style's features nearest to the content's",
     )
-    tv: NotNegative = Field(default=0.0, description="weight of the total variation loss")
+    tv: NotNegative | Literal["auto"] = Field(
+        default=0.0,
+        description="weight of the total variation loss; auto: only what varies more than style "
+        "image and photograph do is smoothed",
+    )
     edges: NotNegative = Field(
         default=0.0, description="weight of the edge loss: the photograph's lines are kept"
     )

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import maps, statistics, variation, wide
-from daemon.engine.losses.term import Moments
+from daemon.engine.losses.term import PICTURE, Moments
 from daemon.engine.vgg.network import Network
 
 
@@ -68,6 +69,14 @@ def test_total_variation_is_the_mean_squared_step_down_and_across() -> None:
     picture = features([[0, 1], [3, 6]])
     # down: 3, 5; across: 1, 3
     assert variation.total_variation(picture).item() == (9 + 25 + 1 + 9) / 4
+
+
+def test_automatic_variation_is_free_up_to_what_content_or_style_has() -> None:
+    term = variation.Roughness(torch.tensor(11.0))
+    (tile,) = cut(2, 2, None, ["relu1_1"], "max").tiles
+    for picture, loss in (([[0, 1], [3, 6]], 0.0), ([[0, 2], [6, 12]], (44 / 11 - 1) ** 2)):
+        term.read(tile, PICTURE, features(picture))
+        assert term.value().item() == pytest.approx(loss)
 
 
 def test_total_variation_of_a_flat_picture_is_nothing() -> None:

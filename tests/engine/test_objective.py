@@ -11,6 +11,7 @@ from torch import Tensor
 from daemon.engine.losses import content as content_loss
 from daemon.engine.losses import match as match_loss
 from daemon.engine.losses import style as style_loss
+from daemon.engine.losses import variation as variation_loss
 from daemon.engine.losses.objective import Objective
 from daemon.engine.losses.term import Materials, Moments, shares
 from daemon.engine.recipe import Recipe
@@ -42,6 +43,7 @@ RECIPES = {
         beta=1e-4,
     ),
     "the nearest style features": Recipe(match=3.0, beta=0.5),
+    "no more variation than style and content have": Recipe(tv="auto"),
 }
 HEIGHT, WIDTH = 35, 50  # odd on the way: 35 -> 17 -> 8 -> 4 -> 2, 50 -> 25 -> 12 -> 6 -> 3
 
@@ -160,6 +162,17 @@ def plain_edges(picture: Tensor, content: Tensor, recipe: Recipe) -> Tensor:
     return total
 
 
+def plain_variation(picture: Tensor, materials: Materials) -> Tensor:
+    """Total variation; for `auto` how far it is above what is allowed, squared."""
+    down, across = picture.diff(dim=2), picture.diff(dim=3)
+    variation = (down.pow(2).sum() + across.pow(2).sum()) / picture.numel()
+    if materials.recipe.tv != "auto":
+        return variation
+    excess = variation / variation_loss.allowed_variation(materials) - 1
+    assert excess > 0  # or nothing would be tried
+    return excess.pow(2)
+
+
 def relative_error(found: Tensor, expected: Tensor) -> float:
     return ((found - expected).norm() / expected.norm()).item()
 
@@ -173,17 +186,16 @@ def test_losses_and_gradient_equal_autograd_of_the_plain_formulas(
 
     picture.requires_grad_()
     features = plain_features(kernels, picture, recipe.pooling)
-    expected = plain_losses(features, recipe, materials_of(network64, recipe))
-    down, across = picture.diff(dim=2), picture.diff(dim=3)
-    variation = (down.pow(2).sum() + across.pow(2).sum()) / picture.numel()
+    materials = materials_of(network64, recipe)
+    expected = plain_losses(features, recipe, materials)
     edges = plain_edges(picture, pixels(HEIGHT, WIDTH, dtype=torch.float64), recipe)
-    expected |= {"tv": variation} if recipe.tv else {}
+    expected |= {"tv": plain_variation(picture, materials)} if recipe.tv else {}
     expected |= {"edges": edges} if recipe.edges else {}
     weights = {
         "content": recipe.alpha,
         "style": recipe.beta,
         "match": match_loss.BALANCE * recipe.match,
-        "tv": recipe.tv,
+        "tv": 1.0 if recipe.tv == "auto" else recipe.tv,
         "edges": recipe.edges,
     }
     total = torch.stack([weights[name] * loss for name, loss in expected.items()]).sum()

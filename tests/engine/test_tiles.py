@@ -21,7 +21,7 @@ CASES = [
     (torch.float32, 17, 301, 96, {"style_layers": DEEP}),
     (torch.float32, 41, 37, 256, {}),  # smaller than a tile
     (torch.float32, 64, 165, 64, {"match": 2.0, "style_layers": {"relu1_1": 1.0}}),
-    (torch.float64, 31, 331, 96, {"pooling": "blurred", "edges": 2.0}),
+    (torch.float64, 31, 331, 96, {"pooling": "blurred", "edges": 2.0, "tv": "auto"}),
     (
         torch.float64,
         75,
