@@ -23,7 +23,7 @@ from daemon.engine.device import translated_errors
 from daemon.engine.errors import CheckpointError, DivergedError
 from daemon.engine.fit import memory
 from daemon.engine.fit.plan import Plan
-from daemon.engine.fit.scratch import Scratch
+from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.objective import make_objective
@@ -232,6 +232,8 @@ def begin_pass(
         smaller = resize(commission.picture, before.shape[3], before.shape[2])
         start = refine(before, to_tensor(smaller, engine.device), content)
     del content
+    if plan.aside and engine.device.type == "cpu":
+        start = put_aside(start, scratch)
     memory.give_back()  # what making all that took, Pillow's large pictures among it
     evaluate, warning = (
         recorded(objective.evaluate, start) if not plan.aside else (objective.evaluate, None)
@@ -243,6 +245,16 @@ def begin_pass(
     if warning:
         course.notices.append(warning)
     return evaluate, course
+
+
+def put_aside(start: Tensor, scratch: Scratch) -> Tensor:
+    """The same picture, (1, 3, H, W), where it takes no memory while the optimiser has none for it.
+
+    Not for CUDA, whose network looks at it at every step.
+    """
+    aside = scratch.empty(*start.shape)
+    Vector(aside.view(-1), scratch).copy(Vector(start.view(-1), scratch))
+    return aside
 
 
 def go_on(course: Course, earlier: Earlier) -> None:

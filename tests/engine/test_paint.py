@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ from daemon.engine.errors import (
 )
 from daemon.engine.fit import memory, plan
 from daemon.engine.fit.plan import Plan
+from daemon.engine.fit.scratch import Scratch
 from daemon.engine.losses import style as style_loss
-from daemon.engine.paint import Painted, Planned, Resting, Stepped, finish
+from daemon.engine.paint import Painted, Planned, Resting, Stepped, finish, put_aside
 from daemon.engine.pixels import Pixels, resize, to_levels
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
@@ -261,6 +263,12 @@ def test_style_scale_is_the_style_images_size_relative_to_the_picture(
 ) -> None:
     paint(steps=1, style_scale=1.5)
     assert gram_calls == [(1, 3, 76, 96)]  # 1.5 * 64 on its longest side
+
+
+def test_picture_that_lies_aside_is_the_same(tmp_path: Path) -> None:
+    start = torch.rand(1, 3, 40, 50)
+    aside = put_aside(start.clone(), Scratch(torch.device("cpu"), tmp_path))
+    assert torch.equal(aside, start) and aside.is_contiguous()
 
 
 def test_style_of_a_narrow_picture_is_looked_at_in_proportion_to_its_pixels(

@@ -94,7 +94,7 @@ def test_disk_is_written_to_only_where_memory_is_too_short_for_middling_tiles() 
 def test_where_nothing_fits_the_smallest_plan_is_taken_and_says_so() -> None:
     plan = plan_for(GB + 1)
     assert not plan.fits
-    assert (plan.history, plan.aside) == (3, True)
+    assert (plan.history, plan.aside) == (5, True)  # those that lie aside take nothing
     # Where the vectors are more than a tile, a larger one costs nothing.
     assert plan.predicted_bytes == GB + predict(4000, 6000, Recipe(), Way(256, 3, True), 4)
 
@@ -171,6 +171,19 @@ def test_plan_counts_the_features_that_a_match_is_drawn_to() -> None:
 def test_24_megapixels_are_matched_in_3_gib() -> None:
     plan = plan_for(3 << 30, match=1.0)
     assert plan.fits and plan.aside
+
+
+def test_50_megapixels_of_16_bits_are_painted_in_3_gib() -> None:
+    plan = make_plan(
+        5774,
+        8660,
+        Recipe(),
+        value_bytes=4,
+        held_bytes=900_000_000,  # measured: the process, the network, and the picture
+        budget_bytes=3 << 30,
+        aside_bytes=1000 * GB,
+    )
+    assert plan.fits and plan.aside and plan.tile_px is not None and plan.tile_px >= 512
 
 
 def test_search_is_counted_and_grows_neither_with_the_picture_nor_with_the_style_image() -> None:

@@ -177,6 +177,8 @@ def predict(
     if way.aside:
         resting = 0
         bands = 2 * (way.history or 1) + 2
+        if not recorded:
+            advancing -= vector  # the picture lies aside, too
         advancing += bands * min(BAND * BYTES_PER_VALUE, vector)
     working = max(evaluating, advancing)
     if recorded and not way.aside:
