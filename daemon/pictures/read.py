@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Header", "Picture", "read_header", "read_picture"]
 
+HUNGRY, HUNGRY_PIXELS = ("JPEG2000", "JXL", "AVIF", "HEIF"), 50_000_000
+"""Formats whose decoders need 20 bytes a pixel and more, and do not say when they get none."""
 TOO_MUCH_TEXT = ("MAX_TEXT_CHUNK", "Too much memory used in text chunks")
 """How Pillow says that it reads no further; a few bytes may hold gigabytes of text."""
 READ = "JPEG, PNG, WebP, TIFF, HEIC, AVIF, JPEG XL, JPEG 2000, PSD, BMP or GIF"
@@ -58,9 +60,13 @@ def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> P
             raise
         except Exception as error:  # whatever the decoders stumble over
             check_texts(error)
+            large = header.format in HUNGRY and header.width_px * header.height_px > HUNGRY_PIXELS
+            cause = (
+                "damaged, incomplete or too large to decode" if large else "damaged or incomplete"
+            )
             raise UnfinishedPictureError(
-                f"{name} could not be decoded to the end: it is damaged or incomplete; copy or "
-                f"export it again ({words(error)})"
+                f"{name} could not be decoded to the end: it is {cause}; copy or export it again "
+                f"({words(error)})"
             ) from error
 
 

@@ -252,6 +252,16 @@ def test_profile_of_jpeg_2000_is_applied_and_nothing_is_cut(photo: Pixels) -> No
     assert np.array_equal(back, np.asarray(stored))
 
 
+def test_large_picture_that_fails_may_have_been_too_large(photo: Pixels) -> None:
+    """Where memory runs out some decoders say no more than that they failed."""
+    content = bytearray(imagecodecs.jpeg2k_encode(photo, level=0, codecformat="j2k"))
+    with pytest.raises(UnfinishedPictureError, match="is damaged or incomplete; copy"):
+        read(bytes(content[:200]))
+    content[8:16] = struct.pack(">II", 10_000, 6000)
+    with pytest.raises(UnfinishedPictureError, match="incomplete or too large to decode; copy"):
+        read(bytes(content[:200]))
+
+
 @pytest.mark.parametrize("container", [False, True])
 def test_jpeg_xl_is_read_in_and_out_of_its_container(photo: Pixels, container: bool) -> None:
     content = imagecodecs.jpegxl_encode(photo, lossless=True, usecontainer=container)

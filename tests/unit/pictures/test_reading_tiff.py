@@ -281,8 +281,13 @@ def test_kind_that_is_not_read_is_named_with_what_to_do() -> None:
     ) as caught:
         read(luv)
     assert not isinstance(caught.value, UnfinishedPictureError)
-    inks = tiff_of((32, 32), bytes(32 * 32 * 6), bits=[8] * 6, photometric=SEPARATED,
-                   tags={332: (SHORT, [2])})  # fmt: skip
+    inks = tiff_of(
+        (32, 32),
+        bytes(32 * 32 * 6),
+        bits=[8] * 6,
+        photometric=SEPARATED,
+        tags={332: (SHORT, [2])},
+    )
     with pytest.raises(PictureError, match="is a TIFF of 6 inks"):
         read(inks)
 
