@@ -83,6 +83,7 @@ class Child:
             env=python_environment({**os.environ, **(environment or {})}),
         )
         self._lock = threading.Lock()
+        self._killed_here = False
         self._words: deque[str] = deque(maxlen=LAST_WORDS)
         self._listener = threading.Thread(
             target=self._listen, args=(on_stderr,), name=f"{module} stderr", daemon=True
@@ -102,6 +103,11 @@ class Child:
         """The signal that ended the child: ours, or the kernel's when memory ran out."""
         code = self._process.wait()
         return signal.Signals(-code) if code < 0 else None
+
+    @property
+    def killed_here(self) -> bool:
+        """Whether this process ended the child by a signal, so that nobody else had to."""
+        return self._killed_here
 
     def listen(self, target: Callable[[], object], name: str) -> None:
         """Lets a thread listen for what the child says; raises OSError if there is none to be had,
@@ -144,6 +150,7 @@ class Child:
 
     def kill(self) -> None:
         """Ends the child at once."""
+        self._killed_here = True
         self._process.kill()
 
     def close(self, grace_s: float) -> None:
@@ -154,7 +161,7 @@ class Child:
         try:
             self._process.wait(grace_s)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             self._process.wait()
         self._listener.join(grace_s)
         for stream in (self._process.stdout, self._process.stderr):

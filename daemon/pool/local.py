@@ -60,7 +60,8 @@ class OpenRun:
     def lost(self, ending: str) -> Lost | OutOfMemory:
         """What became of the run, whose child is gone."""
         # Others send SIGKILL too; the kernel counts its own before it sends them.
-        if self.child.killer is signal.SIGKILL and oom_kills() > self.oom_kills_before:
+        is_ours = self.child.killed_here or self.child.killer is not signal.SIGKILL
+        if not is_ours and oom_kills() > self.oom_kills_before:
             return OutOfMemory(f"the worker {ending}; the kernel had no memory left", self.plan)
         return Lost(ending)
 

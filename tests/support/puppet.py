@@ -24,6 +24,7 @@ class Puppet:
         self.alive = True
         self.heard: list[Message] = []
         self.killer: signal.Signals | None = None
+        self.killed_here = False
         self._said: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
 
     def say(self, **message: object) -> None:
@@ -41,6 +42,11 @@ class Puppet:
             yield message
 
     def kill(self) -> None:
+        self.killed_here = True
+        self.be_killed()
+
+    def be_killed(self) -> None:
+        """Is ended by somebody else."""
         self.killer, self.alive = signal.SIGKILL, False
         self._said.put(None)
 

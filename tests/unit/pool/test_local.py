@@ -1,13 +1,14 @@
 """One device's worker: what it was asked to stop, and what it is given after that."""
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from daemon.messages import Cancelled, Lost, WorkerSettings, known
+from daemon.messages import Cancelled, Lost, OutOfMemory, WorkerSettings, known
 from daemon.pool.local import LocalPool
 from tests.support.atelier import PATIENCE_S
 from tests.support.pools import order
@@ -43,6 +44,22 @@ def test_run_that_does_not_stop_in_time_is_ended_with_its_worker(
     timers[0]()
     assert not children[0].alive
     assert future.result(PATIENCE_S) == Lost("was ended")
+
+
+def test_run_that_was_ended_while_memory_ran_out_for_others_is_not_taken_for_one_of_them(
+    children: list[Puppet],
+    timers: list[Callable[[], object]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("daemon.pool.local.oom_kills", lambda: sys.maxsize)
+    pool = make_pool("cpu")
+    stopped = pool.submit("cpu", "j1", ORDER)
+    pool.cancel("j1", grace_s=60.0)
+    timers[0]()
+    assert stopped.result(PATIENCE_S) == Lost("was ended")
+    lost = pool.submit("cpu", "j2", ORDER)
+    children[1].be_killed()
+    assert isinstance(lost.result(PATIENCE_S), OutOfMemory)
 
 
 def test_worker_and_its_libraries_are_told_how_many_threads_they_have(
