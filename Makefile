@@ -16,6 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 demo: .venv/installed  ## paint a photograph through the real service, with progress
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)/inbox/starry
 	@printf 'presets: ../presets\nsettle_s: 1\n' > $(DEMO)/config.yaml
+	@printf 'size: 384\n' > $(DEMO)/inbox/starry/chelsea.jpg.yaml
 	@cp docs/images/chelsea.jpg $(DEMO)/inbox/starry/
 	$(BIN)/atelierd --config $(DEMO)/config.yaml run --once
 	@printf '\nresult  %s\nrecord  %s\nlog     %s\n' \
