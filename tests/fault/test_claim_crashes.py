@@ -58,10 +58,11 @@ def test_killed_while_settling(studio: Studio) -> None:
     content = encoded(photograph())
     with studio.service() as service:
         studio.drop(DROPPED, content)
-        letter = studio.drop("quick/letter.txt", b"seen in the same look, and told at once")
-        wait_for("a look", lambda: "letter.txt is no picture" in service.log)
+        link = studio.inbox / "quick" / "link.jpg"
+        link.symlink_to("nowhere")  # seen in the same look, and told at once
+        wait_for("a look", lambda: "link.jpg is a link" in service.log)
         service.kill()
-    letter.unlink()
+    link.unlink()
     assert studio.jobs() == []
     one_job_after_the_next_start(studio, content)
 
