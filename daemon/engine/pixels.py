@@ -45,7 +45,8 @@ def check_pixels(values: NDArray[Any]) -> None:
             f"a picture is an array (height, width, 3) of uint8, uint16 or float32 with RGB in "
             f"0..255, 0..65535 or 0..1, and not {values.shape} of {values.dtype}"
         )
-    if not all(math.isfinite(end) for end in (values.min(initial=0), values.max(initial=0))):
+    ends = (values.min(initial=0), values.max(initial=0)) if values.dtype.kind == "f" else ()
+    if not all(math.isfinite(end) for end in ends):
         raise PictureError("a picture's values are finite numbers, and some of these are not")
 
 

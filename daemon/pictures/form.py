@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.engine.recipe import Recipe
 
+OWN_PROFILES = ("srgb", "keep")
+"""What `profile` says that is no file."""
+
 ResultFormat = Literal["same", "jpeg", "png", "webp", "tiff"]
 
 

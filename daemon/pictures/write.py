@@ -19,7 +19,7 @@ from daemon.engine.errors import PictureError
 from daemon.pictures.colour import is_srgb
 from daemon.pictures.embedded import Embedded, embed
 from daemon.pictures.exif import ResultFacts
-from daemon.pictures.form import ResultForm
+from daemon.pictures.form import OWN_PROFILES, ResultForm
 from daemon.pictures.formats import output_format
 from daemon.pictures.jpeg_file import write_jpeg
 from daemon.pictures.levels import Levels, scaled_alpha
@@ -108,7 +108,7 @@ def write_picture(
 
 def colours_of(format_name: str, form: ResultForm, like: Picture) -> ResultColours:
     """The colours a result is written in; raises PictureError if its format has no such."""
-    if form.profile not in ("srgb", "keep"):
+    if form.profile not in OWN_PROFILES:
         content = Path(form.profile).read_bytes()
         mode = check_profile(format_name, content, Path(form.profile).name)
         return ResultColours(content, mode, color_name(content))

@@ -11,13 +11,13 @@ from PIL import ImageCms
 
 from daemon.engine.errors import PictureError
 from daemon.host import files
-from daemon.pictures.form import ResultForm
+from daemon.pictures.form import OWN_PROFILES, ResultForm
 from daemon.pictures.limits import check_profile
 from daemon.pictures.profile_tables import MOST_PROFILE_BYTES, is_whole
 from daemon.settings.sources import Stamp, lies_in, stamp
 from daemon.settings.yamlfile import Document
 
-OWN_WORDS = {"profile": ("srgb", "keep"), "proof_profile": ("",)}
+OWN_WORDS = {"profile": OWN_PROFILES, "proof_profile": ("",)}
 """What these fields say that is no file."""
 
 ANY_FORMAT = "TIFF"

@@ -13,14 +13,11 @@ from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 from daemon.host import files
 from daemon.messages import RunOrder
-from daemon.pictures.form import JobRecipe, ResultForm
+from daemon.pictures.form import OWN_PROFILES, JobRecipe, ResultForm
 from daemon.pictures.formats import output_format
 from daemon.pictures.limits import check_profile, check_result
 from daemon.pictures.picture import Picture
 from daemon.pictures.write import write_picture
-
-OWN_PROFILES = ("srgb", "keep")
-"""What a recipe's `profile` says that is no file."""
 
 
 def painting_recipe(recipe: JobRecipe) -> Recipe:
