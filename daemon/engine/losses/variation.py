@@ -20,7 +20,7 @@ def layers(recipe: Recipe) -> Mapping[str, float]:
     return {}
 
 
-def make(materials: Materials) -> "TotalVariation | Roughness | None":
+def make(materials: Materials) -> "TotalVariation | None":
     """The term, unless the recipe does without."""
     weight = materials.recipe.tv
     if weight == "auto":
@@ -60,27 +60,21 @@ class TotalVariation:
         add_total_variation_gradient(features, gradient, self.weight)
 
 
-class Roughness:
+class Roughness(TotalVariation):
     """How far the total variation is above what is allowed, in shares of that, squared."""
 
-    name = NAME
-    layers: frozenset[str] = frozenset()
-    weight = 1.0
-
     def __init__(self, allowed: Tensor) -> None:
+        super().__init__(1.0)
         self._allowed = allowed
 
-    def begin(self, tiling: Tiling) -> None:
-        pass
-
-    def read(self, tile: Tile, layer: str, features: Tensor) -> None:
-        self._excess = (total_variation(features) / self._allowed - 1.0).clamp_min_(0.0)
-
     def value(self) -> Tensor:
-        return self._excess.square()
+        return self._excess().square()
 
     def inject(self, tile: Tile, layer: str, features: Tensor, gradient: Tensor) -> None:
-        add_total_variation_gradient(features, gradient, 2.0 * self._excess / self._allowed)
+        add_total_variation_gradient(features, gradient, 2.0 * self._excess() / self._allowed)
+
+    def _excess(self) -> Tensor:
+        return (self._value / self._allowed - 1.0).clamp_min(0.0)
 
 
 def total_variation(picture: Tensor) -> Tensor:
