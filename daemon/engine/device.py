@@ -1,13 +1,17 @@
 """Devices, and what libraries say when a device or its memory fails, in the engine's words."""
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 
 from daemon.engine.errors import DeviceError, EngineError, OutOfMemoryError
 from daemon.engine.fit import memory
 from daemon.engine.schedule import Pass
+
+Found = TypeVar("Found")
 
 
 def usable_device(name: str) -> torch.device:
@@ -55,3 +59,27 @@ def device_error(error: Exception) -> DeviceError | None:
         return None
     said = str(error).partition("\n")[0]
     return DeviceError(f"the device failed: {said}; see nvidia-smi and dmesg")
+
+
+def side_by_side(works: Sequence[Callable[[], Found]], device: torch.device) -> list[Found]:
+    """What small works find that do not need each other, in order.
+
+    On CUDA each is done in a stream of its own, after all that was given to the current one, which
+    then waits for all of them: a recording keeps them side by side. Elsewhere one after another.
+    """
+    if device.type != "cuda":
+        return [work() for work in works]
+    here, aside, found = torch.cuda.current_stream(device), streams(device, len(works)), []
+    for work, stream in zip(works, aside, strict=True):
+        stream.wait_stream(here)
+        with torch.cuda.stream(stream):
+            found.append(work())
+    for stream in aside:
+        here.wait_stream(stream)
+    return found
+
+
+@functools.cache
+def streams(device: torch.device, number: int) -> tuple[torch.cuda.Stream, ...]:
+    """So many streams of a device: always the same, since each keeps a workspace of its own."""
+    return tuple(torch.cuda.Stream(device) for _ in range(number))  # type: ignore[no-untyped-call]

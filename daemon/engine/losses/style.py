@@ -1,11 +1,13 @@
 """Style: the style images' statistics, wherever in the picture they come about."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from daemon.engine.device import side_by_side
 from daemon.engine.fit.tiles import Tile, Tiling
 from daemon.engine.losses.gaussian import Gaussian
 from daemon.engine.losses.statistics import Gram, Pull, Statistic, Sums, add_pull
@@ -70,17 +72,25 @@ class StyleLoss:
         }
 
     def read(self, tile: Tile, layer: str, features: Tensor) -> None:
+        self._device = features.device
         self._sums[layer].add(tile.owned_of_region(features, layer))
 
     def value(self) -> Tensor:
+        works = [partial(self._compare, layer) for layer in self._factors]
         total: Tensor | None = None
-        for layer, factor in self._factors.items():
-            found = self._sums[layer].moments(self._tiling.positions(layer))
-            value, self._pulls[layer] = self._targets[layer].compare(found)
+        for layer, (value, pull) in zip(
+            self._factors, side_by_side(works, self._device), strict=True
+        ):
+            self._pulls[layer] = pull
             total = torch.zeros_like(value) if total is None else total
-            total.add_(value, alpha=factor)
+            total.add_(value, alpha=self._factors[layer])
         assert total is not None
         return total
+
+    def _compare(self, layer: str) -> tuple[Tensor, Pull]:
+        """One layer's value and its pull."""
+        found = self._sums[layer].moments(self._tiling.positions(layer))
+        return self._targets[layer].compare(found)
 
     def inject(self, tile: Tile, layer: str, features: Tensor, gradient: Tensor) -> None:
         pull = self._pulls[layer]
