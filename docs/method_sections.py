@@ -85,7 +85,7 @@ SECTIONS = (
         "so that a number means the same for every style and size.",
         (
             Cell("beta: 2", "the photograph, tinted.", {"beta": 2.0}),
-            Cell("beta: 20", "both.", {"beta": 20.0}),
+            Cell("beta: 30", "both.", {"beta": 30.0}),
             Cell("beta: 200", "the style wins; fine things are lost.", {"beta": 200.0}),
         ),
     ),
@@ -98,9 +98,9 @@ SECTIONS = (
         (
             Cell("1:1:1:1:1", "the largest forms.", {"style_layers": layers(1, 1, 1, 1, 1)}),
             Cell(
-                "16:8:4:2:0.3",
+                "16:8:4:2:0.1",
                 "the default: swirls, no things.",
-                {"style_layers": layers(16, 8, 4, 2, 0.3)},
+                {"style_layers": layers(16, 8, 4, 2, 0.1)},
             ),
             Cell(
                 "256:64:16:4:1",

@@ -41,7 +41,7 @@ class Recipe(BaseModel):
         default={"relu4_2": 1.0}, description="layers whose feature maps are kept, and weights"
     )
     style_layers: LayerWeights = Field(
-        default={"relu1_1": 16.0, "relu2_1": 8.0, "relu3_1": 4.0, "relu4_1": 2.0, "relu5_1": 0.3},
+        default={"relu1_1": 16.0, "relu2_1": 8.0, "relu3_1": 4.0, "relu4_1": 2.0, "relu5_1": 0.1},
         description="layers whose statistics are matched, and weights w",
     )
     statistics: Literal["gram", "gaussian"] = Field(
@@ -54,7 +54,7 @@ class Recipe(BaseModel):
         description="how the network halves its maps; blurred and average paint smoother",
     )
     alpha: NotNegative = Field(default=1.0, description="weight of the content loss")
-    beta: NotNegative = Field(default=20.0, description="weight of the style loss")
+    beta: NotNegative = Field(default=30.0, description="weight of the style loss")
     normalise: Literal["relative", "raw"] = Field(
         default="relative",
         description="relative: alpha and beta mean the same for every style; raw: plain means",
