@@ -941,7 +941,7 @@ def test_picture_whose_inode_and_times_differ_at_every_look_is_claimed_once(
     (config.inbox / "photo.yaml").write_text("preset: wave\nbeta: 7\n")
     claimed = [intake.round(float(now_s)) for now_s in range(60)]
     assert sum(claimed) == 2
-    assert sorted(job.recipe["beta"] for job in queued(ledger)) == [7.0, 20.0]
+    assert sorted(job.recipe["beta"] for job in queued(ledger)) == [7.0, Recipe().beta]
     assert not intake.pending and intake.reports.due(60.0) == ()
 
 
