@@ -1,6 +1,7 @@
 """Paints a photograph with every preset and lays content, style and result side by side.
 
-Run as `python docs/contact_sheet.py FOLDER`: results stay in FOLDER and are used again.
+Run as `python docs/contact_sheet.py FOLDER`: results stay in FOLDER and are used again. They are
+painted hardly larger than they are shown, so that strokes are seen as they are.
 """
 
 import sys
@@ -17,6 +18,7 @@ from daemon.settings.presets import Preset, load_presets
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 CELL_PX = (232, 174)
+SIZE_PX = 288
 GAP_PX = 6
 COLUMNS = 2
 PHOTOGRAPHS = {
@@ -39,7 +41,8 @@ def paint(engine: Engine, preset: Preset, photograph: Path, target: Path) -> Pix
     """The painted photograph, kept in `target`."""
     if not target.exists():
         styles = [Style(read(s.path), s.weight, sha256_of(s.path)) for s in preset.styles]
-        painted = finish(engine.paint(read(photograph), styles, preset.recipe))
+        recipe = preset.recipe.model_copy(update={"size": SIZE_PX})
+        painted = finish(engine.paint(read(photograph), styles, recipe))
         Image.fromarray(to_levels(painted.pixels)).save(target)
     return read(target)
 

@@ -188,7 +188,7 @@ def test_coarse_to_fine_tells_every_step_of_every_pass(
     for one in told:
         assert one.passes == passes
         assert 0 < one.step.total < 1e3 and one.step.seconds > 0
-        weighted = one.step.losses["content"] + 20 * one.step.losses["style"]
+        weighted = one.step.losses["content"] + Recipe().beta * one.step.losses["style"]
         assert one.step.total == pytest.approx(weighted, rel=1e-5)
     assert [report.size for report in painting.passes] == list(passes)
     assert [(report.first, report.last) for report in painting.passes] == [
@@ -388,6 +388,7 @@ LARGE_FORMS: dict[str, object] = {
     "statistics": "gram",
     "style_layers": {f"relu{block}_1": 1.0 for block in range(1, 6)},
     "preconditioner": "fourier",
+    "beta": 20.0,
 }
 """With deep layers counting as much as others, the small pass decides what goes where."""
 
