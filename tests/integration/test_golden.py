@@ -27,6 +27,7 @@ STYLE = ROOT / "presets" / "starry.jpg"
 PHOTOGRAPH = ROOT / "docs" / "images" / "chelsea.jpg"
 STEPS, STOPPED_AFTER = 4, 2
 RECIPE = {
+    "beta": 20.0,
     "size": 64,
     "steps": STEPS,
     "tv": 0.0,
