@@ -16,7 +16,7 @@ from daemon.engine.fit.scratch import Scratch
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses.objective import Objective, make_objective
 from daemon.engine.losses.style import moments_of
-from daemon.engine.losses.term import Materials, StyleImage
+from daemon.engine.losses.term import Materials, Region, StyleImage
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.recipe import Recipe
 from daemon.engine.tensors import to_pixels
@@ -89,7 +89,9 @@ def objective_between(
     tiling = cut(*content.shape[2:], side, layers, recipe.pooling)
     scratch = scratch or Scratch(network.device)
     image = StyleImage(to_pixels(style), style.shape[3], style.shape[2])
-    return make_objective(Materials(network, recipe, tiling, scratch, content, moments, [image]))
+    return make_objective(
+        Materials(network, recipe, tiling, scratch, content, [Region(moments)], [image])
+    )
 
 
 def photograph(name: str, width_px: int, height_px: int) -> Tensor:

@@ -27,7 +27,7 @@ from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.objective import make_objective
-from daemon.engine.losses.term import Materials
+from daemon.engine.losses.term import Materials, Region
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.optimise.recorded import Evaluate, recorded
 from daemon.engine.optimise.steps import (
@@ -224,7 +224,7 @@ def begin_pass(
     content = to_tensor(resize(commission.picture, size.width_px, size.height_px), engine.device)
     images = [engine.style_image(style, recipe, size, plan) for style in commission.styles]
     objective = make_objective(
-        Materials(engine.network, recipe, tiling, scratch, content, styles, images)
+        Materials(engine.network, recipe, tiling, scratch, content, [Region(styles)], images)
     )
     if before is None:
         start = engine.start(content, commission.styles, recipe)

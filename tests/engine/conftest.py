@@ -17,7 +17,7 @@ from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.moments import MomentStore
 from daemon.engine.losses.objective import Objective, make_objective
-from daemon.engine.losses.term import Materials, StyleImage
+from daemon.engine.losses.term import Materials, Region, StyleImage
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.pixels import Pixels
 from daemon.engine.recipe import Recipe
@@ -48,7 +48,7 @@ def make_materials() -> MakeMaterials:
         moments = style_loss.moments_of(network, lambda tile: tile.crop(style), recipe, of_style)
         image = StyleImage(to_pixels(style), style.shape[3], style.shape[2], tile_px=side)
         scratch = Scratch(network.device)
-        return Materials(network, recipe, tiling, scratch, content, moments, [image])
+        return Materials(network, recipe, tiling, scratch, content, [Region(moments)], [image])
 
     return make
 

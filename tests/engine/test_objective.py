@@ -2,19 +2,26 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import content as content_loss
 from daemon.engine.losses import match as match_loss
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses import variation as variation_loss
-from daemon.engine.losses.objective import Objective
-from daemon.engine.losses.term import Materials, Moments, shares
+from daemon.engine.losses.nearest import find_origins
+from daemon.engine.losses.objective import Objective, make_objective
+from daemon.engine.losses.places import WeightMap
+from daemon.engine.losses.statistics import Sums
+from daemon.engine.losses.term import Materials, Moments, Region, StyleImage, shares
+from daemon.engine.losses.terms import layers_of
 from daemon.engine.recipe import Recipe
+from daemon.engine.tensors import to_pixels
 from daemon.engine.vgg.kernels import Kernels
 from daemon.engine.vgg.layers import CONVOLUTIONS
 from daemon.engine.vgg.network import Network
@@ -120,7 +127,7 @@ def plain_losses(
     losses = {"content": plain_sum(recipe.content_layers, content_loss.feature_maps(materials))}
     style = torch.zeros((), dtype=torch.float64)
     for layer, weight in recipe.style_layers.items():
-        rows, goal = features[layer].flatten(2)[0].T, materials.styles[layer]
+        rows, goal = features[layer].flatten(2)[0].T, materials.regions[0].moments[layer]
         distance = plain_style_distance(rows, goal, recipe)
         size = plain_style_distance(torch.zeros_like(rows), goal, recipe)
         size = size * sum(recipe.style_layers.values())
@@ -307,3 +314,151 @@ def test_several_styles_are_mixed_by_weight_whatever_the_weights_sum_to(
 def test_single_style_is_taken_as_it_is() -> None:
     only = {"relu1_1": Moments(torch.rand(3, 3))}
     assert style_loss.mix([(only, 7.0)]) is only
+
+
+def halves(height: int, width: int, soft_px: int = 0) -> tuple[WeightMap, WeightMap]:
+    """The left and the right half of a picture, with an edge so soft between them."""
+    ramp = torch.arange(width).sub(width // 2).div(max(soft_px, 1)).add(0.5).clamp(0, 1)
+    right = (ramp * 255).round().to(torch.uint8).expand(height, width)
+    return WeightMap(255 - right), WeightMap(right)
+
+
+REGION_RECIPES = [
+    Recipe(statistics="gram"),
+    Recipe(statistics="gaussian", style_layers={"relu1_1": 1.0, "conv3_1": 1.0}),
+    Recipe(match=3.0, alpha=0.5),
+]
+
+
+@pytest.fixture
+def thin64(thin_kernels: Kernels) -> Network:
+    return Network(thin_kernels, torch.device("cpu"), torch.float64)
+
+
+@pytest.fixture
+def in_regions(materials_of) -> Callable[..., Materials]:
+    """Makes the materials of a picture whose left half has the style, its right half the content.
+
+    What belongs to both by the map's edge is soft, and the content is kept more at the right.
+    """
+
+    def make(network: Network, recipe: Recipe, side: int | None = None) -> Materials:
+        known = materials_of(network, recipe)
+        height, width = known.content.shape[2:]
+        tiling = cut(height, width, side, layers_of(recipe), recipe.pooling)
+        left, right = halves(height, width, soft_px=20)
+        whole = cut(height, width, None, layers_of(recipe), recipe.pooling)
+        own = style_loss.moments_of(network, lambda t: t.crop(known.content), recipe, whole)
+        regions = [Region(known.regions[0].moments, left), Region(own, right)]
+        image = StyleImage(to_pixels(known.content.float()), width, height, region=1)
+        return replace(
+            known,
+            tiling=tiling,
+            regions=regions,
+            images=[*known.images, image],
+            content_weights=WeightMap(right.levels, 1.0, 3.0),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("recipe", REGION_RECIPES, ids=["gram", "gaussian", "match"])
+def test_gradient_in_regions_equals_central_finite_differences(
+    thin64: Network, pixels, recipe: Recipe, in_regions
+) -> None:
+    objective = make_objective(in_regions(thin64, recipe))
+    picture = somewhere(torch.float64, pixels)
+    gradient = objective.evaluate(picture).gradient
+    at_the_edge = torch.zeros(picture.shape, dtype=torch.float64)
+    at_the_edge[0, 1, 17, WIDTH // 2] = 1.0
+    anywhere = torch.randn(picture.shape, generator=torch.manual_seed(5), dtype=torch.float64)
+    for direction in (at_the_edge, anywhere / anywhere.norm()):
+        h = 1e-6
+        above = objective.evaluate(picture + h * direction).total
+        below = objective.evaluate(picture - h * direction).total
+        slope = (gradient * direction).sum().item()
+        # As without regions: the weights are constants.
+        assert ((above - below) / (2 * h)).item() == pytest.approx(
+            slope, rel=1e-4, abs=1e-5 * gradient.norm().item()
+        )
+
+
+@pytest.mark.parametrize("recipe", REGION_RECIPES, ids=["gram", "gaussian", "match"])
+def test_regions_in_tiles_have_the_losses_and_the_gradient_of_one_tile(
+    thin64: Network, pixels, recipe: Recipe, in_regions
+) -> None:
+    picture = somewhere(torch.float64, pixels)
+    whole, tiled = (
+        make_objective(in_regions(thin64, recipe, side)).evaluate(picture) for side in (None, 16)
+    )
+    for name, loss in whole.losses.items():
+        assert tiled.losses[name].item() == pytest.approx(loss.item(), rel=1e-9), name
+    # Only the order of sums differs, in float64; the matrix roots magnify it.
+    assert relative_error(tiled.gradient, whole.gradient) < 1e-8
+
+
+def test_weights_of_one_count_as_no_weights(thin64: Network, pixels, materials_of) -> None:
+    recipe = Recipe(match=1.0)
+    known = materials_of(thin64, recipe)
+    everywhere = WeightMap(torch.full((HEIGHT, WIDTH), 255, dtype=torch.uint8))
+    regions = [replace(known.regions[0], weights=everywhere)]
+    picture = somewhere(torch.float64, pixels)
+    without = make_objective(known).evaluate(picture)
+    with_them = make_objective(
+        replace(known, regions=regions, content_weights=everywhere)
+    ).evaluate(picture)
+    assert with_them.total.item() == pytest.approx(without.total.item(), rel=1e-12)
+    assert relative_error(with_them.gradient, without.gradient) < 1e-10
+
+
+def test_style_loss_of_a_region_sees_nothing_of_the_rest(
+    thin64: Network, pixels, in_regions
+) -> None:
+    recipe = Recipe(style_layers={"relu1_1": 1.0}, alpha=0.0)
+    known = in_regions(thin64, recipe)
+    left, _ = halves(HEIGHT, WIDTH)
+    objective = make_objective(replace(known, regions=[Region(known.regions[0].moments, left)]))
+    picture = somewhere(torch.float64, pixels)
+    changed = picture.clone()
+    changed[..., WIDTH // 2 + 2 :] = 0.0  # relu1_1 sees one pixel beyond its own
+    before, after = (objective.evaluate(one) for one in (picture, changed))
+    assert before.losses["style"] == after.losses["style"] > 0
+    assert not before.gradient[..., WIDTH // 2 + 2 :].any()
+    assert before.gradient[..., : WIDTH // 2].abs().min() > 0
+
+
+def test_region_of_a_hand_drawn_map_has_the_weighted_gram_matrix() -> None:
+    layer = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]], dtype=torch.float64)
+    weights = torch.tensor([[0.25, 1.0]], dtype=torch.float64)
+    sums = Sums(channels=True)
+    sums.add(layer, weights)
+    found = sums.moments(1.25)
+    # (0.25 * 1 * 1 + 2 * 2) / 1.25 and so on
+    assert found.products.tolist() == [[3.4, 7.0], [7.0, 14.6]]
+    assert found.channels is not None and found.channels.tolist() == [1.8, 3.8]
+
+
+def test_region_too_small_for_any_position_of_a_layer_is_left_out(
+    thin64: Network, in_regions
+) -> None:
+    known = in_regions(thin64, Recipe())
+    nowhere = WeightMap(torch.zeros(HEIGHT, WIDTH, dtype=torch.uint8))
+    none = replace(known, regions=[Region(known.regions[0].moments, nowhere)])
+    assert style_loss.make(none) is None
+
+
+def test_match_looks_only_among_the_images_of_a_cells_region(
+    thin64: Network, pixels, in_regions
+) -> None:
+    recipe = Recipe(match=1.0)
+    known = in_regions(thin64, recipe)
+    origins = find_origins(
+        thin64,
+        known.content,
+        known.images,
+        recipe.pooling,
+        recipe.seed,
+        [region.weights for region in known.regions],
+    )
+    middle = WIDTH // 2 // origins.cell_px
+    assert (origins.image[:, :middle] == 0).all() and (origins.image[:, middle + 1 :] == 1).all()

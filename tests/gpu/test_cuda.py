@@ -15,7 +15,7 @@ from daemon.engine.fit.scratch import Scratch
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.objective import Evaluation, Objective, make_objective
-from daemon.engine.losses.term import Materials, StyleImage
+from daemon.engine.losses.term import Materials, Region, StyleImage
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.optimise.recorded import Recorded
 from daemon.engine.optimise.steps import Best, make_optimiser
@@ -69,7 +69,8 @@ def objective_between(
     styles = style_loss.moments_of(network, lambda tile: tile.crop(style), recipe, tiling)
     scratch = Scratch(network.device)
     image = StyleImage(to_pixels(style), style.shape[3], style.shape[2])
-    return make_objective(Materials(network, recipe, tiling, scratch, content, styles, [image]))
+    regions = [Region(styles)]
+    return make_objective(Materials(network, recipe, tiling, scratch, content, regions, [image]))
 
 
 def evaluate(

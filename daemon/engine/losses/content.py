@@ -19,7 +19,8 @@ def layers(recipe: Recipe) -> Mapping[str, float]:
 def make(materials: Materials) -> MapLoss:
     """The term for a picture to be kept."""
     recipe, targets = materials.recipe, feature_maps(materials)
-    return make_map_loss(NAME, recipe.alpha, layers(recipe), targets, materials)
+    kept = materials.content_weights
+    return make_map_loss(NAME, recipe.alpha, layers(recipe), targets, materials, kept)
 
 
 def feature_maps(materials: Materials) -> dict[str, Tensor]:

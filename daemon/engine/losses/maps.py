@@ -10,6 +10,7 @@ from torch import Tensor
 
 from daemon.engine.fit.scratch import Scratch
 from daemon.engine.fit.tiles import Tile, Tiling
+from daemon.engine.losses.places import WeightMap, owned_weights
 from daemon.engine.losses.term import Materials, shares
 from daemon.engine.losses.wide import wide
 from daemon.engine.vgg.layers import scale_of
@@ -21,11 +22,15 @@ def make_map_loss(
     layers: Mapping[str, float],
     targets: Mapping[str, Tensor],
     materials: Materials,
+    weights: WeightMap | None = None,
 ) -> "MapLoss":
-    """The term that draws the picture to `targets`, layer -> (1, C, H, W), in the scratch."""
+    """The term that draws the picture to `targets`, layer -> (1, C, H, W), in the scratch.
+
+    weights: how much each place is drawn; None: everywhere alike.
+    """
     factors = shares(layers, targets, materials.recipe)
     materials.scratch.release()
-    return MapLoss(name, weight, factors, targets, materials.scratch)
+    return MapLoss(name, weight, factors, targets, materials.scratch, weights)
 
 
 def empty_maps(materials: Materials, layer: str, like: Tensor) -> Tensor:
@@ -41,7 +46,8 @@ def empty_maps(materials: Materials, layer: str, like: Tensor) -> Tensor:
 class MapLoss:
     """Mean squared difference of feature maps, each layer times its factor.
 
-    targets: layer -> (1, C, H, W), in the network's dtype, in `scratch`.
+    targets: layer -> (1, C, H, W), in the network's dtype, in `scratch`.  weights: what a place's
+    difference counts for; None: all count 1.
     Source: Gatys 2016 eq. 1 and 2; differs: a mean where the paper has half a sum.
     """
 
@@ -52,6 +58,7 @@ class MapLoss:
         factors: Mapping[str, float],
         targets: Mapping[str, Tensor],
         scratch: Scratch,
+        weights: WeightMap | None = None,
     ) -> None:
         self.name = name
         self.weight = weight
@@ -59,6 +66,7 @@ class MapLoss:
         self._factors = factors
         self._targets = targets
         self._scratch = scratch
+        self._weights = weights
         self._squares: dict[str, Tensor] = {}  # layer -> ()
 
     def begin(self, tiling: Tiling) -> None:
@@ -67,7 +75,8 @@ class MapLoss:
 
     def read(self, tile: Tile, layer: str, features: Tensor) -> None:
         owned = tile.owned_of_region(features, layer)
-        squares = squared_difference(owned, self._target(tile, layer, owned))
+        weights = owned_weights(self._weights, tile, layer)
+        squares = squared_difference(owned, self._target(tile, layer, owned), weights)
         self._squares[layer] = self._squares.get(layer, 0.0) + squares
         self._scratch.release()
 
@@ -85,6 +94,7 @@ class MapLoss:
             self._target(tile, layer, owned),
             self.weight * self._factors[layer],
             self._tiling.positions(layer),
+            owned_weights(self._weights, tile, layer),
         )
         self._scratch.release()
 
@@ -93,18 +103,29 @@ class MapLoss:
         return tile.owned_of_layer(self._targets[layer], layer).to(owned.device)
 
 
-def squared_difference(features: Tensor, target: Tensor) -> Tensor:
-    """Sum of the squared differences of feature maps.  Both (1, C, H, W).  Returns ()."""
-    return (wide(features) - target).square_().sum()
+def squared_difference(features: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Sum of the squared differences of feature maps.  Both (1, C, H, W).  Returns ().
+
+    weights: (H, W), what each position's counts for; None: all 1.
+    """
+    squares = (wide(features) - target).square_()
+    return (squares if weights is None else squares.mul_(weights)).sum()
 
 
 def add_map_gradient(
-    features: Tensor, gradient: Tensor, target: Tensor, coefficient: float, positions: int
+    features: Tensor,
+    gradient: Tensor,
+    target: Tensor,
+    coefficient: float,
+    positions: int,
+    weights: Tensor | None = None,
 ) -> None:
     """Adds the gradient of `coefficient` times the mean squared difference to `gradient`, in place.
 
     features, gradient, target: (1, C, H, W), of a layer or a part of it.  positions: of the whole
-    layer.  Source: Gatys 2016 eq. 2, before any ReLU mask.
+    layer.  weights: as of `squared_difference`.  Source: Gatys 2016 eq. 2, before any ReLU mask.
     """
     difference = wide(features) - target
+    if weights is not None:
+        difference.mul_(weights)
     gradient.add_(difference, alpha=2.0 * coefficient / (features.shape[1] * positions))

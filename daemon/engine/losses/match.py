@@ -17,6 +17,7 @@ from torch import Tensor
 from daemon.engine.fit.tiles import Tile, cut
 from daemon.engine.losses.maps import MapLoss, empty_maps, make_map_loss
 from daemon.engine.losses.nearest import Origins, find_origins
+from daemon.engine.losses.places import covered
 from daemon.engine.losses.term import Materials
 from daemon.engine.losses.wide import as_rows
 from daemon.engine.recipe import Recipe
@@ -45,8 +46,8 @@ def make(materials: Materials) -> MapLoss | None:
     recipe = materials.recipe
     if not recipe.match:
         return None
-    weight = BALANCE * recipe.match
-    return make_map_loss(NAME, weight, LAYERS, matched_maps(materials), materials)
+    weight, places = BALANCE * recipe.match, covered([one.weights for one in materials.regions])
+    return make_map_loss(NAME, weight, LAYERS, matched_maps(materials), materials, places)
 
 
 def matched_maps(materials: Materials) -> dict[str, Tensor]:
@@ -55,8 +56,9 @@ def matched_maps(materials: Materials) -> dict[str, Tensor]:
     Each layer's are its own, at the place found, so that strokes stay as crisp as the style's.
     """
     network, recipe = materials.network, materials.recipe
+    regions = [region.weights for region in materials.regions]
     origins = find_origins(
-        network, materials.content, materials.images, recipe.pooling, recipe.seed
+        network, materials.content, materials.images, recipe.pooling, recipe.seed, regions
     )
     maps: dict[str, Tensor] = {}
     for number, image in enumerate(materials.images):

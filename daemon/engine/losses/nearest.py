@@ -21,6 +21,7 @@ from torch import Tensor
 
 from daemon.engine.fit.tiles import Tile, Tiling, cut, margin_px
 from daemon.engine.losses.coherence import NONE, make_coherent
+from daemon.engine.losses.places import WeightMap, strongest
 from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.wide import wide
 from daemon.engine.recipe import Recipe
@@ -71,12 +72,18 @@ class Origins:
 
 
 def find_origins(
-    network: Network, content: Tensor, images: Sequence[StyleImage], pooling: Pooling, seed: int
+    network: Network,
+    content: Tensor,
+    images: Sequence[StyleImage],
+    pooling: Pooling,
+    seed: int,
+    regions: Sequence[WeightMap | None] = (None,),
 ) -> Origins:
     """The places of the style images that are most like each cell of `content`.
 
     content: (1, 3, H, W) RGB in 0..1.  seed: of the choice among a style image's cells where those
-    are too many.  Raises ValueError if there are no images.
+    are too many.  regions: by number, how much each place belongs to them: a cell is looked for
+    among the images of the one it belongs to most.  Raises ValueError if there are no images.
     """
     if not images:
         raise ValueError("a match needs style images to find its features in")
@@ -87,7 +94,8 @@ def find_origins(
     shape = cells_of(whole)
     found = [search(network, sought, shape, image, shrink, pooling, seed) for image in images]
     likeness, cells, widths = zip(*found, strict=True)
-    chosen = share(torch.stack(likeness), [image.weight for image in images])
+    whose = strongest(regions, CELL_PX * shrink).view(-1) if len(regions) > 1 else None
+    chosen = share_within(whose, torch.stack(likeness), images)
     cell = torch.stack(cells).gather(0, chosen[None])[0]
     width = torch.tensor(widths, device=cell.device)[chosen]
     side = CELL_PX * shrink
@@ -219,6 +227,23 @@ def nearest(sought: Tensor, known: Tensor) -> Tensor:
     at_once = max(1, PRODUCTS_AT_ONCE // len(known))
     parts = torch.split(sought, at_once)
     return torch.cat([(part @ known.T).max(dim=1).indices for part in parts])
+
+
+def share_within(whose: Tensor | None, likeness: Tensor, images: Sequence[StyleImage]) -> Tensor:
+    """Which style image each cell is painted after: one of its region's, shared as by `share`.
+
+    whose: (N,) int64, the number of each cell's region; None: there is but one.
+    """
+    if whose is None:
+        return share(likeness, [image.weight for image in images])
+    chosen = torch.zeros_like(whose)
+    for region in {image.region for image in images}:
+        cells = whose == region
+        own = [number for number, image in enumerate(images) if image.region == region]
+        if cells.any():
+            found = share(likeness[own][:, cells], [images[number].weight for number in own])
+            chosen[cells] = torch.tensor(own, device=whose.device)[found]
+    return chosen
 
 
 def share(likeness: Tensor, weights: Sequence[float]) -> Tensor:

@@ -5,6 +5,7 @@ respect to the features is theirs times a matrix, plus a row. `style.py` has the
 """
 
 from dataclasses import dataclass
+from itertools import repeat
 from typing import ClassVar, Protocol
 
 import torch
@@ -63,27 +64,33 @@ class Gram:
 
 
 class Sums:
-    """The sums of one layer over the positions read so far, in at least float32."""
+    """The sums of one layer over the positions read so far, in at least float32.
+
+    Each position counts as much as its weight.
+    """
 
     def __init__(self, *, channels: bool) -> None:
         self._products: Tensor | None = None
         self._channels: Tensor | None = None
         self._wants_channels = channels
 
-    def add(self, features: Tensor) -> None:
-        """Takes in features, (1, C, h, w)."""
+    def add(self, features: Tensor, weights: Tensor | None = None) -> None:
+        """Takes in features, (1, C, h, w), and their positions' weights, (h, w); None: all 1."""
         # Not all at once: a float32 copy of all of a shallow layer is large.
-        for part in torch.split(as_rows(features), ROWS_AT_ONCE):
+        parts = torch.split(as_rows(features), ROWS_AT_ONCE)
+        counts = torch.split(weights.reshape(-1, 1), ROWS_AT_ONCE) if weights is not None else None
+        for part, count in zip(parts, counts or repeat(None), strict=False):
             part = wide(part)
             if self._products is None:
                 self._products = part.new_zeros(part.shape[1], part.shape[1])
                 self._channels = part.new_zeros(part.shape[1]) if self._wants_channels else None
-            self._products.addmm_(part.T, part)
+            counted = part if count is None else part * count
+            self._products.addmm_(counted.T, part)
             if self._channels is not None:
-                self._channels.add_(part.sum(0))
+                self._channels.add_(counted.sum(0))
 
-    def moments(self, positions: int) -> Moments:
-        """The means over so many positions: all that have been read."""
+    def moments(self, positions: float) -> Moments:
+        """The means over so many positions: all that have been read, as far as they count."""
         assert self._products is not None
         channels = None if self._channels is None else self._channels / positions
         return Moments(self._products / positions, channels)
@@ -100,17 +107,42 @@ def gram_matrix(features: Tensor) -> Tensor:
     return sums.moments(features.shape[2] * features.shape[3]).products
 
 
-def add_pull(features: Tensor, gradient: Tensor, pull: Pull, factor: float) -> None:
+def add_pull(
+    features: Tensor,
+    gradient: Tensor,
+    pull: Pull,
+    factor: float,
+    weights: Tensor | None = None,
+) -> None:
     """Adds (features @ matrix + row) * factor to `gradient`, in place, for a pull's matrix and row.
 
-    features, gradient: (1, C, H, W), channels-last, of a layer or a part of it.
+    features, gradient: (1, C, H, W), channels-last, of a layer or a part of it.  weights: (H, W),
+    of what each position is given of it; None: all 1.
     """
     channels = features.shape[1]
     matrix = (pull.matrix * factor).to(features.dtype)  # (C, C)
+    row = None if pull.row is None else (pull.row * factor).to(features.dtype)
     running = gradient.permute(0, 2, 3, 1)  # (1, H, W, C)
+    if weights is not None:
+        add_weighted_pull(features, running, matrix, row, weights)
+        return
     if running.is_contiguous():
         running.view(-1, channels).addmm_(as_rows(features), matrix)
     else:  # a part of the layer
         running.add_((as_rows(features) @ matrix).view(running.shape))
-    if pull.row is not None:
-        running.add_((pull.row * factor).to(running.dtype))
+    if row is not None:
+        running.add_(row)
+
+
+def add_weighted_pull(
+    features: Tensor, running: Tensor, matrix: Tensor, row: Tensor | None, weights: Tensor
+) -> None:
+    """Adds (features @ matrix + row) * weights to a running gradient, (1, H, W, C), in place."""
+    height, width = weights.shape
+    at_once = max(1, ROWS_AT_ONCE // max(1, width))  # what is pulled is as large as the layer
+    for first in range(0, height, at_once):
+        band = slice(first, first + at_once)
+        pulled = as_rows(features[:, :, band]) @ matrix
+        if row is not None:
+            pulled += row
+        running[:, band].add_(pulled.view(running[:, band].shape) * weights[band, :, None])

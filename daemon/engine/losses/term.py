@@ -9,6 +9,7 @@ from torch import Tensor
 
 from daemon.engine.fit.scratch import Scratch
 from daemon.engine.fit.tiles import Tile, Tiling
+from daemon.engine.losses.places import WeightMap
 from daemon.engine.losses.wide import mean_square
 from daemon.engine.pixels import Pixels, reduce, resize
 from daemon.engine.recipe import Recipe
@@ -45,7 +46,8 @@ class StyleImage:
     """A style image at the scale of a pass, for terms that look at more than its moments.
 
     pixels: of any size; width_px, height_px: what they are to be resized to.  weight: among the
-    styles.  tile_px: side of the tiles it is to be computed in, None for one tile.
+    styles.  tile_px: side of the tiles it is to be computed in, None for one tile.  region: the
+    number of the region it is a style of.
     """
 
     pixels: Pixels
@@ -53,6 +55,7 @@ class StyleImage:
     height_px: int
     weight: float = 1.0
     tile_px: int | None = None
+    region: int = 0
 
     def resized(self) -> Pixels:
         """The pixels at the pass's scale."""
@@ -63,13 +66,25 @@ class StyleImage:
         return reduce(self.resized(), times, least_px=MIN_SIDE_PX)
 
 
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A part of a picture that is painted after styles of its own.
+
+    moments: layer -> the moments of its style images, mixed by weight.  weights: how much each
+    place belongs to it; None: the whole picture does.
+    """
+
+    moments: Mapping[str, Moments]
+    weights: WeightMap | None = None
+
+
 @dataclass(frozen=True)
 class Materials:
     """What terms are made from.
 
-    content: the picture to be kept, (1, 3, H, W) RGB in 0..1.  styles: layer -> the style images'
-    moments, mixed by weight.  scratch: where targets as large as a layer lie.  images: the style
-    images themselves.
+    content: the picture to be kept, (1, 3, H, W) RGB in 0..1.  regions: the parts that have styles.
+    scratch: where targets as large as a layer lie.  images: the style images themselves.
+    content_weights: how much each place is kept; None: everywhere alike.
     """
 
     network: Network
@@ -77,8 +92,9 @@ class Materials:
     tiling: Tiling
     scratch: Scratch
     content: Tensor
-    styles: Mapping[str, Moments]
+    regions: Sequence[Region]
     images: Sequence[StyleImage] = ()
+    content_weights: WeightMap | None = None
 
 
 class Term(Protocol):
