@@ -19,11 +19,13 @@ from daemon.engine.fit.plan import Plan, make_plan
 from daemon.engine.fit.tiles import aligned, cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.moments import MomentStore, StyleMoments
+from daemon.engine.losses.places import WeightMap
 from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.paint import Commission, Moment, paint_passes
 from daemon.engine.pixels import Pixels, check_pixels, cover, size_of
 from daemon.engine.recipe import Recipe
+from daemon.engine.regions import Masks, check_masks, laid_over, mask_sha256
 from daemon.engine.schedule import Pass, check_style_size, plan_passes, style_size
 from daemon.engine.tensors import crop_pixels, to_tensor
 from daemon.engine.vgg.arithmetic import choose_arithmetic
@@ -37,11 +39,13 @@ class Style:
     """A style image, its weight among the styles, and the hash of its file.
 
     sha256: what a checkpoint knows it by; where it is not given the pixels' own is taken.
+    region: what it is for, by the name of a mask; empty for the whole picture, or its only mask.
     """
 
     pixels: Pixels
     weight: float = 1.0
     sha256: str = ""
+    region: str = ""
 
     @cached_property
     def key(self) -> str:
@@ -97,6 +101,7 @@ class Engine:
         passes: Sequence[Pass] = (),
         resumed: Checkpoint | None = None,
         memory_bytes: int | None = None,
+        masks: Masks | None = None,
     ) -> Iterator[Moment]:
         """Yields the moments of painting `picture` after `styles` as `recipe` says.
 
@@ -104,21 +109,27 @@ class Engine:
         arguments and plans give the same pixels on the same CPU, whether it was resumed or not.
         passes: in place of the recipe's own, such as a proof's.  resumed: a checkpoint of the same
         arguments; raises CheckpointError if it is not.  memory_bytes: what this painting may take,
-        where that is less than the engine's own. Raises PictureError if the picture is too narrow
-        to be painted or something else than pixels, OutOfMemoryError, DeviceError, or
-        DivergedError.
+        where that is less than the engine's own.  masks: how much each place belongs to the regions
+        that styles name; places of none are not painted. Raises PictureError if the picture is too
+        narrow to be painted or something else than pixels, or masks and styles do not fit each
+        other, OutOfMemoryError, DeviceError, or DivergedError.
         """
+        masks = masks or {}
+        check_masks(styles, masks)
         for pixels in (picture, *(style.pixels for style in styles)):
             check_pixels(pixels)
         chosen = tuple(passes or plan_passes(recipe, *size_of(picture)))
         for style in styles:
             check_style_size(chosen[-1], size_of(style.pixels), recipe.style_scale)
-        commission = Commission(picture, styles, recipe, chosen)
+        commission = Commission(picture, styles, recipe, chosen, masks)
         yield from paint_passes(self, commission, self._identity(commission), resumed, memory_bytes)
 
     def _identity(self, commission: Commission) -> dict[str, Any]:
         """What a checkpoint's painting must have been made of to go on with it."""
-        return {
+        masks = {name: mask_sha256(mask) for name, mask in sorted(commission.masks.items())}
+        regions = [style.region for style in commission.styles]
+        in_regions = {"regions": regions, "masks": masks} if masks else {}
+        return in_regions | {
             "format": CHECKPOINT_FORMAT,
             "arithmetic": self._way,
             "weights": self.weights_sha256,
@@ -139,8 +150,12 @@ class Engine:
         size: Pass,
         memory_bytes: int | None = None,
         history: int | None = None,
+        maps: int = 0,
     ) -> Plan:
-        """How a pass fits into the memory there is now; history: the pairs it brings already."""
+        """How a pass fits into the memory there is now; history: the pairs it brings already.
+
+        maps: how many maps of weights it has.
+        """
         memory.give_back()
         coming = self.network.coming_bytes(layers_of(recipe))
         budget = memory.budget_bytes(self.device, self._memory_bytes)
@@ -154,19 +169,32 @@ class Engine:
             aside_bytes=memory.aside_bytes(self.device, self.folder),
             history=history,
             recorded=self.device.type == "cuda",
+            maps=maps,
         )
 
-    def start(self, content: Tensor, styles: Sequence[Style], recipe: Recipe) -> Tensor:
-        """What the first pass starts from, (1, 3, H, W); may be `content` itself."""
+    def start(
+        self,
+        content: Tensor,
+        styles: Sequence[Style],
+        recipe: Recipe,
+        parts: Sequence[WeightMap | None] = (None,),
+    ) -> Tensor:
+        """What the first pass starts from, (1, 3, H, W); may be `content` itself.
+
+        styles: the first of each region.  parts: how much each place belongs to those regions.
+        """
         match recipe.init:
             case "content":
                 return content
             case "noise":
                 generator = torch.Generator().manual_seed(recipe.seed)
-                return torch.rand(content.shape, generator=generator).to(self.device)
+                noise = torch.rand(content.shape, generator=generator).to(self.device)
+                starts = [noise] * len(parts)
             case "style":
                 height, width = content.shape[-2:]
-                return to_tensor(cover(styles[0].pixels, width, height), self.device)
+                covers = [cover(style.pixels, width, height) for style in styles]
+                starts = [to_tensor(one, self.device) for one in covers]
+        return laid_over(content, starts, parts)
 
     def style_image(self, style: Style, recipe: Recipe, size: Pass, plan: Plan) -> StyleImage:
         """A style image at the scale of a pass, and the tiles that the plan has room for."""

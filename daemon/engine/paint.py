@@ -6,10 +6,11 @@ Whoever walks decides what to do with each; leaving the walk ends the painting.
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from daemon.engine.checkpoint import (
@@ -27,6 +28,7 @@ from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.objective import make_objective
+from daemon.engine.losses.places import WeightMap, covered
 from daemon.engine.losses.term import Materials, Region
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.optimise.recorded import Evaluate, recorded
@@ -40,6 +42,7 @@ from daemon.engine.optimise.steps import (
 )
 from daemon.engine.pixels import Bounds, FloatPixels, Pixels, bounds_of, resize
 from daemon.engine.recipe import Recipe
+from daemon.engine.regions import Masks, share_of, weight_maps
 from daemon.engine.schedule import Pass
 from daemon.engine.tensors import hold, refine, to_pixels, to_tensor
 
@@ -97,12 +100,13 @@ Moment = Planned | Stepped | Resting | Painted
 
 @dataclass(frozen=True, eq=False)
 class Commission:
-    """What is to be painted: picture, styles, recipe, and the passes in order."""
+    """What is to be painted: picture, styles, recipe, the passes in order, and regions' masks."""
 
     picture: Pixels
     styles: Sequence["Style"]
     recipe: Recipe
     passes: tuple[Pass, ...]
+    masks: Masks = field(default_factory=dict)
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -138,7 +142,7 @@ def paint_passes(
     passes, painted = commission.passes, None
     for number, size in enumerate(passes[len(reports) :], start=len(reports) + 1):
         began_s = time.perf_counter() - (earlier.seconds if earlier else 0.0)
-        plan = plan_pass(engine, commission.recipe, size, memory_bytes, earlier)
+        plan = plan_pass(engine, commission, size, memory_bytes, earlier)
         yield Planned(size, plan)
         begins = f"pass {number}: {TOO_LARGE}"
         if not plan.fits and not any(text.startswith(begins) for text in warnings):
@@ -154,7 +158,9 @@ def paint_passes(
         with translated_errors(size):
             evaluate, course = begin_pass(engine, commission, size, plan, painted, earlier)
             minimum = yield from take_steps(evaluate, course, number, passes, keep)
-        earlier, painted = None, minimum.picture
+        earlier = None
+        with translated_errors(size):
+            painted = keep_rest(minimum.picture, commission, size)
         warnings.extend(f"pass {number}: {text}" for text in minimum.warnings)
         seconds, ends = time.perf_counter() - began_s, (minimum.first, minimum.last)
         reports.append(PassReport(size, plan, seconds, *ends, minimum.converged))
@@ -166,12 +172,17 @@ def paint_passes(
 
 
 def plan_pass(
-    engine: "Engine", recipe: Recipe, size: Pass, memory_bytes: int | None, earlier: Earlier | None
+    engine: "Engine",
+    commission: Commission,
+    size: Pass,
+    memory_bytes: int | None,
+    earlier: Earlier | None,
 ) -> Plan:
     """How a pass is computed: as before where it goes on, unless there is less memory now."""
-    if earlier is None:
-        return engine.plan(recipe, size, memory_bytes)
-    return earlier.still_good(engine.plan(recipe, size, memory_bytes, earlier.plan.history))
+    history = earlier.plan.history if earlier else None
+    maps = len(commission.masks)
+    now = engine.plan(commission.recipe, size, memory_bytes, history, maps)
+    return earlier.still_good(now) if earlier else now
 
 
 def take_steps(
@@ -216,18 +227,30 @@ def begin_pass(
     """
     recipe = commission.recipe
     scratch = Scratch(engine.device, engine.folder if plan.aside else None)
-    styles = style_loss.mix(
-        [(engine.moments(style, recipe, size, plan), style.weight) for style in commission.styles]
-    )
+    groups = styles_by_region(commission, size, engine.device)
+    regions = [
+        Region(
+            style_loss.mix(
+                [(engine.moments(one, recipe, size, plan), one.weight) for one in styles]
+            ),
+            part,
+        )
+        for styles, part in groups
+    ]
     layers = layers_of(recipe)
     tiling = cut(size.height_px, size.width_px, plan.tile_px, layers, recipe.pooling)
     content = to_tensor(resize(commission.picture, size.width_px, size.height_px), engine.device)
-    images = [engine.style_image(style, recipe, size, plan) for style in commission.styles]
+    images = [
+        replace(engine.style_image(style, recipe, size, plan), weight=weight, region=number)
+        for number, (styles, part) in enumerate(groups)
+        for style, weight in zip(styles, weights_in(styles, part), strict=True)
+    ]
     objective = make_objective(
-        Materials(engine.network, recipe, tiling, scratch, content, [Region(styles)], images)
+        Materials(engine.network, recipe, tiling, scratch, content, regions, images)
     )
     if before is None:
-        start = engine.start(content, commission.styles, recipe)
+        leading, parts = [styles[0] for styles, _ in groups], [part for _, part in groups]
+        start = engine.start(content, leading, recipe, parts)
     else:
         smaller = resize(commission.picture, before.shape[3], before.shape[2])
         start = refine(before, to_tensor(smaller, engine.device), content)
@@ -245,6 +268,44 @@ def begin_pass(
     if warning:
         course.notices.append(warning)
     return evaluate, course
+
+
+def styles_by_region(
+    commission: Commission, size: Pass, device: torch.device
+) -> list[tuple[list["Style"], WeightMap | None]]:
+    """The styles of each region that has a place at a pass's size, and how much each place is it.
+
+    Without masks there is one region: the whole picture.
+    """
+    maps: dict[str, WeightMap | None] = weight_maps(commission.masks, size, device)
+    if not commission.masks:
+        return [(list(commission.styles), None)]
+    return [
+        ([style for style in commission.styles if style.region == region], part)
+        for region, part in maps.items()
+    ]
+
+
+def keep_rest(painted: Tensor, commission: Commission, size: Pass) -> Tensor:
+    """The painting of a pass, where its masks leave the photograph that again, in place.
+
+    painted: (1, 3, H, W).  The losses alone let what is painted shine into the rest: deep layers
+    see far, and smooth steps reach farther.
+    """
+    parts = weight_maps(commission.masks, size, painted.device)
+    rest = covered(list(parts.values()))
+    if not commission.masks or (parts and rest is None):
+        return painted
+    content = to_tensor(resize(commission.picture, size.width_px, size.height_px), painted.device)
+    return content if rest is None else painted.sub_(content).mul_(rest.pixels()).add_(content)
+
+
+def weights_in(styles: Sequence["Style"], part: WeightMap | None) -> list[float]:
+    """What each style of a region weighs in the picture: of its share as much as among them."""
+    if part is None:
+        return [style.weight for style in styles]
+    share = share_of(part) / sum(style.weight for style in styles)
+    return [style.weight * share for style in styles]
 
 
 def put_aside(start: Tensor, scratch: Scratch) -> Tensor:

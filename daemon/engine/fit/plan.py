@@ -33,6 +33,9 @@ STYLE_BYTES = 12
 LIBRARY_BYTES = {4: 60_000_000, 2: 150_000_000}
 """Measured: buffers of libraries, whatever the size, by the bytes of the network's numbers."""
 
+MAP_AT_WORK_BYTES = 8
+"""A pixel of a map of weights that is looked at: its levels as floats, and their means."""
+
 HOLES_BYTES = 300_000_000
 """Measured: what tiles of several sizes leave unused between their blocks, up to 100 megapixels."""
 
@@ -94,13 +97,14 @@ def make_plan(
     aside_bytes: int,
     history: int | None = None,
     recorded: bool = False,
+    maps: int = 0,
 ) -> Plan:
     """The plan that takes least time of those that fit; if none does, the smallest.
 
     value_bytes: of the network's numbers (4 for float32, 2 for bfloat16).  held_bytes: what the
     process holds before the pass.  aside_bytes: the most that may lie aside.  history: of a pass
     that goes on from a checkpoint, whose pairs it brings.  recorded: whether an evaluation keeps
-    its memory between two of them, as a CUDA graph does.
+    its memory between two of them, as a CUDA graph does.  maps: how many maps of weights there are.
     """
     size = (height_px, width_px, recipe)
 
@@ -112,7 +116,7 @@ def make_plan(
             way.tile_px,
             way.history,
             way.aside,
-            held_bytes + predict(*size, way, value_bytes, recorded=recorded),
+            held_bytes + predict(*size, way, value_bytes, recorded=recorded, maps=maps),
             budget_bytes,
         )
         for way in ways(max(height_px, width_px), histories_of(size, history))
@@ -163,6 +167,7 @@ def predict(
     value_bytes: int,
     *,
     recorded: bool = False,
+    maps: int = 0,
 ) -> int:
     """Bytes a pass takes at most, beyond what is held already; see `make_plan`."""
     layers = layers_of(recipe)
@@ -185,12 +190,17 @@ def predict(
         working = evaluating + advancing
     if recipe.match:
         working = max(working, search_bytes(height_px, width_px, recipe, value_bytes))
-    losses = int(vectors_of(recipe) * vector)
+    losses = int(vectors_of(recipe) * vector) + maps_bytes(height_px, width_px, maps)
     painting = resting + working + losses
     # Before that, unless on CUDA, where only a tile of a style image is on the device at a time.
     style_px = 0 if recorded else most_style_pixels(height_px, width_px, recipe.style_scale)
     looking = STYLE_BYTES * style_px + evaluation_bytes(tiling, layers, value_bytes)
     return LIBRARY_BYTES[value_bytes] + max(painting, looking)
+
+
+def maps_bytes(height_px: int, width_px: int, maps: int) -> int:
+    """Bytes of so many maps of weights: a level a pixel each, and one of them at work as floats."""
+    return (maps + MAP_AT_WORK_BYTES) * height_px * width_px if maps else 0
 
 
 def resting_bytes(

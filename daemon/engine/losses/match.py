@@ -44,7 +44,7 @@ def layers(recipe: Recipe) -> Mapping[str, float]:
 def make(materials: Materials) -> MapLoss | None:
     """The term, unless the recipe does without."""
     recipe = materials.recipe
-    if not recipe.match:
+    if not recipe.match or not materials.regions:
         return None
     weight, places = BALANCE * recipe.match, covered([one.weights for one in materials.regions])
     return make_map_loss(NAME, weight, LAYERS, matched_maps(materials), materials, places)
