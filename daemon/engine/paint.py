@@ -27,6 +27,7 @@ from daemon.engine.fit.plan import Plan
 from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.moments import StyleMoments
 from daemon.engine.losses.objective import make_objective
 from daemon.engine.losses.places import WeightMap, covered
 from daemon.engine.losses.term import Materials, Region
@@ -228,15 +229,7 @@ def begin_pass(
     recipe = commission.recipe
     scratch = Scratch(engine.device, engine.folder if plan.aside else None)
     groups = styles_by_region(commission, size, engine.device)
-    regions = [
-        Region(
-            style_loss.mix(
-                [(engine.moments(one, recipe, size, plan), one.weight) for one in styles]
-            ),
-            part,
-        )
-        for styles, part in groups
-    ]
+    regions = [Region(mixed(engine, styles, recipe, size, plan), part) for styles, part in groups]
     layers = layers_of(recipe)
     tiling = cut(size.height_px, size.width_px, plan.tile_px, layers, recipe.pooling)
     content = to_tensor(resize(commission.picture, size.width_px, size.height_px), engine.device)
@@ -268,6 +261,15 @@ def begin_pass(
     if warning:
         course.notices.append(warning)
     return evaluate, course
+
+
+def mixed(
+    engine: "Engine", styles: Sequence["Style"], recipe: Recipe, size: Pass, plan: Plan
+) -> StyleMoments:
+    """The moments of several styles, mixed by weight."""
+    return style_loss.mix(
+        [(engine.moments(style, recipe, size, plan), style.weight) for style in styles]
+    )
 
 
 def styles_by_region(

@@ -5,8 +5,8 @@ service itself reads headers only.
 """
 
 import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from PIL import UnidentifiedImageError
 
@@ -18,6 +18,8 @@ from daemon.pictures.picture import Picture
 
 if TYPE_CHECKING:
     from daemon.pictures.raster import Raster
+
+Read = TypeVar("Read")
 
 __all__ = ["Header", "Picture", "read_header", "read_picture"]
 
@@ -50,12 +52,19 @@ def read_picture(source: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> P
     Raises UnfinishedPictureError if the bytes do not decode to the end, OutOfMemoryError, else
     PictureError.
     """
+    from daemon.pictures.raster import to_picture
+
+    return read_as(to_picture, source, name, max_pixels)
+
+
+def read_as(
+    made_of: Callable[["Raster"], Read], source: BinaryIO, name: str, max_pixels: int
+) -> Read:
+    """What is made of a whole file's pixels; raises as `read_picture` does."""
     header = read_header(source, name, max_pixels)
     with refusals(name):
         try:
-            from daemon.pictures.raster import to_picture
-
-            return to_picture(decoded(source, header))
+            return made_of(decoded(source, header))
         except (MemoryError, UnsupportedKindError):
             raise
         except Exception as error:  # whatever the decoders stumble over
