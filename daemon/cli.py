@@ -207,6 +207,7 @@ def stylize(
     settings: list[str],
     proof: bool,
     force: bool,
+    mask: Path | None,
 ) -> int:
     """Paint one picture now, without the queue."""
     from loguru import logger
@@ -218,7 +219,7 @@ def stylize(
     logger.remove()  # what is worth saying is in the message or in the result's warnings
     in_force, path = configured(config)
     device = resolve_devices(in_force.devices, str(path))[0]
-    wish = Wish(picture, preset, tuple(settings), proof, out, force)
+    wish = Wish(picture, preset, tuple(settings), proof, out, force, mask)
     with single_progress(files.printable(picture.name)) as on_progress:
         result = paint_one(in_force, path, device, wish, on_progress)
     for warning in result.warnings:

@@ -38,11 +38,15 @@ class PictureState(StrEnum):
 
 @dataclass(frozen=True)
 class StyleRef:
-    """A style image as a job carries it: the preset's file may change, the hash may not."""
+    """A style image as a job carries it: the preset's file may change, the hash may not.
+
+    region: the colour, `#rrggbb`, that masks have for its part of pictures; empty if it has none.
+    """
 
     name: str
     sha256: str
     weight: float
+    region: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,19 @@ class ProfileRef:
 
     name: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class MaskRef:
+    """A mask as a job carries it: its file's name and hash.
+
+    own: whether it lay beside the picture, whose proportions it then has; else it is the preset's,
+    and stretched.
+    """
+
+    name: str
+    sha256: str
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +129,7 @@ class Job:
     suffix: how its result's name ends; empty if an earlier version queued it, or if it has none.
     profiles: the files that its recipe names as `profile` and `proof_profile`.
     outcome: what the worker reported, of a job that was painted or took another's result.
+    mask: what says where its styles go; None for none.
     Times are ISO 8601 in UTC.
     """
 
@@ -136,6 +154,7 @@ class Job:
     label: str = ""
     suffix: str = ""
     profiles: tuple[ProfileRef, ...] = ()
+    mask: MaskRef | None = None
 
 
 @dataclass(frozen=True)
@@ -144,8 +163,8 @@ class Draft:
 
     fingerprint: of all that makes its result; None if it is to be painted whatever there is.
     priority: ORDINARY or BULK.  work: pixels times steps, of all passes that are planned.
-    warnings: what its record is to tell, whatever becomes of it.  label, suffix, profiles: as a
-    `Job`'s.
+    warnings: what its record is to tell, whatever becomes of it.  label, suffix, profiles, mask: as
+    a `Job`'s.
     """
 
     id: str
@@ -161,3 +180,4 @@ class Draft:
     label: str = ""
     suffix: str = ""
     profiles: tuple[ProfileRef, ...] = ()
+    mask: MaskRef | None = None

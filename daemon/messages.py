@@ -68,11 +68,21 @@ class Blob:
 
 @dataclass(frozen=True)
 class OrderedStyle:
-    """A style image of an order, and its weight among them."""
+    """A style image of an order, its weight among them, and the region it is for, if any."""
 
     name: str
     file: Blob
     weight: float
+    region: str = ""
+
+
+@dataclass(frozen=True)
+class OrderedMask:
+    """The mask of an order. own: it has the picture's proportions; else it is stretched."""
+
+    name: str
+    file: Blob
+    own: bool
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,8 @@ class RunOrder:
     painted goes, in the format that the ending of result_name says, or of `name` if that is empty.
     checkpoint, preview: where they go, None for none.  memory_bytes: what this run may take, None:
     as much as its worker.  note: what the result tells of itself.  proof: a smaller version.
-    profiles: the files of the colour profiles that the recipe names, by those names.
+    profiles: the files of the colour profiles that the recipe names, by those names.  mask: what
+    says where the styles go, None for none.
     """
 
     name: str
@@ -99,6 +110,7 @@ class RunOrder:
     result_name: str = ""
     proof: bool = False
     profiles: Mapping[str, Path] = field(default_factory=dict)
+    mask: OrderedMask | None = None
 
 
 def order_data(order: RunOrder) -> Data:
@@ -108,23 +120,46 @@ def order_data(order: RunOrder) -> Data:
         "styles": [
             {"name": one.name, "sha256": one.file.sha256, "weight": one.weight}
             | {"path": str(one.file.path)}
+            | ({"region": one.region} if one.region else {})
             for one in order.styles
         ],
+        "mask": mask_data(order.mask),
         "profiles": {name: str(path) for name, path in order.profiles.items()},
     }
-    usual = {name for name in ("result_name", "proof", "profiles") if not data[name]}
+    usual = {name for name in ("result_name", "proof", "profiles", "mask") if not data[name]}
     return {name: value for name, value in data.items() if name not in usual}
+
+
+def mask_data(mask: OrderedMask | None) -> Data:
+    """Turns the mask of an order into plain data; empty for none."""
+    if mask is None:
+        return {}
+    place = {"sha256": mask.file.sha256, "path": str(mask.file.path)}
+    return {"name": mask.name, "own": mask.own} | place
+
+
+def to_mask(data: Data) -> OrderedMask | None:
+    """Reads the mask of `mask_data`."""
+    if not data:
+        return None
+    return OrderedMask(data["name"], Blob(data["sha256"], Path(data["path"])), data["own"])
 
 
 def to_order(data: Data) -> RunOrder:
     """Reads the order of `order_data`."""
     styles = tuple(
-        OrderedStyle(one["name"], Blob(one["sha256"], Path(one["path"])), one["weight"])
+        OrderedStyle(
+            one["name"],
+            Blob(one["sha256"], Path(one["path"])),
+            one["weight"],
+            one.get("region", ""),
+        )
         for one in data["styles"]
     )
     profiles = {name: Path(path) for name, path in data.get("profiles", {}).items()}
     picture = Blob("", Path(data["picture"]))
-    return known(RunOrder, data, picture=picture, styles=styles, profiles=profiles)
+    mask = to_mask(data.get("mask", {}))
+    return known(RunOrder, data, picture=picture, styles=styles, profiles=profiles, mask=mask)
 
 
 @dataclass(frozen=True)
@@ -154,8 +189,9 @@ class Done:
     """The outcome of a run that went well, which becomes the job's in ledger and record.
 
     result_sha256, result_bytes: of the file of the result.  full: what a proof foretells.
-    same_as: the job whose result was taken, where nothing had to be painted.  A field that an
-    earlier version did not tell is None, 0 or empty.
+    same_as: the job whose result was taken, where nothing had to be painted.  regions: what share
+    of the picture each has, 0 to 1, where a mask drew them.  A field that an earlier version did
+    not tell is None, 0 or empty.
     """
 
     width_px: int = 0
@@ -173,6 +209,7 @@ class Done:
     result_bytes: int = 0
     full: FullPicture | None = None
     same_as: str | None = None
+    regions: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -234,6 +271,8 @@ def done_data(done: Done) -> Data:
     data = asdict(done)
     full, same_as = data.pop("full"), data.pop("same_as")
     before = {"same_as": same_as} if same_as else {}
+    if not data["regions"]:
+        del data["regions"]
     return before | {"ok": True} | data | ({"full": full} if full else {})
 
 

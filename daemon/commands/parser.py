@@ -72,6 +72,12 @@ OPTIONS: dict[str, Options] = {
         },
         "--force": flag("let the result replace a file that is there"),
         "--set": SETTINGS | {"help": "override a field of the preset; may be given several times"},
+        "--mask": {
+            "type": some_path,
+            "metavar": "FILE",
+            "help": "which style goes where, by the colours of the preset's regions; or its "
+            "strength, in greys",
+        },
         "--proof": flag("paint it at 512 px, and say how long the full one takes"),
     },
     "retry": {"jobs": JOBS | {"nargs": "*"}, "--failed": flag("every failed job")},

@@ -28,6 +28,7 @@ from daemon.messages import (
     Failed,
     FullPicture,
     Lost,
+    OrderedMask,
     OrderedStyle,
     OutOfMemory,
     Progress,
@@ -37,12 +38,21 @@ from daemon.pictures.form import JobRecipe
 from daemon.pictures.formats import output_format, result_suffix
 from daemon.pictures.limits import check_result, expected_bytes
 from daemon.pictures.read import Header, read_header
+from daemon.pictures.regions import described
 from daemon.pool import retry
 from daemon.pool.face import WorkerPool
 from daemon.pool.local import LocalPool
 from daemon.settings import yamlfile
 from daemon.settings.config import Config
-from daemon.settings.presets import Preset, Shelf, load_presets, override, profiles_of
+from daemon.settings.masks import MaskSource, regions_of
+from daemon.settings.presets import (
+    Preset,
+    Shelf,
+    load_presets,
+    mask_of,
+    override,
+    profiles_of,
+)
 from daemon.settings.profiles import ProfileSource, mode_of, mode_of_results
 from daemon.status.report import in_words
 
@@ -61,7 +71,10 @@ class Single:
 
 @dataclass(frozen=True)
 class Wish:
-    """What was typed.  settings: KEY=VALUE fields over the preset's.  force: `out` may replace."""
+    """What was typed.  settings: KEY=VALUE fields over the preset's.  force: `out` may replace.
+
+    mask: beside the picture, in the place of the preset's.
+    """
 
     picture: Path
     preset: str
@@ -69,6 +82,7 @@ class Wish:
     proof: bool = False
     out: Path | None = None
     force: bool = False
+    mask: Path | None = None
 
     @property
     def ending(self) -> str:
@@ -93,6 +107,7 @@ def paint_one(
     document = settings_document(wish.settings)
     recipe = override(preset.recipe, document)
     profiles = profiles_of(recipe, preset, shelf.folder, document)
+    mask = find_mask(wish, mask_of(recipe, preset, shelf.folder, document), preset)
     header = look_at(wish.picture, config.limits.picture_pixels)
     mode = mode_of_results(recipe, profiles)
     suffix = result_suffix(
@@ -109,7 +124,8 @@ def paint_one(
         result = folder / "result"
         try_room(result, size_bytes)
         order = make_order(config, wish, preset, recipe, result, target.path.name)
-        order = replace(order, profiles={one.name: one.path.absolute() for one in profiles})
+        of_profiles = {one.name: one.path.absolute() for one in profiles}
+        order = replace(order, profiles=of_profiles, mask=mask)
         try:
             done = paint(pool, order)
         finally:
@@ -127,6 +143,24 @@ def check_picture(picture: Path) -> None:
         raise BadInputError(f"there is no picture {files.printable(picture)}") from error
     except OSError as error:
         raise BadInputError(f"the picture cannot be read: {explain(error, picture)}") from error
+
+
+def find_mask(wish: Wish, named: MaskSource | None, preset: Preset) -> OrderedMask | None:
+    """The mask that was typed, or else the preset's; raises BadInputError if there must be one.
+
+    named: the preset's, or that of its settings.
+    """
+    if wish.mask is not None:
+        check_picture(wish.mask)
+        return OrderedMask(wish.mask.name, Blob("", wish.mask.absolute()), own=True)
+    if named is not None:
+        return OrderedMask(named.name, Blob("", named.path.absolute()), own=False)
+    if regions := regions_of(preset.styles):
+        raise BadInputError(
+            f"the preset {preset.name} paints by regions, and nothing says where they are: give "
+            f"--mask FILE, drawn in {described(regions)}"
+        )
+    return None
 
 
 def check_formats_agree(out: Path, said: str) -> None:
@@ -153,6 +187,8 @@ def find_target(
         precious[preset.file] = f"the preset {preset.name}"
         precious |= {style.path: f"a style image of {preset.name}" for style in preset.styles}
         precious |= {one.path: f"a profile of {preset.name}" for one in preset.profiles}
+        precious |= {preset.mask.path: f"the mask of {preset.name}"} if preset.mask else {}
+    precious |= {wish.mask: "the mask itself"} if wish.mask else {}
     precious[wish.picture] = "the photograph itself"
     return named_target(wish.out, force=wish.force, precious=precious, config=config)
 
@@ -209,7 +245,12 @@ def make_order(
 ) -> RunOrder:
     """What the worker needs to know.  result_name: whose suffix says what is written."""
     styles = tuple(
-        OrderedStyle(style.name, Blob(files.sha256_of(style.path), style.path), style.weight)
+        OrderedStyle(
+            style.name,
+            Blob(files.sha256_of(style.path), style.path),
+            style.weight,
+            style.region,
+        )
         for style in preset.styles
     )
     of_proof = {"proof": True} if wish.proof else {}

@@ -140,7 +140,9 @@ class Admission:
         told = (*picture.warnings, *doubts, *verdict.warnings)
         drafts = [
             dataclasses.replace(draft, warnings=(*told, *draft.warnings))
-            for draft in drafting.drafts(folder, picture.path, companions, verdict, sha256)
+            for draft in drafting.drafts(
+                picture.id, folder, picture.path, companions, verdict, sha256
+            )
         ]
         self.ledger.admit(
             picture.id,

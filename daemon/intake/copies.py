@@ -13,23 +13,35 @@ from daemon.intake import claim
 from daemon.intake.strays import let_go
 from daemon.job import ClaimedPicture, Job, PictureState, State
 from daemon.ledger.store import Ledger
+from daemon.pictures.companions import MASK
 from daemon.settings.config import Config
 from daemon.state.claimed import claimed_folder
 from daemon.state.spool import Spool
 
-NO_STYLE = "a style image or profile of its preset is gone from the state folder"
+NO_STYLE = "a style image, profile or mask of its preset is gone from the state folder"
 OTHER_CONTENT = "it is not what it was when its copy, which is gone, was made"
+
+OTHER_MASK = "its mask is not what it was when its copy, which is gone, was made"
 
 
 def is_whole(spool: Spool, job: Job) -> bool:
-    """Whether a job's picture, style images and profiles lie in the state folder."""
-    return spool.picture(job.picture_id).exists() and has_styles(spool, job)
+    """Whether all that a job is painted from lies in the state folder."""
+    has_picture = spool.picture(job.picture_id).exists() and has_own_mask(spool, job)
+    return has_picture and has_styles(spool, job)
+
+
+def has_own_mask(spool: Spool, job: Job) -> bool:
+    """Whether the mask that lay beside a job's picture, if one did, lies in the state folder."""
+    own = job.mask is not None and job.mask.own
+    return not own or spool.picture_mask(job.picture_id).exists()
 
 
 def has_styles(spool: Spool, job: Job) -> bool:
-    """Whether a job's style images and profiles lie in the state folder."""
+    """Whether a job's style images, profiles and preset's mask lie in the state folder."""
     kept = [spool.style(style.sha256) for style in job.styles]
     kept += [spool.profile(profile.sha256) for profile in job.profiles]
+    if job.mask is not None and not job.mask.own:
+        kept.append(spool.mask(job.mask.sha256))
     return all(path.exists() for path in kept)
 
 
@@ -76,6 +88,20 @@ class Copies:
             self._drop_again(picture, jobs, NO_STYLE)
         elif not self.spool.picture(picture.id).exists() and not self._copy(picture):
             self._drop_again(picture, jobs, OTHER_CONTENT)
+        elif not all(self._restore_mask(picture, job) for job in waiting):
+            self._drop_again(picture, jobs, OTHER_MASK)
+
+    def _restore_mask(self, picture: ClaimedPicture, job: Job) -> bool:
+        """Copies the mask of a claimed picture; False if it is not what its job was made for."""
+        if job.mask is None or has_own_mask(self.spool, job):
+            return True
+        beside = MASK.among(picture.companions)
+        folder = claimed_folder(self.config.inbox, picture.id)
+        if beside is None or not files.is_ordinary(folder / beside):
+            return False
+        what = f"{files.printable(folder / beside)} cannot be copied to {self.config.state} again"
+        with refusals(what, "; nothing is painted before: let the service's user read it"):
+            return self.spool.keep_picture_mask(folder / beside, picture.id) == job.mask.sha256
 
     def _copy(self, picture: ClaimedPicture) -> bool:
         """Copies a claimed picture; False if it is not what its jobs were made for."""

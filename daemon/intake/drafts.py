@@ -15,12 +15,14 @@ from daemon.host import files
 from daemon.intake import preset_choice
 from daemon.intake.decode import Verdict
 from daemon.intake.preset_choice import Choice
-from daemon.job import Draft, ProfileRef, StyleRef
-from daemon.pictures.companions import SIDECAR
+from daemon.job import Draft, MaskRef, ProfileRef, StyleRef
+from daemon.pictures.companions import MASK, SIDECAR
 from daemon.pictures.form import JobRecipe
 from daemon.pictures.formats import output_format, result_suffix
 from daemon.pictures.limits import check_result
+from daemon.pictures.regions import described
 from daemon.settings.config import Config
+from daemon.settings.masks import MaskSource, regions_of
 from daemon.settings.presets import Shelf
 from daemon.settings.profiles import ProfileSource, mode_of_results
 from daemon.settings.sources import StyleSource
@@ -36,12 +38,18 @@ class Drafting:
     shelf: Shelf
 
     def drafts(
-        self, folder: Path, path: Path, companions: Collection[Path], verdict: Verdict, sha256: str
+        self,
+        picture_id: str,
+        folder: Path,
+        path: Path,
+        companions: Collection[Path],
+        verdict: Verdict,
+        sha256: str,
     ) -> list[Draft]:
         """One job per preset that a picture's sidecar or folder names.
 
         path, companions: below the inbox, and now below its claimed folder.  sha256: the picture's.
-        Raises OSError if a sidecar cannot be read, or a style image not be kept.
+        Raises OSError if a sidecar cannot be read, or a style image or mask not be kept.
         """
         sidecar = SIDECAR.among(companions)
         note = sidecar_content(folder, sidecar)
@@ -52,10 +60,17 @@ class Drafting:
             return [failed_draft(preset, below, verdict.fault)]
         name = files.printable(sidecar.name) if sidecar else "sidecar"
         choices = preset_choice.choose(inner, note, name, self.shelf, self.config.default_preset)
-        return [self._draft(choice, below, sha256, priority, verdict) for choice in choices]
+        own = self._own_mask(picture_id, folder, MASK.among(companions))
+        return [self._draft(choice, below, sha256, priority, verdict, own) for choice in choices]
 
     def _draft(
-        self, choice: Choice, below: Path, sha256: str, priority: int, verdict: Verdict
+        self,
+        choice: Choice,
+        below: Path,
+        sha256: str,
+        priority: int,
+        verdict: Verdict,
+        own: MaskRef | None,
     ) -> Draft:
         """A job from a choice, its style images and profiles kept by hash."""
         if choice.recipe is None or choice.source is None:
@@ -66,8 +81,12 @@ class Drafting:
             check_result(output_format(f"a{suffix}"), passes[-1].width_px, passes[-1].height_px)
         except PictureError as error:
             return failed_draft(choice.preset, below, f"{files.printable(below.name)}: {error}")
+        mask = own or self._kept_mask(choice.mask)
+        if mask is None and (regions := regions_of(choice.source.styles)):
+            fault = no_mask(choice.preset, regions, below)
+            return failed_draft(choice.preset, below, fault)
         styles = tuple(
-            StyleRef(source.name, self._kept(source), source.weight)
+            StyleRef(source.name, self._kept(source), source.weight, source.region)
             for source in choice.source.styles
         )
         recipe: Mapping[str, object] = choice.recipe.model_dump()
@@ -84,6 +103,7 @@ class Drafting:
             profiles=tuple(
                 ProfileRef(source.name, self._kept_profile(source)) for source in choice.profiles
             ),
+            mask=mask,
         )
         if not self.config.dedupe:
             return draft
@@ -102,6 +122,21 @@ class Drafting:
             return source.sha256
         return self.spool.keep_profile(source.path)
 
+    def _kept_mask(self, source: MaskSource | None) -> MaskRef | None:
+        """A preset's mask whose bytes lie in the spool."""
+        if source is None:
+            return None
+        if source.sha256 is not None and self.spool.mask(source.sha256).exists():
+            return MaskRef(source.name, source.sha256)
+        return MaskRef(source.name, self.spool.keep_mask(source.path))
+
+    def _own_mask(self, picture_id: str, folder: Path, mask: Path | None) -> MaskRef | None:
+        """The mask beside a picture, kept with its copy; one that is no ordinary file is none."""
+        if mask is None or not files.is_ordinary(folder / mask):
+            return None
+        sha256 = self.spool.keep_picture_mask(folder / mask, picture_id)
+        return MaskRef(files.printable(mask.name), sha256, own=True)
+
 
 def sidecar_content(folder: Path, sidecar: Path | None) -> bytes | None:
     """The content of a sidecar below a folder; one that is not an ordinary file counts as none."""
@@ -115,7 +150,7 @@ def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:
 
     sha256: of the picture's bytes.  way: the settings of the service that change results.
     """
-    made_of = {
+    made_of: dict[str, object] = {
         "version": __version__,
         "way": list(way),
         "picture": sha256,
@@ -125,6 +160,10 @@ def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:
         "styles": [[style.sha256, style.weight] for style in draft.styles],
         "profiles": [[profile.name, profile.sha256] for profile in draft.profiles],
     }
+    if any(style.region for style in draft.styles):
+        made_of["regions"] = [style.region for style in draft.styles]
+    if draft.mask is not None:
+        made_of["mask"] = [draft.mask.sha256, draft.mask.own]
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
@@ -134,6 +173,16 @@ def suffix_of(
     """How the name of a result ends, by the picture's name and content and what the recipe says."""
     mode = mode_of_results(recipe, profiles)
     return result_suffix(name, recipe.format, form=verdict.format, alpha=verdict.alpha, mode=mode)
+
+
+def no_mask(preset: str, regions: Sequence[str], below: Path) -> str:
+    """Why a picture cannot be painted by regions, and what to do."""
+    name = files.printable(MASK.own(below).name)
+    return (
+        f"The preset {preset} paints by regions, and nothing says where they are: put a mask "
+        f"beside the picture, called {name}, drawn in {described(regions)}, and retry it; or name "
+        "one in the preset (mask)."
+    )
 
 
 def failed_draft(preset: str, below: Path, reason: str) -> Draft:

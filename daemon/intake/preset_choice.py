@@ -14,7 +14,8 @@ from daemon.job import BULK, ORDINARY
 from daemon.pictures.form import JobRecipe
 from daemon.pictures.names import folded, nearest
 from daemon.settings import yamlfile
-from daemon.settings.presets import Preset, Shelf, override, profiles_of
+from daemon.settings.masks import MaskSource, regions_of
+from daemon.settings.presets import Preset, Shelf, mask_of, override, profiles_of
 from daemon.settings.profiles import ProfileSource
 
 
@@ -31,8 +32,8 @@ class Naming(BaseModel):
 class Choice:
     """A preset to paint with, the resolved recipe, or why it cannot be (`fault`).
 
-    preset: the name that becomes a folder of the outbox; empty if none is known.  profiles: those
-    that the recipe names.
+    preset: the name that becomes a folder of the outbox; empty if none is known.  profiles, mask:
+    those that the recipe names.
     """
 
     preset: str
@@ -40,6 +41,7 @@ class Choice:
     source: Preset | None
     fault: str = ""
     profiles: tuple[ProfileSource, ...] = ()
+    mask: MaskSource | None = None
 
 
 def queue_of(picture: Path, bulk_folder: str) -> tuple[int, Path]:
@@ -100,6 +102,20 @@ def awaited(picture: Path, sidecar: bytes | None, shelf: Shelf, default: str | N
     return [name for name in names if name in shelf.waiting]
 
 
+def lacks_mask(picture: Path, sidecar: bytes | None, shelf: Shelf, default: str | None) -> bool:
+    """Whether a picture cannot be painted without a mask beside it: its presets have regions, and
+    neither they nor its sidecar name one.
+    """
+    presets = (*shelf.good.values(), *shelf.last_good.values())
+    if not any(regions_of(preset.styles) for preset in presets):
+        return False
+    choices = choose(picture, sidecar, "", shelf, default)
+    return any(
+        choice.source is not None and choice.mask is None and regions_of(choice.source.styles)
+        for choice in choices
+    )
+
+
 def resolve(name: str, overrides: yamlfile.Document, shelf: Shelf, dropped_for: str) -> Choice:
     """One preset by name with the sidecar's settings over it."""
     known = shelf.known(name) or dropped_for
@@ -108,7 +124,8 @@ def resolve(name: str, overrides: yamlfile.Document, shelf: Shelf, dropped_for: 
         fresh = yamlfile.Document(overrides.file, overrides.data, overrides.lines)
         recipe = override(preset.recipe, fresh)
         profiles = profiles_of(recipe, preset, shelf.folder, fresh)
-        return Choice(known, recipe, preset, profiles=profiles)
+        mask = mask_of(recipe, preset, shelf.folder, fresh)
+        return Choice(known, recipe, preset, profiles=profiles, mask=mask)
     except BadInputError as error:
         return Choice(known, None, None, f"The preset cannot be used. {error}")
 

@@ -18,12 +18,14 @@ from daemon.intake.observation import Observation
 from daemon.intake.settle import Proof
 from daemon.intake.shelf import PATIENCE_S
 from daemon.intake.strays import Strays
-from daemon.pictures.companions import SIDECAR, word_for
+from daemon.pictures.companions import MASK, SIDECAR, word_for
 from daemon.pictures.formats import suffix_format
 from daemon.pictures.kinds import why_unpainted
 from daemon.settings.config import Config
 from daemon.settings.presets import Shelf
 
+NO_SIDECAR = "lies in no preset's folder and waits for its sidecar (sidecar_wait_s)"
+NO_MASK = "is to be painted by regions and waits for its mask (sidecar_wait_s)"
 PRESET_IS_WRITTEN = "waits for its preset, which is just being written"
 
 
@@ -104,19 +106,22 @@ class Readiness:
     def _companion_wait(
         self, path: Path, companions: Sequence[Path], shelf: Shelf, now_s: float
     ) -> Postponed | None:
-        """Whether a picture waits for a companion to be written, or for a sidecar to come."""
+        """Whether a picture waits for a companion to be written, or for one to come."""
         for companion in companions:
             if not self._is_written(companion, now_s):
                 self.patience.allow("companion is written", self.give_up_s)
                 name = f"{word_for(companion)} {files.printable(companion.name)}"
                 return Postponed(f"waits for its {name}, which is unfinished")
-        if SIDECAR.among(companions) is not None:
-            return None
         settled_s = now_s - settle.still_since_s(self.observation.watch(path))
-        if not self._waits_for_sidecar(path, shelf, settled_s):
+        if settled_s >= self.config.sidecar_wait_s:
             return None
-        self.patience.allow("sidecar comes", self.config.sidecar_wait_s)
-        return Postponed("lies in no preset's folder and waits for its sidecar (sidecar_wait_s)")
+        if self._wants_sidecar(path, companions, shelf):
+            self.patience.allow("sidecar comes", self.config.sidecar_wait_s)
+            return Postponed(NO_SIDECAR)
+        if self._wants_mask(path, companions, shelf):
+            self.patience.allow("mask comes", self.config.sidecar_wait_s)
+            return Postponed(NO_MASK)
+        return None
 
     def _is_written(self, companion: Path, now_s: float) -> bool:
         """Whether a companion has settled; one that stays empty has as long as a cut picture."""
@@ -125,14 +130,28 @@ class Readiness:
         settled = settle.is_settled(watch, now_s, self.settle_s)
         return settled or now_s - watch.size_since_s >= longest_s
 
-    def _waits_for_sidecar(self, path: Path, shelf: Shelf, settled_s: float) -> bool:
+    def _wants_sidecar(self, path: Path, companions: Sequence[Path], shelf: Shelf) -> bool:
         """Only where the folder names no preset: elsewhere a sidecar is the exception, and
         waiting for it would slow every picture down.
         """
         _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
-        if preset_choice.folder_preset(inner, shelf.names) is not None:
+        named = preset_choice.folder_preset(inner, shelf.names) is not None
+        return not named and SIDECAR.among(companions) is None
+
+    def _wants_mask(self, path: Path, companions: Sequence[Path], shelf: Shelf) -> bool:
+        """Only where its presets paint by regions, and none says where those are."""
+        if MASK.among(companions) is not None:
             return False
-        return settled_s < self.config.sidecar_wait_s
+        _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
+        note = self._note(self.config.inbox, path, companions)
+        return preset_choice.lacks_mask(inner, note, shelf, self.config.default_preset)
+
+    def _note(self, folder: Path, path: Path, companions: Sequence[Path]) -> bytes | None:
+        """What a picture's sidecar says, if it has one; raises SurroundingsError."""
+        sidecar = SIDECAR.among(companions)
+        unread = f"{files.printable(sidecar or path)} cannot be read"
+        with refusals(unread, "; let the service's user read it"):
+            return sidecar_content(folder, sidecar)
 
     def waits_for_presets(
         self, folder: Path, path: Path, companions: Sequence[Path], shelf: Shelf
@@ -144,10 +163,7 @@ class Readiness:
         if not shelf.waiting:
             return False
         _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
-        sidecar = SIDECAR.among(companions)
-        unread = f"{files.printable(sidecar or path)} cannot be read"
-        with refusals(unread, "; let the service's user read it"):
-            note = sidecar_content(folder, sidecar)
+        note = self._note(folder, path, companions)
         awaited = preset_choice.awaited(inner, note, shelf, self.config.default_preset)
         if awaited:
             self.patience.allow("preset is back", PATIENCE_S)

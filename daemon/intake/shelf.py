@@ -15,10 +15,11 @@ from loguru import logger
 
 from daemon.errors import Fault, SurroundingsError
 from daemon.host import files
-from daemon.job import ProfileRef, StyleRef
+from daemon.job import MaskRef, ProfileRef, StyleRef
 from daemon.pictures.names import is_yaml
 from daemon.settings.config import Config
 from daemon.settings.last_good import LastGood, read_last_good, stand_in_text, write_last_good
+from daemon.settings.masks import MaskSource
 from daemon.settings.presets import Preset, Reading, Shelf, ShelfReader, ensure_there, recall
 from daemon.state.mounts import Mounts
 from daemon.state.spool import Spool
@@ -212,7 +213,7 @@ class PresetWatch:
         return checked.faults
 
     def _check(self, preset: Preset) -> Checked:
-        """Takes style images and profiles into the spool and decodes what images are new there.
+        """Takes what a preset names into the spool and decodes what pictures are new there.
 
         Raises OSError or SurroundingsError if that cannot be done.
         """
@@ -230,15 +231,27 @@ class PresetWatch:
             for profile in preset.profiles
             for sha256 in (self._spool.keep_profile(profile.path),)
         )
-        kept = dataclasses.replace(preset, styles=tuple(styles), profiles=profiles)
+        mask, fault = self._kept_mask(preset, known)
+        faults += [Fault(str(preset.file), 1, "mask", fault)] if fault else []
+        kept = dataclasses.replace(preset, styles=tuple(styles), profiles=profiles, mask=mask)
         return Checked(preset, kept, tuple(faults))
+
+    def _kept_mask(self, preset: Preset, known: LastGood | None) -> tuple[MaskSource | None, str]:
+        """A preset's mask in the spool, None for none, and what is wrong with its pixels."""
+        if preset.mask is None:
+            return None, ""
+        sha256 = self._spool.keep_mask(preset.mask.path)
+        path = self._spool.mask(sha256)
+        is_new = known is None or known.mask is None or known.mask.sha256 != sha256
+        fault = self._judge(path, preset.mask.name) if is_new else ""
+        return dataclasses.replace(preset.mask, path=path, sha256=sha256), fault
 
     def _remember(self, preset: Preset) -> None:
         before = self._known.get(preset.name)
         if before is not None and before.faulty_since is not None:
             logger.info("preset {} is in order again", preset.name)
         refs = tuple(
-            StyleRef(style.name, style.sha256, style.weight)
+            StyleRef(style.name, style.sha256, style.weight, style.region)
             for style in preset.styles
             if style.sha256 is not None
         )
@@ -247,8 +260,13 @@ class PresetWatch:
             for profile in preset.profiles
             if profile.sha256 is not None
         )
+        mask = None
+        if preset.mask is not None and preset.mask.sha256 is not None:
+            mask = MaskRef(preset.mask.name, preset.mask.sha256)
         recipe = preset.recipe.model_dump()
-        self._known[preset.name] = LastGood(preset.file.name, recipe, refs, profiles=profiles)
+        self._known[preset.name] = LastGood(
+            preset.file.name, recipe, refs, profiles=profiles, mask=mask
+        )
 
     def _stand_in(self, name: str, fault: str) -> Preset | None:
         """The last good version of a faulty preset, if there is one; from now on it is told."""

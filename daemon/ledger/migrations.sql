@@ -34,3 +34,6 @@ ALTER TABLE job ADD COLUMN suffix TEXT NOT NULL DEFAULT '';
 ALTER TABLE job ADD COLUMN profiles TEXT NOT NULL DEFAULT '[]';
 UPDATE job SET recipe = json_set(recipe, '$.profile', 'srgb', '$.depth', 8)
 WHERE json_extract(recipe, '$.size') IS NOT NULL AND json_extract(recipe, '$.profile') IS NULL;
+-- name: from_7
+-- The mask that says where a job's styles go.
+ALTER TABLE job ADD COLUMN mask TEXT NOT NULL DEFAULT 'null';

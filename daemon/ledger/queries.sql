@@ -14,10 +14,10 @@ WHERE id = :id AND state = 'claiming';
 
 -- name: add_job
 -- If the same was painted before, that job is its twin.
-INSERT INTO job (id, picture_id, preset, below, label, recipe, styles, profiles, suffix, state,
+INSERT INTO job (id, picture_id, preset, below, label, recipe, styles, profiles, mask, suffix, state,
                  verdict, queued_at, finished_at, reason, priority, work, fingerprint, warnings,
                  twin)
-VALUES (:id, :picture_id, :preset, :below, :label, :recipe, :styles, :profiles, :suffix, :state,
+VALUES (:id, :picture_id, :preset, :below, :label, :recipe, :styles, :profiles, :mask, :suffix, :state,
         :verdict, :queued_at, :finished_at, :reason, :priority, :work, :fingerprint, :warnings,
         (SELECT id FROM job AS alike WHERE alike.fingerprint = :fingerprint
              AND alike.state = 'done' ORDER BY alike.seq DESC LIMIT 1));

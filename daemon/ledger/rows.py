@@ -12,6 +12,7 @@ from daemon.job import (
     ClaimedPicture,
     Draft,
     Job,
+    MaskRef,
     Outputs,
     PictureState,
     ProfileRef,
@@ -57,6 +58,7 @@ def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
         "recipe": json.dumps(draft.recipe),
         "styles": json.dumps([vars(style) for style in draft.styles]),
         "profiles": json.dumps([vars(profile) for profile in draft.profiles]),
+        "mask": json.dumps(vars(draft.mask) if draft.mask else None),
         "suffix": draft.suffix,
         "state": State.PUBLISHING if failed else State.READY,
         "verdict": State.FAILED if failed else None,
@@ -120,6 +122,7 @@ def to_job(row: sqlite3.Row) -> Job:
         label=value_of(row, "label", ""),
         suffix=value_of(row, "suffix", ""),
         profiles=tuple(ProfileRef(**one) for one in json.loads(value_of(row, "profiles", "[]"))),
+        mask=MaskRef(**mask) if (mask := json.loads(value_of(row, "mask", "null"))) else None,
     )
 
 

@@ -1,4 +1,4 @@
--- The ledger. Version 7 (PRAGMA user_version); migrations.sql brings older ones up to it.
+-- The ledger. Version 8 (PRAGMA user_version); migrations.sql brings older ones up to it.
 
 CREATE TABLE picture (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -24,6 +24,7 @@ CREATE TABLE job (
     recipe           TEXT NOT NULL,      -- JSON, resolved
     styles           TEXT NOT NULL,      -- JSON
     profiles         TEXT NOT NULL DEFAULT '[]',   -- JSON
+    mask             TEXT NOT NULL DEFAULT 'null', -- JSON
     suffix           TEXT NOT NULL DEFAULT '',     -- of the result's name
     state            TEXT NOT NULL CHECK (state IN
         ('ready', 'running', 'publishing', 'done', 'failed', 'cancelled', 'retried')),

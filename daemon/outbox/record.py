@@ -5,7 +5,7 @@ from typing import Any
 
 from daemon import __version__
 from daemon.host import files
-from daemon.job import ClaimedPicture, Job, Outputs
+from daemon.job import ClaimedPicture, Job, Outputs, StyleRef
 from daemon.messages import Done, plain
 from daemon.outbox.naming import renamed
 
@@ -39,8 +39,9 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str
         "preset": job.preset,
         **({"label": job.label} if job.label else {}),
         "recipe": job.recipe,
-        "styles": [vars(style) for style in job.styles],
+        "styles": [style_data(style) for style in job.styles],
         **({"profiles": [vars(one) for one in job.profiles]} if job.profiles else {}),
+        **({"regions": {**vars(job.mask), "shares": done.regions}} if job.mask else {}),
         "weights": done.weights,
         "seed": job.recipe.get("seed"),
         "device": done.device,
@@ -60,6 +61,11 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str
         "warnings": list(dict.fromkeys((*job.warnings, *renamed(job, outputs)))),
         "reason": job.reason or None,
     }
+
+
+def style_data(style: StyleRef) -> dict[str, Any]:
+    """A style image as records tell of it; its region only if it has one."""
+    return {name: value for name, value in vars(style).items() if value or name != "region"}
 
 
 def seconds_between(start: str | None, end: str | None) -> float:

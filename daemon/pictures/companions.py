@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.host import files
-from daemon.pictures.names import yaml_stem
+from daemon.pictures.names import mask_stem, yaml_stem
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class CompanionKind:
 
 
 SIDECAR = CompanionKind("sidecar", ".yaml", yaml_stem)
+MASK = CompanionKind("mask", ".mask.png", mask_stem)
 
-KINDS = (SIDECAR,)
+KINDS = (SIDECAR, MASK)
 
 
 def kind_of(name: str) -> CompanionKind | None:

@@ -43,3 +43,9 @@ class ResultForm(BaseModel):
 
 class JobRecipe(Recipe, ResultForm):
     """Everything a preset, a sidecar or `--set` may say of a job: how to paint, how to write."""
+
+    mask: str = Field(
+        default="",
+        description="a file of the presets folder that says where which style goes, stretched over "
+        "every picture; a mask beside the picture comes first",
+    )

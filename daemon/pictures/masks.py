@@ -14,16 +14,13 @@ from PIL import ImageColor
 
 from daemon.engine.errors import PictureError
 from daemon.pictures.read import read_as
-from daemon.pictures.regions import WHOLE, region_colour
+from daemon.pictures.regions import LOSSLESS, WHOLE, described
 
 if TYPE_CHECKING:
     from daemon.pictures.raster import Raster
 
 Levels = NDArray[np.uint8]
 Colours = NDArray[np.float32]
-
-LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
-"""Formats that keep the colours of a mask as they were drawn; JPEG has others around every edge."""
 
 NOTHING = ("#000000", "#ffffff")
 """What stands for no region, as far as no style is for it."""
@@ -269,10 +266,3 @@ def shown(values: Levels) -> str:
     cells, counts = colour_counts(rgb)
     most = np.argsort(-counts, kind="stable")[:MOST_SHOWN]
     return ", ".join(f"{hexed(cells[one])} on {counts[one] / counts.sum():.1%}" for one in most)
-
-
-def described(regions: Sequence[str]) -> str:
-    """Regions in words: `red (#ff0000) and #123456`."""
-    names = {region_colour(name): name for name in reversed(list(ImageColor.colormap))}
-    words = [f"{names[one]} ({one})" if one in names else one for one in regions]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -13,6 +13,9 @@ from daemon.pictures.formats import FORMAT_OF_SUFFIX
 YAML_NAME = re.compile(r"(.+?)(\.ya?ml(\.txt)*[.\s]*)+", re.IGNORECASE | re.DOTALL)
 """Also what editors on Windows make of it: `.yaml.txt`, `.yaml.yaml`."""
 
+MASK_NAME = re.compile(r"(.+?)\.mask((?:\.[a-z0-9]+)+)[.\s]*", re.IGNORECASE | re.DOTALL)
+"""Of any picture's format, so that a mask in a wrong one gets a reason instead of being painted."""
+
 
 def folded(name: str) -> str:
     """The same for names that differ in case, Unicode form, or spaces around them."""
@@ -32,6 +35,16 @@ def yaml_stem(name: str) -> str | None:
 def is_yaml(name: str) -> bool:
     """Whether a file's name is a sidecar's or a preset's."""
     return yaml_stem(name) is not None
+
+
+def mask_stem(name: str) -> str | None:
+    """A file's name without what makes it a mask, or None if it is of another kind."""
+    if ".mask." not in name.lower():
+        return None
+    found = MASK_NAME.fullmatch(name)
+    suffixes = found[2].lower().split(".")[1:] if found else []
+    is_picture = all(f".{suffix}" in FORMAT_OF_SUFFIX for suffix in suffixes)
+    return found[1] if found and is_picture else None
 
 
 def picture_stem(name: str) -> str:

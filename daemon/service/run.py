@@ -7,7 +7,7 @@ from daemon.engine.schedule import fit
 from daemon.host import files
 from daemon.job import ClaimedPicture, Job
 from daemon.ledger.store import Ledger, Line
-from daemon.messages import Blob, OrderedStyle, RunOrder
+from daemon.messages import Blob, OrderedMask, OrderedStyle, RunOrder
 from daemon.pictures.formats import output_format, output_name
 from daemon.pictures.limits import expected_bytes
 from daemon.settings.config import Config
@@ -77,9 +77,19 @@ def make_order(
 ) -> RunOrder:
     """Everything a worker needs to know of a job."""
     styles = tuple(
-        OrderedStyle(style.name, Blob(style.sha256, spool.style(style.sha256)), style.weight)
+        OrderedStyle(
+            style.name,
+            Blob(style.sha256, spool.style(style.sha256)),
+            style.weight,
+            style.region,
+        )
         for style in job.styles
     )
+    mask = None
+    if job.mask is not None:
+        own, sha256 = job.mask.own, job.mask.sha256
+        path = spool.picture_mask(picture.id) if own else spool.mask(sha256)
+        mask = OrderedMask(job.mask.name, Blob(sha256, path), own)
     return RunOrder(
         name=job.below.name,
         picture=Blob(picture.sha256, spool.picture(picture.id)),
@@ -93,4 +103,5 @@ def make_order(
         note={"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]},
         result_name=output_name(job.below.name, job.suffix) if job.suffix else "",
         profiles={one.name: spool.profile(one.sha256) for one in job.profiles},
+        mask=mask,
     )

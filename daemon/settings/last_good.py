@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.host import files
-from daemon.job import ProfileRef, StyleRef
+from daemon.job import MaskRef, ProfileRef, StyleRef
 
 LAST_GOOD_FILE = "presets.json"
 
@@ -32,6 +32,7 @@ class LastGood:
     faulty_since: str | None = None
     fault: str = ""
     profiles: tuple[ProfileRef, ...] = ()
+    mask: MaskRef | None = None
 
 
 def read_last_good(state: Path, folder: Path) -> dict[str, LastGood]:
@@ -52,7 +53,8 @@ def from_data(entry: Mapping[str, Any]) -> LastGood:
     """One preset from the file; raises TypeError or LookupError if it is not what was written."""
     styles = tuple(StyleRef(**style) for style in entry["styles"])
     profiles = tuple(ProfileRef(**profile) for profile in entry.get("profiles", ()))
-    read = {"styles": styles, "profiles": profiles, "recipe": dict(entry["recipe"])}
+    mask = MaskRef(**entry["mask"]) if entry.get("mask") else None
+    read = {"styles": styles, "profiles": profiles, "mask": mask, "recipe": dict(entry["recipe"])}
     return LastGood(**{**entry, **read})
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from daemon.engine.recipe import Positive
 from daemon.errors import Fault, PresetError, SurroundingsError
@@ -18,8 +18,10 @@ from daemon.pictures.form import JobRecipe
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
 from daemon.pictures.names import folded, nearest, yaml_stem
+from daemon.pictures.regions import region_colour
 from daemon.settings import yamlfile
 from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, stand_in_text
+from daemon.settings.masks import MaskSource, check_mask
 from daemon.settings.profiles import ProfileSource, check_profiles
 from daemon.settings.sources import Stamp, StyleSource, check_image, check_styles, stamp
 from daemon.settings.yamlfile import Document, Section
@@ -35,6 +37,9 @@ class StyleEntry(Section):
 
     image: str = Field(description="file name, relative to the presets folder")
     weight: Positive = Field(default=1.0, description="its share among the styles")
+    region: Annotated[str, AfterValidator(lambda name: name and region_colour(name))] = Field(
+        default="", description="the colour that masks have where it goes: red, or '#ff0000'"
+    )
 
 
 class PresetFile(JobRecipe):
@@ -58,6 +63,7 @@ class Preset:
     styles: tuple[StyleSource, ...]
     warning: str = ""
     profiles: tuple[ProfileSource, ...] = ()
+    mask: MaskSource | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +220,7 @@ def ensure_there(shelf: Shelf, known: Collection[str], state: Path) -> None:
 def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | None:
     """A preset from its last good version, or None if that is of no use any more."""
     styles = tuple(
-        StyleSource(spool.style(style.sha256), style.weight, style.name, style.sha256)
+        StyleSource(spool.style(style.sha256), style.weight, style.name, style.sha256, style.region)
         for style in kept.styles
     )
     try:
@@ -225,10 +231,15 @@ def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | No
         ProfileSource(spool.profile(profile.sha256), profile.name, profile.sha256)
         for profile in kept.profiles
     )
-    paths = [*(style.path for style in styles), *(profile.path for profile in profiles)]
+    mask = None
+    if kept.mask is not None:
+        mask = MaskSource(spool.mask(kept.mask.sha256), kept.mask.name, kept.mask.sha256)
+    sources = [*styles, *profiles, *((mask,) if mask else ())]
+    paths = [source.path for source in sources]
     if not all(path.is_file() for path in paths):
         return None
-    return Preset(name, folder / kept.file, recipe, styles, stand_in_text(name, kept), profiles)
+    warning = stand_in_text(name, kept)
+    return Preset(name, folder / kept.file, recipe, styles, warning, profiles, mask)
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -265,6 +276,7 @@ def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
     document = Document(str(path))
     recipe: JobRecipe | None = JobRecipe()
     profiles: tuple[ProfileSource, ...] = ()
+    mask: MaskSource | None = None
     styles = [StyleSource(path, 1.0, path.name)]
     if yaml_stem(path.name) is None:
         check_image(path, (), document, stamps)
@@ -275,12 +287,13 @@ def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
         found = yamlfile.check(PresetFile, document)
         recipe = JobRecipe(**found.model_dump(exclude={"styles"})) if found else None
         styles = check_styles(path.parent, document, stamps)
+        mask = check_mask(document.data.get("mask"), path.parent, document, stamps)
         if recipe is not None:
             profiles = check_profiles(recipe, path.parent, document, stamps)
     check_name(path, bulk_folder, document)
     if recipe is None or document.faults:
         return Reading(None, PresetError(document.faults).faults, stamps)
-    preset = Preset(preset_name(path), path, recipe, tuple(styles), profiles=profiles)
+    preset = Preset(preset_name(path), path, recipe, tuple(styles), profiles=profiles, mask=mask)
     return Reading(preset, (), stamps)
 
 
@@ -328,6 +341,16 @@ def profiles_of(
     folder: where those lie that the preset itself does not name.  Raises PresetError.
     """
     found = check_profiles(recipe, folder, document, known=preset.profiles)
+    if document.faults:
+        raise PresetError(document.faults)
+    return found
+
+
+def mask_of(
+    recipe: JobRecipe, preset: Preset, folder: Path, document: Document
+) -> MaskSource | None:
+    """Likewise the mask, None for none."""
+    found = check_mask(recipe.mask, folder, document, known=preset.mask)
     if document.faults:
         raise PresetError(document.faults)
     return found

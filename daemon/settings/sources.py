@@ -1,11 +1,14 @@
 """The files that a preset names, which lie in its folder: its style images."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from daemon.engine.errors import PictureError
 from daemon.host import files
 from daemon.pictures.read import read_header
+from daemon.pictures.regions import WHOLE, region_colour
 from daemon.settings.yamlfile import Document, KeyPath
 
 Stamp = tuple[int, int, int, int] | None
@@ -17,12 +20,14 @@ class StyleSource:
     """A style image on disk and its weight.
 
     name: the file's in the presets folder.  sha256: of its bytes, None unless the spool has them.
+    region: the colour, `#rrggbb`, that masks have for its part of pictures; empty if it has none.
     """
 
     path: Path
     weight: float
     name: str
     sha256: str | None = None
+    region: str = ""
 
 
 def stamp(path: Path) -> Stamp:
@@ -54,8 +59,26 @@ def check_styles(folder: Path, document: Document, stamps: dict[Path, Stamp]) ->
         check_image(path, where, document, stamps)
         weight = entry.get("weight", 1.0)
         share = float(weight) if isinstance(weight, int | float) else 1.0
-        sources.append(StyleSource(path, share, path.name))
+        sources.append(StyleSource(path, share, path.name, region=region_in(entry)))
+    check_regions(document)
     return sources
+
+
+def check_regions(document: Document) -> None:
+    """Notes a fault if some of a document's styles are for a region, and others are not."""
+    entries = document.data.get("styles")
+    named = [bool(one.get("region")) for one in entries or () if isinstance(one, dict)]
+    if any(named) and not all(named):
+        document.fault("give every style a region, or none", ("styles",))
+
+
+def region_in(entry: Mapping[str, Any]) -> str:
+    """The region of a style entry as `#rrggbb`; empty if it has none, or one that is no colour."""
+    name = entry.get("region")
+    try:
+        return region_colour(name) if isinstance(name, str) and name else WHOLE
+    except ValueError:
+        return WHOLE  # already a fault of the model's
 
 
 def lies_in(folder: Path, path: Path) -> bool:

@@ -15,6 +15,7 @@ NOT_TO_BE_HAD = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.EACCES)
 """What opening a file says that was taken away, replaced or closed to us, now and later."""
 
 MARK_LENGTH = 8
+MASK_ENDING = ".mask"
 IDENTITY = re.compile(r"[0-9a-f]{8,}")
 
 
@@ -91,6 +92,14 @@ class Spool:
         """A colour profile by the hash of its file, which stays as a style image does."""
         return self.state / "profiles" / sha256
 
+    def mask(self, sha256: str) -> Path:
+        """A preset's mask by the hash of its file, which stays as a style image does."""
+        return self.state / "masks" / sha256
+
+    def picture_mask(self, picture_id: str) -> Path:
+        """The job's own copy of the mask that lay beside a dropped picture."""
+        return self.state / "spool" / "pictures" / f"{picture_id}{MASK_ENDING}"
+
     def keep_style(self, source: Path) -> str:
         """Copies a style image here, once, and returns its hash."""
         return keep(source, self.style)
@@ -98,6 +107,16 @@ class Spool:
     def keep_profile(self, source: Path) -> str:
         """Copies a colour profile here, once, and returns its hash."""
         return keep(source, self.profile)
+
+    def keep_mask(self, source: Path) -> str:
+        """Copies a preset's mask here, once, and returns its hash."""
+        return keep(source, self.mask)
+
+    def keep_picture_mask(self, source: Path, picture_id: str) -> str:
+        """Copies the mask beside a picture here, and returns its hash. Raises OSError."""
+        target = self.picture_mask(picture_id)
+        files.copy_whole(source, target, replace=True)
+        return files.sha256_of(target)
 
     def keep_result(self, job_id: str, painted: Path, sha256: str) -> bool:
         """Copies a finished result here for another job; False if it is not there unchanged.
@@ -120,7 +139,7 @@ class Spool:
         """
         for folder, known in ((self.job("x").parent, jobs), (self.picture("x").parent, pictures)):
             for path in folder.iterdir() if folder.is_dir() else ():
-                if path.name not in known:
+                if path.name.removesuffix(MASK_ENDING) not in known:
                     files.remove(path)
         files.sweep(self.state)
 
@@ -129,8 +148,9 @@ class Spool:
         files.remove_tree(self.job(job_id))
 
     def drop_picture(self, picture_id: str) -> None:
-        """Removes the copy of a filed picture."""
+        """Removes the copies of a filed picture and its mask."""
         self.picture(picture_id).unlink(missing_ok=True)
+        self.picture_mask(picture_id).unlink(missing_ok=True)
 
 
 def keep(source: Path, place: Callable[[str], Path]) -> str:

@@ -60,6 +60,7 @@ from daemon.worker.account import account, describe, describe_checkpoint, forete
 from daemon.worker.checkpoint import read_checkpoint
 from daemon.worker.follower import Follower
 from daemon.worker.proof import ProofProfile, read_proof_profile
+from daemon.worker.regions import read_regions, shares_of
 from daemon.worker.requests import serve
 from daemon.worker.result import check_writable, painting_recipe, without_pixels, write_result
 
@@ -120,6 +121,7 @@ class Worker:
         picture = read_file(order.picture.path, order.name, order.max_pixels)
         passes = (plan_proof if order.proof else plan_passes)(recipe, *picture.size)
         check_writable(order, job_recipe, passes[-1])
+        masks = read_regions(order, picture.size)
         begin = partial(
             engine.paint,
             proof.applied(picture.pixels) if proof else picture.pixels,
@@ -127,6 +129,7 @@ class Worker:
             recipe,
             passes=passes,
             memory_bytes=order.memory_bytes,
+            masks=masks.levels,
         )
         picture = without_pixels(picture)
         tell(LogLine("INFO", describe(engine, picture, recipe)))
@@ -143,7 +146,8 @@ class Worker:
         warnings = write_result(order, painted.pixels, picture, job_recipe, weights)
         done = replace(
             account(engine, picture, painted, time.perf_counter() - began),
-            warnings=(*picture.warnings, *painted.warnings, *warnings),
+            warnings=(*picture.warnings, *masks.warnings, *painted.warnings, *warnings),
+            regions=shares_of(masks),
             result_sha256=files.sha256_of(order.result),
             result_bytes=order.result.stat().st_size,
         )
@@ -177,7 +181,7 @@ class Worker:
             style = Style(proof.applied(pixels) if proof else pixels, 1.0, sha256)
             latest = list(self._styles.items())[1 - STYLES_KEPT :]
             self._styles = {**dict(latest), sha256: style}
-        return replace(self._styles[sha256], weight=ordered.weight)
+        return replace(self._styles[sha256], weight=ordered.weight, region=ordered.region)
 
 
 def paint(

@@ -24,15 +24,9 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def masks(monkeypatch: pytest.MonkeyPatch) -> companions.CompanionKind:
+def masks() -> companions.CompanionKind:
     """A second kind of companion, `photo.jpg.mask.png`, that would be a picture by its suffix."""
-
-    def stem(name: str) -> str | None:
-        return name.removesuffix(kind.ending) if name.endswith(kind.ending) else None
-
-    kind = companions.CompanionKind("mask", ".mask.png", stem)
-    monkeypatch.setattr(companions, "KINDS", (companions.SIDECAR, kind))
-    return kind
+    return companions.MASK
 
 
 @pytest.fixture

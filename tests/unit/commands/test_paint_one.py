@@ -271,3 +271,38 @@ def test_profile_of_a_preset_is_never_replaced(config: Config, asked) -> None:
     asked()
     with pytest.raises(BadInputError, match=r"press\.tif: is a profile of wave, which is never"):
         paint(config, out=press, force=True)
+
+
+@pytest.fixture
+def by_regions(config: Config) -> Path:
+    """The preset paints by regions; where a mask lies."""
+    text = "styles: [{image: wave.png, region: red}, {image: wave.png, region: blue}]\n"
+    (config.presets / "wave.yaml").write_text(text)
+    mask = config.presets.parent / "halves.png"
+    Image.new("RGB", (96, 72), "red").save(mask)
+    return mask
+
+
+def test_worker_is_given_the_mask_that_was_typed(
+    config: Config, asked: Callable[..., list[Message]], by_regions: Path
+) -> None:
+    payloads = asked(done())
+    paint(config, mask=by_regions)
+    (payload,) = payloads
+    assert (payload["mask"]["path"], payload["mask"]["own"]) == (str(by_regions), True)
+    assert [style["region"] for style in payload["styles"]] == ["#ff0000", "#0000ff"]
+
+
+def test_result_may_not_take_the_place_of_its_mask(config: Config, by_regions: Path) -> None:
+    with pytest.raises(BadInputError, match="the mask itself"):
+        paint(config, mask=by_regions, out=by_regions, force=True)
+
+
+def test_preset_of_regions_asks_for_a_mask(config: Config, by_regions: Path) -> None:
+    with pytest.raises(BadInputError, match=r"give --mask FILE, drawn in red \(#ff0000\) and blue"):
+        paint(config)
+
+
+def test_mask_that_is_not_there_is_named(config: Config, by_regions: Path) -> None:
+    with pytest.raises(BadInputError, match=r"away\.png"):
+        paint(config, mask=by_regions.with_name("away.png"))

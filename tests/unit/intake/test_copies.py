@@ -9,7 +9,7 @@ import pytest
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake.copies import Copies, lacking
-from daemon.job import Draft, ProfileRef, State, StyleRef
+from daemon.job import Draft, MaskRef, ProfileRef, State, StyleRef
 from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
 from daemon.state.claimed import claimed_folder
@@ -115,3 +115,31 @@ def test_picture_whose_profile_is_gone_goes_back_to_the_inbox(copies: Copies) ->
     assert copies.restore() == []
     assert (copies.config.inbox / PHOTO).read_bytes() == b"pixels"
     assert copies.ledger.counts()[State.RETRIED] == 1
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_mask_beside_a_claimed_picture_is_copied_again_if_it_is_what_it_was(
+    copies: Copies, same: bool
+) -> None:
+    folder, beside = claimed_folder(copies.config.inbox, "p1"), PHOTO.with_name("photo.mask.png")
+    files.write_bytes(folder / PHOTO, b"pixels")
+    files.write_bytes(folder / beside, b"colours" if same else b"others")
+    copies.ledger.add_picture("p1", PHOTO, [beside])
+    mask = MaskRef("photo.mask.png", hashlib.sha256(b"colours").hexdigest(), own=True)
+    copies.ledger.admit(
+        "p1",
+        sha256=hashlib.sha256(b"pixels").hexdigest(),
+        size=6,
+        width_px=4,
+        height_px=3,
+        drafts=[Draft("j1", "wave", Path("photo.jpg"), {}, (), mask=mask)],
+    )
+    files.write_bytes(copies.spool.picture("p1"), b"pixels")
+    assert lacking(copies.ledger, copies.spool) == ["p1"]
+    assert copies.restore() == []
+    if same:
+        assert copies.spool.picture_mask("p1").read_bytes() == b"colours"
+        assert copies.ledger.counts()[State.READY] == 1
+    else:
+        assert (copies.config.inbox / PHOTO).exists() and (copies.config.inbox / beside).exists()
+        assert copies.ledger.counts()[State.RETRIED] == 1

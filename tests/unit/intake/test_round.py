@@ -358,6 +358,84 @@ def test_picture_outside_every_presets_folder_waits_for_a_sidecar(
     assert "Drop it into one of these folders: wave." in failed(ledger)[0].reason
 
 
+REGIONS = "styles: [{image: wave.png, region: red}, {image: sand.png, region: blue}]\n"
+
+
+@pytest.fixture
+def regions(config: Config) -> Path:
+    """A preset `coast` that paints by regions; where a picture's mask belongs."""
+    Image.new("RGB", (32, 32), "tan").save(config.presets / "sand.png")
+    (config.presets / "coast.yaml").write_text(REGIONS)
+    (config.inbox / "coast").mkdir()
+    return config.inbox / "coast/photo.mask.png"
+
+
+def draw_mask(path: Path) -> bytes:
+    Image.new("RGB", (64, 64), "red").save(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("comes_s", [-15, 0, 18])
+def test_mask_before_with_or_after_its_picture_goes_along(
+    config: Config, ledger: Ledger, intake: Intake, drop, regions: Path, comes_s: int
+) -> None:
+    intake.round(-40.0)
+    content = b""
+    for now_s in range(-30, 30):
+        if now_s == comes_s:
+            content = draw_mask(regions)
+        if now_s == 0:
+            drop("coast/photo.jpg")
+        intake.round(float(now_s))
+    (job,) = queued(ledger)
+    assert job.mask is not None and (job.mask.name, job.mask.own) == ("photo.mask.png", True)
+    assert [style.region for style in job.styles] == ["#ff0000", "#0000ff"]
+    assert Spool(config.state).picture_mask(job.picture_id).read_bytes() == content
+    assert not regions.exists() and not intake.pending
+    Spool(config.state).sweep([job.id], [job.picture_id])
+    assert Spool(config.state).picture_mask(job.picture_id).exists()
+    Spool(config.state).sweep([], [])
+    assert not Spool(config.state).picture_mask(job.picture_id).exists()
+
+
+def test_picture_of_regions_whose_mask_does_not_come_fails_with_what_to_do(
+    ledger: Ledger, intake: Intake, drop, regions: Path
+) -> None:
+    drop("coast/photo.jpg")
+    assert [intake.round(now_s) for now_s in (0.0, 5.0, 19.9, 20.0)] == [0, 0, 0, 1]
+    (job,) = failed(ledger)
+    for words in ("photo.jpg.mask.png", "red (#ff0000) and blue (#0000ff)", "retry it"):
+        assert words in job.reason
+
+
+def test_presets_mask_is_kept_by_its_content_and_waited_for_by_nobody(
+    config: Config, ledger: Ledger, intake: Intake, drop, regions: Path
+) -> None:
+    content = draw_mask(config.presets / "thirds.png")
+    (config.presets / "coast.yaml").write_text(f"{REGIONS}mask: thirds.png\n")
+    drop("coast/photo.jpg")
+    intake.round(0.0)
+    (config.presets / "coast.yaml").touch()
+    intake.round(5.0)
+    intake.round(10.0)
+    (job,) = queued(ledger)
+    assert job.mask is not None and not job.mask.own
+    assert Spool(config.state).mask(job.mask.sha256).read_bytes() == content
+
+
+def test_same_picture_with_another_mask_is_another_result(
+    config: Config, ledger: Ledger, intake: Intake, drop, regions: Path
+) -> None:
+    for number, colour in enumerate(("red", "red", "blue")):
+        drop(f"coast/{number}.jpg")
+        Image.new("RGB", (64, 64), colour).save(config.inbox / f"coast/{number}.mask.png")
+    intake.round(0.0)
+    intake.round(5.0)
+    rows = ledger.database.connection.execute("SELECT fingerprint FROM job ORDER BY below")
+    prints = [row["fingerprint"] for row in rows]
+    assert prints[0] == prints[1] != prints[2]
+
+
 def test_sidecar_that_is_still_written_is_waited_for(config: Config, intake: Intake, drop) -> None:
     drop()
     intake.round(0.0)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import re
 import sqlite3
 import threading
@@ -20,6 +21,7 @@ from daemon.job import (
     ORDINARY,
     Draft,
     Job,
+    MaskRef,
     Outputs,
     PictureState,
     ProfileRef,
@@ -56,6 +58,7 @@ def drop_columns_since_6(ledger: sqlite3.Connection) -> None:
     for table, column in (
         ("job", "suffix"),
         ("job", "profiles"),
+        ("job", "mask"),
         ("picture", "format"),
         ("picture", "bits"),
     ):
@@ -729,6 +732,29 @@ def test_jobs_and_pictures_of_a_ledger_of_version_6_tell_no_more_than_is_known(
         assert (after.picture("p1").format, after.picture("p1").bits) == ("", 0)
 
 
+def test_jobs_of_a_ledger_of_version_7_have_no_mask_before_and_after_it_is_brought_up(
+    ledger: Ledger, path: Path
+) -> None:
+    admit(ledger, draft("j1"))
+    ledger.close()
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        styles = json.dumps([{"name": "wave.png", "sha256": "5a", "weight": 2.0}])
+        old.execute("UPDATE job SET styles = ?", [styles])
+        old.execute("ALTER TABLE job DROP COLUMN mask")
+        old.execute("PRAGMA user_version = 7")
+        old.commit()
+    for opened in (Ledger(path, read_only=True), Ledger(path)):
+        assert job(opened).mask is None and job(opened).styles == STYLES
+        opened.close()
+
+
+def test_mask_of_a_job_and_the_regions_of_its_styles_stay_with_it(ledger: Ledger) -> None:
+    styles = (StyleRef("wave.png", "5a", 2.0, "#ff0000"),)
+    mask = MaskRef("photo.mask.png", "7e", own=True)
+    admit(ledger, replace(draft("j1"), mask=mask, styles=styles))
+    assert (job(ledger).mask, job(ledger).styles) == (mask, styles)
+
+
 def test_form_of_a_result_and_what_the_picture_is_stay_with_them(ledger: Ledger) -> None:
     profiles = (ProfileRef("press.icc", "9c"),)
     ledger.add_picture("p1", Path("starry/photo.tif"))
@@ -1098,7 +1124,7 @@ def test_damage_found_later_says_what_the_next_start_does(ledger: Ledger, path: 
     admit(ledger, *(draft(f"j{number}") for number in range(200)))
     ledger.close()
     content = bytearray(path.read_bytes())
-    content[8192:] = b"\xa5" * (len(content) - 8192)
+    content[81920:] = b"\xa5" * (len(content) - 81920)  # what is before holds the schema
     path.write_bytes(content)
     opened = Ledger(path)
     with pytest.raises(DamagedLedgerError, match="next start"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import __version__
-from daemon.job import ClaimedPicture, Job, Outputs, ProfileRef, State
+from daemon.job import ClaimedPicture, Job, MaskRef, Outputs, ProfileRef, State, StyleRef
 from daemon.messages import to_done
 from daemon.outbox.record import make_record, seconds_between
 from tests.support.record import RECORD_FIELDS
@@ -114,3 +114,22 @@ def test_seconds_between_two_times_of_the_ledger() -> None:
     start, end = "2024-12-31T23:59:59.250Z", "2025-01-01T00:00:01.000Z"
     assert seconds_between(start, end) == 1.75
     assert seconds_between(None, end) == seconds_between(start, None) == 0.0
+
+
+def test_record_of_a_picture_painted_by_regions_tells_them(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    shares = {"#ff0000": 0.25, "#0000ff": 0.75}
+    job = make_job(
+        outcome=to_done(OUTCOME | {"regions": shares}),
+        mask=MaskRef("photo.mask.png", "7e", own=True),
+        styles=(StyleRef("wave.png", "5a", 2.0, "#ff0000"),),
+    )
+    record = make_record(job, picture, Outputs())
+    assert record["regions"] == {
+        "name": "photo.mask.png",
+        "sha256": "7e",
+        "own": True,
+        "shares": shares,
+    }
+    assert record["styles"][0]["region"] == "#ff0000"

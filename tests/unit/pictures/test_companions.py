@@ -19,6 +19,13 @@ PHOTO = Path("a/photo.jpg")
         ("photo.jpg", None),
         ("mask.png", None),
         (".mask.png.txt", None),
+        ("PHOTO.MASK.PNG", "mask"),
+        ("photo.mask.png.png", "mask"),
+        ("photo.mask.jpg", "mask"),
+        ("photo.mask.png.yaml", "sidecar"),
+        ("photo.mask.2020.jpg", None),
+        ("photo.mask.txt", None),
+        ("photo.masked.png", None),
     ],
 )
 def test_kind_of_a_companion_is_told_by_its_name(

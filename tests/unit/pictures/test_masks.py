@@ -55,7 +55,7 @@ def test_region_is_called_by_any_name_of_its_colour(name: str, colour: str) -> N
 
 @pytest.mark.parametrize("name", ["rde", "", "#ff00", "#ff000080"])
 def test_region_that_is_no_opaque_colour_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"color|opacity"):
+    with pytest.raises(ValueError, match=r"is no colour|opacity"):
         region_colour(name)
 
 

@@ -343,3 +343,35 @@ def test_preset_that_may_not_be_read_has_that_one_fault_and_a_remedy(
     monkeypatch.setattr(files, "open_ordinary", refuse)
     (fault,) = read_preset(path).faults
     assert "cannot be read: Permission denied; let the service's user" in fault.message
+
+
+HALVES = "styles: [{image: wave.png, region: red}, {image: wave.png, region: '#00F'}]\n"
+
+
+def test_styles_name_regions_by_any_name_of_their_colour_and_a_mask_is_no_preset(
+    load, folder: Path
+) -> None:
+    Image.new("RGB", (16, 16), "red").save(folder / "thirds.png")
+    shelf = load(it=f"{HALVES}mask: thirds.png\n")
+    preset = shelf.good["it"]
+    assert [style.region for style in preset.styles] == ["#ff0000", "#0000ff"]
+    assert preset.mask is not None and preset.mask.path == folder / "thirds.png"
+    assert shelf.names == ["it"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (HALVES.replace("red", "rde"), "it.yaml:1: styles[0].region: is no colour; use a name"),
+        (HALVES.replace("red", "''"), "it.yaml:1: styles: give every style a region, or none"),
+        (f"{HALVES}mask: away.png\n", "it.yaml:2: mask: the mask {}/away.png is missing"),
+        (f"{HALVES}mask: ../a.png\n", "it.yaml:2: mask: must lie in the presets folder"),
+        (f"{HALVES}mask: sea.jpg\n", "it.yaml:2: mask: the mask sea.jpg is a JPEG; save it anew"),
+        (f"{HALVES}mask: 3\n", "it.yaml:2: mask: "),
+    ],
+)
+def test_wrong_region_or_mask_is_a_fault_of_its_preset(
+    load, folder: Path, text: str, fault: str
+) -> None:
+    Image.new("RGB", (32, 32)).save(folder / "sea.jpg")
+    assert fault_of(load(it=text)).startswith(fault.format(folder))
