@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from daemon.engine.losses.places import WeightMap
 from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.paint import Commission, Moment, paint_passes
+from daemon.engine.palette import Palette
 from daemon.engine.pixels import Pixels, check_pixels, cover, size_of
 from daemon.engine.recipe import Recipe
 from daemon.engine.regions import Masks, check_masks, laid_over, mask_sha256
@@ -121,7 +122,10 @@ class Engine:
         chosen = tuple(passes or plan_passes(recipe, *size_of(picture)))
         for style in styles:
             check_style_size(chosen[-1], size_of(style.pixels), recipe.style_scale)
-        commission = Commission(picture, styles, recipe, chosen, masks)
+        palette = Palette(picture, recipe.colors)
+        if palette.colors != "style":
+            styles = [replace(style, pixels=palette.style(style.pixels)) for style in styles]
+        commission = Commission(palette.canvas(), styles, recipe, chosen, palette, masks)
         yield from paint_passes(self, commission, self._identity(commission), resumed, memory_bytes)
 
     def _identity(self, commission: Commission) -> dict[str, Any]:

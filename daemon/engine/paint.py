@@ -41,6 +41,7 @@ from daemon.engine.optimise.steps import (
     make_optimiser,
     minimise,
 )
+from daemon.engine.palette import Palette
 from daemon.engine.pixels import Bounds, FloatPixels, Pixels, bounds_of, resize
 from daemon.engine.recipe import Recipe
 from daemon.engine.regions import Masks, share_of, weight_maps
@@ -72,12 +73,14 @@ class Stepped:
     """One step, and where it stands in the schedule; passes count from 1.
 
     picture: (1, 3, H, W), what the step's losses are of; only lent, so copy what is to be kept.
+    palette: what brings a copy of it into the result's colours.
     """
 
     pass_number: int
     passes: tuple[Pass, ...]
     step: Step
     picture: Tensor
+    palette: Palette
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,16 @@ Moment = Planned | Stepped | Resting | Painted
 
 @dataclass(frozen=True, eq=False)
 class Commission:
-    """What is to be painted: picture, styles, recipe, the passes in order, and regions' masks."""
+    """What is to be painted: picture, styles, recipe, the passes in order, and regions' masks.
+
+    picture, styles: in the colours they are painted in, which the palette has seen to.
+    """
 
     picture: Pixels
     styles: Sequence["Style"]
     recipe: Recipe
     passes: tuple[Pass, ...]
+    palette: Palette
     masks: Masks = field(default_factory=dict)
 
     @cached_property
@@ -158,7 +165,7 @@ def paint_passes(
         )
         with translated_errors(size):
             evaluate, course = begin_pass(engine, commission, size, plan, painted, earlier)
-            minimum = yield from take_steps(evaluate, course, number, passes, keep)
+            minimum = yield from take_steps(evaluate, course, number, commission, keep)
         earlier = None
         with translated_errors(size):
             painted = keep_rest(minimum.picture, commission, size)
@@ -169,6 +176,7 @@ def paint_passes(
     if painted is not None:
         with translated_errors(passes[-1]):
             pixels = to_pixels(hold(painted, commission.bounds))
+            commission.palette.finish(pixels)
             yield Painted(pixels, tuple(reports), tuple(warnings))
 
 
@@ -190,19 +198,20 @@ def take_steps(
     evaluate: Evaluate,
     course: Course,
     number: int,
-    passes: tuple[Pass, ...],
+    commission: Commission,
     keep: Callable[..., Checkpoint],
 ) -> Generator[Moment, None, Minimum]:
     """Yields the steps and rests of a pass, and returns what it came to.
 
     number: of the pass, from 1.  Raises DivergedError if no loss was a finite number.
     """
+    passes = commission.passes
     size = passes[number - 1]
     least = LEAST_PROGRESS if size == passes[-1] else COARSE_PROGRESS
     burst = CUDA_BURST if course.picture.is_cuda else 1
     for steps in minimise(evaluate, course, steps=size.steps, burst=burst, least_progress=least):
         for step in steps:
-            yield Stepped(number, passes, step, course.picture)
+            yield Stepped(number, passes, step, course.picture, commission.palette)
         if not steps:
             yield Resting(partial(keep, course=course))
     minimum = course.minimum(least)

@@ -31,6 +31,9 @@ LayerWeights = Annotated[
 Preconditioner = Literal["fourier", "opponent"]
 """How L-BFGS weights the frequencies of a picture."""
 
+Colors = Literal["style", "content", "luminance", "match"]
+"""Whose colours the result has."""
+
 
 class Recipe(BaseModel):
     """How a picture is to be painted. Immutable; equal recipes have equal JSON."""
@@ -70,6 +73,12 @@ class Recipe(BaseModel):
     )
     edges: NotNegative = Field(
         default=0.0, description="weight of the edge loss: the photograph's lines are kept"
+    )
+    colors: Colors = Field(
+        default="style",
+        description="style: the style's colours; content: the photograph's under the painting's "
+        "light and dark; luminance: only lightness is painted; match: the style recoloured to the "
+        "photograph first",
     )
     size: Annotated[int, Field(ge=64, le=32768)] | Literal["original"] = Field(
         default=512, description="longest side of the result in px, or `original`"

@@ -61,8 +61,9 @@ class Follower:
         )
         if step.number in (1, size.steps) or step.number % max(1, size.steps // 5) == 0:
             self._tell(LogLine("DEBUG", describe_step(moment)))
-        if self._previewer and self._order.preview and self._previewer.offer(moment.picture):
-            self._tell(Preview(self._order.preview))
+        previewer, preview = self._previewer, self._order.preview
+        if previewer and preview and previewer.offer(moment.picture, moment.palette):
+            self._tell(Preview(preview))
 
     def _keep(self, make_checkpoint: Callable[[], Checkpoint]) -> None:
         """Writes a checkpoint if it is time, or the last moment to."""

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from daemon.engine.palette import Palette
 from daemon.engine.pixels import to_levels
 from daemon.engine.schedule import fit
 from daemon.engine.tensors import to_pixels
@@ -37,10 +38,13 @@ class Previewer:
         self._share = TimeShare(EVERY_S, PARTS_OF_TIME, clock)
         self._warned = False
 
-    def offer(self, picture: Tensor) -> bool:
-        """Writes `picture`, (1, 3, H, W), if it is time, and tells whether it did."""
+    def offer(self, picture: Tensor, palette: Palette | None = None) -> bool:
+        """Writes `picture`, (1, 3, H, W), if it is time, and tells whether it did.
+
+        palette: what brings it into the result's colours.
+        """
         try:
-            return self._share.offer(lambda: write_preview(self._path, picture))
+            return self._share.offer(lambda: write_preview(self._path, picture, palette))
         except Exception as error:  # of drawing, too: the painting itself is well
             if not self._warned:
                 self._warn(f"no preview: {getattr(error, 'strerror', None) or error}: {self._path}")
@@ -48,15 +52,16 @@ class Previewer:
             return False
 
 
-def write_preview(path: Path, picture: Tensor) -> None:
+def write_preview(path: Path, picture: Tensor, palette: Palette | None = None) -> None:
     """Puts a preview of `picture`, (1, 3, H, W), in the place of an earlier one. Raises OSError."""
-    image = reduced(picture)
+    image = reduced(picture, palette)
     files.write_whole(path, lambda file: image.save(file, "JPEG"), replace=True)
 
 
-def reduced(picture: Tensor) -> Image.Image:
+def reduced(picture: Tensor, palette: Palette | None = None) -> Image.Image:
     """A picture, (1, 3, H, W) in 0..1, as an image of LONGEST_PX at most; reduced on its device."""
     height, width = picture.shape[2:]
     new_width, new_height = fit(width, height, min(LONGEST_PX, max(width, height)))
     smaller = F.interpolate(picture, size=(new_height, new_width), mode="area")
-    return Image.fromarray(to_levels(to_pixels(smaller)))
+    pixels = to_pixels(smaller)
+    return Image.fromarray(to_levels(palette.finish(pixels) if palette else pixels))

@@ -38,6 +38,7 @@ RESUMED = (
     {"statistics": "gaussian"},
     {"pooling": "blurred", "edges": 1.0, "preconditioner": "opponent"},
     {"match": 1.0, "beta": 0.0},
+    {"colors": "luminance"},
 )
 """Settings that a checkpoint has to keep more, or other things, for."""
 

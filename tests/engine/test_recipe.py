@@ -29,6 +29,7 @@ def test_defaults_are_those_of_the_documented_recipe() -> None:
         "match": 0.0,
         "tv": 0.0,
         "edges": 0.0,
+        "colors": "style",
         "size": 512,
         "style_scale": 1.0,
         "init": "content",

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from daemon.engine.palette import Palette
 from daemon.worker.preview import EVERY_S, PARTS_OF_TIME, Previewer, reduced, write_preview
 
 SMALL = torch.rand(1, 3, 30, 40)
@@ -45,6 +47,15 @@ def test_pixel_of_a_preview_is_the_mean_of_what_it_stands_for() -> None:
     picture[..., ::2, :] = 1.0
     picture[:, 2] = 2.0  # out of range: clipped as in the result
     assert reduced(picture).getpixel((7, 300)) == (128, 128, 255)
+
+
+def test_preview_has_the_photographs_colours_where_the_result_will() -> None:
+    orange = np.full((8, 8, 3), (200, 120, 40), np.uint8)
+    picture = torch.full((1, 3, 30, 40), 0.55)
+    preview = np.asarray(reduced(picture, Palette(orange, "content")))
+    red, green, blue = preview.reshape(-1, 3).mean(0)
+    assert red > green + 20 and green > blue + 20
+    assert bool((picture == 0.55).all()), "the painting itself is only lent"
 
 
 def test_preview_is_a_whole_jpeg_in_the_place_of_the_one_before(tmp_path: Path) -> None:
@@ -99,7 +110,7 @@ def test_preview_that_cannot_be_written_is_a_warning_once(tmp_path: Path) -> Non
 def test_preview_that_cannot_be_drawn_is_said_once_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def draw(path: Path, picture: torch.Tensor) -> None:
+    def draw(*_: object) -> None:
         raise RuntimeError("not enough memory")
 
     monkeypatch.setattr("daemon.worker.preview.write_preview", draw)
