@@ -190,8 +190,8 @@ class Done:
 
     result_sha256, result_bytes: of the file of the result.  full: what a proof foretells.
     same_as: the job whose result was taken, where nothing had to be painted.  regions: what share
-    of the picture each has, 0 to 1, where a mask drew them.  A field that an earlier version did
-    not tell is None, 0 or empty.
+    of the picture each has, 0 to 1, where a mask drew them.  judge: the figures of the painting by
+    name.  A field that an earlier version did not tell is None, 0 or empty.
     """
 
     width_px: int = 0
@@ -210,14 +210,19 @@ class Done:
     full: FullPicture | None = None
     same_as: str | None = None
     regions: Mapping[str, float] = field(default_factory=dict)
+    judge: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The outcome of a run that failed by itself: whose fault it is, and why."""
+    """The outcome of a run that failed by itself: whose fault it is, and why.
+
+    painted: what it came to, where that was refused.
+    """
 
     kind: FailureKind
     reason: str
+    painted: Done | None = None
 
 
 @dataclass(frozen=True)
@@ -269,11 +274,18 @@ Outcome = Told | Lost
 def done_data(done: Done) -> Data:
     """Turns the outcome of a run that went well into plain data."""
     data = asdict(done)
-    full, same_as = data.pop("full"), data.pop("same_as")
+    full, same_as, judge = data.pop("full"), data.pop("same_as"), data.pop("judge")
     before = {"same_as": same_as} if same_as else {}
     if not data["regions"]:
         del data["regions"]
-    return before | {"ok": True} | data | ({"full": full} if full else {})
+    after = {name: one for name, one in {"full": full, "judge": judge}.items() if one}
+    return before | {"ok": True} | data | after
+
+
+def failed_data(failed: Failed) -> Data:
+    """Turns the outcome of a run that failed into plain data."""
+    painted = {"painted": done_data(failed.painted)} if failed.painted else {}
+    return {"ok": False, "kind": failed.kind, "reason": failed.reason} | painted
 
 
 def to_done(data: Mapping[str, Any]) -> Done:
@@ -370,7 +382,7 @@ def outcome_data(outcome: Told) -> Data:
         case Done():
             return {"event": "ended", "result": done_data(outcome)}
         case Failed():
-            return {"event": "ended", "result": {"ok": False} | plain(outcome)}
+            return {"event": "ended", "result": failed_data(outcome)}
         case Cancelled():
             return {"event": "cancelled"}
         case OutOfMemory():
@@ -406,7 +418,10 @@ def to_outcome(data: Data) -> Told:
         case "short":
             return OutOfMemory(data["reason"])
     result = data["result"]
-    return to_done(result) if result["ok"] else known(Failed, result)
+    if result["ok"]:
+        return to_done(result)
+    painted = result.get("painted")
+    return known(Failed, result, painted=to_done(painted) if painted else None)
 
 
 def to_progress(data: Data) -> Progress:

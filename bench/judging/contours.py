@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from daemon.engine.noise import luma
+
 CONTENT_LAYER = "relu4_2"
 CONTOUR_PX_AT_256 = 1.0
 NEIGHBOURHOOD_PX_AT_256 = 2.0
@@ -56,12 +58,6 @@ def orientation(picture: Tensor) -> tuple[Tensor, Tensor]:
     )
     tensor = blur(tensor, NEIGHBOURHOOD_PX_AT_256 * scale)
     return tensor[:, :2], tensor[:, 2:]
-
-
-def luma(picture: Tensor) -> Tensor:
-    """(1, 3, H, W) RGB to (1, 1, H, W), ITU-R BT.601."""
-    weights = picture.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    return (picture * weights).sum(1, keepdim=True)
 
 
 def blur(values: Tensor, sigma_px: float) -> Tensor:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from daemon.engine import noise
 from daemon.engine.pixels import Pixels, size_of
 from daemon.engine.tensors import to_tensor
 from daemon.engine.vgg.network import Network
 
-from . import contours, distribution, leak, noise
+from . import contours, distribution, leak
 from .distribution import FeatureGaussian
 from .pairs import at_longest
 
@@ -76,7 +77,7 @@ class Judge:
             noise=noise.noise_of(result.picture, style.picture),
             colour_noise=noise.colour_noise_of(result.picture, style.picture),
             leak=leak.leak_of(result.pieces, content.pieces, style.pieces),
-            change=float((result.picture - content.picture).square().mean().sqrt()),
+            change=noise.change_of(result.picture, content.picture),
         )
 
     def _features(self, picture: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:

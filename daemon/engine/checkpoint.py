@@ -34,7 +34,10 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class PassReport:
-    """What one pass came to; `converged` if it ended before its last step."""
+    """What one pass came to; `converged` if it ended before its last step.
+
+    best: the losses of the picture that it went on with.
+    """
 
     size: Pass
     plan: Plan
@@ -42,6 +45,7 @@ class PassReport:
     first: Step
     last: Step
     converged: bool
+    best: Step
 
     def as_data(self) -> dict[str, Any]:
         """The report as a checkpoint keeps it."""
@@ -52,6 +56,7 @@ class PassReport:
             "first": self.first.as_data(),
             "last": self.last.as_data(),
             "converged": self.converged,
+            "best": self.best.as_data(),
         }
 
     @staticmethod
@@ -64,6 +69,7 @@ class PassReport:
             Step.from_data(data["first"]),
             Step.from_data(data["last"]),
             data["converged"],
+            Step.from_data(data.get("best", data["last"])),  # an earlier version told none
         )
 
 

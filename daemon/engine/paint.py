@@ -26,6 +26,7 @@ from daemon.engine.fit import memory
 from daemon.engine.fit.plan import Plan
 from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.fit.tiles import cut
+from daemon.engine.judgement import Judgement, judge
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.moments import StyleMoments
 from daemon.engine.losses.objective import make_objective
@@ -42,10 +43,10 @@ from daemon.engine.optimise.steps import (
     minimise,
 )
 from daemon.engine.palette import Palette
-from daemon.engine.pixels import Bounds, FloatPixels, Pixels, bounds_of, resize
+from daemon.engine.pixels import Bounds, FloatPixels, Pixels, bounds_of, resize, size_of
 from daemon.engine.recipe import Recipe
 from daemon.engine.regions import Masks, share_of, weight_maps
-from daemon.engine.schedule import Pass
+from daemon.engine.schedule import Pass, style_size
 from daemon.engine.tensors import hold, refine, to_pixels, to_tensor
 
 if TYPE_CHECKING:
@@ -92,11 +93,12 @@ class Resting:
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """The end: the painted picture, float32 pixels, and how it came about."""
+    """The end: the painted picture, float32 pixels, how it came about, and what it is like."""
 
     pixels: FloatPixels
     passes: tuple[PassReport, ...]
     warnings: tuple[str, ...]
+    judgement: Judgement
 
 
 Moment = Planned | Stepped | Resting | Painted
@@ -171,13 +173,24 @@ def paint_passes(
             painted = keep_rest(minimum.picture, commission, size)
         warnings.extend(f"pass {number}: {text}" for text in minimum.warnings)
         seconds, ends = time.perf_counter() - began_s, (minimum.first, minimum.last)
-        reports.append(PassReport(size, plan, seconds, *ends, minimum.converged))
+        reports.append(PassReport(size, plan, seconds, *ends, minimum.converged, minimum.best))
         del evaluate, course, minimum, keep  # of a pass that is over nothing is to take memory
     if painted is not None:
         with translated_errors(passes[-1]):
             pixels = to_pixels(hold(painted, commission.bounds))
             commission.palette.finish(pixels)
-            yield Painted(pixels, tuple(reports), tuple(warnings))
+            judgement = judge_painting(pixels, commission, reports[-1])
+            yield Painted(pixels, tuple(reports), tuple(warnings), judgement)
+
+
+def judge_painting(pixels: FloatPixels, commission: Commission, last: PassReport) -> Judgement:
+    """The figures of a finished painting, beside the photograph, and the styles as painted."""
+    scale = commission.recipe.style_scale
+    styles = [
+        (style.pixels, style_size(last.size, size_of(style.pixels), scale))
+        for style in commission.styles
+    ]
+    return judge(pixels, commission.palette.photograph, styles, last)
 
 
 def plan_pass(

@@ -50,6 +50,7 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str
         "passes": [plain(one) for one in done.passes],
         "first_loss": done.first_loss,
         "last_loss": done.last_loss,
+        **({"judge": done.judge} if done.judge else {}),
         "queued_at": job.queued_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,

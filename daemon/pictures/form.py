@@ -49,3 +49,8 @@ class JobRecipe(Recipe, ResultForm):
         description="a file of the presets folder that says where which style goes, stretched over "
         "every picture; a mask beside the picture comes first",
     )
+    gate: bool = Field(
+        default=True,
+        description="on: a painting that is plainly no good fails instead of being published; off, "
+        "for experiments",
+    )

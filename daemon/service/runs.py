@@ -344,7 +344,7 @@ class Runs:
             self._rest(BROKEN_WAIT_S)
             self._note_worker(run.shown.device, failed.reason)
             return
-        self._fail(run.job, failed.reason)
+        self._fail(run.job, failed.reason, failed.painted)
         self._note_worker(run.shown.device, None)
 
     def _end_stopped(self, run: Run) -> None:
@@ -392,6 +392,10 @@ class Runs:
             return retry.after_loss(self._ledger.fruitless_starts(run.job.id), outcome.how)
         return retry.after_out_of_memory(*self._ledger.memory_of(run.job.id), outcome.plan)
 
-    def _fail(self, job: Job, reason: str) -> None:
+    def _fail(self, job: Job, reason: str, painted: Done | None = None) -> None:
+        """The job has failed. painted: what it came to, where that was refused."""
         logger.bind(job=job.id, action="fail").error("failed: {}", reason)
-        self._ledger.finish_job(job.id, self._owner, State.FAILED, reason=reason)
+        warnings = painted.warnings if painted else ()
+        self._ledger.finish_job(
+            job.id, self._owner, State.FAILED, outcome=painted, reason=reason, warnings=warnings
+        )

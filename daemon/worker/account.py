@@ -16,6 +16,7 @@ from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 from daemon.messages import Done, FullPicture, PassAccount, PassPlan
 from daemon.pictures.picture import Picture
+from daemon.worker.gate import figures_of
 
 
 def describe_step(moment: Stepped) -> str:
@@ -73,7 +74,7 @@ def announcement(size: Pass, plan: Plan, engine: Engine) -> PassPlan:
 
 
 def account(engine: Engine, picture: Picture, painting: Painted, seconds: float) -> Done:
-    """What the record says of a run; without its result's file and the warnings."""
+    """What the record says of a run; without its result's file, and what writing that warns of."""
     width, height = picture.size
     passes = tuple(
         PassAccount(
@@ -98,6 +99,8 @@ def account(engine: Engine, picture: Picture, painting: Painted, seconds: float)
         last_loss=losses_of(painting.passes[-1].last),
         seconds=round(seconds, 3),
         peak_memory_bytes=memory.peak_bytes(engine.device),
+        warnings=(*picture.warnings, *painting.warnings),
+        judge=figures_of(painting.judgement),
     )
 
 

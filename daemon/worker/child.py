@@ -59,6 +59,7 @@ from daemon.pictures.read import read_picture
 from daemon.worker.account import account, describe, describe_checkpoint, foretell
 from daemon.worker.checkpoint import read_checkpoint
 from daemon.worker.follower import Follower
+from daemon.worker.gate import refusal
 from daemon.worker.proof import ProofProfile, read_proof_profile
 from daemon.worker.regions import read_regions, shares_of
 from daemon.worker.requests import serve
@@ -110,8 +111,10 @@ class Worker:
         """Sends an event of a run."""
         say(self._out, event_data(run_id, event))
 
-    def _paint(self, run_id: str, order: RunOrder, tell: Callable[[Event], None]) -> Done | None:
-        """The outcome of a run that went well; None if it was cancelled."""
+    def _paint(
+        self, run_id: str, order: RunOrder, tell: Callable[[Event], None]
+    ) -> Done | Failed | None:
+        """The outcome of a run that was painted to its end; None if it was cancelled."""
         began = time.perf_counter()
         engine = self._warm_engine(tell)
         memory.reset_peak(engine.device)
@@ -140,14 +143,20 @@ class Worker:
         del begin  # and with it the picture
         if painted is None:
             return None
+        done = account(engine, picture, painted, time.perf_counter() - began)
+        regions = shares_of(masks)
+        done = replace(done, warnings=(*done.warnings, *masks.warnings), regions=regions)
+        if reason := refusal(painted, job_recipe, share=sum(regions.values()) if regions else 1.0):
+            return Failed("input", reason, done)
         if proof:
             proof.applied(painted.pixels, out=painted.pixels)
         weights = {"name": engine.weights_name, "sha256": engine.weights_sha256}
         warnings = write_result(order, painted.pixels, picture, job_recipe, weights)
         done = replace(
-            account(engine, picture, painted, time.perf_counter() - began),
-            warnings=(*picture.warnings, *masks.warnings, *painted.warnings, *warnings),
-            regions=shares_of(masks),
+            done,
+            seconds=round(time.perf_counter() - began, 3),
+            peak_memory_bytes=memory.peak_bytes(engine.device),
+            warnings=(*done.warnings, *warnings),
             result_sha256=files.sha256_of(order.result),
             result_bytes=order.result.stat().st_size,
         )

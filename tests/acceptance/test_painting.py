@@ -80,7 +80,8 @@ def test_record_tells_the_whole_story(shop: Studio, painted: Path) -> None:
     filed = shop.outbox / record["outputs"]["original"]
     wait_for("the original", filed.exists)  # it comes after the result
     original = filed.read_bytes()
-    assert set(record) == RECORD_FIELDS
+    assert set(record) == RECORD_FIELDS | {"judge"}
+    assert record["judge"]["change"] > 0.01 and record["judge"]["finite"]
     assert (record["schema"], record["state"], record["starts"]) == (1, "done", 1)
     assert record["picture"]["name"] == "astronaut.jpg"
     assert record["picture"]["sha256"] == hashlib.sha256(original).hexdigest()

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.judging import contours, distribution, leak, noise
+from bench.judging import contours, distribution, leak
 from bench.judging.figures import Figures, Judge
 from bench.judging.planted import FAILURES, Scene, Trial, validate
 from bench.judging.scenes import make_scene
+from daemon.engine import noise
 from daemon.engine.engine import Engine
 from daemon.engine.pixels import resize
 from daemon.engine.tensors import to_tensor

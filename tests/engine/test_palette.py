@@ -167,6 +167,7 @@ def test_painting_has_the_mean_chroma_of_the_photograph(
     plain = finish(engine.paint(photo, [starry], Recipe(size=64, steps=6)))
     wanted = chroma(resize(photo, 64, 64))
     assert chroma(painted.pixels) == pytest.approx(wanted, abs=0.01)
+    assert painted.judgement.change > 0.02
     assert painted.pixels.tobytes() != plain.pixels.tobytes()
 
 

@@ -8,12 +8,14 @@ import io
 import json
 import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import safetensors
 
 from daemon.engine.checkpoint import of_today
+from daemon.engine.judgement import Judgement
 from daemon.engine.vgg import arithmetic
 from daemon.host.files import sha256_of
 from daemon.job import ClaimedPicture, Job, Outputs, PictureState, State, StyleRef
@@ -48,6 +50,7 @@ UNLIKE = {
     "content",
     "style",
     "falling",
+    *(field.name for field in fields(Judgement)),
 }
 """What differs from run to run, or from processor to processor: only its kind is compared."""
 

@@ -153,6 +153,16 @@ def test_run_reports_every_step_and_its_account(bench: Bench) -> None:
     assert done.result_sha256 == sha256_of(bench.root / "result")
 
 
+def test_painting_that_is_hardly_changed_fails_with_what_it_came_to(bench: Bench) -> None:
+    recipe = {"steps": 6, "normalise": "raw", "beta": 1e-9}
+    order = bench.order(recipe=recipe, result=bench.root / "refused")
+    outcome = ended(bench.submit("refused", order))
+    assert isinstance(outcome, Failed) and "`gate: off`" in outcome.reason
+    assert outcome.painted and outcome.painted.judge and outcome.painted.judge["change"] < 0.002
+    assert len(outcome.painted.passes) == 1 and not order.result.exists()
+    assert bench.done("let through", replace(order, recipe=recipe | {"size": 64, "gate": False}))
+
+
 def test_same_run_twice_gives_the_same_picture(bench: Bench) -> None:
     pixels, losses = [], []
     for run in ("one", "two"):

@@ -91,6 +91,11 @@ EVENTS: list[tuple[Event, str]] = [
         '{"run": "r1", "spent": true, "event": "ended", "result": {"ok": false, '
         '"kind": "surroundings", "reason": "the device is lost"}}',
     ),
+    (
+        Ended(Failed("input", "it is flat", replace(DONE, judge={"noise": 0.5}))),
+        '{"run": "r1", "spent": false, "event": "ended", "result": {"ok": false, "kind": "input", '
+        f'"reason": "it is flat", "painted": {DONE_LINE[:-1]}, "judge": {{"noise": 0.5}}}}}}}}',
+    ),
     (Ended(Cancelled()), '{"run": "r1", "spent": false, "event": "cancelled"}'),
     (
         Ended(OutOfMemory("not enough memory"), spent=True),
@@ -158,7 +163,7 @@ def with_more(value: Any) -> Any:
     """Plain data as a newer version may tell it: with another field in every object."""
     match value:
         case dict():
-            named = value.keys() & {"weights", "plan", "loss", "first_loss", "last_loss"}
+            named = value.keys() & {"weights", "plan", "loss", "first_loss", "last_loss", "judge"}
             kept = {name: value[name] for name in named if name != "plan" or "size" not in value}
             return {name: with_more(one) for name, one in value.items()} | kept | {"mood": "good"}
         case list():

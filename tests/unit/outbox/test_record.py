@@ -110,6 +110,17 @@ def test_record_of_a_labelled_job_has_its_label_and_all_others_none(
     assert record == make_record(make_job(), picture, Outputs())
 
 
+def test_record_of_a_refused_painting_tells_what_it_came_to_and_its_figures(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    outcome = to_done(OUTCOME | {"judge": {"noise": 9.5, "finite": True}})
+    job = make_job(state=State.FAILED, verdict=State.FAILED, outcome=outcome, reason="too noisy")
+    record = make_record(job, picture, Outputs())
+    assert (record["state"], record["reason"]) == ("failed", "too noisy")
+    assert record["judge"] == {"noise": 9.5, "finite": True}
+    assert record["passes"] == OUTCOME["passes"]
+
+
 def test_seconds_between_two_times_of_the_ledger() -> None:
     start, end = "2024-12-31T23:59:59.250Z", "2025-01-01T00:00:01.000Z"
     assert seconds_between(start, end) == 1.75

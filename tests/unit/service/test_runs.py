@@ -195,6 +195,14 @@ def test_run_that_failed_fails_its_job_and_says_why(bench: Bench) -> None:
     assert (job.state, job.verdict, job.reason) == (State.PUBLISHING, State.FAILED, "no picture")
 
 
+def test_painting_that_was_refused_fails_its_job_with_what_it_came_to(bench: Bench) -> None:
+    painted = Done(device="cpu", seconds=2.5, warnings=("late",), judge={"noise": 9.0})
+    bench.end(Failed("input", "it is far too noisy", painted))
+    job = bench.ledger.job("j1")
+    assert (job.verdict, job.reason) == (State.FAILED, "it is far too noisy")
+    assert (job.outcome, job.warnings) == (painted, ("late",))
+
+
 def test_broken_surroundings_charge_no_job_and_are_a_trouble_of_the_worker(bench: Bench) -> None:
     bench.end(Failed("surroundings", "the device is lost"))
     assert (bench.state(), bench.ledger.fruitless_starts("j1")) == (State.READY, 0)

@@ -17,12 +17,23 @@ from numpy.typing import NDArray
 from daemon.engine.checkpoint import PassReport
 from daemon.engine.engine import Style
 from daemon.engine.fit.plan import Plan
+from daemon.engine.judgement import Judgement
 from daemon.engine.optimise.steps import Step
 from daemon.engine.paint import Moment, Painted
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 from daemon.engine.tensors import to_pixels, to_tensor
-from daemon.messages import Blob, Done, OrderedStyle, RunOrder, WorkerSettings, to_done
+from daemon.messages import (
+    Blob,
+    Done,
+    Ended,
+    Failed,
+    OrderedStyle,
+    RunOrder,
+    WorkerSettings,
+    to_done,
+    to_event,
+)
 from daemon.pictures.form import JobRecipe
 from daemon.pictures.picture import Metadata, Picture
 from daemon.pictures.profiles import DISPLAY_P3, SRGB_CURVE, RgbSpace, rgb_profile, srgb_profile
@@ -47,6 +58,7 @@ class UnchangedEngine:
         self.picture: NDArray[Any] | None = None
         self.styles: list[Style] = []
         self.recipe: Recipe | None = None
+        self.judgement = Judgement()
 
     def paint(
         self, picture: NDArray[Any], styles: list[Style], recipe: Recipe, **_: object
@@ -56,9 +68,9 @@ class UnchangedEngine:
         height, width, _ = picture.shape
         plan = Plan(None, 20, aside=False, predicted_bytes=1, budget_bytes=2)
         size = Pass(width, height, 1)
-        report = PassReport(size, plan, 0.1, step, step, converged=False)
+        report = PassReport(size, plan, 0.1, step, step, False, step)
         pixels = to_pixels(to_tensor(picture, self.device))
-        yield Painted(pixels, (report,), ("pass 1: of the painting",))
+        yield Painted(pixels, (report,), ("pass 1: of the painting",), self.judgement)
 
 
 @pytest.fixture
@@ -177,6 +189,23 @@ def test_colours_of_display_p3_go_from_file_to_file(
     assert profile == wide.profile
     off = np.abs(written.astype(int) - wide.pixels.astype(int))
     assert off.max() <= 16  # of 65535: a sixteenth of a level of 8 bits
+
+
+def test_refused_painting_leaves_no_result_unless_the_gate_is_off(
+    worker: Worker, out: io.StringIO, order: RunOrder, engine: UnchangedEngine
+) -> None:
+    engine.judgement = Judgement(noise=9.0, photo_noise=8.0)
+    worker.run("j1", order)
+    ended = to_event(json.loads(out.getvalue().splitlines()[-1]))
+    assert isinstance(ended, Ended) and isinstance(ended.outcome, Failed)
+    assert ended.outcome.kind == "input" and "far noisier" in ended.outcome.reason
+    assert ended.outcome.painted and ended.outcome.painted.judge
+    assert ended.outcome.painted.judge["noise"] == 9.0
+    assert ended.outcome.painted.warnings == ("pass 1: of the painting",)
+    assert not order.result.exists()
+    done = run(worker, out, replace(order, recipe={**order.recipe, "gate": False}))
+    assert isinstance(done, Done) and done.judge and done.judge["noise"] == 9.0
+    assert order.result.exists()
 
 
 def test_result_has_the_form_that_the_recipe_asks_for(

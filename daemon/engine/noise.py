@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor
 
-from .contours import luma
-
 BAND = 0.375
 """Cycles a pixel, along either side, from which detail counts: three quarters of the Nyquist."""
 
@@ -15,7 +13,8 @@ GREY_LEVEL = 1 / 255
 def noise_of(result: Tensor, style: Tensor) -> float:
     """The luma's amplitude in the band against the style's; 1 is as noisy as the style itself.
 
-    result, style: (1, 3, H, W) in 0..1, of any sizes, the style at the scale it is painted at.
+    result, style: (N, 3, H, W) in 0..1, a picture or N parts of it, each of any size, the style at
+    the scale it is painted at.
     """
     return float(amplitude(luma(result)) / (amplitude(luma(style)) + GREY_LEVEL))
 
@@ -26,13 +25,30 @@ def colour_noise_of(result: Tensor, style: Tensor) -> float:
     return float(ours / (own + GREY_LEVEL))
 
 
+def change_of(result: Tensor, content: Tensor) -> float:
+    """The root mean square difference of two pictures of a size; near 0 nothing was painted."""
+    return float((result - content).square().mean().sqrt())
+
+
 def amplitude(values: Tensor) -> Tensor:
-    """Root mean square of (1, C, H, W) in the band, (), under a Hann window for the borders."""
+    """Root mean square of (N, C, H, W) in the band, (), under a Hann window for the borders."""
     height, width = values.shape[2:]
-    options = {"periodic": False, "dtype": values.dtype, "device": values.device}
-    window = torch.hann_window(height, **options)[:, None] * torch.hann_window(width, **options)
+    sides = [
+        torch.hann_window(side, periodic=False, dtype=values.dtype, device=values.device)
+        for side in (height, width)
+    ]
+    window = sides[0][:, None] * sides[1]  # (H, W)
     level = values.mean((2, 3), keepdim=True)
-    power = torch.fft.fft2((values - level) * window).abs().square().sum(1)[0]  # (H, W)
+    power: Tensor = (
+        torch.fft.fft2((values - level) * window).abs().square().sum(1).mean(0)
+    )  # (H, W)
     down, across = (torch.fft.fftfreq(side, device=values.device).abs() for side in (height, width))
     band = torch.maximum(down[:, None], across) >= BAND
-    return ((power * band).sum() / (height * width * window.square().sum())).sqrt()
+    mean = (power * band).sum() / (height * width * window.square().sum())
+    return mean.sqrt()
+
+
+def luma(picture: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB to (N, 1, H, W), ITU-R BT.601."""
+    weights = picture.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    return (picture * weights).sum(1, keepdim=True)
