@@ -121,7 +121,7 @@ class Engine:
             check_pixels(pixels)
         chosen = tuple(passes or plan_passes(recipe, *size_of(picture)))
         for style in styles:
-            check_style_size(chosen[-1], size_of(style.pixels), recipe.style_scale)
+            check_style_size(chosen[-1], size_of(style.pixels), max(recipe.style_scales))
         palette = Palette(picture, recipe.colors)
         if palette.colors != "style":
             styles = [replace(style, pixels=palette.style(style.pixels)) for style in styles]
@@ -200,17 +200,31 @@ class Engine:
                 starts = [to_tensor(one, self.device) for one in covers]
         return laid_over(content, starts, parts)
 
-    def style_image(self, style: Style, recipe: Recipe, size: Pass, plan: Plan) -> StyleImage:
-        """A style image at the scale of a pass, and the tiles that the plan has room for."""
-        width, height = style_size(size, size_of(style.pixels), recipe.style_scale)
+    def style_images(
+        self, style: Style, recipe: Recipe, size: Pass, plan: Plan
+    ) -> list[StyleImage]:
+        """A style image at each of its scales in a pass, which share its weight.
+
+        Each has the tiles that the plan has room for.
+        """
         # Not more at once than the plan, which is for the picture, has room for.
         room = plan.tile_px or aligned(math.isqrt(2 * size.width_px * size.height_px))
-        side = room if max(width, height) > room else None
-        return StyleImage(style.pixels, width, height, style.weight, side)
+        weight, images = style.weight / len(recipe.style_scales), []
+        for scale in recipe.style_scales:
+            width, height = style_size(size, size_of(style.pixels), scale)
+            side = room if max(width, height) > room else None
+            images.append(StyleImage(style.pixels, width, height, weight, side))
+        return images
 
     def moments(self, style: Style, recipe: Recipe, size: Pass, plan: Plan) -> StyleMoments:
-        """Moments of a style image at the scale of a pass, computed once; on the device."""
-        image = self.style_image(style, recipe, size, plan)
+        """Moments of a style image at the scales of a pass, mixed; on the device."""
+        images = self.style_images(style, recipe, size, plan)
+        return style_loss.mix(
+            [(self._moments_at(image, style, recipe), image.weight) for image in images]
+        )
+
+    def _moments_at(self, image: StyleImage, style: Style, recipe: Recipe) -> StyleMoments:
+        """Moments of a style image at one of its scales, computed once; on the device."""
         width, height, side = image.width_px, image.height_px, image.tile_px
         key = {
             "weights": self.weights_sha256,

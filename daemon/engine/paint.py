@@ -185,10 +185,10 @@ def paint_passes(
 
 def judge_painting(pixels: FloatPixels, commission: Commission, last: PassReport) -> Judgement:
     """The figures of a finished painting, beside the photograph, and the styles as painted."""
-    scale = commission.recipe.style_scale
     styles = [
         (style.pixels, style_size(last.size, size_of(style.pixels), scale))
         for style in commission.styles
+        for scale in commission.recipe.style_scales
     ]
     return judge(pixels, commission.palette.photograph, styles, last)
 
@@ -256,9 +256,10 @@ def begin_pass(
     tiling = cut(size.height_px, size.width_px, plan.tile_px, layers, recipe.pooling)
     content = to_tensor(resize(commission.picture, size.width_px, size.height_px), engine.device)
     images = [
-        replace(engine.style_image(style, recipe, size, plan), weight=weight, region=number)
+        replace(image, weight=weight / len(recipe.style_scales), region=number)
         for number, (styles, part) in enumerate(groups)
         for style, weight in zip(styles, weights_in(styles, part), strict=True)
+        for image in engine.style_images(style, recipe, size, plan)
     ]
     objective = make_objective(
         Materials(engine.network, recipe, tiling, scratch, content, regions, images)

@@ -23,6 +23,7 @@ def check_layers(layers: dict[str, float]) -> dict[str, float]:
 
 Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Scale = Annotated[float, Field(ge=0.05, le=20)]
 LayerWeights = Annotated[
     dict[str, Positive], Field(min_length=1, max_length=32), AfterValidator(check_layers)
 ]
@@ -83,8 +84,10 @@ class Recipe(BaseModel):
     size: Annotated[int, Field(ge=64, le=32768)] | Literal["original"] = Field(
         default=512, description="longest side of the result in px, or `original`"
     )
-    style_scale: Annotated[float, Field(ge=0.05, le=20)] = Field(
-        default=1.0, description="size of the style image relative to the picture: larger strokes"
+    style_scale: Scale | Annotated[list[Scale], Field(min_length=1, max_length=8)] = Field(
+        default=1.0,
+        description="size of the style image relative to the picture: larger strokes; several are "
+        "mixed",
     )
     init: Literal["content", "noise", "style"] = Field(
         default="content", description="what the optimisation starts from"
@@ -104,3 +107,9 @@ class Recipe(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         default=0, description="random numbers of init: noise"
     )
+
+    @property
+    def style_scales(self) -> tuple[float, ...]:
+        """Every size that the style images are seen at, relative to the picture."""
+        scale = self.style_scale
+        return tuple(scale) if isinstance(scale, list) else (scale,)

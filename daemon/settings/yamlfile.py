@@ -228,7 +228,10 @@ def check(
             if problem["type"] == "missing" and path[-1:] != problem["loc"][-1:]:
                 path = (*path, problem["loc"][-1])  # it has no line, but it has a name
             problems.setdefault(path, []).append(problem)
+        outer = {path[:depth] for path in problems for depth in range(1, len(path))}
         for path, of_key in problems.items():
+            if path in outer:
+                continue  # it may be a number or a list, was a list, and the fault is in that
             message = joined([describe(problem, model) for problem in of_key])
             document.fault(message + advice(of_key), path)
         return None

@@ -266,6 +266,62 @@ def test_style_scale_is_the_style_images_size_relative_to_the_picture(
     assert gram_calls == [(1, 3, 76, 96)]  # 1.5 * 64 on its longest side
 
 
+@pytest.mark.parametrize("weighed", [{"tv": "auto"}, {"statistics": "gram"}, {"match": 1.0}])
+def test_the_same_style_scale_twice_gives_the_bytes_of_once(
+    paint: Paint, weighed: dict[str, object]
+) -> None:
+    once, twice = (
+        paint(steps=4, style_scale=scale, **weighed).pixels for scale in (1.0, [1.0, 1.0])
+    )
+    assert np.array_equal(once, twice)
+
+
+@pytest.mark.parametrize("statistics", ["gram", "gaussian"])
+def test_two_style_scales_are_nearer_to_each_than_these_are_to_one_another(
+    engine: Engine, photo: Pixels, starry: Style, statistics: str
+) -> None:
+    def style_loss_of(painted: Pixels, scale: float) -> float:
+        recipe = Recipe(size=64, steps=1, style_scale=scale, statistics=statistics)
+        painting = finish(engine.paint(painted, [starry], recipe))
+        return painting.passes[0].first.losses["style"]
+
+    small, large, mixed = (
+        finish(
+            engine.paint(
+                photo,
+                [starry],
+                Recipe(
+                    size=64,
+                    steps=25,
+                    style_scale=scale,
+                    statistics=statistics,
+                    preconditioner="fourier",
+                ),
+            )
+        ).pixels
+        for scale in (0.5, 2.0, [0.5, 2.0])
+    )
+    for scale, own, others in ((0.5, small, large), (2.0, large, small)):
+        to_own, to_mixed, to_others = (style_loss_of(one, scale) for one in (own, mixed, others))
+        assert to_own < to_mixed < to_others
+
+
+def test_style_scales_are_looked_at_once_each(
+    paint: Paint, gram_calls: list[tuple[int, ...]]
+) -> None:
+    paint(steps=1)
+    paint(steps=1, style_scale=[1.0, 1.5])
+    paint(steps=1, style_scale=[1.5])
+    assert gram_calls == [(1, 3, 50, 64), (1, 3, 76, 96)]
+
+
+def test_largest_of_several_style_scales_is_refused_where_one_would_be(
+    engine: Engine, photo: Pixels, starry: Style
+) -> None:
+    with pytest.raises(PictureError, match=r"with style_scale 20 .*choose a smaller `style_scale`"):
+        next(engine.paint(photo, [starry], Recipe(size=2048, style_scale=[1.0, 20.0])))
+
+
 def test_picture_that_lies_aside_is_the_same(tmp_path: Path) -> None:
     start = torch.rand(1, 3, 40, 50)
     aside = put_aside(start.clone(), Scratch(torch.device("cpu"), tmp_path))

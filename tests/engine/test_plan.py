@@ -204,6 +204,15 @@ def test_style_image_that_is_larger_than_the_picture_is_counted() -> None:
     assert large > 12 * 15_000**2 > usual
 
 
+def test_largest_of_several_style_scales_is_counted() -> None:
+    for settings in ({}, {"match": 1.0}):
+        largest, both = (
+            predict(512, 512, Recipe(style_scale=scale, **settings), Way(256, 3, aside=True), 4)
+            for scale in (5.0, [0.5, 5.0])
+        )
+        assert largest == both
+
+
 def test_style_image_of_a_narrow_picture_is_counted_as_the_small_one_it_is() -> None:
     assert predict(100, 20_000, Recipe(), Way(256, 3, aside=True), 4) < GB  # 20,000 squared is 5
 

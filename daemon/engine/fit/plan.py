@@ -193,7 +193,8 @@ def predict(
     losses = int(vectors_of(recipe) * vector) + maps_bytes(height_px, width_px, maps)
     painting = resting + working + losses
     # Before that, unless on CUDA, where only a tile of a style image is on the device at a time.
-    style_px = 0 if recorded else most_style_pixels(height_px, width_px, recipe.style_scale)
+    scale = max(recipe.style_scales)
+    style_px = 0 if recorded else most_style_pixels(height_px, width_px, scale)
     looking = STYLE_BYTES * style_px + evaluation_bytes(tiling, layers, value_bytes)
     return LIBRARY_BYTES[value_bytes] + max(painting, looking)
 

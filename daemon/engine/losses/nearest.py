@@ -141,7 +141,7 @@ def search_bytes(height_px: int, width_px: int, recipe: Recipe, value_bytes: int
 
     value_bytes: of the network's numbers.  A style image is taken to be square.
     """
-    style_px = most_style_pixels(height_px, width_px, recipe.style_scale)
+    style_px = most_style_pixels(height_px, width_px, max(recipe.style_scales))
     region_px = (SEARCH_TILE_PX + 2 * margin_px(SEARCHED, recipe.pooling)) ** 2
     columns_of_both = sum(
         min(pixels // CELL_PX**2, MOST_CELLS) * sum(map(channels_of, SEARCHED)) * 4

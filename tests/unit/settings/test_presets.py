@@ -87,6 +87,13 @@ def test_every_fault_of_a_preset_is_told_with_its_line(load) -> None:
     ]
 
 
+def test_wrong_number_in_a_list_that_might_be_a_number_is_the_one_fault_told(load) -> None:
+    shelf = load(it="styles: [{image: wave.png}]\nstyle_scale: [1, big]\n")
+    assert [(one.key, one.message) for one in shelf.faulty["it"]] == [
+        ("style_scale[1]", "must be a number, not 'big'")
+    ]
+
+
 def test_missing_style_image_names_its_line(load) -> None:
     fault = fault_of(load(it="beta: 3\nstyles:\n  - weight: 2\n    image: gone.png\n"))
     assert fault.startswith("it.yaml:4: styles[0].image: style image")
