@@ -14,6 +14,7 @@ from torch import Tensor
 
 from daemon.engine.checkpoint import CHECKPOINT_FORMAT, Checkpoint
 from daemon.engine.device import usable_device
+from daemon.engine.faces import Face
 from daemon.engine.fit import memory
 from daemon.engine.fit.plan import Plan, make_plan
 from daemon.engine.fit.tiles import aligned, cut
@@ -100,6 +101,7 @@ class Engine:
         recipe: Recipe,
         *,
         passes: Sequence[Pass] = (),
+        faces: Sequence[Face] = (),
         resumed: Checkpoint | None = None,
         memory_bytes: int | None = None,
         masks: Masks | None = None,
@@ -108,12 +110,13 @@ class Engine:
 
         Each pass is Planned, then Stepped and Resting in turns; Painted is the last. The same
         arguments and plans give the same pixels on the same CPU, whether it was resumed or not.
-        passes: in place of the recipe's own, such as a proof's.  resumed: a checkpoint of the same
-        arguments; raises CheckpointError if it is not.  memory_bytes: what this painting may take,
-        where that is less than the engine's own.  masks: how much each place belongs to the regions
-        that styles name; places of none are not painted. Raises PictureError if the picture is too
-        narrow to be painted or something else than pixels, or masks and styles do not fit each
-        other, OutOfMemoryError, DeviceError, or DivergedError.
+        passes: in place of the recipe's own, such as a proof's.  faces: of `picture`, for a recipe
+        with `faces`.  resumed: a checkpoint of the same arguments; raises CheckpointError if it is
+        not.  memory_bytes: what this painting may take, where that is less than the engine's own.
+        masks: how much each place belongs to the regions that styles name; places of none are not
+        painted. Raises PictureError if the picture is too narrow to be painted or something else
+        than pixels, or masks and styles do not fit each other, OutOfMemoryError, DeviceError, or
+        DivergedError.
         """
         masks = masks or {}
         check_masks(styles, masks)
@@ -125,7 +128,8 @@ class Engine:
         palette = Palette(picture, recipe.colors)
         if palette.colors != "style":
             styles = [replace(style, pixels=palette.style(style.pixels)) for style in styles]
-        commission = Commission(palette.canvas(), styles, recipe, chosen, palette, masks)
+        kept = tuple(faces) if recipe.faces else ()
+        commission = Commission(palette.canvas(), styles, recipe, chosen, palette, masks, kept)
         yield from paint_passes(self, commission, self._identity(commission), resumed, memory_bytes)
 
     def _identity(self, commission: Commission) -> dict[str, Any]:
@@ -141,6 +145,7 @@ class Engine:
             "styles": [[style.key, style.weight] for style in commission.styles],
             "recipe": commission.recipe.model_dump(mode="json"),
             "passes": [asdict(size) for size in commission.passes],
+            **({"faces": [asdict(one) for one in commission.faces]} if commission.faces else {}),
         }
 
     def foresee(self, recipe: Recipe, width_px: int, height_px: int) -> list[tuple[Pass, Plan]]:

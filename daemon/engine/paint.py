@@ -22,12 +22,14 @@ from daemon.engine.checkpoint import (
 )
 from daemon.engine.device import translated_errors
 from daemon.engine.errors import CheckpointError, DivergedError
+from daemon.engine.faces import Face
 from daemon.engine.fit import memory
 from daemon.engine.fit.plan import Plan
 from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.fit.tiles import cut
 from daemon.engine.judgement import Judgement, judge
 from daemon.engine.losses import style as style_loss
+from daemon.engine.losses.faces import keep_faces
 from daemon.engine.losses.moments import StyleMoments
 from daemon.engine.losses.objective import make_objective
 from daemon.engine.losses.places import WeightMap, covered
@@ -106,7 +108,7 @@ Moment = Planned | Stepped | Resting | Painted
 
 @dataclass(frozen=True, eq=False)
 class Commission:
-    """What is to be painted: picture, styles, recipe, the passes in order, and regions' masks.
+    """What is to be painted: picture, styles, recipe, the passes in order, masks and faces.
 
     picture, styles: in the colours they are painted in, which the palette has seen to.
     """
@@ -117,6 +119,7 @@ class Commission:
     passes: tuple[Pass, ...]
     palette: Palette
     masks: Masks = field(default_factory=dict)
+    faces: tuple[Face, ...] = ()
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -203,6 +206,7 @@ def plan_pass(
     """How a pass is computed: as before where it goes on, unless there is less memory now."""
     history = earlier.plan.history if earlier else None
     maps = len(commission.masks)
+    maps += maps + 1 if commission.faces else 0
     now = engine.plan(commission.recipe, size, memory_bytes, history, maps)
     return earlier.still_good(now) if earlier else now
 
@@ -262,7 +266,11 @@ def begin_pass(
         for image in engine.style_images(style, recipe, size, plan)
     ]
     objective = make_objective(
-        Materials(engine.network, recipe, tiling, scratch, content, regions, images)
+        keep_faces(
+            Materials(engine.network, recipe, tiling, scratch, content, regions, images),
+            commission.faces,
+            size_of(commission.picture),
+        )
     )
     if before is None:
         leading, parts = [styles[0] for styles, _ in groups], [part for _, part in groups]

@@ -81,6 +81,9 @@ class Recipe(BaseModel):
         "light and dark; luminance: only lightness is painted; match: the style recoloured to the "
         "photograph first",
     )
+    faces: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0, description="how much more of the photograph faces keep, 0 to 1"
+    )
     size: Annotated[int, Field(ge=64, le=32768)] | Literal["original"] = Field(
         default=512, description="longest side of the result in px, or `original`"
     )
