@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from daemon.engine.faces import Face
 from daemon.engine.schedule import Pass
 from daemon.engine.vgg.timings import Precision
 
@@ -191,7 +192,8 @@ class Done:
     result_sha256, result_bytes: of the file of the result.  full: what a proof foretells.
     same_as: the job whose result was taken, where nothing had to be painted.  regions: what share
     of the picture each has, 0 to 1, where a mask drew them.  judge: the figures of the painting by
-    name.  A field that an earlier version did not tell is None, 0 or empty.
+    name.  faces: those found in the picture; None where none were looked for.  A field that an
+    earlier version did not tell is None, 0 or empty.
     """
 
     width_px: int = 0
@@ -211,6 +213,7 @@ class Done:
     same_as: str | None = None
     regions: Mapping[str, float] = field(default_factory=dict)
     judge: Mapping[str, Any] | None = None
+    faces: tuple[Face, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -274,11 +277,12 @@ Outcome = Told | Lost
 def done_data(done: Done) -> Data:
     """Turns the outcome of a run that went well into plain data."""
     data = asdict(done)
-    full, same_as, judge = data.pop("full"), data.pop("same_as"), data.pop("judge")
+    full, same_as, judge, faces = (data.pop(name) for name in ("full", "same_as", "judge", "faces"))
     before = {"same_as": same_as} if same_as else {}
     if not data["regions"]:
         del data["regions"]
     after = {name: one for name, one in {"full": full, "judge": judge}.items() if one}
+    after |= {} if faces is None else {"faces": faces}
     return before | {"ok": True} | data | after
 
 
@@ -290,13 +294,14 @@ def failed_data(failed: Failed) -> Data:
 
 def to_done(data: Mapping[str, Any]) -> Done:
     """Reads the outcome of `done_data`, of an earlier version too."""
-    full = data.get("full")
+    full, faces = data.get("full"), data.get("faces")
     return known(
         Done,
         data,
         passes=tuple(known(PassAccount, one) for one in data.get("passes", ())),
         warnings=tuple(data.get("warnings", ())),
         full=known(FullPicture, full) if full else None,
+        faces=None if faces is None else tuple(known(Face, one) for one in faces),
     )
 
 

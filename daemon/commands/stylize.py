@@ -131,7 +131,7 @@ def paint_one(
         finally:
             pool.close(grace_s=2.0)
         path = deliver(result, target)
-    forecast = describe_full(done.full, str(done.device)) if done.full else None
+    forecast = describe_proof(done, done.full) if done.full else None
     return Single(path, done.warnings, forecast)
 
 
@@ -322,6 +322,16 @@ def on_event(event: Event, on_progress: Callable[[Progress], None]) -> None:
     """Passes progress on; the worker's log lines are for the service."""
     if isinstance(event, Progress):
         on_progress(event)
+
+
+def describe_proof(done: Done, full: FullPicture) -> str:
+    """What a proof says of the full picture, and of the faces, if they were looked for."""
+    said = describe_full(full, str(done.device))
+    if done.faces is None:
+        return said
+    if not done.faces:
+        return f"{said}\nno face was found: `faces` will change nothing"
+    return f"{said}\nfaces found, framed in the proof: {len(done.faces)}"
 
 
 def describe_full(full: FullPicture, device: str) -> str:

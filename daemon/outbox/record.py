@@ -43,6 +43,7 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str
         **({"profiles": [vars(one) for one in job.profiles]} if job.profiles else {}),
         **({"regions": {**vars(job.mask), "shares": done.regions}} if job.mask else {}),
         "weights": done.weights,
+        **({} if done.faces is None else {"faces": [plain(one) for one in done.faces]}),
         "seed": job.recipe.get("seed"),
         "device": done.device,
         "dtype": done.dtype,

@@ -20,6 +20,7 @@ from daemon.pictures.ignored import is_ignored
 from daemon.pictures.names import folded, nearest, yaml_stem
 from daemon.pictures.regions import region_colour
 from daemon.settings import yamlfile
+from daemon.settings.extras import check_extras
 from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, stand_in_text
 from daemon.settings.masks import MaskSource, check_mask
 from daemon.settings.profiles import ProfileSource, check_profiles
@@ -290,6 +291,7 @@ def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
         mask = check_mask(document.data.get("mask"), path.parent, document, stamps)
         if recipe is not None:
             profiles = check_profiles(recipe, path.parent, document, stamps)
+            check_extras(recipe, document)
     check_name(path, bulk_folder, document)
     if recipe is None or document.faults:
         return Reading(None, PresetError(document.faults).faults, stamps)
@@ -328,7 +330,9 @@ def override(recipe: JobRecipe, document: Document) -> JobRecipe:
     """The recipe with a document's fields in place of its own; raises PresetError."""
     merged: dict[str, Any] = recipe.model_dump() | document.data
     found = yamlfile.check(JobRecipe, document, merged)
-    if found is None:
+    if found is not None:
+        check_extras(found, document)
+    if found is None or document.faults:
         raise PresetError(document.faults)
     return found
 

@@ -8,6 +8,7 @@ from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.engine import Engine
 from daemon.engine.errors import CheckpointError
 from daemon.engine.estimate import estimate_s
+from daemon.engine.faces import Face
 from daemon.engine.fit import memory
 from daemon.engine.fit.plan import Plan
 from daemon.engine.optimise.steps import Step
@@ -37,6 +38,14 @@ def describe(engine: Engine, picture: Picture, recipe: Recipe) -> str:
         f"in {str(engine.dtype).removeprefix('torch.')} ({engine.arithmetic.method}) "
         f"with weights {engine.weights_name}"
     )
+
+
+def describe_faces(faces: Sequence[Face]) -> str:
+    """The faces found in a picture, in a line."""
+    boxes = ", ".join(
+        f"{one.width_px}x{one.height_px} px at {one.left_px}, {one.top_px}" for one in faces
+    )
+    return f"faces: {boxes or 'none found'}"
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> str:

@@ -56,9 +56,11 @@ from daemon.messages import (
 from daemon.pictures.form import JobRecipe
 from daemon.pictures.picture import Picture
 from daemon.pictures.read import read_picture
-from daemon.worker.account import account, describe, describe_checkpoint, foretell
+from daemon.worker.account import account, describe, describe_checkpoint, describe_faces, foretell
 from daemon.worker.checkpoint import read_checkpoint
+from daemon.worker.faces import find_faces
 from daemon.worker.follower import Follower
+from daemon.worker.frames import draw_frames
 from daemon.worker.gate import refusal
 from daemon.worker.proof import ProofProfile, read_proof_profile
 from daemon.worker.regions import read_regions, shares_of
@@ -125,17 +127,21 @@ class Worker:
         passes = (plan_proof if order.proof else plan_passes)(recipe, *picture.size)
         check_writable(order, job_recipe, passes[-1])
         masks = read_regions(order, picture.size)
+        faces = find_faces(picture.pixels) if recipe.faces else None
         begin = partial(
             engine.paint,
             proof.applied(picture.pixels) if proof else picture.pixels,
             [self._style(style, order.max_pixels, proof) for style in order.styles],
             recipe,
             passes=passes,
+            faces=faces or (),
             memory_bytes=order.memory_bytes,
             masks=masks.levels,
         )
         picture = without_pixels(picture)
         tell(LogLine("INFO", describe(engine, picture, recipe)))
+        if faces is not None:
+            tell(LogLine("INFO", describe_faces(faces)))
         follower = Follower(
             order, self._settings.checkpoint_s, tell, lambda: run_id in self._cancelled
         )
@@ -145,11 +151,14 @@ class Worker:
             return None
         done = account(engine, picture, painted, time.perf_counter() - began)
         regions = shares_of(masks)
-        done = replace(done, warnings=(*done.warnings, *masks.warnings), regions=regions)
+        done = replace(done, regions=regions, faces=faces)
+        done = replace(done, warnings=(*done.warnings, *masks.warnings))
         if reason := refusal(painted, job_recipe, share=sum(regions.values()) if regions else 1.0):
             return Failed("input", reason, done)
         if proof:
             proof.applied(painted.pixels, out=painted.pixels)
+        if order.proof and faces:
+            draw_frames(painted.pixels, faces, picture.size)
         weights = {"name": engine.weights_name, "sha256": engine.weights_sha256}
         warnings = write_result(order, painted.pixels, picture, job_recipe, weights)
         done = replace(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from daemon.engine.faces import Face
 from daemon.engine.schedule import Pass
 from daemon.messages import (
     Blob,
@@ -151,6 +152,12 @@ def test_order_is_the_line_it_always_was_and_is_read_back(order: RunOrder, line:
         (
             replace(DONE, full=FullPicture(400, 300, None)),
             f'{DONE_LINE[:-1]}, "full": {{"width_px": 400, "height_px": 300, "seconds": null}}}}',
+        ),
+        (replace(DONE, faces=()), f'{DONE_LINE[:-1]}, "faces": []}}'),
+        (
+            replace(DONE, faces=(Face(1, 2, 30, 31),)),
+            f'{DONE_LINE[:-1]}, "faces": [{{"left_px": 1, "top_px": 2, '
+            '"width_px": 30, "height_px": 31}]}',
         ),
     ],
 )

@@ -102,6 +102,18 @@ def test_record_is_json_whatever_the_picture_is_called(
     assert again["outputs"]["result"] == "starry/\\udcff.jpg"
 
 
+def test_record_tells_the_faces_found_where_they_were_looked_for(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    box = {"left_px": 1, "top_px": 2, "width_px": 30, "height_px": 31}
+    for found in ([], [box]):
+        record = make_record(
+            make_job(outcome=to_done(OUTCOME | {"faces": found})), picture, Outputs()
+        )
+        assert record["faces"] == found
+    assert "faces" not in make_record(make_job(outcome=to_done(OUTCOME)), picture, Outputs())
+
+
 def test_record_of_a_labelled_job_has_its_label_and_all_others_none(
     make_job: Callable[..., Job], picture: ClaimedPicture
 ) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from daemon.errors import PresetError, SurroundingsError
 from daemon.host import files
 from daemon.pictures.form import JobRecipe
+from daemon.settings import extras
 from daemon.settings.presets import Shelf, ShelfReader, load_presets, override, read_preset
 from daemon.settings.yamlfile import parse
 
@@ -85,6 +86,19 @@ def test_every_fault_of_a_preset_is_told_with_its_line(load) -> None:
         (4, "beta"),
         (5, "step"),
     ]
+
+
+def test_faces_without_opencv_are_a_fault_of_their_line_that_says_what_to_install(
+    load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "styles: [{image: wave.png}]\nfaces: 0.5\n"
+    assert "it" in load(it=text).good
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    fault = fault_of(load(it=text))
+    assert fault.startswith("it.yaml:2: faces: needs OpenCV") and "atelierd[faces]" in fault
+    with pytest.raises(PresetError, match=r"photo.jpg.yaml:1: faces: needs OpenCV"):
+        override(JobRecipe(), parse(b"faces: 1", "photo.jpg.yaml"))
+    assert override(JobRecipe(), parse(b"faces: 0", "photo.jpg.yaml")).faces == 0
 
 
 def test_wrong_number_in_a_list_that_might_be_a_number_is_the_one_fault_told(load) -> None:

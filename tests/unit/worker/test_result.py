@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 import tifffile
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from daemon.engine.checkpoint import PassReport
 from daemon.engine.engine import Style
+from daemon.engine.faces import Face
 from daemon.engine.fit.plan import Plan
 from daemon.engine.judgement import Judgement
 from daemon.engine.optimise.steps import Step
@@ -28,6 +32,7 @@ from daemon.messages import (
     Done,
     Ended,
     Failed,
+    FullPicture,
     OrderedStyle,
     RunOrder,
     WorkerSettings,
@@ -39,6 +44,7 @@ from daemon.pictures.picture import Metadata, Picture
 from daemon.pictures.profiles import DISPLAY_P3, SRGB_CURVE, RgbSpace, rgb_profile, srgb_profile
 from daemon.pictures.read import read_picture
 from daemon.pictures.write import write_picture
+from daemon.worker import child
 from daemon.worker.child import Worker
 from daemon.worker.result import painting_recipe, without_pixels
 from tests.support.profiles import cmyk_profile, scanner_profile
@@ -59,11 +65,18 @@ class UnchangedEngine:
         self.styles: list[Style] = []
         self.recipe: Recipe | None = None
         self.judgement = Judgement()
+        self.faces: Sequence[Face] = ()
 
     def paint(
-        self, picture: NDArray[Any], styles: list[Style], recipe: Recipe, **_: object
+        self,
+        picture: NDArray[Any],
+        styles: list[Style],
+        recipe: Recipe,
+        *,
+        faces: Sequence[Face] = (),
+        **_: object,
     ) -> Iterator[Moment]:
-        self.picture, self.styles, self.recipe = picture, styles, recipe
+        self.picture, self.styles, self.recipe, self.faces = picture, styles, recipe, faces
         step = Step(1, 1.0, {"content": 0.0, "style": 1.0}, 0.1)
         height, width, _ = picture.shape
         plan = Plan(None, 20, aside=False, predicted_bytes=1, budget_bytes=2)
@@ -136,6 +149,58 @@ def tiff_of(order: RunOrder) -> tuple[NDArray[Any], bytes]:
     with tifffile.TiffFile(order.result) as file:
         page = file.pages.first
         return page.asarray(), page.tags["InterColorProfile"].value
+
+
+def log_of(out: io.StringIO) -> list[str]:
+    """The lines a worker wrote into a job's log."""
+    events = [json.loads(line) for line in out.getvalue().splitlines()]
+    return [event["text"] for event in events if event["event"] == "log"]
+
+
+def test_faces_are_found_painted_told_and_framed_in_a_proof(
+    worker: Worker,
+    out: io.StringIO,
+    order: RunOrder,
+    engine: UnchangedEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    portrait = Image.fromarray(skimage.data.astronaut()).resize((200, 200))
+    save(tmp_path / "picture", Picture(np.array(portrait), format="PNG"), ".png")
+    asked = replace(order, recipe=order.recipe | {"faces": 0.5})
+    done = run(worker, out, asked)
+    assert isinstance(done, Done) and done.faces is not None
+    (face,) = done.faces
+    assert engine.faces == done.faces
+    assert any(f"faces: {face.width_px}x{face.height_px} px at" in line for line in log_of(out))
+    assert np.array_equal(result_of(asked).pixels, np.array(portrait))
+
+    monkeypatch.setattr(child, "foretell", lambda *_: FullPicture(200, 200, None))
+    proof = run(worker, out, replace(asked, proof=True))
+    assert isinstance(proof, Done) and proof.faces == done.faces
+    changed = (result_of(asked).pixels != np.array(portrait)).any(axis=2)
+    assert changed[face.top_px, face.left_px : face.left_px + face.width_px].any()
+    assert not changed[: face.top_px].any() and not changed[:, : face.left_px].any()
+
+
+def test_picture_without_a_face_is_painted_and_its_record_says_that_none_was_found(
+    worker: Worker, out: io.StringIO, order: RunOrder, engine: UnchangedEngine
+) -> None:
+    done = run(worker, out, replace(order, recipe=order.recipe | {"faces": 1.0}))
+    assert isinstance(done, Done) and done.faces == ()
+    assert "faces: none found" in log_of(out)
+    without = run(worker, out, order)
+    assert isinstance(without, Done) and without.faces is None and engine.faces == ()
+
+
+def test_job_that_asks_for_faces_where_opencv_is_missing_fails_with_what_to_do(
+    worker: Worker, out: io.StringIO, order: RunOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    reason = run(worker, out, replace(order, recipe=order.recipe | {"faces": 1.0}))
+    assert isinstance(reason, str) and "install atelierd[faces]" in reason
+    ended = json.loads(out.getvalue().splitlines()[-1])
+    assert ended["result"]["kind"] == "input"
 
 
 RAMP = np.arange(65536, dtype=np.uint16).reshape(256, 256)
