@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import skimage.data
 from method_sections import SECTIONS, Cell, Section
 from PIL import Image, ImageDraw, ImageFont
 
 from daemon.engine import Engine, Recipe, Style, finish
 from daemon.engine.pixels import Pixels, size_of, to_levels
 from daemon.engine.schedule import Pass, fit, plan_passes
+from daemon.worker.faces import find_faces
 
 ROOT = Path(__file__).parent.parent
 PHOTOGRAPH = ROOT / "docs" / "images" / "rocket.jpg"
@@ -32,11 +34,12 @@ QUALITY = 78
 
 HEAD = """# What the settings do
 
-One photograph and one style, painted at {size} px in {steps} steps a pass, with one setting
-changed at a time; everything else is the default. Written by `python docs/method.py FOLDER`,
-pictures and figures alike; the sentences are in `docs/method_sections.py`. The losses below the
-pictures are those of the last step, without their weights: 1 is as far off as a black picture. A
-loss that a row does without (alpha or beta 0) is still told.
+One photograph (for `faces` another) and one style, painted at {size} px in {steps} steps a pass,
+with one setting changed at a time; everything else is the default. Written by
+`python docs/method.py FOLDER`, pictures and figures alike; the sentences are in
+`docs/method_sections.py`. The losses below the pictures are those of the last step, without their
+weights: 1 is as far off as a black picture. A loss that a row does without (alpha or beta 0) is
+still told.
 
 ![photograph and style](images/method/given.jpg)
 """
@@ -66,11 +69,16 @@ def paint(engine: Engine, cell: Cell, photograph: Pixels, style: Style, folder: 
     """What a cell shows, kept in `folder`."""
     recipe = Recipe.model_validate({"size": SIZE_PX, "steps": STEPS, **cell.recipe})
     passes = chosen_passes(cell, recipe, photograph)
-    facts: dict[str, Any] = {"recipe": recipe.model_dump(), "passes": [asdict(p) for p in passes]}
+    facts: dict[str, Any] = {
+        "recipe": recipe.model_dump(),
+        "passes": [asdict(one) for one in passes],
+        "photograph": hashlib.sha256(photograph.tobytes()).hexdigest(),
+    }
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     picture, losses = folder / f"{name}.png", folder / f"{name}.json"
     if not losses.exists():
-        painted = finish(engine.paint(photograph, [style], recipe, passes=passes))
+        faces = find_faces(photograph) if recipe.faces else ()
+        painted = finish(engine.paint(photograph, [style], recipe, passes=passes, faces=faces))
         Image.fromarray(to_levels(painted.pixels)).save(picture)
         losses.write_text(json.dumps(dict(painted.passes[-1].last.losses)))
     return Result(read(picture), json.loads(losses.read_text()))
@@ -116,6 +124,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     engine = Engine(options.device, "classic", options.folder)
     photograph, style = read(PHOTOGRAPH), Style(read(STYLE))
+    portrait = skimage.data.astronaut()
     given = [("photograph", photograph), ("style", style.pixels)]
     small = [
         (label, np.array(Image.fromarray(pixels).resize(fit(*size_of(pixels), SIZE_PX))))
@@ -124,7 +133,8 @@ def main() -> None:
     row(small).save(IMAGES / "given.jpg", quality=QUALITY)
     page = [HEAD.format(size=SIZE_PX, steps=STEPS)]
     for section in SECTIONS:
-        results = [paint(engine, cell, photograph, style, options.folder) for cell in section.cells]
+        shown = portrait if section.portrait else photograph
+        results = [paint(engine, cell, shown, style, options.folder) for cell in section.cells]
         labels = [cell.label for cell in section.cells]
         pictures = list(zip(labels, [result.pixels for result in results], strict=True))
         row(pictures).save(IMAGES / f"{section.name}.jpg", quality=QUALITY)

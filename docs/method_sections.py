@@ -21,12 +21,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Section:
-    """A row of paintings that differ in one setting.  name: of its picture file."""
+    """A row of paintings that differ in one setting.
+
+    name: of its picture file.  portrait: whether scikit-image's astronaut is painted.
+    """
 
     name: str
     title: str
     text: str
     cells: tuple[Cell, ...]
+    portrait: bool = False
 
 
 def layers(*weights: float) -> dict[str, float]:
@@ -117,6 +121,7 @@ SECTIONS = (
             Cell("0.5", "fine work.", {"style_scale": 0.5}),
             Cell("1", "as the style was painted.", {"style_scale": 1.0}),
             Cell("2", "a broad brush.", {"style_scale": 2.0}),
+            Cell("0.5 and 2", "both at once.", {"style_scale": [0.5, 2.0]}),
         ),
     ),
     Section(
@@ -180,5 +185,17 @@ SECTIONS = (
             Cell("0.5", "strokes give way to lines.", {"edges": 0.5}),
             Cell("5", "hardly a stroke is left, and colours make up for it.", {"edges": 5.0}),
         ),
+    ),
+    Section(
+        "faces",
+        "faces",
+        "Faces keep more of the photograph, in a soft oval; what is around them is painted as "
+        "without.",
+        (
+            Cell("0", "eyes and mouth dissolve in strokes.", {"faces": 0.0}),
+            Cell("0.5", "a likeness, painted.", {"faces": 0.5}),
+            Cell("1", "who it is can be told at a glance.", {"faces": 1.0}),
+        ),
+        portrait=True,
     ),
 )
