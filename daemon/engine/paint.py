@@ -106,6 +106,10 @@ class Painted:
 Moment = Planned | Stepped | Resting | Painted
 
 
+StylesOfRegion = tuple[list["Style"], WeightMap | None]
+"""The styles of a region, and how much each place is it; None: the whole picture."""
+
+
 @dataclass(frozen=True, eq=False)
 class Commission:
     """What is to be painted: picture, styles, recipe, the passes in order, masks and faces.
@@ -255,22 +259,9 @@ def begin_pass(
     recipe = commission.recipe
     scratch = Scratch(engine.device, engine.folder if plan.aside else None)
     groups = styles_by_region(commission, size, engine.device)
-    regions = [Region(mixed(engine, styles, recipe, size, plan), part) for styles, part in groups]
-    layers = layers_of(recipe)
-    tiling = cut(size.height_px, size.width_px, plan.tile_px, layers, recipe.pooling)
     content = to_tensor(resize(commission.picture, size.width_px, size.height_px), engine.device)
-    images = [
-        replace(image, weight=weight / len(recipe.style_scales), region=number)
-        for number, (styles, part) in enumerate(groups)
-        for style, weight in zip(styles, weights_in(styles, part), strict=True)
-        for image in engine.style_images(style, recipe, size, plan)
-    ]
     objective = make_objective(
-        keep_faces(
-            Materials(engine.network, recipe, tiling, scratch, content, regions, images),
-            commission.faces,
-            size_of(commission.picture),
-        )
+        gather_materials(engine, commission, size, plan, groups, content, scratch)
     )
     if before is None:
         leading, parts = [styles[0] for styles, _ in groups], [part for _, part in groups]
@@ -294,6 +285,30 @@ def begin_pass(
     return evaluate, course
 
 
+def gather_materials(
+    engine: "Engine",
+    commission: Commission,
+    size: Pass,
+    plan: Plan,
+    groups: Sequence[StylesOfRegion],
+    content: Tensor,
+    scratch: Scratch,
+) -> Materials:
+    """What a pass's losses are made from.  content: the picture at its size, (1, 3, H, W)."""
+    recipe = commission.recipe
+    regions = [Region(mixed(engine, styles, recipe, size, plan), part) for styles, part in groups]
+    layers = layers_of(recipe)
+    tiling = cut(size.height_px, size.width_px, plan.tile_px, layers, recipe.pooling)
+    images = [
+        replace(image, weight=weight / len(recipe.style_scales), region=number)
+        for number, (styles, part) in enumerate(groups)
+        for style, weight in zip(styles, weights_in(styles, part), strict=True)
+        for image in engine.style_images(style, recipe, size, plan)
+    ]
+    materials = Materials(engine.network, recipe, tiling, scratch, content, regions, images)
+    return keep_faces(materials, commission.faces, size_of(commission.picture))
+
+
 def mixed(
     engine: "Engine", styles: Sequence["Style"], recipe: Recipe, size: Pass, plan: Plan
 ) -> StyleMoments:
@@ -305,7 +320,7 @@ def mixed(
 
 def styles_by_region(
     commission: Commission, size: Pass, device: torch.device
-) -> list[tuple[list["Style"], WeightMap | None]]:
+) -> list[StylesOfRegion]:
     """The styles of each region that has a place at a pass's size, and how much each place is it.
 
     Without masks there is one region: the whole picture.

@@ -31,8 +31,10 @@ from daemon.engine.errors import (
     PictureError,
     WeightsError,
 )
+from daemon.engine.faces import Face
 from daemon.engine.fit import memory
 from daemon.engine.paint import Moment, Painted
+from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import plan_passes, plan_proof
 from daemon.host import files
 from daemon.host.process import claim_stdout, say
@@ -127,7 +129,7 @@ class Worker:
         passes = (plan_proof if order.proof else plan_passes)(recipe, *picture.size)
         check_writable(order, job_recipe, passes[-1])
         masks = read_regions(order, picture.size)
-        faces = find_faces(picture.pixels) if recipe.faces else None
+        faces = look_for_faces(recipe, picture, tell)
         begin = partial(
             engine.paint,
             proof.applied(picture.pixels) if proof else picture.pixels,
@@ -140,8 +142,6 @@ class Worker:
         )
         picture = without_pixels(picture)
         tell(LogLine("INFO", describe(engine, picture, recipe)))
-        if faces is not None:
-            tell(LogLine("INFO", describe_faces(faces)))
         follower = Follower(
             order, self._settings.checkpoint_s, tell, lambda: run_id in self._cancelled
         )
@@ -200,6 +200,17 @@ class Worker:
             latest = list(self._styles.items())[1 - STYLES_KEPT :]
             self._styles = {**dict(latest), sha256: style}
         return replace(self._styles[sha256], weight=ordered.weight, region=ordered.region)
+
+
+def look_for_faces(
+    recipe: Recipe, picture: Picture, tell: Callable[[Event], None]
+) -> tuple[Face, ...] | None:
+    """The faces of a picture whose recipe asks for them; None where it does not."""
+    if not recipe.faces:
+        return None
+    faces = find_faces(picture.pixels)
+    tell(LogLine("INFO", describe_faces(faces)))
+    return faces
 
 
 def paint(
