@@ -202,7 +202,8 @@ def stylize(
     config: Path | None,
     *,
     picture: Path,
-    preset: str,
+    preset: str | None,
+    like: Path | None,
     out: Path | None,
     settings: list[str],
     proof: bool,
@@ -216,10 +217,12 @@ def stylize(
     from daemon.pool.devices import resolve_devices
     from daemon.status.progress import single_progress
 
+    if (preset is None) == (like is None):
+        raise UsageError("say either --preset NAME or --like RESULT")
     logger.remove()  # what is worth saying is in the message or in the result's warnings
     in_force, path = configured(config)
     device = resolve_devices(in_force.devices, str(path))[0]
-    wish = Wish(picture, preset, tuple(settings), proof, out, force, mask)
+    wish = Wish(picture, preset or "", tuple(settings), proof, out, force, mask, like)
     with single_progress(files.printable(picture.name)) as on_progress:
         result = paint_one(in_force, path, device, wish, on_progress)
     for warning in result.warnings:
@@ -227,6 +230,21 @@ def stylize(
     streams.print_path(result.path)
     if result.forecast:
         print(result.forecast)
+    return ExitCode.FINE
+
+
+def show(config: Path | None, *, what: str, as_json: bool) -> int:
+    """Show how a result was made, or a job, and the command that makes it again."""
+    from daemon.commands.show import describe, find_made
+    from daemon.status.show import print_json
+    from daemon.status.show_result import print_made
+
+    settings, _ = configured(config)
+    told = describe(settings, find_made(settings, what), config)
+    if as_json:
+        print_json(told)
+    else:
+        print_made(told)
     return ExitCode.FINE
 
 
@@ -368,6 +386,7 @@ COMMANDS: dict[str, Command] = {
     "status": status,
     "presets": presets,
     "stylize": stylize,
+    "show": show,
     "retry": retry,
     "cancel": cancel,
     "pause": pause,

@@ -15,6 +15,9 @@ QUEUES: Mapping[str, int] = {"ordinary": ORDINARY, "bulk": BULK}
 
 BULK_FOLDER = "bulk"
 
+JOBS_FOLDER = ".jobs"
+"""Beside results, with the record and log of each."""
+
 
 class State(StrEnum):
     """Where a job stands; docs/architecture.md draws the transitions."""

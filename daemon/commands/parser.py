@@ -63,8 +63,12 @@ OPTIONS: dict[str, Options] = {
     "presets": AS_JSON,
     "stylize": {
         "picture": {"type": some_path, "metavar": "PICTURE", "help": "the picture to paint"},
-        "--preset": {"type": some, "metavar": "NAME", "help": "the preset to paint it with"}
-        | {"required": True},
+        "--preset": {"type": some, "metavar": "NAME", "help": "the preset to paint it with"},
+        "--like": {
+            "type": some_path,
+            "metavar": "RESULT",
+            "help": "paint it as that result was painted",
+        },
         "--out": {
             "type": some_path,
             "metavar": "FILE",
@@ -80,6 +84,10 @@ OPTIONS: dict[str, Options] = {
         },
         "--proof": flag("paint it at 512 px, and say how long the full one takes"),
     },
+    "show": {
+        "what": {"type": some, "metavar": "RESULT", "help": "a result, a record, or a job's id"},
+    }
+    | AS_JSON,
     "retry": {"jobs": JOBS | {"nargs": "*"}, "--failed": flag("every failed job")},
     "cancel": {"jobs": JOBS | {"nargs": "+"}},
     "doctor": AS_JSON,

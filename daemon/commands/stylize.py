@@ -44,6 +44,7 @@ from daemon.pool.face import WorkerPool
 from daemon.pool.local import LocalPool
 from daemon.settings import yamlfile
 from daemon.settings.config import Config
+from daemon.settings.like import preset_like
 from daemon.settings.masks import MaskSource, regions_of
 from daemon.settings.presets import (
     Preset,
@@ -54,6 +55,8 @@ from daemon.settings.presets import (
     profiles_of,
 )
 from daemon.settings.profiles import ProfileSource, mode_of, mode_of_results
+from daemon.settings.provenance import read_provenance
+from daemon.state.spool import Spool
 from daemon.status.report import in_words
 
 STOP_S = 8.0
@@ -74,15 +77,17 @@ class Wish:
     """What was typed.  settings: KEY=VALUE fields over the preset's.  force: `out` may replace.
 
     mask: beside the picture, in the place of the preset's.
+    like: a result whose recipe is used in the place of a preset's.
     """
 
     picture: Path
-    preset: str
+    preset: str = ""
     settings: tuple[str, ...] = ()
     proof: bool = False
     out: Path | None = None
     force: bool = False
     mask: Path | None = None
+    like: Path | None = None
 
     @property
     def ending(self) -> str:
@@ -103,7 +108,8 @@ def paint_one(
     """
     check_picture(wish.picture)
     shelf = load_presets(config.presets, config.schedule.bulk_folder)
-    preset = shelf.get(wish.preset)
+    preset = preset_wished(config, wish, shelf)
+    wish = replace(wish, preset=preset.name)
     document = settings_document(wish.settings)
     recipe = override(preset.recipe, document)
     profiles = profiles_of(recipe, preset, shelf.folder, document)
@@ -132,7 +138,16 @@ def paint_one(
             pool.close(grace_s=2.0)
         path = deliver(result, target)
     forecast = describe_proof(done, done.full) if done.full else None
-    return Single(path, done.warnings, forecast)
+    warnings = (preset.warning, *done.warnings) if preset.warning else done.warnings
+    return Single(path, warnings, forecast)
+
+
+def preset_wished(config: Config, wish: Wish, shelf: Shelf) -> Preset:
+    """The preset that was named, or one like a result's; raises BadInputError if there is none."""
+    if wish.like is None:
+        return shelf.get(wish.preset)
+    made = read_provenance(wish.like)
+    return preset_like(made, config.presets, Spool(config.state), config.weights)
 
 
 def check_picture(picture: Path) -> None:
@@ -190,6 +205,8 @@ def find_target(
         precious |= {preset.mask.path: f"the mask of {preset.name}"} if preset.mask else {}
     precious |= {wish.mask: "the mask itself"} if wish.mask else {}
     precious[wish.picture] = "the photograph itself"
+    if wish.like is not None:
+        precious[wish.like] = "the result whose recipe is used"
     return named_target(wish.out, force=wish.force, precious=precious, config=config)
 
 

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from daemon.host import files
-from daemon.job import Job, Outputs, State
+from daemon.job import JOBS_FOLDER, Job, Outputs, State
 from daemon.pictures.companions import own_of
 from daemon.pictures.formats import output_name
 
-JOBS_FOLDER = ".jobs"
 SWEEP_ENDING = ".sweep"
 ROOM_BYTES = 48
 """For a mark and an ending after a cell's label, which would be cut off else."""

@@ -1,8 +1,9 @@
 """What a worker tells of a run: in words for its log, and at the end for the record."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.engine import Engine
@@ -111,6 +112,21 @@ def account(engine: Engine, picture: Picture, painting: Painted, seconds: float)
         warnings=(*picture.warnings, *painting.warnings),
         judge=figures_of(painting.judgement),
     )
+
+
+def noted(engine: Engine, painting: Painted) -> dict[str, Any]:
+    """What the result itself tells of its painting; no times, so that the same is the same file."""
+    first, last = painting.passes[0].first, painting.passes[-1].last
+    return {
+        "weights": {"name": engine.weights_name, "sha256": engine.weights_sha256},
+        "first_loss": rounded(losses_of(first)),
+        "last_loss": rounded(losses_of(last)),
+    }
+
+
+def rounded(losses: Mapping[str, float]) -> dict[str, float]:
+    """Losses in five digits: what comes after them is the arithmetic's."""
+    return {name: float(f"{loss:.5g}") for name, loss in losses.items()}
 
 
 def foretell(

@@ -58,7 +58,14 @@ from daemon.messages import (
 from daemon.pictures.form import JobRecipe
 from daemon.pictures.picture import Picture
 from daemon.pictures.read import read_picture
-from daemon.worker.account import account, describe, describe_checkpoint, describe_faces, foretell
+from daemon.worker.account import (
+    account,
+    describe,
+    describe_checkpoint,
+    describe_faces,
+    foretell,
+    noted,
+)
 from daemon.worker.checkpoint import read_checkpoint
 from daemon.worker.faces import find_faces
 from daemon.worker.follower import Follower
@@ -159,8 +166,8 @@ class Worker:
             proof.applied(painted.pixels, out=painted.pixels)
         if order.proof and faces:
             draw_frames(painted.pixels, faces, picture.size)
-        weights = {"name": engine.weights_name, "sha256": engine.weights_sha256}
-        warnings = write_result(order, painted.pixels, picture, job_recipe, weights)
+        told = noted(engine, painted)
+        warnings = write_result(order, painted.pixels, picture, job_recipe, told)
         done = replace(
             done,
             seconds=round(time.perf_counter() - began, 3),

@@ -43,13 +43,17 @@ def write_result(
     pixels: NDArray[np.float32],
     picture: Picture,
     recipe: JobRecipe,
-    weights: Mapping[str, str],
+    account: Mapping[str, Any],
 ) -> tuple[str, ...]:
-    """Writes the result, with what it was made of in it; returns what could not go along."""
+    """Writes the result, with what it was made of in it; returns what could not go along.
+
+    account: what painting it told.  Nothing of the note differs when the same is painted again.
+    """
     note: dict[str, Any] = {
         **order.note,
         "recipe": recipe.model_dump(),
-        "weights": weights,
+        **made_with(order),
+        **account,
         "version": __version__,
     }
     warnings: list[str] = []
@@ -60,6 +64,18 @@ def write_result(
 
     files.write_whole(order.result, fill, replace=True)
     return tuple(warnings)
+
+
+def made_with(order: RunOrder) -> dict[str, Any]:
+    """The files that a result was made with, by name and hash."""
+    styles = [
+        {"name": files.printable(one.name), "sha256": one.file.sha256, "weight": one.weight}
+        for one in order.styles
+    ]
+    profiles = [
+        {"name": name, "sha256": files.sha256_of(path)} for name, path in order.profiles.items()
+    ]
+    return {"styles": styles} | ({"profiles": profiles} if profiles else {})
 
 
 def located(form: JobRecipe, profiles: Mapping[str, Path]) -> JobRecipe:

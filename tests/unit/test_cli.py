@@ -128,6 +128,8 @@ def test_configuration_of_an_inner_command_may_stand_anywhere(
         ["stylize", "", "--preset", "p"],
         ["stylize", "a.jpg", "--preset", ""],
         ["stylize", "a.jpg", "--preset", "p", "--out", ""],
+        ["stylize", "a.jpg", "--like", ""],
+        ["show", ""],
     ],
 )
 def test_empty_word_is_wrong_usage_and_does_nothing(
@@ -137,6 +139,15 @@ def test_empty_word_is_wrong_usage_and_does_nothing(
     with pytest.raises(SystemExit, match="2"):
         cli.answer(words)
     assert "is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [[], ["--preset", "p", "--like", "a.jpg"]])
+def test_stylize_wants_a_preset_or_a_result_to_paint_like(
+    more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.answer(["stylize", "photo.jpg", *more])
+    assert "say either --preset NAME or --like RESULT" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -154,7 +165,7 @@ def test_unknown_command_names_the_one_that_was_meant(
 COMMANDS = (
     """
 status | status --json | presets | presets --json | doctor | weights | pause | resume | cancel 01
-retry 01 | retry --failed | stylize photo.jpg --preset p
+retry 01 | retry --failed | stylize photo.jpg --preset p | show 01
 """.replace("\n", "|")
     .strip("|")
     .split("|")

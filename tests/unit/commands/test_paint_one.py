@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from pillow_heif import register_heif_opener
@@ -14,6 +15,8 @@ from pillow_heif import register_heif_opener
 from daemon.commands.stylize import Single, Wish, paint_one
 from daemon.errors import BadInputError, StoppedError
 from daemon.host.process import Message
+from daemon.pictures.picture import Picture
+from daemon.pictures.write import write_picture
 from daemon.settings.config import Config
 from tests.support.atelier import draw_style, encoded, photograph, wait_for
 from tests.support.profiles import cmyk_profile
@@ -120,7 +123,7 @@ def paint(config: Config, heard: list[Any] | None = None, **wish: Any) -> Single
     """What `stylize sea.jpg --preset wave` comes to."""
     root = config.presets.parent
     usual = {"picture": root / "sea.jpg", "out": root / "out.png"}
-    wanted = Wish(preset="wave", **(usual | wish))
+    wanted = Wish(**({"preset": "wave"} | usual | wish))
     on_progress = heard.append if heard is not None else lambda message: None
     return paint_one(config, root / "config.yaml", "cpu", wanted, on_progress)
 
@@ -306,3 +309,32 @@ def test_preset_of_regions_asks_for_a_mask(config: Config, by_regions: Path) -> 
 def test_mask_that_is_not_there_is_named(config: Config, by_regions: Path) -> None:
     with pytest.raises(BadInputError, match=r"away\.png"):
         paint(config, mask=by_regions.with_name("away.png"))
+
+
+def test_worker_is_asked_for_what_a_result_was_painted_with(
+    config: Config,
+    tmp_path: Path,
+    asked: Callable[..., list[Message]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not for what the preset of that name says by now; and the result itself is not replaced."""
+    like = tmp_path / "before.png"
+    payloads = asked(done(), done())
+    paint(config, settings=("beta=80", "size=64"))
+    note = payloads[0]["note"] | {"recipe": payloads[0]["recipe"], "version": "0.0.1"}
+    note["styles"] = [
+        {key: style[key] for key in ("name", "sha256", "weight")} for style in payloads[0]["styles"]
+    ]
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    with like.open("wb+") as file:
+        write_picture(file, pixels, name="a.png", like=Picture(pixels, format="PNG"), note=note)
+    (config.presets / "wave.png").rename(config.presets / "ocean.png")
+    monkeypatch.chdir(tmp_path)
+    single = paint(config, preset="", like=like, out=None, settings=("steps=3",))
+    assert payloads[1]["recipe"] == payloads[0]["recipe"] | {"steps": 3}
+    assert payloads[1]["note"] == payloads[0]["note"]
+    assert payloads[1]["styles"][0]["path"] == str(config.presets / "ocean.png")
+    assert single.path == tmp_path / "sea-wave.jpg"
+    assert "painted by atelierd 0.0.1" in single.warnings[0]
+    with pytest.raises(BadInputError, match="is the result whose recipe is used"):
+        paint(config, preset="", like=like, out=like, force=True)

@@ -40,6 +40,7 @@ from daemon.messages import (
     to_event,
 )
 from daemon.pictures.form import JobRecipe
+from daemon.pictures.note import read_note
 from daemon.pictures.picture import Metadata, Picture
 from daemon.pictures.profiles import DISPLAY_P3, SRGB_CURVE, RgbSpace, rgb_profile, srgb_profile
 from daemon.pictures.read import read_picture
@@ -448,3 +449,19 @@ def test_profile_that_cannot_be_printed_with_is_the_presets_fault(
     assert isinstance(reason, str)
     assert reason.startswith("press.icc is no profile of what can be printed")
     assert "`proof_profile`" in reason
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_same_painting_is_the_same_file_and_tells_what_it_was_made_of(
+    worker: Worker, out: io.StringIO, order: RunOrder, suffix: str
+) -> None:
+    order = replace(order, name=f"sea{suffix}")
+    contents = []
+    for _ in range(2):
+        assert isinstance(run(worker, out, order), Done)
+        contents.append(order.result.read_bytes())
+    assert contents[0] == contents[1]
+    note = read_note(order.result)
+    assert note is not None and note["recipe"] == JobRecipe(**order.recipe).model_dump()
+    assert note["styles"] == [{"name": "wave.png", "sha256": "ab", "weight": 1.0}]
+    assert note["last_loss"] == {"total": 1.0, "content": 0.0, "style": 1.0}

@@ -1,0 +1,131 @@
+"""How a result or a job was made, from the result itself, its record, or the ledger."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from daemon.commands.jobs import find_job, no_ledger
+from daemon.engine.errors import PictureError
+from daemon.errors import BadInputError, StaleJobError
+from daemon.host import files
+from daemon.job import Job
+from daemon.ledger.store import Ledger
+from daemon.outbox.record import make_record
+from daemon.pictures.form import JobRecipe
+from daemon.pictures.read import read_header
+from daemon.settings.config import Config
+from daemon.settings.like import difference, find_by_hash
+from daemon.settings.provenance import Provenance, read_provenance, told_files
+from daemon.state.spool import Spool
+
+TOLD: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("id", "state", "preset", "label", "version", "device", "dtype"), str),
+    **dict.fromkeys(("finished_at", "reason", "same_as"), str),
+    **dict.fromkeys(("seed", "seconds"), (int, float)),
+    **dict.fromkeys(("first_loss", "last_loss", "weights"), dict),
+    "proof": bool,
+    "warnings": list,
+}
+"""What is shown of a record as it stands there, and what each has to be."""
+
+
+def find_made(config: Config, asked: str) -> Provenance:
+    """What was asked for: a file, if there is one of that name, else a job by its id.
+
+    Raises BadInputError if there is neither, or the file does not tell.
+    """
+    path = Path(asked)
+    if os.path.lexists(path) or os.sep in asked:
+        return read_provenance(path)
+    shown = files.printable(asked)
+    if no_ledger(config, [asked]) is not None:
+        raise BadInputError(f"there is no file {shown} here, and there are no jobs yet")
+    ledger = Ledger(config.ledger_path, read_only=True)
+    try:
+        return made_of_job(config, ledger, find_job(ledger, asked))
+    except StaleJobError as error:
+        raise BadInputError(f"there is no file {shown} here, and {error}") from error
+    finally:
+        ledger.close()
+
+
+def made_of_job(config: Config, ledger: Ledger, job: Job) -> Provenance:
+    """What the ledger knows of a job, over or not."""
+    record = make_record(job, ledger.picture(job.picture_id), job.outputs)
+    outputs = job.outputs
+    paths = (config.outbox / path for path in (outputs.result, outputs.record) if path)
+    path = next((path for path in paths if path.is_file()), Path(job.below.name))
+    return Provenance(path, record | {"state": str(job.state)}, "ledger")
+
+
+def describe(config: Config, made: Provenance, config_file: Path | None) -> dict[str, Any]:
+    """What `show` tells, as plain data.
+
+    settings: the fields of the recipe that are not the default.  found: where a style image lies
+    by its hash, None if it is nowhere.  command: makes the same again; None if nothing can.
+    config_file: as it was typed.
+    """
+    facts = made.facts
+    usual = JobRecipe().model_dump()
+    recipe: Mapping[str, Any] = facts.get("recipe") or {}
+    settings = {key: value for key, value in recipe.items() if usual.get(key) != value}
+    spool = Spool(config.state)
+    styles = [
+        {"name": one.name, "sha256": one.sha256, "weight": one.weight}
+        | {"found": text_of(find_by_hash(one, config.presets, spool))}
+        for one in told_files(made, "styles")
+    ]
+    return {
+        "file": str(made.path),
+        "told_by": made.told_by,
+        **size_of(made.path),
+        **{key: told(facts, key) for key in TOLD},
+        "settings": settings,
+        "recipe": recipe,
+        "styles": styles,
+        "difference": difference(made, config.weights) if recipe else "",
+        "command": command(config, made, config_file) if recipe else None,
+    }
+
+
+def told(facts: Mapping[str, Any], key: str) -> Any:
+    """A field of a record that is what it should be, else None: anybody may have written it."""
+    value = facts.get(key)
+    if key.endswith("_loss") and isinstance(value, dict):
+        return {name: one for name, one in value.items() if isinstance(one, int | float)}
+    return value if isinstance(value, TOLD[key]) else None
+
+
+def text_of(path: Path | None) -> str | None:
+    """A path as text."""
+    return None if path is None else str(path)
+
+
+def size_of(path: Path) -> dict[str, Any]:
+    """Format and size of a result; nothing for what is no picture."""
+    try:
+        with files.open_ordinary(path) as file:
+            header = read_header(file, path.name)
+    except (OSError, PictureError):
+        return {"format": None, "width_px": None, "height_px": None}
+    return {
+        "format": header.format,
+        "width_px": header.width_px,
+        "height_px": header.height_px,
+    }
+
+
+def command(config: Config, made: Provenance, config_file: Path | None) -> str | None:
+    """What to type to have the same again; None while there is no file that tells how."""
+    if not made.path.is_file():
+        return None
+    outputs = made.facts.get("outputs")
+    original = outputs.get("original") if isinstance(outputs, dict) else None
+    picture = config.outbox / original if isinstance(original, str) else None
+    words = ["atelierd", *(["--config", str(config_file)] if config_file else []), "stylize"]
+    words += ["--like", str(made.path)]
+    words += ["--proof"] if made.facts.get("proof") else []
+    known = picture is not None and picture.is_file()
+    return f"{shlex.join(words)} {shlex.quote(str(picture)) if known else 'PICTURE'}"
