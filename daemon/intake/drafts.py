@@ -1,6 +1,7 @@
 """What jobs a picture becomes: one for each preset that is chosen for it."""
 
 import dataclasses
+import errno
 import hashlib
 import json
 import uuid
@@ -11,6 +12,7 @@ from pathlib import Path
 from daemon import __version__
 from daemon.engine.errors import PictureError
 from daemon.engine.schedule import plan_passes
+from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake import preset_choice
 from daemon.intake.decode import Verdict
@@ -22,10 +24,13 @@ from daemon.pictures.formats import output_format, result_suffix
 from daemon.pictures.limits import check_result
 from daemon.pictures.regions import described
 from daemon.settings.config import Config
+from daemon.settings.like import find_result, preset_like
 from daemon.settings.masks import MaskSource, regions_of
-from daemon.settings.presets import Shelf
+from daemon.settings.presets import Preset, Shelf
 from daemon.settings.profiles import ProfileSource, mode_of_results
+from daemon.settings.provenance import read_provenance
 from daemon.settings.sources import StyleSource
+from daemon.state.mounts import Mounts
 from daemon.state.spool import Spool
 
 
@@ -49,7 +54,8 @@ class Drafting:
         """One job per preset that a picture's sidecar or folder names.
 
         path, companions: below the inbox, and now below its claimed folder.  sha256: the picture's.
-        Raises OSError if a sidecar cannot be read, or a style image or mask not be kept.
+        Raises OSError if a sidecar cannot be read, a style image or mask not be kept, or the outbox
+        is away that holds a result to paint like.
         """
         sidecar = SIDECAR.among(companions)
         note = sidecar_content(folder, sidecar)
@@ -59,9 +65,20 @@ class Drafting:
             preset = preset_choice.folder_preset(inner, self.shelf.names) or ""
             return [failed_draft(preset, below, verdict.fault)]
         name = files.printable(sidecar.name) if sidecar else "sidecar"
-        choices = preset_choice.choose(inner, note, name, self.shelf, self.config.default_preset)
+        default = self.config.default_preset
+        choices = preset_choice.choose(inner, note, name, self.shelf, default, self._liken)
         own = self._own_mask(picture_id, folder, MASK.among(companions))
         return [self._draft(choice, below, sha256, priority, verdict, own) for choice in choices]
+
+    def _liken(self, name: str, preset: str | None) -> Preset:
+        """What a result of the outbox was painted with; see `Liken`."""
+        outbox = self.config.outbox
+        try:
+            Mounts(self.config.state).check(outbox)
+        except SurroundingsError as error:
+            raise OSError(errno.ENODEV, str(error), str(outbox)) from error
+        made = read_provenance(find_result(outbox, name, preset))
+        return preset_like(made, self.config.presets, self.spool, self.config.weights)
 
     def _draft(
         self,

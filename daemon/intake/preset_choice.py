@@ -1,9 +1,10 @@
-"""Which presets a picture is painted with. Nothing is looked at but profiles that a sidecar names.
+"""Which presets a picture is painted with. Nothing is looked at but what a sidecar names.
 
 First match wins: its sidecar (`pair.py`); the folder below the inbox; the default preset.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,27 @@ class Naming(BaseModel):
 
     preset: str | None = None
     presets: list[str] | None = None
+    like: str | None = None
+
+
+@dataclass(frozen=True)
+class SidecarWords:
+    """What a sidecar says: presets, or a result of the outbox to paint like, and fields over it."""
+
+    presets: Sequence[str]
+    like: str | None
+    overrides: yamlfile.Document
+
+
+Liken = Callable[[str, str | None], Preset]
+"""The preset of a result that a sidecar names, sought first in a preset's folder.
+
+Raises BadInputError, or OSError if the outbox is away."""
+
+
+def no_results(name: str, preset: str | None) -> Preset:
+    """What there is to paint like where no outbox is known: nothing."""
+    raise BadInputError(f"like: {name}: no outbox is known")
 
 
 @dataclass(frozen=True)
@@ -64,16 +86,23 @@ def below_preset(picture: Path, names: Collection[str]) -> Path:
 
 
 def choose(
-    picture: Path, sidecar: bytes | None, sidecar_name: str, shelf: Shelf, default: str | None
+    picture: Path,
+    sidecar: bytes | None,
+    sidecar_name: str,
+    shelf: Shelf,
+    default: str | None,
+    liken: Liken = no_results,
 ) -> list[Choice]:
     """The presets of one picture, resolved; every choice that cannot be made says why."""
     folder = folder_preset(picture, shelf.names)
     dropped_for = folder or ""
     try:
-        names, overrides = read_sidecar(sidecar, sidecar_name)
+        said = read_sidecar(sidecar, sidecar_name)
     except PresetError as error:
         return [Choice(dropped_for, None, None, f"The sidecar is wrong. {error}")]
-    names = wanted(names, folder, shelf, default)
+    if said.like is not None:
+        return [resolve_like(said.like, said.overrides, shelf, folder, liken)]
+    names = wanted(said.presets, folder, shelf, default)
     if not names:
         known = ", ".join(shelf.usable) or "none"
         fault = (
@@ -81,7 +110,7 @@ def choose(
             f"no default_preset is configured. Drop it into one of these folders: {known}."
         )
         return [Choice(dropped_for, None, None, fault)]
-    return [resolve(name, overrides, shelf, dropped_for) for name in names]
+    return [resolve(name, said.overrides, shelf, dropped_for) for name in names]
 
 
 def wanted(
@@ -94,10 +123,12 @@ def wanted(
 
 def awaited(picture: Path, sidecar: bytes | None, shelf: Shelf, default: str | None) -> list[str]:
     """Which of a picture's presets are away or being written, so that it has to wait."""
-    try:
-        named, _ = read_sidecar(sidecar, "")
-    except PresetError:
-        named = []
+    named: Sequence[str] = ()
+    with contextlib.suppress(PresetError):
+        said = read_sidecar(sidecar, "")
+        if said.like is not None:  # which asks for no preset
+            return []
+        named = said.presets
     names = wanted(named, folder_preset(picture, shelf.names), shelf, default)
     return [name for name in names if name in shelf.waiting]
 
@@ -120,27 +151,47 @@ def resolve(name: str, overrides: yamlfile.Document, shelf: Shelf, dropped_for: 
     """One preset by name with the sidecar's settings over it."""
     known = shelf.known(name) or dropped_for
     try:
-        preset = shelf.get(name)
-        fresh = yamlfile.Document(overrides.file, overrides.data, overrides.lines)
-        recipe = override(preset.recipe, fresh)
-        profiles = profiles_of(recipe, preset, shelf.folder, fresh)
-        mask = mask_of(recipe, preset, shelf.folder, fresh)
-        return Choice(known, recipe, preset, profiles=profiles, mask=mask)
+        return overridden(known, shelf.get(name), overrides, shelf.folder)
     except BadInputError as error:
         return Choice(known, None, None, f"The preset cannot be used. {error}")
 
 
-def read_sidecar(content: bytes | None, name: str) -> tuple[Sequence[str], yamlfile.Document]:
-    """The presets a sidecar names and the settings it overrides; raises PresetError."""
+def resolve_like(
+    name: str, overrides: yamlfile.Document, shelf: Shelf, folder: str | None, liken: Liken
+) -> Choice:
+    """What a result was painted with, with the sidecar's settings over it."""
+    try:
+        preset = liken(name, folder)
+        return overridden(preset.name, preset, overrides, shelf.folder)
+    except BadInputError as error:
+        words = f"The result that the sidecar names cannot be painted like. {error}"
+        return Choice(folder or "", None, None, words)
+
+
+def overridden(name: str, preset: Preset, overrides: yamlfile.Document, folder: Path) -> Choice:
+    """A preset with the sidecar's settings over it; raises BadInputError.
+
+    folder: where profiles lie that the preset itself does not name.
+    """
+    fresh = yamlfile.Document(overrides.file, overrides.data, overrides.lines)
+    recipe = override(preset.recipe, fresh)
+    profiles = profiles_of(recipe, preset, folder, fresh)
+    mask = mask_of(recipe, preset, folder, fresh)
+    return Choice(name, recipe, preset, profiles=profiles, mask=mask)
+
+
+def read_sidecar(content: bytes | None, name: str) -> SidecarWords:
+    """What a sidecar says; raises PresetError."""
     if content is None:
-        return [], yamlfile.Document(name)
+        return SidecarWords((), None, yamlfile.Document(name))
     document = yamlfile.parse(content, name)
     naming = {key: document.data[key] for key in Naming.model_fields if key in document.data}
     named = yamlfile.check(Naming, document, naming)
-    if named is not None and named.preset is not None and named.presets is not None:
-        document.fault("give `preset` or `presets`", ("presets",))
+    if named is not None and len(named.model_dump(exclude_none=True)) > 1:
+        said = " or ".join(f"`{key}`" for key in naming)
+        document.fault(f"give {said}", tuple(naming)[1:2])
     if named is None or document.faults:
         raise PresetError(document.faults)
     rest: Mapping[str, object] = {k: v for k, v in document.data.items() if k not in naming}
     names = named.presets or ([named.preset] if named.preset else [])
-    return names, yamlfile.Document(name, dict(rest), document.lines)
+    return SidecarWords(names, named.like, yamlfile.Document(name, dict(rest), document.lines))

@@ -377,8 +377,7 @@ class Readers:
         choices = choose(Path("it/photo.jpg"), content, "photo.yaml", shelf, None)
         assert choices and all(bool(choice.fault) != bool(choice.recipe) for choice in choices)
         assert all(choice.fault.isprintable() or "\n" in choice.fault for choice in choices)
-        _, overrides = read_sidecar(content, "photo.yaml")
-        override(JobRecipe(), overrides)
+        override(JobRecipe(), read_sidecar(content, "photo.yaml").overrides)
 
     def config(self, content: bytes) -> None:
         self.config_file.write_bytes(content)
@@ -431,6 +430,7 @@ TEXTS = {"huge-in-hex", "huge-in-sixties", "date", "day", "moment"}
 TEXT_FIELDS = (
     "preset",
     "presets",
+    "like",
     "inbox",
     "outbox",
     "state",

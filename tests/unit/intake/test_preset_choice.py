@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import Fault
+from daemon.errors import BadInputError, Fault
 from daemon.intake.preset_choice import (
     Choice,
     below_preset,
@@ -112,6 +112,8 @@ def test_where_no_preset_is_good_a_picture_is_told_so() -> None:
         ("# hot\n\nbeta: much", "photo.yaml:3: beta: must be"),
         ("stesp: 5", "did you mean `steps`"),
         ("preset: wave\npresets: [starry]", "photo.yaml:2: presets: give `preset` or `presets`"),
+        ("like: a.jpg\npreset: wave", "photo.yaml:1: like: give `preset` or `like`"),
+        ("like: [a.jpg]", "photo.yaml:1: like: must be"),
         ("preset: [wave]", "photo.yaml:1: preset: must be"),
         ("- a", "photo.yaml:1: must be a list of"),
         ("a: [", "is not YAML"),
@@ -121,6 +123,32 @@ def test_wrong_sidecar_says_what_and_in_which_line(sidecar: str, words: str) -> 
     (choice,) = chosen(sidecar=sidecar)
     assert choice.recipe is None and choice.preset == "starry"
     assert words in choice.fault
+
+
+def liken(name: str, folder: str | None) -> Preset:
+    """The results of an outbox that holds one."""
+    if name != "night.jpg":
+        raise BadInputError(f"there is no {name} in the outbox")
+    recipe = JobRecipe(beta=9.0, steps=3)
+    return Preset("ink", Path(name), recipe, (), warning=f"sought in {folder}")
+
+
+def like_chosen(sidecar: str) -> Choice:
+    (choice,) = choose(PHOTO, sidecar.encode(), "photo.yaml", SHELF, None, liken)
+    return choice
+
+
+def test_sidecar_that_names_a_result_has_its_recipe_with_its_own_settings_over_it() -> None:
+    """Whether or not there is such a preset any more."""
+    choice = like_chosen("like: night.jpg\nformat: png")
+    assert choice.preset == "ink" and choice.recipe == JobRecipe(beta=9.0, steps=3, format="png")
+    assert choice.source is not None and choice.source.warning == "sought in starry"
+
+
+def test_result_that_cannot_be_painted_like_fails_the_job_with_the_reason() -> None:
+    choice = like_chosen("like: day.jpg")
+    assert choice.preset == "starry" and choice.recipe is None
+    assert choice.fault.endswith("cannot be painted like. there is no day.jpg in the outbox")
 
 
 def test_empty_sidecar_changes_nothing() -> None:
