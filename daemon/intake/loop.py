@@ -133,6 +133,8 @@ class IntakeLoop:
         opened.callback(decoder.close)
         watch = Watch(config.inbox, self.loop.woken)
         opened.callback(watch.stop)
+        shelf_watch = Watch(config.presets, self.loop.woken)
+        opened.callback(shelf_watch.stop)
         self._intake = intake = Intake(
             config,
             ledger,
@@ -144,17 +146,18 @@ class IntakeLoop:
             ownership=self._ownership,
         )
         opened.callback(self._close, intake)
-        return lambda: self._look(intake, watch, pace)
+        return lambda: self._look(intake, watch, shelf_watch, pace)
 
     def _close(self, intake: Intake) -> None:
         """Ends an intake; our mark is kept for the next one, unless there is none."""
         if self.loop.stopping:
             intake.strays.close()
 
-    def _look(self, intake: Intake, watch: Watch, pace: Pace) -> None:
+    def _look(self, intake: Intake, watch: Watch, shelf_watch: Watch, pace: Pace) -> None:
         """One look, and the rest until the next."""
         self.loop.begin()
         watch.ensure()
+        shelf_watch.ensure()
         wait_s = self._round(intake, pace)
         if watch.blind and self._config.scan_s is None:
             wait_s = min(wait_s, NETWORK_SCAN_S)

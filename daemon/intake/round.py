@@ -17,6 +17,7 @@ from daemon.intake.doubts import Doubts
 from daemon.intake.observation import READS, Observation
 from daemon.intake.others import Others
 from daemon.intake.owner import SILENCE_S, Ownership
+from daemon.intake.preset_folders import PresetFolders
 from daemon.intake.readiness import PRESET_IS_WRITTEN, Patience, Postponed, Readiness
 from daemon.intake.reports import Reports, Wait
 from daemon.intake.scan import Scan
@@ -84,6 +85,7 @@ class Intake:
             settle_s=settle_s,
             now=utc_now,
         )
+        self._preset_folders = PresetFolders(config.inbox, config.schedule.bulk_folder)
         self._readiness = Readiness(
             config,
             decoder,
@@ -200,6 +202,7 @@ class Intake:
         except SurroundingsError as error:
             return error
         self.awaits_presets = bool(shelf.waiting)
+        self._preset_folders.keep_up(shelf)
         return shelf
 
     def _resume_claims(self, taking: Taking, shelf: Shelf | SurroundingsError) -> int:

@@ -131,7 +131,7 @@ class Watch:
         if self._fault != (fault := f"{type(error).__name__}: {error}"):
             self._fault = fault
             logger.warning(
-                "{} cannot be watched ({}): pictures are found by looking there now and then; "
+                "{} cannot be watched ({}): what is new is found by looking there now and then; "
                 "see atelierd doctor",
                 files.printable(self._folder),
                 error,

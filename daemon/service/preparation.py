@@ -7,6 +7,7 @@ from loguru import logger
 
 from daemon.errors import SurroundingsError
 from daemon.host.bounded import ANSWER_S, NoAnswerError, within
+from daemon.intake.preset_folders import folders_of, make_folders
 from daemon.settings import presets
 from daemon.settings.config import Config
 from daemon.settings.last_good import read_last_good
@@ -47,7 +48,7 @@ def shelved(config: Config) -> list[str]:
     except SurroundingsError as error:  # pictures wait, the rest goes on
         logger.error("{}", error)
         names = sorted(read_last_good(config.state, config.presets))
-    return [*names, *(f"{bulk}/{name}" for name in names)]
+    return folders_of(names, bulk)
 
 
 def make_ready(config: Config, folder: Path, inside: Collection[str]) -> None:
@@ -68,9 +69,3 @@ def make_ready(config: Config, folder: Path, inside: Collection[str]) -> None:
         mounts.remember(folder)
     except SurroundingsError as error:  # a guard, without which all else works
         logger.error("{}", error)
-
-
-def make_folders(folder: Path, names: Collection[str]) -> None:
-    """A folder with others in it, as in the inbox one for each preset, to drop pictures into."""
-    for name in ("", *names):
-        (folder / name).mkdir(parents=True, exist_ok=True)

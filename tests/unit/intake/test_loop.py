@@ -14,7 +14,7 @@ from daemon.ledger.store import Ledger
 from daemon.settings.config import Config
 from daemon.state.claimed import owner_file
 from daemon.status.health import Health
-from tests.support.atelier import PATIENCE_S, wait_for
+from tests.support.atelier import PATIENCE_S, draw_style, wait_for
 
 LOCAL = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 NETWORK = LOCAL + "40 22 0:45 / /srv rw - nfs4 nas:/export rw\n"
@@ -121,3 +121,19 @@ def test_mark_is_held_while_other_settings_are_taken_up_and_let_go_at_the_end(
     intake.stop()
     intake.join(PATIENCE_S)
     assert held == [True, False]
+
+
+def test_preset_that_appears_while_nothing_else_happens_gets_its_folder_at_once(
+    config: Config,
+) -> None:
+    """Not at the next look, which is an hour away."""
+    Ledger(config.ledger_path).close()
+    pace = Pace(settle_s=0.1, scan_s=3600.0, give_up_s=600.0)
+    intake = IntakeLoop(config, lambda _: pace, Health(), threading.Event())
+    intake.start()
+    wait_for("the first look", lambda: intake.looked)
+    draw_style(config.presets / "wave.png")
+    wait_for("its folder", (config.inbox / "wave").is_dir)
+    assert (config.inbox / "bulk/wave").is_dir()
+    intake.stop()
+    intake.join(PATIENCE_S)

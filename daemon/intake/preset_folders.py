@@ -1,0 +1,54 @@
+"""The inbox's folders of the presets, which show people what can be dropped where."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from loguru import logger
+
+from daemon.host import files
+from daemon.settings.presets import Shelf
+
+
+def folders_of(names: Collection[str], bulk_folder: str) -> list[str]:
+    """The folders of presets below the inbox, for both queues."""
+    return [*names, *(f"{bulk_folder}/{name}" for name in names)]
+
+
+def make_folders(folder: Path, names: Collection[str]) -> None:
+    """Makes a folder with others in it; raises OSError."""
+    for name in ("", *names):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+
+
+class PresetFolders:
+    """Makes the folder of each preset that has appeared; that of one that is gone stays.
+
+    One that somebody has removed is not made again while its preset is there.
+    """
+
+    def __init__(self, inbox: Path, bulk_folder: str) -> None:
+        self._inbox = inbox
+        self._bulk_folder = bulk_folder
+        self._made: set[str] = set()
+        self._told: set[str] = set()
+
+    def keep_up(self, shelf: Shelf) -> None:
+        """Makes the folders of what can be painted with now; what keeps it from that is logged."""
+        self._made &= set(shelf.names)
+        for name in shelf.usable:
+            if name in self._made:
+                continue
+            try:
+                make_folders(self._inbox, folders_of([name], self._bulk_folder))
+            except OSError as error:
+                self._tell(name, error)
+            else:
+                self._made.add(name)
+                self._told.discard(name)
+
+    def _tell(self, name: str, error: OSError) -> None:
+        """Says once that a folder cannot be made; it is tried again at each look."""
+        if name not in self._told:
+            where = files.printable(error.filename or self._inbox)
+            logger.warning("no folder for the preset {}: {}: {}", name, where, error.strerror)
+            self._told.add(name)
