@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daemon.commands.parser import Command, make_parser
 from daemon.errors import AlreadyRunningError, AtelierError, ConfigError, ExitCode, StoppedError
@@ -87,6 +87,13 @@ def say_error(text: str, code: ExitCode = ExitCode.FINE) -> ExitCode:
     lines = [files.printable(line) for line in f"atelierd: {text}".split("\n")]
     print(*lines, sep="\n", file=sys.stderr)
     return code
+
+
+def tell(told: Any, print_text: Callable[[Any], None], *, as_json: bool) -> None:
+    """Prints what a command found, as JSON or as its text."""
+    from daemon.status.show import print_json
+
+    (print_json if as_json else print_text)(told)
 
 
 def configured(config: Path | None) -> tuple["Config", Path]:
@@ -167,15 +174,13 @@ def status(config: Path | None, *, as_json: bool, watch: bool) -> int:
         gc.disable()  # looking for garbage, then and at the end, is a seventh of so short a life
     try:
         from daemon.status.report import gather
-        from daemon.status.show import print_json, print_status, watch_status
+        from daemon.status.show import print_status, watch_status
 
         settings, _ = configured(config)
         if watch:
             watch_status(lambda: gather(settings), as_json=as_json)
-        elif as_json:
-            print_json(gather(settings))
         else:
-            print_status(gather(settings))
+            tell(gather(settings), print_status, as_json=as_json)
     except KeyboardInterrupt:  # how watching ends
         if not watch:
             raise
@@ -183,18 +188,20 @@ def status(config: Path | None, *, as_json: bool, watch: bool) -> int:
     return ExitCode.FINE
 
 
-def presets(config: Path | None, *, as_json: bool) -> int:
-    """List the presets, and what is wrong with those that are wrong."""
+def presets(config: Path | None, *, name: str | None, as_json: bool) -> int:
+    """List the presets, and what is wrong with those that are wrong; or report on one."""
+    from daemon.commands.preset_report import report_on
     from daemon.settings.presets import shelf_in_use
-    from daemon.status.show import print_json, print_presets, shelf_report
+    from daemon.status.show import print_presets, shelf_report
+    from daemon.status.show_preset import print_preset
 
     settings, _ = configured(config)
-    bulk_folder = settings.schedule.bulk_folder
-    shelf = shelf_in_use(settings.presets, bulk_folder, settings.state)
-    if as_json:
-        print_json(shelf_report(shelf))
-    else:
-        print_presets(shelf)
+    shelf = shelf_in_use(settings.presets, settings.schedule.bulk_folder, settings.state)
+    if name is not None:
+        told = report_on(settings, shelf, name)
+        tell(told, print_preset, as_json=as_json)
+        return ExitCode.JOB_FAILED if told["faults"] else ExitCode.FINE
+    tell(shelf_report(shelf) if as_json else shelf, print_presets, as_json=as_json)
     return ExitCode.FINE
 
 
@@ -236,15 +243,10 @@ def stylize(
 def show(config: Path | None, *, what: str, as_json: bool) -> int:
     """Show how a result was made, or a job, and the command that makes it again."""
     from daemon.commands.show import describe, find_made
-    from daemon.status.show import print_json
     from daemon.status.show_result import print_made
 
     settings, _ = configured(config)
-    told = describe(settings, find_made(settings, what), config)
-    if as_json:
-        print_json(told)
-    else:
-        print_made(told)
+    tell(describe(settings, find_made(settings, what), config), print_made, as_json=as_json)
     return ExitCode.FINE
 
 
@@ -309,14 +311,12 @@ def doctor(config: Path | None, *, as_json: bool) -> int:
     from dataclasses import asdict
 
     from daemon.doctor import examine
-    from daemon.status.show import print_findings, print_json
+    from daemon.status.show import print_findings
 
     settings, path = configured(config)
     findings = examine(settings, path)
-    if as_json:
-        print_json([asdict(finding) for finding in findings])
-    else:
-        print_findings(findings)
+    told = [asdict(finding) for finding in findings] if as_json else findings
+    tell(told, print_findings, as_json=as_json)
     well = all(finding.ok for finding in findings)
     return ExitCode.FINE if well else ExitCode.JOB_FAILED
 

@@ -60,7 +60,10 @@ OPTIONS: dict[str, Options] = {
         },
     },
     "status": AS_JSON | {"--watch": flag("keep showing, until Ctrl-C")},
-    "presets": AS_JSON,
+    "presets": {
+        "name": {"type": some, "metavar": "NAME", "nargs": "?", "help": "report on this one"},
+    }
+    | AS_JSON,
     "stylize": {
         "picture": {"type": some_path, "metavar": "PICTURE", "help": "the picture to paint"},
         "--preset": {"type": some, "metavar": "NAME", "help": "the preset to paint it with"},

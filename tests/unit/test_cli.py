@@ -165,7 +165,7 @@ def test_unknown_command_names_the_one_that_was_meant(
 COMMANDS = (
     """
 status | status --json | presets | presets --json | doctor | weights | pause | resume | cancel 01
-retry 01 | retry --failed | stylize photo.jpg --preset p | show 01
+retry 01 | retry --failed | stylize photo.jpg --preset p | show 01 | presets p
 """.replace("\n", "|")
     .strip("|")
     .split("|")
