@@ -74,6 +74,7 @@ def describe(config: Config, made: Provenance, config_file: Path | None) -> dict
     spool = Spool(config.state)
     styles = [
         {"name": one.name, "sha256": one.sha256, "weight": one.weight}
+        | ({"region": one.region} if one.region else {})
         | {"found": text_of(find_by_hash(one, config.presets, spool))}
         for one in told_files(made, "styles")
     ]

@@ -12,6 +12,7 @@ from daemon.host import files
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
 from daemon.pictures.names import folded
+from daemon.settings.masks import MaskSource
 from daemon.settings.presets import NAME, RESERVED, Preset
 from daemon.settings.profiles import ProfileSource
 from daemon.settings.provenance import (
@@ -19,6 +20,7 @@ from daemon.settings.provenance import (
     ToldFile,
     recipe_of,
     told_files,
+    told_mask,
     told_styles,
     version_of,
 )
@@ -39,14 +41,19 @@ def preset_like(made: Provenance, folder: Path, spool: Spool, weights: str) -> P
         raise BadInputError(f"{made.name} names {files.printable(repr(name))} as its preset")
     recipe = recipe_of(made)
     styles = tuple(
-        StyleSource(there(one, folder, spool, made), one.weight, one.name, one.sha256)
+        StyleSource(there(one, folder, spool, made), one.weight, one.name, one.sha256, one.region)
         for one in told_styles(made)
     )
     profiles = tuple(
         ProfileSource(there(one, folder, spool, made), one.name, one.sha256)
         for one in told_files(made, "profiles")
     )
-    return Preset(name, made.path, recipe, styles, difference(made, weights), profiles)
+    mask = told_mask(made)
+    source = None
+    if mask is not None:
+        source = MaskSource(there(mask, folder, spool, made), recipe.mask, mask.sha256)
+    warning = difference(made, weights)
+    return Preset(name, made.path, recipe, styles, warning, profiles, source)
 
 
 def there(one: ToldFile, folder: Path, spool: Spool, made: Provenance) -> Path:
@@ -67,7 +74,8 @@ def find_by_hash(one: ToldFile, folder: Path, spool: Spool) -> Path | None:
     """
     if has_hash(folder, folder / one.name, one.sha256):
         return folder / one.name
-    for kept in (spool.style(one.sha256), spool.profile(one.sha256)):
+    for place in (spool.style, spool.profile, spool.mask):
+        kept = place(one.sha256)
         with contextlib.suppress(OSError):  # of a service that is somebody else's
             if files.is_ordinary(kept) and os.access(kept, os.R_OK):
                 return kept

@@ -22,6 +22,7 @@ from daemon.pictures.note import read_note
 
 MOST_RECORD_BYTES = 16 << 20
 SHA256 = re.compile(r"[0-9a-f]{64}")
+REGION = re.compile(r"(#[0-9a-f]{6})?")
 
 
 @dataclass(frozen=True)
@@ -134,11 +135,12 @@ def version_of(made: Provenance) -> str:
 
 @dataclass(frozen=True)
 class ToldFile:
-    """A file that a result was made with, by its own word."""
+    """A file that a result was made with, by its own word; weight, region: of a style image."""
 
     name: str
     sha256: str
-    weight: float
+    weight: float = 1.0
+    region: str = ""
 
 
 def told_styles(made: Provenance) -> list[ToldFile]:
@@ -155,16 +157,38 @@ def told_styles(made: Provenance) -> list[ToldFile]:
 
 def told_files(made: Provenance, kind: Literal["styles", "profiles"]) -> list[ToldFile]:
     """What a result tells of its files; raises BadInputError for what cannot be right."""
-    found = []
     told = made.facts.get(kind) or []
-    for one in told if isinstance(told, list) else [None]:
-        entry = one if isinstance(one, dict) else {}
-        name, sha256, weight = entry.get("name"), entry.get("sha256"), entry.get("weight", 1.0)
-        if (
-            not isinstance(name, str)
-            or not (isinstance(sha256, str) and SHA256.fullmatch(sha256))
-            or not (isinstance(weight, int | float) and 0 < weight <= 1e9)
-        ):
-            raise BadInputError(f"{made.name} tells of its {kind} what cannot be understood")
-        found.append(ToldFile(name, sha256, float(weight)))
-    return found
+    found = [told_file(one) for one in (told if isinstance(told, list) else [None])]
+    known = [one for one in found if one is not None]
+    if len(known) < len(found) or len({bool(one.region) for one in known}) > 1:
+        raise BadInputError(f"{made.name} tells of its {kind} what cannot be understood")
+    return known
+
+
+def told_mask(made: Provenance) -> ToldFile | None:
+    """The preset's mask that a result was painted with; None for none, or the picture's own.
+
+    Raises BadInputError for what cannot be right.
+    """
+    told = made.facts.get("regions")
+    if told is None or (isinstance(told, dict) and told.get("own")):
+        return None
+    mask = told_file(told)
+    if mask is None:
+        raise BadInputError(f"{made.name} tells of its mask what cannot be understood")
+    return mask
+
+
+def told_file(told: object) -> ToldFile | None:
+    """What is told of a file; None if that cannot be right."""
+    entry: Mapping[str, object] = told if isinstance(told, dict) else {}
+    name, sha256, weight = entry.get("name"), entry.get("sha256"), entry.get("weight", 1.0)
+    region = entry.get("region", "")
+    if (
+        not isinstance(name, str)
+        or not (isinstance(sha256, str) and SHA256.fullmatch(sha256))
+        or not (isinstance(weight, int | float) and 0 < weight <= 1e9)
+        or not (isinstance(region, str) and REGION.fullmatch(region))
+    ):
+        return None
+    return ToldFile(name, sha256, float(weight), region)

@@ -95,5 +95,6 @@ def styles_table(told: Mapping[str, Any]) -> Table:
     table = plain_table("style image", "weight", "sha256", "is")
     for style in told["styles"]:
         where = style["found"] or "not in the presets folder under any name; put it there"
-        table.add_row(escape(style["name"]), f"{style['weight']:g}", style["sha256"], escape(where))
+        name = f"{style['name']} in {style['region']}" if "region" in style else style["name"]
+        table.add_row(escape(name), f"{style['weight']:g}", style["sha256"], escape(where))
     return table

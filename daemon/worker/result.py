@@ -70,12 +70,18 @@ def made_with(order: RunOrder) -> dict[str, Any]:
     """The files that a result was made with, by name and hash."""
     styles = [
         {"name": files.printable(one.name), "sha256": one.file.sha256, "weight": one.weight}
+        | ({"region": one.region} if one.region else {})
         for one in order.styles
     ]
     profiles = [
         {"name": name, "sha256": files.sha256_of(path)} for name, path in order.profiles.items()
     ]
-    return {"styles": styles} | ({"profiles": profiles} if profiles else {})
+    made = {"styles": styles} | ({"profiles": profiles} if profiles else {})
+    if (mask := order.mask) is None:
+        return made
+    sha256 = mask.file.sha256 or files.sha256_of(mask.file.path)
+    name = files.printable(mask.name)
+    return made | {"regions": {"name": name, "sha256": sha256, "own": mask.own}}
 
 
 def located(form: JobRecipe, profiles: Mapping[str, Path]) -> JobRecipe:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from daemon import __version__
 from daemon.errors import BadInputError
@@ -164,6 +165,24 @@ def test_profile_of_a_result_is_found_by_its_hash(config: Config, make: Make) ->
     assert (found.name, found.path) == ("inks/press.icc", press)
 
 
+def test_regions_and_the_presets_mask_are_those_of_the_result(
+    config: Config, make: Make, note: dict[str, Any]
+) -> None:
+    mask = config.presets / "moved.png"
+    Image.new("RGB", (8, 8), "red").save(mask)
+    styles = [note["styles"][0] | {"region": region} for region in ("#ff0000", "#0000ff")]
+    told = {"name": "halves.png", "sha256": files.sha256_of(mask), "own": False}
+    recipe = JobRecipe(mask="halves.png").model_dump()
+    found = like_it(config, make(styles=styles, recipe=recipe, regions=told))
+    assert [style.region for style in found.styles] == ["#ff0000", "#0000ff"]
+    assert found.mask is not None and (found.mask.path, found.mask.name) == (mask, "halves.png")
+    own = make("wave/own.png", styles=styles, regions=told | {"own": True})
+    assert like_it(config, own).mask is None
+    mask.unlink()
+    with pytest.raises(BadInputError, match=r"halves\.png, of sha256 .* under any name"):
+        like_it(config, make(styles=styles, recipe=recipe, regions=told))
+
+
 @pytest.mark.parametrize(
     ("changed", "fault"),
     [
@@ -173,6 +192,8 @@ def test_profile_of_a_result_is_found_by_its_hash(config: Config, make: Make) ->
         ({"styles": [{"name": "a", "sha256": "../../etc/passwd"}]}, "what cannot be understood"),
         ({"styles": [{"name": "a", "sha256": "0" * 64, "weight": -1}]}, "cannot be understood"),
         ({"styles": "wave.png"}, "cannot be understood"),
+        ({"styles": [{"name": "a", "sha256": "0" * 64, "region": "red;"}]}, "cannot be understood"),
+        ({"regions": {"name": "a", "sha256": "../a"}}, "mask what cannot be understood"),
         ({"recipe": {"beta": 1.0, "shine": 2}, "version": "9.9"}, r"by atelierd 9\.9.*\(shine"),
         ({"recipe": {}}, "does not tell how it was made"),
     ],
