@@ -57,7 +57,7 @@ def style_report(style: StyleSource, recipe: Recipe, last: Pass) -> dict[str, An
         header = read_header(file, style.name)
     has_px = max(header.width_px, header.height_px)
     size = header.width_px, header.height_px
-    needs_px = max(style_size(last, size, largest_scale(recipe)))
+    needs_px = max(style_size(last, size, max(recipe.style_scales)))
     return {
         "image": style.name,
         "weight": style.weight,
@@ -68,16 +68,10 @@ def style_report(style: StyleSource, recipe: Recipe, last: Pass) -> dict[str, An
     }
 
 
-def largest_scale(recipe: Recipe) -> float:
-    """The largest size that a style image is seen at, relative to the picture."""
-    scale = recipe.style_scale
-    return float(scale) if isinstance(scale, int | float) else max(scale)
-
-
 def advice(name: str, header: Header, needs_px: int, recipe: Recipe) -> str:
     """What to do about a style image that is smaller than the result asks for."""
     has_px = max(header.width_px, header.height_px)
-    scale = largest_scale(recipe)
+    scale = max(recipe.style_scales)
     largest_px = int(has_px / scale)
     smaller = [f"style_scale {scale * has_px / needs_px:.2g}"]
     if largest_px >= 64:
