@@ -98,7 +98,8 @@ class ClaimedPicture:
 class Outputs:
     """A job's files, relative to the outbox; empty are those it has not, or not yet.
 
-    result: of a job that is done.  reason: of one that is not: why.
+    result: of a job that is done.  reason: of one that is not: why.  timelapse: how a result came
+    about, where that was asked for.
     """
 
     record: str = ""
@@ -106,6 +107,7 @@ class Outputs:
     original: str = ""
     result: str = ""
     reason: str = ""
+    timelapse: str = ""
 
     @property
     def main(self) -> str:
@@ -117,7 +119,7 @@ class Outputs:
         beside = {"record": self.record, "log": self.log}
         filed = {"original": self.original}
         if self.result:
-            every = {"result": self.result} | beside | filed
+            every = {"result": self.result} | beside | filed | {"timelapse": self.timelapse}
         else:
             every = filed | {"reason": self.reason} | beside
         return {kind: path for kind, path in every.items() if path}

@@ -92,10 +92,10 @@ class RunOrder:
 
     name: the picture's, as dropped.  recipe: the fields of a `JobRecipe`.  result: where what is
     painted goes, in the format that the ending of result_name says, or of `name` if that is empty.
-    checkpoint, preview: where they go, None for none.  memory_bytes: what this run may take, None:
-    as much as its worker.  note: what the result tells of itself.  proof: a smaller version.
-    profiles: the files of the colour profiles that the recipe names, by those names.  mask: what
-    says where the styles go, None for none.
+    checkpoint, preview, timelapse: where they go, None for none.  memory_bytes: what this run may
+    take, None: as much as its worker.  note: what the result tells of itself.  proof: a smaller
+    version.  profiles: the files of the colour profiles that the recipe names, by those names.
+    mask: what says where the styles go, None for none.
     """
 
     name: str
@@ -112,6 +112,11 @@ class RunOrder:
     proof: bool = False
     profiles: Mapping[str, Path] = field(default_factory=dict)
     mask: OrderedMask | None = None
+    timelapse: Path | None = None
+
+
+USUALLY_EMPTY = ("result_name", "proof", "profiles", "mask", "timelapse")
+"""Fields of an order that are left out where they say nothing."""
 
 
 def order_data(order: RunOrder) -> Data:
@@ -127,7 +132,7 @@ def order_data(order: RunOrder) -> Data:
         "mask": mask_data(order.mask),
         "profiles": {name: str(path) for name, path in order.profiles.items()},
     }
-    usual = {name for name in ("result_name", "proof", "profiles", "mask") if not data[name]}
+    usual = {name for name in USUALLY_EMPTY if not data[name]}
     return {name: value for name, value in data.items() if name not in usual}
 
 

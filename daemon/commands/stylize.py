@@ -17,7 +17,7 @@ from daemon.commands.result_file import (
 )
 from daemon.engine.errors import PictureError
 from daemon.engine.schedule import plan_passes, plan_proof
-from daemon.errors import AtelierError, BadInputError, StoppedError
+from daemon.errors import AtelierError, BadInputError, StoppedError, SurroundingsError
 from daemon.host import files
 from daemon.host.access import explain
 from daemon.messages import (
@@ -129,17 +129,29 @@ def paint_one(
     with work_folder() as folder:
         result = folder / "result"
         try_room(result, size_bytes)
+        film = folder / "timelapse.webp" if recipe.timelapse else None
         order = make_order(config, wish, preset, recipe, result, target.path.name)
         of_profiles = {one.name: one.path.absolute() for one in profiles}
-        order = replace(order, profiles=of_profiles, mask=mask)
+        order = replace(order, profiles=of_profiles, mask=mask, timelapse=film)
         try:
             done = paint(pool, order)
         finally:
             pool.close(grace_s=2.0)
         path = deliver(result, target)
+        warnings = (*done.warnings, *deliver_film(film, path)) if film else done.warnings
     forecast = describe_proof(done, done.full) if done.full else None
-    warnings = (preset.warning, *done.warnings) if preset.warning else done.warnings
-    return Single(path, warnings, forecast)
+    return Single(path, (*filter(None, (preset.warning,)), *warnings), forecast)
+
+
+def deliver_film(film: Path, result: Path) -> tuple[str, ...]:
+    """Puts a time-lapse beside its result, `photo.jpg.webp`; a warning if that cannot be."""
+    if not film.exists():  # which the worker has told
+        return ()
+    try:
+        deliver(film, ResultFile(result.with_name(files.with_ending(result.name, ".webp"))))
+    except SurroundingsError as error:
+        return (f"time-lapse: {error}",)
+    return ()
 
 
 def preset_wished(config: Config, wish: Wish, shelf: Shelf) -> Preset:

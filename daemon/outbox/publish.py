@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,12 @@ def publish(
     kept = "; what is painted is kept, and put there when it can"
     log, result = spool.log(job.id), spool.result(job.id)
     with refusals(what, kept, words_of):
-        outputs = reserve(outbox, job, picture, result)
+        has_film = job.verdict is State.DONE and spool.timelapse(job.id).exists()
+        outputs = reserve(outbox, job, picture, result, has_film=has_film)
         plan(outputs)  # a job that never ran may have no log
         publish_bytes(outbox / outputs.log, log.read_bytes() if log.exists() else b"")
+        if outputs.timelapse:
+            place(spool.timelapse(job.id), outbox / outputs.timelapse, on_piece)
         if job.verdict is State.DONE:
             place(result, outbox / outputs.result, on_piece)
         else:
@@ -66,13 +70,16 @@ def words_of(error: OSError) -> str:
     return f"{reason(error)}{where}"
 
 
-def reserve(outbox: Path, job: Job, picture: ClaimedPicture, result: Path) -> Outputs:
+def reserve(
+    outbox: Path, job: Job, picture: ClaimedPicture, result: Path, *, has_film: bool
+) -> Outputs:
     """Writes the record under the first names that are free, or already this job's, and held.
 
     The names that were planned come first, so that publishing again uses them again.
     """
     planned = [job.outputs] if job.outputs.record else []
-    for outputs in itertools.chain(planned, held_layouts(outbox, job)):
+    free = held_layouts(outbox, job)
+    for outputs in itertools.chain(planned, map(with_film, free) if has_film else free):
         record = outbox / outputs.record
         if is_ours(record, job.id):
             if not is_in_the_way(outbox, outputs, result):
@@ -89,6 +96,11 @@ def reserve(outbox: Path, job: Job, picture: ClaimedPicture, result: Path) -> Ou
         f"no name is free in {outbox} for {files.printable(job.below)}, job {job.id}; tidy the "
         "outbox"
     )
+
+
+def with_film(outputs: Outputs) -> Outputs:
+    """The same files, and a time-lapse beside the record."""
+    return replace(outputs, timelapse=str(Path(outputs.record).with_suffix(".webp")))
 
 
 def amend_record(outbox: Path, job: Job, warning: str) -> None:
@@ -153,7 +165,7 @@ def is_in_the_way(outbox: Path, outputs: Outputs, result: Path) -> bool:
 
 def withdraw(outbox: Path, outputs: Outputs) -> None:
     """Takes a record and its log back, whose names turned out not to do."""
-    for path in (outputs.log, outputs.record):
+    for path in filter(None, (outputs.timelapse, outputs.log, outputs.record)):
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             (outbox / path).unlink()
 

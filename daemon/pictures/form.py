@@ -39,6 +39,10 @@ class ResultForm(BaseModel):
         description="soft proof: a profile's file in the presets folder; only colours that it can "
         "print are painted",
     )
+    timelapse: bool = Field(
+        default=False,
+        description="an animated WebP of the painting coming about, beside the record",
+    )
 
 
 class JobRecipe(Recipe, ResultForm):

@@ -300,6 +300,11 @@ class Delivery:
             log.info("was painted before as job {}, but that result is gone", twin.id[:8])
             self._ledger.forget_twin(job.id)
             return
+        if twin.outputs.timelapse:
+            try:
+                self._spool.keep_timelapse(job.id, self._config.outbox / twin.outputs.timelapse)
+            except OSError as error:
+                log.warning("its time-lapse cannot be used: {}", error.strerror)
         log.info("the same was painted before as job {}: its result is used", twin.id[:8])
         seconds = round(time.monotonic() - now_s, 3)
         painted_as = done.same_as or twin.id

@@ -104,4 +104,5 @@ def make_order(
         result_name=output_name(job.below.name, job.suffix) if job.suffix else "",
         profiles={one.name: spool.profile(one.sha256) for one in job.profiles},
         mask=mask,
+        timelapse=spool.timelapse(job.id) if job.recipe.get("timelapse") else None,
     )

@@ -80,6 +80,10 @@ class Spool:
         """What a running job looked like a few seconds ago, a small JPEG, whole or absent."""
         return self.job(job_id) / "preview.jpg"
 
+    def timelapse(self, job_id: str) -> Path:
+        """How a job's painting came about, an animated WebP, whole or absent."""
+        return self.job(job_id) / "timelapse.webp"
+
     def log(self, job_id: str) -> Path:
         """The job's log."""
         return self.job(job_id) / "log"
@@ -131,6 +135,10 @@ class Spool:
         with refusals(f"{files.printable(painted)} cannot be copied to {self.state}"):
             files.copy_whole(painted, self.result(job_id), replace=True)
         return files.sha256_of(self.result(job_id)) == sha256
+
+    def keep_timelapse(self, job_id: str, film: Path) -> None:
+        """Copies the time-lapse of a finished result here for another job; raises OSError."""
+        files.copy_whole(film, self.timelapse(job_id), replace=True)
 
     def sweep(self, jobs: Collection[str], pictures: Collection[str]) -> None:
         """Removes what is of no job and no picture that is still open, and half-written files.

@@ -164,6 +164,7 @@ class Worker:
             return Failed("input", reason, done)
         if proof:
             proof.applied(painted.pixels, out=painted.pixels)
+        filmed = follower.film(painted.pixels, passes[-1])
         if order.proof and faces:
             draw_frames(painted.pixels, faces, picture.size)
         told = noted(engine, painted)
@@ -172,7 +173,7 @@ class Worker:
             done,
             seconds=round(time.perf_counter() - began, 3),
             peak_memory_bytes=memory.peak_bytes(engine.device),
-            warnings=(*done.warnings, *warnings),
+            warnings=(*done.warnings, *warnings, *filmed),
             result_sha256=files.sha256_of(order.result),
             result_bytes=order.result.stat().st_size,
         )

@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator
 from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.engine import Engine
 from daemon.engine.paint import Moment, Painted, Planned, Resting, Stepped
+from daemon.engine.pixels import FloatPixels
+from daemon.engine.schedule import Pass
 from daemon.messages import CheckpointWritten, Event, LogLine, Preview, Progress, RunOrder
 from daemon.worker.account import announcement, describe_plan, describe_step
 from daemon.worker.checkpoint import PARTS_OF_TIME, write_checkpoint
 from daemon.worker.preview import Previewer
+from daemon.worker.timelapse import Timelapse
 from daemon.worker.timeshare import TimeShare
 
 
@@ -30,6 +33,7 @@ class Follower:
         self._is_cancelled = is_cancelled
         self._share = TimeShare(checkpoint_s, PARTS_OF_TIME)
         self._previewer = Previewer(order.preview, self._warn) if order.preview else None
+        self._timelapse = Timelapse(order.timelapse, self._warn) if order.timelapse else None
         self.step_s: list[float] = []
 
     def follow(self, moments: Iterator[Moment], engine: Engine) -> Painted | None:
@@ -49,6 +53,13 @@ class Follower:
                 return None
         raise ValueError("a painting without an end")
 
+    def film(self, painted: FloatPixels, size: Pass) -> tuple[str, ...]:
+        """Makes the time-lapse if one is asked for; returns what was wrong with it."""
+        if self._timelapse is None:
+            return ()
+        self._timelapse.finish(painted, size)
+        return self._timelapse.warnings
+
     def _report(self, moment: Stepped) -> None:
         """A message for each step, a log line now and then, and the preview when it is time."""
         step, passes = moment.step, moment.passes
@@ -64,6 +75,8 @@ class Follower:
         previewer, preview = self._previewer, self._order.preview
         if previewer and preview and previewer.offer(moment.picture, moment.palette):
             self._tell(Preview(preview))
+        if self._timelapse:
+            self._timelapse.offer(moment)
 
     def _keep(self, make_checkpoint: Callable[[], Checkpoint]) -> None:
         """Writes a checkpoint if it is time, or the last moment to."""

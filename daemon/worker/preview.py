@@ -58,10 +58,12 @@ def write_preview(path: Path, picture: Tensor, palette: Palette | None = None) -
     files.write_whole(path, lambda file: image.save(file, "JPEG"), replace=True)
 
 
-def reduced(picture: Tensor, palette: Palette | None = None) -> Image.Image:
-    """A picture, (1, 3, H, W) in 0..1, as an image of LONGEST_PX at most; reduced on its device."""
+def reduced(
+    picture: Tensor, palette: Palette | None = None, longest_px: int = LONGEST_PX
+) -> Image.Image:
+    """A picture, (1, 3, H, W) in 0..1, as an image of longest_px at most; reduced on its device."""
     height, width = picture.shape[2:]
-    new_width, new_height = fit(width, height, min(LONGEST_PX, max(width, height)))
+    new_width, new_height = fit(width, height, min(longest_px, max(width, height)))
     smaller = F.interpolate(picture, size=(new_height, new_width), mode="area")
     pixels = to_pixels(smaller)
     return Image.fromarray(to_levels(palette.finish(pixels) if palette else pixels))

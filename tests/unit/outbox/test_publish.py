@@ -279,3 +279,29 @@ def test_job_of_an_earlier_version_is_published_as_it_always_was(
     outbox: Path, make_job, published
 ) -> None:
     assert published(make_job(below=Path("a.gif"))).result == "starry/a.gif"
+
+
+def test_time_lapse_lies_beside_the_record_and_is_told_there(
+    outbox: Path, make_job, published, spool: Spool
+) -> None:
+    spool.timelapse("0123456789abcdef").write_bytes(b"the film")
+    outputs = published(make_job())
+    assert outputs.timelapse == "starry/2024/.jobs/photo.jpg.webp"
+    assert (outbox / outputs.timelapse).read_bytes() == b"the film"
+    record = json.loads((outbox / outputs.record).read_bytes())
+    assert record["outputs"] == outputs.by_kind() and "timelapse" in record["outputs"]
+    assert published(make_job(outputs=outputs)) == outputs
+    failed = published(make_job(verdict=State.FAILED, reason="Broken."))
+    assert failed.timelapse == "" and len(tree(outbox)) == 7
+
+
+def test_time_lapse_whose_name_is_taken_moves_all_of_its_jobs_names(
+    outbox: Path, make_job, published, spool: Spool
+) -> None:
+    spool.timelapse("0123456789abcdef").write_bytes(b"the film")
+    taken = outbox / "starry/2024/.jobs/photo.jpg.webp"
+    taken.parent.mkdir(parents=True)
+    taken.write_bytes(b"somebody's")
+    outputs = published(make_job())
+    assert outputs.timelapse == f"starry/2024/.jobs/photo-{MARK}.jpg.webp"
+    assert taken.read_bytes() == b"somebody's"
