@@ -26,10 +26,10 @@ from tests.support.pools import PuppetPool, order
 
 def test_settings_are_read_as_yaml_values() -> None:
     document = settings_document(
-        ["size=1024", "tv=1e-3", "style_layers={relu1_1: 1}", "init=noise"]
+        ["size=1024", "tv=1e-3", "style_layers={relu1_1: 1}", "init=noise", "gate=off"]
     )
     assert override(JobRecipe(), document) == JobRecipe(
-        size=1024, tv=1e-3, style_layers={"relu1_1": 1.0}, init="noise"
+        size=1024, tv=1e-3, style_layers={"relu1_1": 1.0}, init="noise", gate=False
     )
 
 
