@@ -198,4 +198,27 @@ SECTIONS = (
         ),
         portrait=True,
     ),
+    Section(
+        "colors",
+        "colors",
+        "Whose colours the result has; in OkLab, where lightness and chroma are apart.",
+        (
+            Cell("style", "the style's, wherever they fit.", {"colors": "style"}),
+            Cell(
+                "match",
+                "the style recoloured to the photograph: its strokes in the photograph's mixture.",
+                {"colors": "match"},
+            ),
+            Cell(
+                "content",
+                "the photograph's chroma under the painting's light and dark.",
+                {"colors": "content"},
+            ),
+            Cell(
+                "luminance",
+                "only lightness is painted; colours are the photograph's, place by place.",
+                {"colors": "luminance"},
+            ),
+        ),
+    ),
 )
