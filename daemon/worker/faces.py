@@ -30,6 +30,9 @@ SEARCHED_PX = 512
 LEAST_PX = 24
 """Side of the least face in it, a twentieth of the picture: smaller ones are a few strokes wide."""
 
+MOST = 0.8
+"""Of the picture's shorter side: a disc that fills it, such as a retina's, is no face."""
+
 LOOKED_AT_PX = 2048
 """Longest side of the picture that eyes are looked for in."""
 
@@ -148,9 +151,10 @@ def cascade(name: Cascade) -> Any:
 def candidates(cv2: Any, searched: Grey) -> list[Spot]:
     """What may be a face, the largest first; each once, whatever turns it is seen at."""
     groups: list[list[Spot]] = []
+    least, most = (LEAST_PX,) * 2, (max(LEAST_PX, int(MOST * min(searched.shape))),) * 2
     for degrees in TURNS_DEGREES:
         turned, back = whole_turned(cv2, searched, degrees)
-        boxes = cascade(SEEKER).detectMultiScale(turned, 1.15, 2, 0, (LEAST_PX, LEAST_PX))
+        boxes = cascade(SEEKER).detectMultiScale(turned, 1.15, 2, 0, least, most)
         for spot in spots(boxes):
             across, down = back @ (spot.across_px, spot.down_px, 1.0)
             here = Spot(float(across), float(down), spot.side_px)
