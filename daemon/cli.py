@@ -188,21 +188,50 @@ def status(config: Path | None, *, as_json: bool, watch: bool) -> int:
     return ExitCode.FINE
 
 
-def presets(config: Path | None, *, name: str | None, as_json: bool) -> int:
+def presets(
+    config: Path | None,
+    *,
+    name: str | None,
+    as_json: bool,
+    sheet: Path | None = None,
+    size: int | None = None,
+) -> int:
     """List the presets, and what is wrong with those that are wrong; or report on one."""
     from daemon.commands.preset_report import report_on
     from daemon.settings.presets import shelf_in_use
     from daemon.status.show import print_presets, shelf_report
     from daemon.status.show_preset import print_preset
 
+    if (size is not None and sheet is None) or (sheet is not None and (as_json or name)):
+        raise UsageError("--size is for --sheet PICTURE; --json and a NAME are not")
+    if sheet is not None:
+        return preset_sheet(config, sheet, size)
     settings, _ = configured(config)
-    shelf = shelf_in_use(settings.presets, settings.schedule.bulk_folder, settings.state)
+    shelf = shelf_in_use(settings.presets, settings.inbox_folders, settings.state)
     if name is not None:
         told = report_on(settings, shelf, name)
         tell(told, print_preset, as_json=as_json)
         return ExitCode.JOB_FAILED if told["faults"] else ExitCode.FINE
     tell(shelf_report(shelf) if as_json else shelf, print_presets, as_json=as_json)
     return ExitCode.FINE
+
+
+def preset_sheet(config: Path | None, picture: Path, size: int | None) -> int:
+    """Paint one picture in every preset, and lay a sheet of them."""
+    from loguru import logger
+
+    from daemon.commands.preset_sheet import paint_sheet
+    from daemon.pool.devices import resolve_devices
+    from daemon.status.progress import single_progress
+
+    logger.remove()
+    in_force, path = configured(config)
+    device = resolve_devices(in_force.devices, str(path))[0]
+    made = paint_sheet(in_force, device, picture, size, single_progress)
+    for name, why in made.failed.items():
+        say_error(f"{name}: {why}", ExitCode.JOB_FAILED)
+    streams.print_path(made.path)
+    return ExitCode.JOB_FAILED if made.failed else ExitCode.FINE
 
 
 def stylize(

@@ -13,7 +13,13 @@ ORDINARY, BULK = 0, -1
 
 QUEUES: Mapping[str, int] = {"ordinary": ORDINARY, "bulk": BULK}
 
-BULK_FOLDER = "bulk"
+BULK_FOLDER, ALL_FOLDER = "bulk", "all"
+
+INBOX_FOLDERS = (BULK_FOLDER, ALL_FOLDER)
+"""What the inbox's folders are called that are no preset's, unless config.yaml says otherwise."""
+
+OUTBOX_FOLDERS = ("originals", "failed")
+"""Folders of the outbox that a preset's results would mix with."""
 
 JOBS_FOLDER = ".jobs"
 """Beside results, with the record and log of each."""

@@ -95,7 +95,8 @@ class RunOrder:
     checkpoint, preview, timelapse: where they go, None for none.  memory_bytes: what this run may
     take, None: as much as its worker.  note: what the result tells of itself.  proof: a smaller
     version.  profiles: the files of the colour profiles that the recipe names, by those names.
-    mask: what says where the styles go, None for none.
+    mask: what says where the styles go, None for none.  shared: what is the same for orders of one
+    painting, which differ in the result's form alone; else empty.
     """
 
     name: str
@@ -113,9 +114,10 @@ class RunOrder:
     profiles: Mapping[str, Path] = field(default_factory=dict)
     mask: OrderedMask | None = None
     timelapse: Path | None = None
+    shared: str = ""
 
 
-USUALLY_EMPTY = ("result_name", "proof", "profiles", "mask", "timelapse")
+USUALLY_EMPTY = ("result_name", "proof", "profiles", "mask", "timelapse", "shared")
 """Fields of an order that are left out where they say nothing."""
 
 

@@ -9,13 +9,18 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.host import files
 from daemon.host.access import explain, is_there, refusals
+from daemon.intake.preset_choice import Naming
 from daemon.job import ClaimedPicture, Job, PictureState, State
 from daemon.ledger.store import Ledger
-from daemon.outbox.publish import is_ours
-from daemon.pictures.companions import CompanionKind, own_of
+from daemon.outbox.publish import is_another, is_ours
+from daemon.pictures.companions import SIDECAR, CompanionKind, own_of
+from daemon.pictures.names import lies_in
+from daemon.settings import yamlfile
 from daemon.settings.config import Config
 from daemon.state.mounts import Mounts
 from daemon.status.live import read_live
@@ -82,10 +87,18 @@ def retry_jobs(config: Config, asked: Sequence[str], *, failed: bool) -> Said:
     ledger = Ledger(config.ledger_path)
     answers: Said = []
     prefixes = [*asked, *(job.id for job in ledger.jobs_in(State.FAILED) if failed)]
+    wanted = [job for prefix in prefixes for job in jobs_like(ledger, prefix)]
+    back: set[str] = set()
     for prefix in prefixes:
         try:
             job = find_job(ledger, prefix)
-            answers.append((put_back(config, ledger, job), ""))
+            if job.id not in back:
+                group = with_others(config, ledger, job, wanted)
+                put_back(config, ledger, group)
+                back |= {one.id for one in group}
+            path = files.printable(ledger.picture(job.picture_id).path)
+            cell = f" ({job.label})" if job.label else ""
+            answers.append((f"{job.id[:8]} {path}{cell}: back in the inbox", ""))
         except (StaleJobError, SurroundingsError) as error:
             answers.append(("", refusal(config, ledger, prefix, error)))
         except OSError as error:  # a folder that may not be looked into; the others go on
@@ -94,36 +107,117 @@ def retry_jobs(config: Config, asked: Sequence[str], *, failed: bool) -> Said:
     return answers
 
 
-def put_back(config: Config, ledger: Ledger, job: Job) -> str:
-    """Moves one job's picture and companions to where they were dropped, and its reason away.
-
-    The ledger goes first: the picture must never come again beside a job that still has it.
-    Repeating finishes what was cut off.
-    """
+def with_others(config: Config, ledger: Ledger, job: Job, wanted: Sequence[Job]) -> list[Job]:
+    """A job and those that are put back with it: of one sheet, and asked for as well."""
     picture = ledger.picture(job.picture_id)
-    check_whole(config, job, picture)
-    outputs = job.outputs
-    source, target = config.outbox / outputs.original, config.inbox / picture.path
+    of_all = is_of_all(config, picture) and not job.label
+
+    def goes_along(other: Job) -> bool:
+        if other.picture_id != job.picture_id or other.state not in (State.FAILED, State.CANCELLED):
+            return False
+        same_sweep = bool(job.label and other.label) and other.preset == job.preset
+        return same_sweep or (of_all and not other.label)
+
+    others = {other.id: other for other in wanted if other.id != job.id and goes_along(other)}
+    return [job, *others.values()]
+
+
+def is_of_all(config: Config, picture: ClaimedPicture) -> bool:
+    """Whether a picture was dropped to be painted in every preset."""
+    bulk, every = config.inbox_folders
+    path = picture.path
+    return lies_in(Path(*path.parts[1:]) if lies_in(path, bulk) else path, every)
+
+
+def put_back(config: Config, ledger: Ledger, jobs: Sequence[Job]) -> None:
+    """Moves the picture of jobs and its companions to where they were dropped, and reasons away.
+
+    Its sidecar then names these cells of a sweep, or these of all presets, and no others. For other
+    jobs that failed it stays where it is, too.  The ledger goes first: the picture must never come
+    again beside a job that still has it. Repeating finishes what was cut off.
+    """
+    picture, first = ledger.picture(jobs[0].picture_id), jobs[0]
+    for job in jobs:
+        check_whole(config, job, picture)
+    source, target = config.outbox / first.outputs.original, config.inbox / picture.path
     beside = {
         filed: config.inbox / dropped_again(kind, picture)
         for kind, filed in own_of(source).items()
         if filed.exists()
     }
-    for taken in (path for path in (target, *beside.values()) if path.exists()):
-        raise SurroundingsError(f"{files.printable(taken)} is there already; let it be taken first")
-    if job.state is not State.RETRIED:
-        ledger.retry_job(job.id)
+    sidecar = narrowed(config, jobs, picture, own_of(source)[SIDECAR])
+    again = config.inbox / dropped_again(SIDECAR, picture)
+    if sidecar is not None:
+        beside.pop(own_of(source)[SIDECAR], None)
+    taken = [path for path in (target, *beside.values()) if path.exists()]
+    if sidecar is not None and again.exists() and again.read_bytes() != sidecar:
+        taken.append(again)
+    for path in taken:
+        raise SurroundingsError(f"{files.printable(path)} is there already; let it be taken first")
+    for job in jobs:
+        if job.state is not State.RETRIED:
+            ledger.retry_job(job.id)
+    bring = files.copy_whole if is_needed(ledger, jobs) else files.move
     with refusals(files.printable(source), "; mend that, then retry it again"):
         for filed, dropped in beside.items():
-            files.move(filed, dropped)
-        files.move(source, target)
-        for dropped in beside.values():  # one that lay alone for long would pass for another's
-            with contextlib.suppress(OSError):
+            bring(filed, dropped)
+        if sidecar is not None:
+            files.write_bytes(again, sidecar, replace=True)
+        bring(source, target)
+        for dropped in (*beside.values(), *((again,) if sidecar is not None else ())):
+            with contextlib.suppress(OSError):  # one that lay alone for long would be another's
                 os.utime(dropped)
-    for path in (outputs.reason, outputs.record, outputs.log):
-        with contextlib.suppress(OSError):
-            (config.outbox / path).unlink(missing_ok=True)
-    return f"{job.id[:8]} {files.printable(picture.path)}: back in the inbox"
+    clear_away(config, jobs, picture, is_kept=bring is files.copy_whole)
+
+
+def narrowed(
+    config: Config, jobs: Sequence[Job], picture: ClaimedPicture, filed: Path
+) -> bytes | None:
+    """The sidecar that asks for these jobs of a sheet alone; None where it comes as it was.
+
+    filed: the one that came with the picture, if it had any.
+    """
+    labels = [job.label for job in jobs if job.label]
+    if not labels and not is_of_all(config, picture):
+        return None
+    there = files.is_ordinary(filed)
+    content = yamlfile.parse(filed.read_bytes(), filed.name).data if there else {}
+    kept = {key: value for key, value in content.items() if key not in Naming.model_fields}
+    presets = list(dict.fromkeys(job.preset for job in jobs))
+    source = {"like": content["like"]} if "like" in content else {"presets": presets}
+    asked = kept | source | ({"cells": labels} if labels else {})
+    text: str = yaml.safe_dump(asked, allow_unicode=True, sort_keys=False)
+    return text.encode()
+
+
+def is_needed(ledger: Ledger, jobs: Sequence[Job]) -> bool:
+    """Whether other jobs that failed have the same filed picture, and may be retried later."""
+    ids = {job.id for job in jobs}
+    return any(
+        other.outputs.original == jobs[0].outputs.original
+        for other in ledger.jobs_of_picture(jobs[0].picture_id)
+        if other.id not in ids and other.state in (State.FAILED, State.CANCELLED)
+    )
+
+
+def clear_away(
+    config: Config, jobs: Sequence[Job], picture: ClaimedPicture, *, is_kept: bool
+) -> None:
+    """Removes what tells of jobs that were put back, and further copies of their picture.
+
+    is_kept: whether the picture stays for others.
+    """
+    for job in jobs:
+        outputs = job.outputs
+        for path in (outputs.reason, outputs.record, outputs.log):
+            with contextlib.suppress(OSError):
+                (config.outbox / path).unlink(missing_ok=True)
+        copied = config.outbox / outputs.original
+        if is_kept or is_another(copied, picture):
+            continue
+        for file in (copied, *own_of(copied).values()):
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
 
 
 def check_whole(config: Config, job: Job, picture: ClaimedPicture) -> None:

@@ -42,6 +42,13 @@ def some_path(text: str) -> Path:
     return Path(text)
 
 
+def sheet_size(text: str) -> int:
+    """A number of pixels that a picture may be painted at."""
+    if not text.isascii() or not text.isdigit() or not 64 <= int(text) <= 4096:
+        raise ArgumentTypeError("must be a whole number from 64 to 4096")
+    return int(text)
+
+
 def flag(help: str, **further: str) -> dict[str, Any]:
     """An option that is there or not."""
     return {"action": "store_true", "help": help, **further}
@@ -62,6 +69,16 @@ OPTIONS: dict[str, Options] = {
     "status": AS_JSON | {"--watch": flag("keep showing, until Ctrl-C")},
     "presets": {
         "name": {"type": some, "metavar": "NAME", "nargs": "?", "help": "report on this one"},
+        "--sheet": {
+            "type": some_path,
+            "metavar": "PICTURE",
+            "help": "paint this picture in every preset, small, and lay a sheet of them here",
+        },
+        "--size": {
+            "type": sheet_size,
+            "metavar": "PX",
+            "help": "of each picture on the sheet, its longest side; else 256",
+        },
     }
     | AS_JSON,
     "stylize": {

@@ -107,11 +107,12 @@ def paint_one(
     Raises AtelierError saying what is wrong.
     """
     check_picture(wish.picture)
-    shelf = load_presets(config.presets, config.schedule.bulk_folder)
+    shelf = load_presets(config.presets, config.inbox_folders)
     preset = preset_wished(config, wish, shelf)
     wish = replace(wish, preset=preset.name)
     document = settings_document(wish.settings)
     recipe = override(preset.recipe, document)
+    check_not_swept(preset, document)
     profiles = profiles_of(recipe, preset, shelf.folder, document)
     mask = find_mask(wish, mask_of(recipe, preset, shelf.folder, document), preset)
     header = look_at(wish.picture, config.limits.picture_pixels)
@@ -197,6 +198,17 @@ def check_formats_agree(out: Path, said: str) -> None:
         raise BadInputError(
             f"--out {files.printable(out.name)} is to be {form}, and --set format says {said}; "
             "leave one of them out"
+        )
+
+
+def check_not_swept(preset: Preset, document: yamlfile.Document) -> None:
+    """Raises BadInputError if the preset would make several pictures of one."""
+    swept = [name for name in preset.sweep if name not in document.data]
+    if swept:
+        cell = " ".join(f"--set {name}={preset.sweep[name][0]}" for name in swept)
+        raise BadInputError(
+            f"the preset {preset.name} is a sweep of {' and '.join(swept)}, for the service; say "
+            f"which is to be painted, such as {cell}"
         )
 
 

@@ -60,7 +60,7 @@ def check_rights(config: Config, config_path: Path) -> list[Finding]:
 
 def check_presets(config: Config) -> list[Finding]:
     """One finding for the good ones, one for each fault."""
-    shelf = shelf_in_use(config.presets, config.schedule.bulk_folder, config.state)
+    shelf = shelf_in_use(config.presets, config.inbox_folders, config.state)
     faults = [
         Finding("presets", False, str(fault))
         for faults in shelf.faulty.values()

@@ -161,10 +161,11 @@ def log_jobs(path: Path, drafts: Sequence[Draft]) -> None:
     """Logs what a picture has become."""
     for draft in drafts:
         log = logger.bind(job=draft.id, action="queue")
+        cell = f" ({draft.label})" if draft.label else ""
         if draft.reason:
-            log.error("{} failed: {}", files.printable(path), draft.reason)
+            log.error("{}{} failed: {}", files.printable(path), cell, draft.reason)
         else:
-            log.info("{} queued for {}", files.printable(path), draft.preset)
+            log.info("{} queued for {}{}", files.printable(path), draft.preset, cell)
 
 
 def is_expected(source: Path, expected: Proof | None) -> bool:

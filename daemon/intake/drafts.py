@@ -1,4 +1,4 @@
-"""What jobs a picture becomes: one for each preset that is chosen for it."""
+"""What jobs a picture becomes: one for each preset that is chosen for it, or cell of a sweep."""
 
 import dataclasses
 import errno
@@ -51,7 +51,7 @@ class Drafting:
         verdict: Verdict,
         sha256: str,
     ) -> list[Draft]:
-        """One job per preset that a picture's sidecar or folder names.
+        """One job per preset that a picture's sidecar or folder names, or per cell of its sweep.
 
         path, companions: below the inbox, and now below its claimed folder.  sha256: the picture's.
         Raises OSError if a sidecar cannot be read, a style image or mask not be kept, or the outbox
@@ -60,13 +60,15 @@ class Drafting:
         sidecar = SIDECAR.among(companions)
         note = sidecar_content(folder, sidecar)
         priority, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
-        below = preset_choice.below_preset(inner, self.shelf.names)
+        all_presets, default = self.config.all_presets, self.config.default_preset
+        below = preset_choice.below_preset(inner, self.shelf.names, all_presets)
         if verdict.fault:
             preset = preset_choice.folder_preset(inner, self.shelf.names) or ""
             return [failed_draft(preset, below, verdict.fault)]
         name = files.printable(sidecar.name) if sidecar else "sidecar"
-        default = self.config.default_preset
-        choices = preset_choice.choose(inner, note, name, self.shelf, default, self._liken)
+        choices = preset_choice.choose(
+            inner, note, name, self.shelf, default, self._liken, all_presets
+        )
         own = self._own_mask(picture_id, folder, MASK.among(companions))
         return [self._draft(choice, below, sha256, priority, verdict, own) for choice in choices]
 
@@ -91,17 +93,18 @@ class Drafting:
     ) -> Draft:
         """A job from a choice, its style images and profiles kept by hash."""
         if choice.recipe is None or choice.source is None:
-            return failed_draft(choice.preset, below, choice.fault)
+            return failed_draft(choice.preset, below, choice.fault, choice.label)
         suffix = suffix_of(choice.recipe, choice.profiles, below.name, verdict)
         try:
             passes = plan_passes(choice.recipe, verdict.width_px, verdict.height_px)
             check_result(output_format(f"a{suffix}"), passes[-1].width_px, passes[-1].height_px)
         except PictureError as error:
-            return failed_draft(choice.preset, below, f"{files.printable(below.name)}: {error}")
+            told = f"{files.printable(below.name)}: {error}"
+            return failed_draft(choice.preset, below, told, choice.label)
         mask = own or self._kept_mask(choice.mask)
         if mask is None and (regions := regions_of(choice.source.styles)):
             fault = no_mask(choice.preset, regions, below)
-            return failed_draft(choice.preset, below, fault)
+            return failed_draft(choice.preset, below, fault, choice.label)
         styles = tuple(
             StyleRef(source.name, self._kept(source), source.weight, source.region)
             for source in choice.source.styles
@@ -116,6 +119,7 @@ class Drafting:
             priority=priority,
             work=sum(one.width_px * one.height_px * one.steps for one in passes),
             warnings=(choice.source.warning,) if choice.source.warning else (),
+            label=choice.label,
             suffix=suffix,
             profiles=tuple(
                 ProfileRef(source.name, self._kept_profile(source)) for source in choice.profiles
@@ -202,6 +206,6 @@ def no_mask(preset: str, regions: Sequence[str], below: Path) -> str:
     )
 
 
-def failed_draft(preset: str, below: Path, reason: str) -> Draft:
+def failed_draft(preset: str, below: Path, reason: str, label: str = "") -> Draft:
     """A job that has failed before it began."""
-    return Draft(uuid.uuid4().hex, preset, below, {}, (), reason)
+    return Draft(uuid.uuid4().hex, preset, below, {}, (), reason, label=label)

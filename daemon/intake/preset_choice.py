@@ -1,6 +1,7 @@
 """Which presets a picture is painted with. Nothing is looked at but what a sidecar names.
 
-First match wins: its sidecar (`pair.py`); the folder below the inbox; the default preset.
+First match wins: its sidecar (`pair.py`); the folder below the inbox, one preset's or that of all;
+the default preset. Of a sweep every cell is a choice.
 """
 
 import contextlib
@@ -11,32 +12,45 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from daemon.errors import BadInputError, PresetError
-from daemon.job import BULK, ORDINARY
+from daemon.job import ALL_FOLDER, BULK, ORDINARY
 from daemon.pictures.form import JobRecipe
-from daemon.pictures.names import folded, nearest
+from daemon.pictures.names import lies_in, nearest
 from daemon.settings import yamlfile
 from daemon.settings.masks import MaskSource, regions_of
-from daemon.settings.presets import Preset, Shelf, mask_of, override, profiles_of
+from daemon.settings.presets import (
+    Preset,
+    Shelf,
+    mask_of,
+    override,
+    override_swept,
+    profiles_of,
+)
 from daemon.settings.profiles import ProfileSource
+from daemon.settings.sweep import Cell, Sweep, cells_of
 
 
 class Naming(BaseModel):
-    """The part of a sidecar that says which presets."""
+    """The part of a sidecar that says which presets, and which cells of their sweeps."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     preset: str | None = None
     presets: list[str] | None = None
     like: str | None = None
+    cells: list[str] | None = None
 
 
 @dataclass(frozen=True)
 class SidecarWords:
-    """What a sidecar says: presets, or a result of the outbox to paint like, and fields over it."""
+    """What a sidecar says: presets, or a result of the outbox to paint like, and fields over it.
+
+    cells: the labels of those of a sweep that are asked for; None for all.
+    """
 
     presets: Sequence[str]
     like: str | None
     overrides: yamlfile.Document
+    cells: Sequence[str] | None = None
 
 
 Liken = Callable[[str, str | None], Preset]
@@ -55,7 +69,7 @@ class Choice:
     """A preset to paint with, the resolved recipe, or why it cannot be (`fault`).
 
     preset: the name that becomes a folder of the outbox; empty if none is known.  profiles, mask:
-    those that the recipe names.
+    those that the recipe names.  label: which cell of a sweep it is; empty if of none.
     """
 
     preset: str
@@ -64,11 +78,12 @@ class Choice:
     fault: str = ""
     profiles: tuple[ProfileSource, ...] = ()
     mask: MaskSource | None = None
+    label: str = ""
 
 
 def queue_of(picture: Path, bulk_folder: str) -> tuple[int, Path]:
     """The priority of a picture, and its path without the bulk folder it may lie in."""
-    if len(picture.parts) > 1 and folded(picture.parts[0]) == folded(bulk_folder):
+    if lies_in(picture, bulk_folder):
         return BULK, Path(*picture.parts[1:])
     return ORDINARY, picture
 
@@ -78,9 +93,17 @@ def folder_preset(picture: Path, names: Collection[str]) -> str | None:
     return nearest(picture.parts[0], names) if len(picture.parts) > 1 else None
 
 
-def below_preset(picture: Path, names: Collection[str]) -> Path:
+def folder_presets(picture: Path, shelf: Shelf, all_presets: str) -> list[str]:
+    """The presets that the picture's top folder means: one, all that are of use, or none."""
+    if lies_in(picture, all_presets):
+        return sorted({*shelf.usable, *shelf.waiting})
+    name = folder_preset(picture, shelf.names)
+    return [name] if name else []
+
+
+def below_preset(picture: Path, names: Collection[str], all_presets: str = ALL_FOLDER) -> Path:
     """The picture's path below the outbox's preset folder; sub-folders are kept."""
-    if folder_preset(picture, names) is not None:
+    if lies_in(picture, all_presets) or folder_preset(picture, names) is not None:
         return Path(*picture.parts[1:])
     return picture
 
@@ -92,17 +115,18 @@ def choose(
     shelf: Shelf,
     default: str | None,
     liken: Liken = no_results,
+    all_presets: str = ALL_FOLDER,
 ) -> list[Choice]:
     """The presets of one picture, resolved; every choice that cannot be made says why."""
-    folder = folder_preset(picture, shelf.names)
-    dropped_for = folder or ""
+    by_folder = folder_presets(picture, shelf, all_presets)
+    dropped_for = by_folder[0] if len(by_folder) == 1 else ""
     try:
         said = read_sidecar(sidecar, sidecar_name)
     except PresetError as error:
         return [Choice(dropped_for, None, None, f"The sidecar is wrong. {error}")]
     if said.like is not None:
-        return [resolve_like(said.like, said.overrides, shelf, folder, liken)]
-    names = wanted(said.presets, folder, shelf, default)
+        return resolve_like(said.like, said, shelf, dropped_for or None, liken)
+    names = wanted(said.presets, by_folder, shelf, default)
     if not names:
         known = ", ".join(shelf.usable) or "none"
         fault = (
@@ -110,18 +134,27 @@ def choose(
             f"no default_preset is configured. Drop it into one of these folders: {known}."
         )
         return [Choice(dropped_for, None, None, fault)]
-    return [resolve(name, said.overrides, shelf, dropped_for) for name in names]
+    once = lies_in(picture, all_presets)
+    return [
+        choice for name in names for choice in resolve(name, said, shelf, dropped_for, once=once)
+    ]
 
 
 def wanted(
-    named: Sequence[str], folder: str | None, shelf: Shelf, default: str | None
+    named: Sequence[str], by_folder: Sequence[str], shelf: Shelf, default: str | None
 ) -> list[str]:
     """The presets that a picture is for, each once; named: what its sidecar says."""
-    names = named or [name for name in (folder or default,) if name]
+    names = named or by_folder or ([default] if default else [])
     return list(dict.fromkeys(shelf.known(name) or name for name in names))
 
 
-def awaited(picture: Path, sidecar: bytes | None, shelf: Shelf, default: str | None) -> list[str]:
+def awaited(
+    picture: Path,
+    sidecar: bytes | None,
+    shelf: Shelf,
+    default: str | None,
+    all_presets: str = ALL_FOLDER,
+) -> list[str]:
     """Which of a picture's presets are away or being written, so that it has to wait."""
     named: Sequence[str] = ()
     with contextlib.suppress(PresetError):
@@ -129,55 +162,101 @@ def awaited(picture: Path, sidecar: bytes | None, shelf: Shelf, default: str | N
         if said.like is not None:  # which asks for no preset
             return []
         named = said.presets
-    names = wanted(named, folder_preset(picture, shelf.names), shelf, default)
+    names = wanted(named, folder_presets(picture, shelf, all_presets), shelf, default)
     return [name for name in names if name in shelf.waiting]
 
 
-def lacks_mask(picture: Path, sidecar: bytes | None, shelf: Shelf, default: str | None) -> bool:
+def lacks_mask(
+    picture: Path,
+    sidecar: bytes | None,
+    shelf: Shelf,
+    default: str | None,
+    all_presets: str = ALL_FOLDER,
+) -> bool:
     """Whether a picture cannot be painted without a mask beside it: its presets have regions, and
     neither they nor its sidecar name one.
     """
     presets = (*shelf.good.values(), *shelf.last_good.values())
     if not any(regions_of(preset.styles) for preset in presets):
         return False
-    choices = choose(picture, sidecar, "", shelf, default)
+    choices = choose(picture, sidecar, "", shelf, default, all_presets=all_presets)
     return any(
         choice.source is not None and choice.mask is None and regions_of(choice.source.styles)
         for choice in choices
     )
 
 
-def resolve(name: str, overrides: yamlfile.Document, shelf: Shelf, dropped_for: str) -> Choice:
-    """One preset by name with the sidecar's settings over it."""
+def resolve(
+    name: str, said: SidecarWords, shelf: Shelf, dropped_for: str, *, once: bool = False
+) -> list[Choice]:
+    """One preset by name with the sidecar's settings over it, a choice for each cell of a sweep.
+
+    once: the preset is not swept.
+    """
     known = shelf.known(name) or dropped_for
     try:
-        return overridden(known, shelf.get(name), overrides, shelf.folder)
+        return overridden(known, shelf.get(name), said, shelf.folder, once=once)
     except BadInputError as error:
-        return Choice(known, None, None, f"The preset cannot be used. {error}")
+        return [Choice(known, None, None, f"The preset cannot be used. {error}")]
 
 
 def resolve_like(
-    name: str, overrides: yamlfile.Document, shelf: Shelf, folder: str | None, liken: Liken
-) -> Choice:
+    name: str, said: SidecarWords, shelf: Shelf, folder: str | None, liken: Liken
+) -> list[Choice]:
     """What a result was painted with, with the sidecar's settings over it."""
     try:
         preset = liken(name, folder)
-        return overridden(preset.name, preset, overrides, shelf.folder)
+        return overridden(preset.name, preset, said, shelf.folder)
     except BadInputError as error:
         words = f"The result that the sidecar names cannot be painted like. {error}"
-        return Choice(folder or "", None, None, words)
+        return [Choice(folder or "", None, None, words)]
 
 
-def overridden(name: str, preset: Preset, overrides: yamlfile.Document, folder: Path) -> Choice:
+def overridden(
+    name: str, preset: Preset, said: SidecarWords, folder: Path, *, once: bool = False
+) -> list[Choice]:
     """A preset with the sidecar's settings over it; raises BadInputError.
 
-    folder: where profiles lie that the preset itself does not name.
+    folder: where profiles lie that the preset itself does not name.  once: it is not swept.
     """
-    fresh = yamlfile.Document(overrides.file, overrides.data, overrides.lines)
-    recipe = override(preset.recipe, fresh)
-    profiles = profiles_of(recipe, preset, folder, fresh)
-    mask = mask_of(recipe, preset, folder, fresh)
-    return Choice(name, recipe, preset, profiles=profiles, mask=mask)
+    fresh = fresh_copy(said.overrides)
+    varied = (override(preset.recipe, fresh), {}) if once else override_swept(preset, fresh)
+    cells = picked(*varied, said.cells, fresh)
+    return [with_files(cell, name, preset, folder, fresh_copy(said.overrides)) for cell in cells]
+
+
+def fresh_copy(document: yamlfile.Document) -> yamlfile.Document:
+    """The same document, of which nothing wrong is known."""
+    return yamlfile.Document(document.file, document.data, document.lines)
+
+
+def picked(
+    recipe: JobRecipe, sweep: Sweep, labels: Sequence[str] | None, document: yamlfile.Document
+) -> list[Cell]:
+    """The cells of a sweep that are asked for; raises PresetError for one that it has not."""
+    cells = cells_of(sweep, recipe)
+    if labels is None:
+        return cells
+    by_label = {cell.label: cell for cell in cells if cell.label}
+    for label in (label for label in labels if label not in by_label):
+        there = "; there are: " + " · ".join(by_label) if by_label else ": nothing is swept"
+        document.fault(f"there is no cell {yamlfile.shortened(label)}{there}", ("cells",))
+    if document.faults:
+        raise PresetError(document.faults)
+    return [by_label[label] for label in dict.fromkeys(labels)]
+
+
+def with_files(
+    cell: Cell, known: str, preset: Preset, folder: Path, document: yamlfile.Document
+) -> Choice:
+    """A cell as a choice with the profiles and mask that its recipe names, or why it cannot be."""
+    try:
+        profiles = profiles_of(cell.recipe, preset, folder, document)
+        mask = mask_of(cell.recipe, preset, folder, document)
+    except BadInputError as error:
+        fault = f"The preset cannot be used. {error}"
+        return Choice(known, None, None, fault, label=cell.label)
+    return Choice(known, cell.recipe, preset, profiles=profiles, mask=mask, label=cell.label)
 
 
 def read_sidecar(content: bytes | None, name: str) -> SidecarWords:
@@ -194,4 +273,5 @@ def read_sidecar(content: bytes | None, name: str) -> SidecarWords:
         raise PresetError(document.faults)
     rest: Mapping[str, object] = {k: v for k, v in document.data.items() if k not in naming}
     names = named.presets or ([named.preset] if named.preset else [])
-    return SidecarWords(names, named.like, yamlfile.Document(name, dict(rest), document.lines))
+    rest_of = yamlfile.Document(name, dict(rest), document.lines)
+    return SidecarWords(names, named.like, rest_of, named.cells)

@@ -135,7 +135,7 @@ class Readiness:
         waiting for it would slow every picture down.
         """
         _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
-        named = preset_choice.folder_preset(inner, shelf.names) is not None
+        named = preset_choice.folder_presets(inner, shelf, self.config.all_presets)
         return not named and SIDECAR.among(companions) is None
 
     def _wants_mask(self, path: Path, companions: Sequence[Path], shelf: Shelf) -> bool:
@@ -144,7 +144,8 @@ class Readiness:
             return False
         _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
         note = self._note(self.config.inbox, path, companions)
-        return preset_choice.lacks_mask(inner, note, shelf, self.config.default_preset)
+        default, all_presets = self.config.default_preset, self.config.all_presets
+        return preset_choice.lacks_mask(inner, note, shelf, default, all_presets)
 
     def _note(self, folder: Path, path: Path, companions: Sequence[Path]) -> bytes | None:
         """What a picture's sidecar says, if it has one; raises SurroundingsError."""
@@ -164,12 +165,23 @@ class Readiness:
             return False
         _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
         note = self._note(folder, path, companions)
-        awaited = preset_choice.awaited(inner, note, shelf, self.config.default_preset)
+        default, all_presets = self.config.default_preset, self.config.all_presets
+        awaited = preset_choice.awaited(inner, note, shelf, default, all_presets)
         if awaited:
             self.patience.allow("preset is back", PATIENCE_S)
         if told := [shelf.waiting[name] for name in awaited if shelf.waiting[name]]:
             raise SurroundingsError(told[0])
         return bool(awaited)
+
+    def jobs(self, picture: Claim, shelf: Shelf) -> int:
+        """How many jobs a picture will become: one for each preset, and cell of a sweep."""
+        _, inner = preset_choice.queue_of(picture.path, self.config.schedule.bulk_folder)
+        default, all_presets = self.config.default_preset, self.config.all_presets
+        try:
+            note = sidecar_content(self.config.inbox, SIDECAR.among(picture.companions))
+        except OSError:  # which is told when it is claimed
+            return 1
+        return len(preset_choice.choose(inner, note, "", shelf, default, all_presets=all_presets))
 
     def _judge(self, path: Path, size: int) -> Verdict:
         """Whether a picture can be decoded; the limit of its bytes first, then its format."""

@@ -268,11 +268,11 @@ class Intake:
         except SurroundingsError as error:
             self._turn_away([path for path, _ in settled], error, mend=True)
             return 0
-        claimed = 0
+        claimed = coming = 0
         room = self._config.limits.waiting - self._ledger.waiting()
         batch: list[Claim] = []
         for number, (path, proof) in enumerate(settled):
-            if claimed + len(batch) >= room:
+            if coming >= room:
                 full = QueueFullError(
                     f"{self._config.limits.waiting} jobs wait (limits: waiting); more "
                     "pictures stay in the inbox until there are fewer"
@@ -282,6 +282,7 @@ class Intake:
             ready = self._consider(path, proof, shelf, now_s)
             if ready is not None:
                 batch.append(ready)
+                coming += self._readiness.jobs(ready, shelf)
             if len(batch) == BATCH or sum(one.bytes for one in batch) > BATCH_BYTES:
                 claimed += self._claim(batch, taking, shelf)
                 batch = []

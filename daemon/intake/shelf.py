@@ -94,7 +94,7 @@ class PresetWatch:
         self._mounts = Mounts(config.state)
         self._settle_s = settle_s
         self._now = now
-        self._reader = ShelfReader(config.presets, config.schedule.bulk_folder)
+        self._reader = ShelfReader(config.presets, config.inbox_folders)
         self._known = read_last_good(config.state, config.presets)
         self._written = dict(self._known)
         self._checked: dict[str, Checked] = {}
@@ -265,7 +265,7 @@ class PresetWatch:
             mask = MaskRef(preset.mask.name, preset.mask.sha256)
         recipe = preset.recipe.model_dump()
         self._known[preset.name] = LastGood(
-            preset.file.name, recipe, refs, profiles=profiles, mask=mask
+            preset.file.name, recipe, refs, profiles=profiles, mask=mask, sweep=preset.sweep
         )
 
     def _stand_in(self, name: str, fault: str) -> Preset | None:

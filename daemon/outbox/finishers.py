@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.job import ClaimedPicture, Job
+from daemon.job import INBOX_FOLDERS, ClaimedPicture, Job
 from daemon.state.claimed import claimed_folder
 
 
@@ -17,6 +17,8 @@ class FinishedPicture:
     """A claimed picture whose jobs are all over, and where its files are.
 
     copy: the service's own of the picture.  on_piece: to be called with each piece that is copied.
+    style: where a style image lies, by its hash.  inbox_folders: what the bulk folder and that of
+    all presets are called.  keep_bytes: room to leave on the outbox's disk.
     """
 
     picture: ClaimedPicture
@@ -25,6 +27,9 @@ class FinishedPicture:
     outbox: Path
     copy: Path
     on_piece: Callable[[], object] = lambda: None
+    style: Callable[[str], Path] = Path
+    inbox_folders: tuple[str, str] = INBOX_FOLDERS
+    keep_bytes: int = 0
 
     @property
     def folder(self) -> Path:

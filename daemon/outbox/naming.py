@@ -112,7 +112,7 @@ def cell(below: Path, label: str) -> Path:
     """Where a labelled job's result goes: `photo.sweep/photo.LABEL.jpg`; without one as dropped."""
     if not label:
         return below
-    ending = f".{label}{below.suffix}"
+    ending = f".{label.replace(', ', ',').replace(' ', '=').replace(',', ' ')}{below.suffix}"
     stem = files.cut(below.stem, files.NAME_MAX_BYTES - len(os.fsencode(ending)) - ROOM_BYTES)
     return below.with_name(files.with_ending(below.stem, SWEEP_ENDING)) / (stem + ending)
 

@@ -7,6 +7,7 @@ A name that is written exactly always comes before one that is only like it.
 import re
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 
@@ -54,6 +55,11 @@ def picture_stem(name: str) -> str:
         name = stem
         stem, dot, suffix = name.rpartition(".")
     return name
+
+
+def lies_in(path: Path, folder: str) -> bool:
+    """Whether the topmost folder of a path is called so, or nearly."""
+    return len(path.parts) > 1 and folded(path.parts[0]) == folded(folder)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

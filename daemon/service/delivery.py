@@ -25,6 +25,7 @@ from daemon.messages import Done
 from daemon.outbox.filing import file_original
 from daemon.outbox.finishers import FinishedPicture, Finisher, Finishers
 from daemon.outbox.publish import amend_record, publish, take_back
+from daemon.outbox.sheets import lay_sheets
 from daemon.settings.config import Config
 from daemon.state.claimed import CLAIMED_FOLDER
 from daemon.state.mounts import Mounts
@@ -35,7 +36,7 @@ from daemon.status.metrics import Metrics
 LOOK_S = 60.0
 ANSWERS_A_ROUND = 50
 
-FINISHERS: tuple[Finisher, ...] = (file_original,)
+FINISHERS: tuple[Finisher, ...] = (lay_sheets, file_original)
 """What is done with every picture whose jobs are all over, in this order."""
 
 CANCELLED_REASON = "Cancelled on request before it was finished."
@@ -283,7 +284,17 @@ class Delivery:
         jobs = self._ledger.jobs_of_picture(picture.id)
         inbox, outbox = self._config.inbox, self._config.outbox
         copy = self._spool.picture(picture.id)
-        finished = FinishedPicture(picture, jobs, inbox, outbox, copy, self._note_piece)
+        finished = FinishedPicture(
+            picture,
+            jobs,
+            inbox,
+            outbox,
+            copy,
+            self._note_piece,
+            style=self._spool.style,
+            inbox_folders=self._config.inbox_folders,
+            keep_bytes=self._config.limits.free_bytes,
+        )
         self._finishers.finish(finished)
         self._ledger.file_picture(picture.id)
         drop_claim(self._config.inbox, picture.id)

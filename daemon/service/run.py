@@ -8,9 +8,11 @@ from daemon.host import files
 from daemon.job import ClaimedPicture, Job
 from daemon.ledger.store import Ledger, Line
 from daemon.messages import Blob, OrderedMask, OrderedStyle, RunOrder
+from daemon.pictures.form import ResultForm
 from daemon.pictures.formats import output_format, output_name
 from daemon.pictures.limits import expected_bytes
 from daemon.settings.config import Config
+from daemon.settings.sweep import label_of, values_of
 from daemon.state.spool import Spool
 from daemon.status.live import RunningJob
 
@@ -47,7 +49,7 @@ def make_run(config: Config, device: str, job: Job, picture: ClaimedPicture, now
     pixels, limits = picture.width_px * picture.height_px, config.limits
     if (size := job.recipe["size"]) != "original":
         pixels *= (size / max(picture.width_px, picture.height_px, 1)) ** 2
-    shown = RunningJob(job.id, files.printable(picture.path), job.preset, device)
+    shown = RunningJob(job.id, files.printable(picture.path), job.preset, device, label=job.label)
     stall_s = limits.stall_s * (1 + pixels / STALL_PX)
     return Run(job, shown, limits.job_s, now_s + limits.job_s, stall_s, now_s)
 
@@ -105,4 +107,17 @@ def make_order(
         profiles={one.name: spool.profile(one.sha256) for one in job.profiles},
         mask=mask,
         timelapse=spool.timelapse(job.id) if job.recipe.get("timelapse") else None,
+        shared=shared_painting(job),
     )
+
+
+def shared_painting(job: Job) -> str:
+    """What is the same for a sweep's jobs that differ in the result's form alone; empty for others.
+
+    All else is the same within one picture and preset but what the label tells of.
+    """
+    swept = values_of(job.label)
+    painted = {name: text for name, text in swept.items() if name not in ResultForm.model_fields}
+    if painted == swept:
+        return ""
+    return " ".join([job.picture_id, job.preset, label_of(painted)])

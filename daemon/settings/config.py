@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 from daemon.errors import ConfigError, Fault
 from daemon.host import access
 from daemon.host.bounded import ANSWER_S, NoAnswerError, resolved, within
-from daemon.job import BULK_FOLDER, ORDINARY
+from daemon.job import ALL_FOLDER, BULK_FOLDER, ORDINARY, OUTBOX_FOLDERS
 from daemon.messages import WorkerSettings
 from daemon.pictures.formats import MAX_PIXELS
 from daemon.settings import yamlfile
@@ -181,6 +181,7 @@ class Config(Section):
     presets: Folder = Path("presets")  # YAML files and style images
     state: Folder = Path("state")  # ledger, spool and caches; must be a local disk
     default_preset: str | None = None  # of pictures whose folder names none
+    all_presets: Annotated[str, AfterValidator(check_folder_name)] = ALL_FOLDER  # of the inbox
     settle_s: Seconds | None = None  # a file must not change: 5, on network mounts 15
     settle_give_up_s: Seconds = 600.0  # until a file that does not decode has failed
     sidecar_wait_s: Seconds = 30.0  # a picture outside every preset's folder waits for its sidecar
@@ -199,6 +200,11 @@ class Config(Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log: Log = Log()
     metrics: Annotated[Address | None, BeforeValidator(to_address)] = None  # for Prometheus
+
+    @property
+    def inbox_folders(self) -> tuple[str, str]:
+        """The inbox's folders that have another meaning than a preset's."""
+        return self.schedule.bulk_folder, self.all_presets
 
     @property
     def ledger_path(self) -> Path:
@@ -261,6 +267,7 @@ def load_config(path: Path) -> Config:
     if config is not None:
         config = absolute(config, path.parent)
         check_apart(config, document)
+        check_inbox_folders(config, document)
     if config is None or document.faults:
         raise ConfigError(document.faults)
     return config
@@ -293,6 +300,15 @@ def check_apart(config: Config, document: yamlfile.Document) -> None:
         for other, outer in folders.items():
             if name != other and (folder == outer or outer in folder.parents):
                 document.fault(f"{folder} lies in {other} ({outer}); move it out", (name,))
+
+
+def check_inbox_folders(config: Config, document: yamlfile.Document) -> None:
+    """Notes a fault if two of the inbox's folders have one name, or one that the outbox keeps."""
+    bulk, every = map(str.casefold, config.inbox_folders)
+    if bulk == every:
+        document.fault("is the bulk folder's name (schedule: bulk_folder)", ("all_presets",))
+    if every in OUTBOX_FOLDERS:
+        document.fault("is a folder of the outbox, where sheets would mix", ("all_presets",))
 
 
 def real(path: Path) -> Path:

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class LastGood:
     fault: str = ""
     profiles: tuple[ProfileRef, ...] = ()
     mask: MaskRef | None = None
+    sweep: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 def read_last_good(state: Path, folder: Path) -> dict[str, LastGood]:
@@ -54,7 +55,9 @@ def from_data(entry: Mapping[str, Any]) -> LastGood:
     styles = tuple(StyleRef(**style) for style in entry["styles"])
     profiles = tuple(ProfileRef(**profile) for profile in entry.get("profiles", ()))
     mask = MaskRef(**entry["mask"]) if entry.get("mask") else None
-    read = {"styles": styles, "profiles": profiles, "mask": mask, "recipe": dict(entry["recipe"])}
+    sweep = {name: tuple(values) for name, values in entry.get("sweep", {}).items()}
+    recipe = dict(entry["recipe"])
+    read = {"styles": styles, "profiles": profiles, "recipe": recipe, "sweep": sweep, "mask": mask}
     return LastGood(**{**entry, **read})
 
 

@@ -9,11 +9,12 @@ from pathlib import Path, PurePosixPath
 from daemon import __version__
 from daemon.errors import BadInputError
 from daemon.host import files
+from daemon.job import OUTBOX_FOLDERS
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
 from daemon.pictures.names import folded
 from daemon.settings.masks import MaskSource
-from daemon.settings.presets import NAME, RESERVED, Preset
+from daemon.settings.presets import NAME, Preset
 from daemon.settings.profiles import ProfileSource
 from daemon.settings.provenance import (
     Provenance,
@@ -37,7 +38,7 @@ def preset_like(made: Provenance, folder: Path, spool: Spool, weights: str) -> P
     if a style image is not there any more, or what is told cannot be right.
     """
     name = made.facts["preset"]
-    if not NAME.fullmatch(name) or folded(name) in RESERVED or is_ignored(name):
+    if not NAME.fullmatch(name) or folded(name) in OUTBOX_FOLDERS or is_ignored(name):
         raise BadInputError(f"{made.name} names {files.printable(repr(name))} as its preset")
     recipe = recipe_of(made)
     styles = tuple(
@@ -129,7 +130,7 @@ def find_result(outbox: Path, name: str, preset: str | None) -> Path:
     folders = sorted(entry.name for entry in outbox.iterdir())  # raises where it is away
     places = [outbox / path]
     if len(path.parts) == 1:
-        inner = [one for one in folders if one not in RESERVED and not one.startswith(".")]
+        inner = [one for one in folders if one not in OUTBOX_FOLDERS and not one.startswith(".")]
         places += [outbox / one / path for one in inner]
     found = [place for place in places if place.is_file()]
     own = [place for place in found if preset and place.parent == outbox / preset]

@@ -13,7 +13,7 @@ from daemon.engine.recipe import Positive
 from daemon.errors import Fault, PresetError, SurroundingsError
 from daemon.host import files
 from daemon.host.access import refusals
-from daemon.job import BULK_FOLDER
+from daemon.job import INBOX_FOLDERS, OUTBOX_FOLDERS
 from daemon.pictures.form import JobRecipe
 from daemon.pictures.formats import FORMAT_OF_SUFFIX
 from daemon.pictures.ignored import is_ignored
@@ -25,12 +25,11 @@ from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, 
 from daemon.settings.masks import MaskSource, check_mask
 from daemon.settings.profiles import ProfileSource, check_profiles
 from daemon.settings.sources import Stamp, StyleSource, check_image, check_styles, stamp
+from daemon.settings.sweep import Sweep, SweptRecipe, cells_of, check_sweep, without_sweep
 from daemon.settings.yamlfile import Document, Section
 from daemon.state.spool import Spool
 
 NAME = re.compile(r"[A-Za-z0-9._-]+")
-RESERVED = ("originals", "failed")
-"""Folders of the outbox that a preset's results would mix with."""
 
 
 class StyleEntry(Section):
@@ -43,8 +42,8 @@ class StyleEntry(Section):
     )
 
 
-class PresetFile(JobRecipe):
-    """What a preset's YAML may say: the styles, and every setting of a job's recipe."""
+class PresetFile(SweptRecipe):
+    """What a preset's YAML may say: the styles, every setting of a job's recipe, and a sweep."""
 
     styles: Annotated[list[StyleEntry], Field(min_length=1, max_length=16)] = Field(
         description="style images and their weights"
@@ -56,6 +55,7 @@ class Preset:
     """A named style, checked: what to paint after, and how.
 
     warning: what the record of a job made from it is to tell; empty for one that is in order.
+    sweep: which of the recipe's fields are tried with several values.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Preset:
     warning: str = ""
     profiles: tuple[ProfileSource, ...] = ()
     mask: MaskSource | None = None
+    sweep: Sweep = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,12 @@ class Shelf:
 class ShelfReader:
     """Reads a presets folder again and again, and of it only what has changed.
 
-    bulk_folder: the inbox's folder of that name, which no preset may have.
+    inbox_folders: the inbox's folders of other meanings, whose names no preset may have.
     """
 
-    def __init__(self, folder: Path, bulk_folder: str = BULK_FOLDER) -> None:
+    def __init__(self, folder: Path, inbox_folders: Collection[str] = INBOX_FOLDERS) -> None:
         self._folder = folder
-        self._bulk_folder = bulk_folder
+        self._inbox_folders = inbox_folders
         self._cache: dict[Path, Reading] = {}
 
     def read(self) -> Shelf:
@@ -182,20 +183,20 @@ class ShelfReader:
         known = self._cache.get(path)
         if known is not None and known.is_current:
             return known
-        return read_preset(path, self._bulk_folder)
+        return read_preset(path, self._inbox_folders)
 
 
-def load_presets(folder: Path, bulk_folder: str = BULK_FOLDER) -> Shelf:
+def load_presets(folder: Path, inbox_folders: Collection[str] = INBOX_FOLDERS) -> Shelf:
     """Every preset of a folder as it is now; raises SurroundingsError if it cannot be read."""
-    return ShelfReader(folder, bulk_folder).read()
+    return ShelfReader(folder, inbox_folders).read()
 
 
-def shelf_in_use(folder: Path, bulk_folder: str, state: Path) -> Shelf:
+def shelf_in_use(folder: Path, inbox_folders: Collection[str], state: Path) -> Shelf:
     """Every preset as the service uses it: for a faulty one its last good version, if it had one.
 
     Raises SurroundingsError if the folder cannot be read.
     """
-    shelf = load_presets(folder, bulk_folder)
+    shelf = load_presets(folder, inbox_folders)
     kept = read_last_good(state, folder)
     ensure_there(shelf, kept, state)
     found = {
@@ -226,6 +227,7 @@ def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | No
     )
     try:
         recipe = JobRecipe.model_validate(dict(kept.recipe))
+        cells_of(kept.sweep, recipe)
     except ValidationError:  # written by another version
         return None
     profiles = tuple(
@@ -240,7 +242,7 @@ def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | No
     if not all(path.is_file() for path in paths):
         return None
     warning = stand_in_text(name, kept)
-    return Preset(name, folder / kept.file, recipe, styles, warning, profiles, mask)
+    return Preset(name, folder / kept.file, recipe, styles, warning, profiles, mask, kept.sweep)
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -271,13 +273,14 @@ def preset_name(path: Path) -> str:
     return yaml_stem(path.name) or path.stem
 
 
-def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
+def read_preset(path: Path, inbox_folders: Collection[str] = INBOX_FOLDERS) -> Reading:
     """One preset from its YAML, or from a picture with the default recipe."""
     stamps = {path: stamp(path)}
     document = Document(str(path))
     recipe: JobRecipe | None = JobRecipe()
     profiles: tuple[ProfileSource, ...] = ()
     mask: MaskSource | None = None
+    sweep: Sweep = {}
     styles = [StyleSource(path, 1.0, path.name)]
     if yaml_stem(path.name) is None:
         check_image(path, (), document, stamps)
@@ -286,16 +289,18 @@ def read_preset(path: Path, bulk_folder: str = BULK_FOLDER) -> Reading:
         if stamps[path] is None:
             return Reading(None, PresetError(document.faults).faults, stamps)
         found = yamlfile.check(PresetFile, document)
-        recipe = JobRecipe(**found.model_dump(exclude={"styles"})) if found else None
+        recipe = without_sweep(found) if found else None
+        sweep = check_sweep(found, document) if found else {}
         styles = check_styles(path.parent, document, stamps)
         mask = check_mask(document.data.get("mask"), path.parent, document, stamps)
         if recipe is not None:
             profiles = check_profiles(recipe, path.parent, document, stamps)
             check_extras(recipe, document)
-    check_name(path, bulk_folder, document)
+    check_name(path, inbox_folders, document)
     if recipe is None or document.faults:
         return Reading(None, PresetError(document.faults).faults, stamps)
-    preset = Preset(preset_name(path), path, recipe, tuple(styles), profiles=profiles, mask=mask)
+    name = preset_name(path)
+    preset = Preset(name, path, recipe, tuple(styles), profiles=profiles, mask=mask, sweep=sweep)
     return Reading(preset, (), stamps)
 
 
@@ -312,12 +317,12 @@ def read_document(path: Path, stamps: dict[Path, Stamp]) -> Document:
         return document
 
 
-def check_name(path: Path, bulk_folder: str, document: Document) -> None:
+def check_name(path: Path, inbox_folders: Collection[str], document: Document) -> None:
     """Notes a fault unless the file's name can be a preset's."""
     name = preset_name(path)
     if not NAME.fullmatch(name):
         document.fault("a preset's name may only have letters, digits, dots, _ and -")
-    elif folded(name) in (*RESERVED, folded(bulk_folder)):
+    elif folded(name) in (*OUTBOX_FOLDERS, *map(folded, inbox_folders)):
         document.fault(f"a preset may not be called {name}; give the file another name")
     elif is_ignored(name):
         document.fault(
@@ -328,13 +333,36 @@ def check_name(path: Path, bulk_folder: str, document: Document) -> None:
 
 def override(recipe: JobRecipe, document: Document) -> JobRecipe:
     """The recipe with a document's fields in place of its own; raises PresetError."""
+    if "sweep" in document.data:
+        document.fault(
+            "is for presets and for sidecars of one preset's pictures; here each paints one",
+            ("sweep",),
+        )
     merged: dict[str, Any] = recipe.model_dump() | document.data
-    found = yamlfile.check(JobRecipe, document, merged)
+    found = yamlfile.check(SweptRecipe, document, merged)
     if found is not None:
         check_extras(found, document)
     if found is None or document.faults:
         raise PresetError(document.faults)
-    return found
+    return without_sweep(found)
+
+
+def override_swept(preset: Preset, document: Document) -> tuple[JobRecipe, Sweep]:
+    """`override` where a sweep may be asked for; raises PresetError.
+
+    The document's takes the place of the preset's own, in which a field that the document gives is
+    swept no more.
+    """
+    own = {name: list(values) for name, values in preset.sweep.items() if name not in document.data}
+    swept: dict[str, Any] = {"sweep": own or None}
+    merged = preset.recipe.model_dump() | swept | document.data
+    found = yamlfile.check(SweptRecipe, document, merged)
+    sweep = check_sweep(found, document) if found else {}
+    if found is not None:
+        check_extras(found, document)
+    if found is None or document.faults:
+        raise PresetError(document.faults)
+    return without_sweep(found), sweep
 
 
 def profiles_of(

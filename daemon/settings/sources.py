@@ -67,7 +67,8 @@ def check_styles(folder: Path, document: Document, stamps: dict[Path, Stamp]) ->
 def check_regions(document: Document) -> None:
     """Notes a fault if some of a document's styles are for a region, and others are not."""
     entries = document.data.get("styles")
-    named = [bool(one.get("region")) for one in entries or () if isinstance(one, dict)]
+    styles = entries if isinstance(entries, list) else ()
+    named = [bool(one.get("region")) for one in styles if isinstance(one, dict)]
     if any(named) and not all(named):
         document.fault("give every style a region, or none", ("styles",))
 

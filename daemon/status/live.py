@@ -21,7 +21,7 @@ class RunningJob:
     """A job at work. step counts over all passes; eta_s is None until a step was measured.
 
     losses: by name, of the last step.  preview: a small JPEG of its picture, None until it was
-    first written.
+    first written.  label: which cell of a sweep it is, empty if of none.
     """
 
     id: str
@@ -37,6 +37,7 @@ class RunningJob:
     step_s: float | None = None
     eta_s: float | None = None
     preview: str | None = None
+    label: str = ""
 
 
 @dataclass

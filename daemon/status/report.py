@@ -106,6 +106,7 @@ def recent_row(job: Job) -> dict[str, Any]:
         "id": job.id,
         "state": str(job.state),
         "preset": job.preset,
+        "label": job.label or None,
         "picture": files.printable(job.below),
         "finished_at": job.finished_at,
         "seconds": job.outcome.seconds if job.outcome else None,

@@ -170,7 +170,7 @@ def running_table(running: Sequence[Mapping[str, Any]]) -> Table:
         job = known(RunningJob, row)
         table.add_row(
             escape(job.id[:8]),
-            escape(job.picture),
+            escape(f"{job.picture} ({job.label})" if job.label else job.picture),
             escape(job.preset),
             escape(job.device),
             f"{job.pass_number}/{job.passes}",
@@ -188,7 +188,8 @@ def recent_table(recent: Sequence[Mapping[str, Any]]) -> Table:
     for row in recent:
         colour = colours[row["state"]]
         seconds = f"{row['seconds']:.0f}" if row["seconds"] else "-"
-        text = row["output"] if row["state"] == "done" else row["reason"]
+        why = f"{row['label']}: {row['reason']}" if row.get("label") else row["reason"]
+        text = row["output"] if row["state"] == "done" else why
         table.add_row(
             row["id"][:8],
             (row["finished_at"] or "")[:19],
@@ -211,6 +212,7 @@ def shelf_report(shelf: "Shelf") -> dict[str, Any]:
         "good": {
             name: {
                 "recipe": preset.recipe.model_dump(),
+                **({"sweep": preset.sweep} if preset.sweep else {}),
                 "styles": [
                     {"image": style.path.name, "weight": style.weight} for style in preset.styles
                 ],

@@ -85,6 +85,9 @@ KINDS: list[tuple[type[EngineError], FailureKind]] = [
 """What an engine's error means to the service: whose fault it is."""
 
 STYLES_KEPT = 16
+SHARED_BYTES = 1 << 27
+"""Of a painting that is kept for the next job: eleven megapixels. A larger one is painted again."""
+
 SPENT = 3
 """Exit code of a child that is of no more use: its device failed, or its memory ran out."""
 
@@ -97,6 +100,7 @@ class Worker:
         self._out = out
         self._engine: Engine | None = None
         self._styles: dict[str, Style] = {}
+        self._shared: dict[str, Painted] = {}
         self._cancelled: set[str] = set()
 
     def cancel(self, run_id: str) -> None:
@@ -152,10 +156,12 @@ class Worker:
         follower = Follower(
             order, self._settings.checkpoint_s, tell, lambda: run_id in self._cancelled
         )
-        painted = paint(begin, follower, engine, order, tell)
+        painted = self._painting(order, tell) or paint(begin, follower, engine, order, tell)
         del begin  # and with it the picture
         if painted is None:
             return None
+        if not proof:  # by which the painting itself is changed
+            self._share(order, painted)
         done = account(engine, picture, painted, time.perf_counter() - began)
         regions = shares_of(masks)
         done = replace(done, regions=regions, faces=faces)
@@ -181,6 +187,20 @@ class Worker:
             full = foretell(engine, picture, recipe, painted, follower.step_s)
             done = replace(done, full=full)
         return done
+
+    def _painting(self, order: RunOrder, tell: Callable[[Event], None]) -> Painted | None:
+        """The last painting, if an order only wants it in another form; else that is forgotten."""
+        painted = self._shared.get(order.shared)
+        if painted is None:
+            self._shared.clear()
+        else:
+            tell(LogLine("INFO", "painted with the job before: only the result's form is another"))
+        return painted
+
+    def _share(self, order: RunOrder, painted: Painted) -> None:
+        """Keeps a painting for orders that differ from its own in the result's form alone."""
+        if order.shared and painted.pixels.nbytes <= SHARED_BYTES:
+            self._shared = {order.shared: painted}
 
     def _warm_engine(self, tell: Callable[[Event], None]) -> Engine:
         if self._engine is None:

@@ -175,6 +175,21 @@ def test_same_run_twice_gives_the_same_picture(bench: Bench) -> None:
     assert pixels[0] == pixels[1]
 
 
+def test_painting_whose_form_alone_differs_is_painted_once_to_the_same_bytes(bench: Bench) -> None:
+    forms = {name: {"quality": quality} for name, quality in (("a", 95), ("b", 40))}
+    targets = {}
+    for run, shared in (("a", "k"), ("b", "k"), ("b alone", "")):
+        targets[run] = bench.root / run
+        order = bench.order(result=targets[run], recipe=forms[run[0]], shared=shared)
+        done = bench.done(run, order)
+        assert [one.steps for one in done.passes] == [2]
+    assert [len(bench.steps(run)) for run in targets] == [2, 0, 2]
+    assert targets["b"].read_bytes() == targets["b alone"].read_bytes()
+    assert targets["a"].stat().st_size > targets["b"].stat().st_size
+    bench.done("c", bench.order(recipe={"beta": 1.0}, shared="another"))
+    assert len(bench.steps("c")) == 2
+
+
 def test_cancelled_run_stops_at_its_next_step_and_the_child_stays(bench: Bench) -> None:
     before = bench.pid
     future = bench.submit("long", bench.order(recipe=ENDLESS))

@@ -1,10 +1,12 @@
 """Cancelling, and painting once more, in the ledger and in the folders."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from daemon.commands.jobs import cancel_jobs, retry_jobs
 from daemon.errors import SurroundingsError
@@ -14,7 +16,11 @@ from daemon.ledger.store import Ledger
 from daemon.outbox.filing import file_original
 from daemon.outbox.finishers import FinishedPicture
 from daemon.outbox.naming import as_dropped, layout
+from daemon.pictures.form import JobRecipe
 from daemon.settings.config import Config
+from daemon.settings.presets import Preset, override_swept
+from daemon.settings.sweep import cells_of
+from daemon.settings.yamlfile import parse
 from daemon.status.live import Live, write_live
 
 
@@ -103,7 +109,6 @@ def test_retried_picture_lies_in_the_inbox_with_companions_of_all_kinds(
 
 
 def test_retried_cell_of_a_sweep_leaves_nothing_under_its_label(config: Config) -> None:
-    """Its picture goes back with its sidecar, which asks for all the cells again."""
     ledger = Ledger(config.ledger_path)
     cell = Draft("cc44", "wave", Path("p3.jpg"), {}, (), "Broken.", label="beta=5")
     ledger.add_picture("p3", Path("wave/p3.jpg"))
@@ -287,3 +292,113 @@ def test_sidecar_that_is_retried_is_newer_than_its_pictures_long_way(
     monkeypatch.setattr(files, "move", slow)
     retry_jobs(config, ["bb33"], failed=False)
     assert (config.inbox / "wave/p2.jpg.yaml").stat().st_mtime > 1e9
+
+
+def fail_cells(
+    config: Config, labels: dict[str, State], sidecar: str = "", path: str = "wave/p3.jpg"
+) -> None:
+    """A filed picture of a sweep whose cells, by label or preset, ended so."""
+    ledger = Ledger(config.ledger_path)
+    swept = not path.startswith("all/")
+    ledger.add_picture("p3", Path(path), [Path(path + ".yaml")] if sidecar else [])
+    drafts = [
+        Draft(f"c{n}", "wave" if swept else name, Path("p3.jpg"), {}, (), label=name * swept)
+        for n, name in enumerate(labels)
+    ]
+    sha256 = hashlib.sha256(b"picture").hexdigest()
+    ledger.admit("p3", sha256=sha256, size=7, width_px=1, height_px=1, drafts=drafts)
+    for verdict in labels.values():
+        claimed = ledger.claim_job("me")
+        assert claimed is not None
+        ledger.finish_job(claimed.id, "me", verdict, reason="Broken.")
+        outputs = layout(ledger.job(claimed.id), as_dropped, "")
+        for kind, file in outputs.by_kind().items():
+            content = b"picture" if kind == "original" else b'{"id": "%s"}' % claimed.id.encode()
+            files.write_bytes(config.outbox / file, content, replace=True)
+        if sidecar:
+            beside = config.outbox / f"{outputs.original}.yaml"
+            files.write_bytes(beside, sidecar.encode(), replace=True)
+        ledger.plan_outputs(claimed.id, outputs)
+        ledger.publish_job(claimed.id)
+    ledger.file_picture("p3")
+    ledger.close()
+
+
+@pytest.fixture
+def nothing_waits(config: Config) -> None:
+    ledger = Ledger(config.ledger_path)
+    for job_id in ("aa11", "aa22"):
+        ledger.request_cancel(job_id)
+    ledger.cancel_waiting("")
+    ledger.close()
+
+
+CELLS = {"beta 1": State.DONE, "beta 2": State.FAILED, "beta 3": State.CANCELLED}
+
+
+def asked_again(config: Config, name: str = "wave/p3.jpg") -> object:
+    """What the sidecar of a picture that was put back says."""
+    return yaml.safe_load((config.inbox / f"{name}.yaml").read_text())
+
+
+@pytest.mark.usefixtures("nothing_waits")
+def test_retried_cell_of_a_sweep_is_painted_again_alone(config: Config) -> None:
+    swept = "sweep: {beta: [1, 2, 3]}\nsteps: 9\n"
+    fail_cells(config, CELLS, sidecar=swept)
+    assert retry_jobs(config, ["c1"], failed=False) == [
+        ("c1 wave/p3.jpg (beta 2): back in the inbox", "")
+    ]
+    assert asked_again(config) == {
+        "sweep": {"beta": [1, 2, 3]},
+        "steps": 9,
+        "presets": ["wave"],
+        "cells": ["beta 2"],
+    }
+    recipe, sweep = override_swept(
+        Preset("wave", Path("wave"), JobRecipe(), ()), parse(swept.encode(), "it.yaml")
+    )
+    assert "beta 2" in [cell.label for cell in cells_of(sweep, recipe)]
+    assert (config.outbox / "wave/p3.sweep/p3.beta=1.jpg").exists()
+    assert not (config.outbox / "failed/wave/p3.sweep/p3.beta=2.jpg.json").exists()
+
+
+@pytest.mark.usefixtures("nothing_waits")
+def test_cells_that_are_retried_one_by_one_each_find_the_picture(config: Config) -> None:
+    fail_cells(config, CELLS)
+    for job_id, label in (("c1", "beta 2"), ("c2", "beta 3")):
+        ((_, fault),) = retry_jobs(config, [job_id], failed=False)
+        assert fault == "" and (config.inbox / "wave/p3.jpg").read_bytes() == b"picture"
+        assert asked_again(config) == {"presets": ["wave"], "cells": [label]}
+        (config.inbox / "wave/p3.jpg").unlink()  # it is taken
+        (config.inbox / "wave/p3.jpg.yaml").unlink()
+    assert not (config.outbox / "failed/wave/p3.jpg").exists()
+
+
+@pytest.mark.usefixtures("nothing_waits")
+def test_cells_that_are_retried_together_come_with_one_sidecar(config: Config) -> None:
+    fail_cells(config, CELLS)
+    said = retry_jobs(config, ["c1", "c2"], failed=False)
+    assert [fault for _, fault in said] == ["", ""] and "(beta 3)" in said[1][0]
+    assert asked_again(config) == {"presets": ["wave"], "cells": ["beta 2", "beta 3"]}
+    assert job(config, "c1").state is job(config, "c2").state is State.RETRIED
+    assert not (config.outbox / "failed/wave/p3.jpg").exists()
+
+
+@pytest.mark.usefixtures("nothing_waits")
+def test_picture_of_all_presets_is_retried_in_those_that_failed(config: Config) -> None:
+    presets = {"ink": State.DONE, "sea": State.FAILED, "sun": State.FAILED}
+    fail_cells(config, presets, sidecar="steps: 9\n", path="all/p3.jpg")
+    said = retry_jobs(config, ["c1", "c2"], failed=False)
+    assert [fault for _, fault in said] == ["", ""]
+    assert asked_again(config, "all/p3.jpg") == {"steps": 9, "presets": ["sea", "sun"]}
+    assert (config.inbox / "all/p3.jpg").read_bytes() == b"picture"
+    assert not list((config.outbox / "failed").rglob("p3*"))
+
+
+@pytest.mark.usefixtures("nothing_waits")
+def test_cell_is_not_retried_over_a_sidecar_that_lies_there(config: Config) -> None:
+    fail_cells(config, CELLS)
+    files.write_bytes(config.inbox / "wave/p3.jpg.yaml", b"steps: 3")
+    ((_, fault),) = retry_jobs(config, ["c1"], failed=False)
+    assert "p3.jpg.yaml is there already" in fault
+    assert job(config, "c1").state is State.FAILED

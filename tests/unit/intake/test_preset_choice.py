@@ -165,3 +165,64 @@ def test_bulk_folder_is_a_queue_and_no_part_of_the_path() -> None:
         assert queue_of(path, "bulk") == (ORDINARY, path)
     assert queue_of(Path("nights/photo.jpg"), "nights")[0] == BULK
     assert queue_of(Path("Bulk/photo.jpg"), "bulk") == (BULK, Path("photo.jpg"))
+
+
+def labels(choices: list[Choice]) -> list[tuple[str, str]]:
+    return [(choice.preset, choice.label) for choice in choices]
+
+
+def test_sweep_is_a_choice_for_each_cell_of_each_preset() -> None:
+    found = chosen(sidecar="presets: [wave, starry]\nsweep: {beta: [5, 20]}\n")
+    assert labels(found) == [
+        ("wave", "beta 5"),
+        ("wave", "beta 20"),
+        ("starry", "beta 5"),
+        ("starry", "beta 20"),
+    ]
+    assert [choice.recipe for choice in found[:2]] == [JobRecipe(beta=5.0), JobRecipe(beta=20.0)]
+
+
+def test_only_the_cells_that_a_sidecar_names_are_painted() -> None:
+    swept = "sweep: {beta: [5, 20], seed: [1, 2]}\n"
+    found = chosen(sidecar=f"{swept}cells: ['beta 20, seed 1', 'beta 5, seed 2']")
+    assert labels(found) == [("starry", "beta 20, seed 1"), ("starry", "beta 5, seed 2")]
+
+
+def test_cell_that_is_not_of_the_sweep_is_refused_with_those_that_are() -> None:
+    (choice,) = chosen(sidecar="sweep: {beta: [5, 20]}\ncells: [beta 6]")
+    assert "cells: there is no cell 'beta 6'; there are: beta 5 · beta 20" in choice.fault
+    (choice,) = chosen(sidecar="cells: [beta 6]")
+    assert "there is no cell 'beta 6': nothing is swept" in choice.fault
+
+
+def test_picture_of_the_folder_of_all_is_for_every_preset_that_can_be_used() -> None:
+    photo = Path("all/2024/photo.jpg")
+    assert names(chosen(photo, default="wave")) == ["starry", "wave"]
+    assert below_preset(photo, SHELF.names) == Path("2024/photo.jpg")
+    assert below_preset(Path("all.jpg"), SHELF.names) == Path("all.jpg")
+
+
+def test_name_of_the_folder_of_all_is_that_of_the_configuration() -> None:
+    every = choose(Path("Every/photo.jpg"), None, "", SHELF, None, all_presets="every")
+    assert names(every) == ["starry", "wave"]
+    assert (
+        choose(Path("all/photo.jpg"), None, "", SHELF, None, all_presets="every")[0].recipe is None
+    )
+
+
+def test_sidecar_in_the_folder_of_all_changes_every_preset_or_names_one() -> None:
+    photo = Path("all/photo.jpg")
+    assert [choice.recipe for choice in chosen(photo, "steps: 9")] == [
+        JobRecipe(beta=5.0, steps=9),
+        JobRecipe(beta=5.0, steps=9),
+    ]
+    assert names(chosen(photo, "preset: wave")) == ["wave"]
+
+
+def test_every_preset_paints_a_picture_of_all_once_though_it_is_swept() -> None:
+    swept = Preset("wave", Path("wave.yaml"), JobRecipe(), (), sweep={"beta": (5.0, 20.0)})
+    shelf = Shelf(Path("presets"), {"wave": swept}, {})
+    assert labels(choose(Path("all/photo.jpg"), None, "", shelf, None)) == [("wave", "")]
+    assert len(choose(Path("wave/photo.jpg"), None, "", shelf, None)) == 2
+    (refused,) = choose(Path("all/photo.jpg"), b"sweep: {tv: [0, 1]}", "", shelf, None)
+    assert "sweep: is for presets and for sidecars of one preset's pictures" in refused.fault

@@ -1344,3 +1344,37 @@ def test_copies_are_looked_for_once_until_the_inbox_comes_back(
     config.inbox.with_name("away").rename(config.inbox)
     intake.round(20.0)
     assert copy.exists() and intake.restored
+
+
+def test_cells_of_a_sweep_count_among_the_jobs_that_may_wait(
+    config: Config, ledger: Ledger, decoder: Decoder, drop
+) -> None:
+    limits = config.limits.model_copy(update={"waiting": 3})
+    small = config.model_copy(update={"limits": limits})
+    intake = Intake(small, ledger, decoder, settle_s=0.0, give_up_s=0.0)  # type: ignore[arg-type]
+    for name in ("wave/a.jpg", "wave/b.jpg", "wave/c.jpg"):
+        drop(name)
+    (config.inbox / "wave/a.yaml").write_text("sweep: {beta: [5, 20]}\n")
+    for now_s in (0.0, 50.0):
+        with pytest.raises(SurroundingsError, match="3 jobs wait"):
+            intake.round(now_s)
+    labels = sorted((job.below.name, job.label) for job in queued(ledger))
+    assert labels == [("a.jpg", "beta 20"), ("a.jpg", "beta 5"), ("b.jpg", "")]
+    assert "limits: waiting" in told(intake, 50.0)["wave/c.jpg"]
+
+
+def test_cells_of_a_sweep_are_told_apart_in_the_ledger_by_label_recipe_and_fingerprint(
+    ledger: Ledger, intake: Intake, drop, config: Config
+) -> None:
+    drop("bulk/wave/a.jpg")
+    (config.inbox / "bulk/wave/a.jpg.yaml").write_text("sweep: {beta: [5, 20]}\nsteps: 3\n")
+    intake.round(0.0)
+    assert intake.round(50.0) == 1
+    cells = queued(ledger)
+    assert [(job.label, job.recipe["beta"], job.recipe["steps"]) for job in cells] == [
+        ("beta 5", 5.0, 3),
+        ("beta 20", 20.0, 3),
+    ]
+    assert {job.priority for job in cells} == {BULK} and "sweep" not in cells[0].recipe
+    rows = ledger.database.rows("jobs_of_picture", id=cells[0].picture_id)
+    assert len({row["fingerprint"] for row in rows}) == 2

@@ -161,6 +161,24 @@ def test_worker_is_told_the_results_format_and_where_the_profiles_lie(bench: Ben
     assert order.profiles == {"press.icc": bench.spool.profile("9c")}
 
 
+@pytest.mark.parametrize(
+    ("label", "shared"),
+    [
+        ("", ""),
+        ("beta 5, style_scale 2", ""),
+        ("quality 40", "p-j1 starry "),
+        ("quality 40, beta 5", "p-j1 starry beta 5"),
+        ("beta 5, format png", "p-j1 starry beta 5"),
+    ],
+)
+def test_cells_that_differ_in_the_results_form_alone_share_their_painting(
+    bench: Bench, label: str, shared: str
+) -> None:
+    job = replace(bench.ledger.job("j1"), label=label)
+    order = make_order(bench.config, bench.spool, job, bench.ledger.picture("p-j1"), None)
+    assert order.shared == shared
+
+
 def test_job_whose_result_would_find_no_room_waits_before_it_is_painted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

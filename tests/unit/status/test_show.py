@@ -162,11 +162,18 @@ def test_running_job_is_shown_with_its_step_pass_and_time_left(report: dict[str,
     assert "01234567 wave/sea.jpg wave cuda:1 2/3 40/300 starting 3 min 20 s" in lines
 
 
+def test_running_cell_of_a_sweep_is_shown_with_its_label(report: dict[str, Any]) -> None:
+    job = RunningJob("0123456789abcdef", "wave/sea.jpg", "wave", "cpu", label="beta 20")
+    lines = shown(report | {"running": [asdict(job)]})
+    assert any("wave/sea.jpg (beta 20) wave cpu" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
         ({"state": "done", "output": "wave/sea.jpg"}, "done 12 wave/sea.jpg"),
         ({"state": "failed", "reason": "torn"}, "failed 12 torn"),
+        ({"state": "failed", "reason": "torn", "label": "beta 5"}, "failed 12 beta 5: torn"),
         ({"state": "cancelled", "reason": "on request", "seconds": None}, "cancelled - on request"),
     ],
 )

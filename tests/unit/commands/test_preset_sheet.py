@@ -1,0 +1,135 @@
+"""A sheet of one picture in every preset, by a pool that paints nothing."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from daemon.cli import answer
+from daemon.commands import preset_sheet
+from daemon.commands.preset_sheet import PresetSheet, paint_sheet
+from daemon.errors import BadInputError, ExitCode
+from daemon.messages import Cancelled, Done, Failed, Outcome, Progress, RunOrder, WorkerSettings
+from daemon.settings.config import Config
+from tests.support.atelier import draw_style, encoded, photograph
+from tests.support.pools import PuppetPool
+
+
+class Painting(PuppetPool):
+    """A pool whose runs are over at once; a preset ends by its name as `endings` say."""
+
+    made = 0
+    orders: list[RunOrder]
+    endings: dict[str, Outcome]
+
+    def __init__(self, settings: list[WorkerSettings], on_event: object) -> None:
+        super().__init__(settings, lambda run_id, event: None)
+        Painting.made += 1
+
+    def submit(self, device: str, run_id: str, order: RunOrder) -> Future[Outcome]:
+        self.orders.append(order)
+        ended: Outcome = self.endings.get(str(order.note["preset"]), Done())
+        if isinstance(ended, Done):
+            Image.new("RGB", (64, 48), "red").save(order.result, "JPEG")
+        future: Future[Outcome] = Future()
+        future.set_result(ended)
+        return future
+
+
+@pytest.fixture
+def folder(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, beside three presets, one of them faulty, and a photograph."""
+    for name in ("wave", "sun", "deep"):
+        draw_style(config.presets / f"{name}.png")
+    (config.presets / "torn.yaml").write_text("styles: 5")
+    (config.presets / "wide.yaml").write_text(
+        "styles: [{image: deep.png}]\nsize: 4096\nformat: tiff\nsweep: {beta: [1, 2]}\n"
+    )
+    (tmp_path / "sea.heic.jpg").write_bytes(encoded(photograph()))
+    Painting.made, Painting.orders, Painting.endings = 0, [], {}
+    monkeypatch.setattr(preset_sheet, "LocalPool", Painting)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@contextlib.contextmanager
+def unseen(name: str) -> Iterator[Callable[[Progress], None]]:
+    yield lambda progress: None
+
+
+def sheet(config: Config, size: int | None = None) -> PresetSheet:
+    return paint_sheet(config, "cpu", Path("sea.heic.jpg"), size, unseen)
+
+
+def test_every_preset_paints_the_picture_small_by_one_warm_worker(
+    config: Config, folder: Path
+) -> None:
+    made = sheet(config)
+    assert made.path == folder / "sea.heic-presets.jpg"
+    with Image.open(made.path) as laid:
+        assert laid.width == 1600
+    assert [order.note["preset"] for order in Painting.orders] == ["sun", "wave", "wide"]
+    assert {order.recipe["size"] for order in Painting.orders} == {256}
+    assert {order.result_name for order in Painting.orders} == {"sun.jpg", "wave.jpg", "wide.jpg"}
+    assert Painting.made == 1
+    assert list(made.failed) == ["torn"] and "styles" in made.failed["torn"]
+
+
+def test_second_sheet_lies_beside_the_first_at_the_size_that_was_typed(
+    config: Config, folder: Path
+) -> None:
+    sheet(config)
+    assert sheet(config, 96).path == folder / "sea.heic-presets-2.jpg"
+    assert Painting.orders[-1].recipe["size"] == 96
+
+
+def test_preset_that_cannot_paint_it_has_its_reason_on_the_sheet(
+    config: Config, folder: Path
+) -> None:
+    Painting.endings = {"wave": Failed("input", "the loss became infinite")}
+    made = sheet(config)
+    assert made.failed["wave"] == "the loss became infinite" and made.path.exists()
+
+
+def test_sheet_that_is_stopped_leaves_nothing(config: Config, folder: Path) -> None:
+    Painting.endings = {"wave": Cancelled()}
+    before = sorted(folder.iterdir())
+    with pytest.raises(Exception, match="stopped"):
+        sheet(config)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_sheet_of_no_presets_or_no_picture_is_refused_with_the_reason(
+    config: Config, folder: Path
+) -> None:
+    with pytest.raises(BadInputError, match="there is no picture gone"):
+        paint_sheet(config, "cpu", Path("gone.jpg"), 256, unseen)
+    for path in config.presets.iterdir():
+        path.unlink()
+    with pytest.raises(BadInputError, match="there is no preset to be used"):
+        sheet(config)
+
+
+def test_command_prints_where_the_sheet_is_and_tells_by_its_code_what_failed(
+    config: Config, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr("daemon.cli.configured", lambda path: (config, folder / "config.yaml"))
+    words = ["presets", "--sheet", "sea.heic.jpg", "--size", "64"]
+    assert answer(words) == ExitCode.JOB_FAILED
+    said = capsys.readouterr()
+    assert said.out == f"{folder}/sea.heic-presets.jpg\n" and "torn: " in said.err
+    (config.presets / "torn.yaml").unlink()
+    assert answer(words) == ExitCode.FINE
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--size", "64"], ["--sheet", "a.jpg", "--size", "63"], ["--sheet", "a.jpg", "--json"]],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        answer(["presets", *words])
+    assert ended.value.code == ExitCode.USAGE
