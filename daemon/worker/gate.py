@@ -67,7 +67,8 @@ def is_asked(painted: Painted, recipe: Recipe) -> bool:
         return False
     if recipe.normalise == "raw":
         return True
-    distance = painted.passes[0].first.losses[style_loss.NAME]
+    # None where all regions of its mask are too small for the first pass.
+    distance = painted.passes[0].first.losses.get(style_loss.NAME, 0.0)
     return distance > NOTHING_ASKED and recipe.beta * distance >= ASKED * recipe.alpha
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from pillow_heif import register_heif_opener
 
+from daemon.host.files import sha256_of
 from tests.support.atelier import Studio, encoded, photograph
 
 ORIENTATION = 0x0112
@@ -47,6 +48,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     studio.drop("both.jpg.yaml", b"presets: [quick, second]\n")
     studio.drop("quick/alone.yaml", b"steps: 3\n")
     studio.drop("quick/wrong.jpg", b"no picture at all")
+    studio.drop("quick/masked.jpg")
+    studio.drop("quick/masked.mask.png", encoded(Image.new("L", (96, 72), 128), "PNG"))
     return studio
 
 
@@ -72,6 +75,7 @@ def test_everything_dropped_is_painted_where_its_folder_says(
         "quick/folder/a.jpg",
         "quick/folder/b.jpg",
         "quick/long.jpg",
+        "quick/masked.jpg",
         "second/short.jpg",
         "quick/both.jpg",
         "second/both.jpg",
@@ -92,7 +96,7 @@ def test_every_record_names_files_that_exist(
     studio: Studio, ended: "subprocess.CompletedProcess[str]"
 ) -> None:
     records = [name for name in studio.files(studio.outbox) if name.endswith(".json")]
-    assert len(records) == 12
+    assert len(records) == 13
     missing = {
         (name, kind)
         for name in records
@@ -141,6 +145,15 @@ def test_sidecars_are_filed_beside_their_originals(
     studio: Studio, ended: "subprocess.CompletedProcess[str]"
 ) -> None:
     assert (studio.outbox / "originals/quick/long.jpg.yaml").read_bytes() == b"steps: 3\n"
+
+
+def test_mask_is_filed_beside_its_original_and_told_in_the_record(
+    studio: Studio, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    filed = studio.outbox / "originals/quick/masked.jpg.mask.png"
+    told = studio.record("quick/.jobs/masked.jpg.json")["regions"]
+    assert (told["name"], told["own"]) == ("masked.mask.png", True)
+    assert told["sha256"] == sha256_of(filed)
 
 
 def test_spool_is_empty_after_the_run(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -24,6 +25,7 @@ from daemon.messages import (
     Failed,
     LogLine,
     Lost,
+    OrderedMask,
     OrderedStyle,
     Outcome,
     OutOfMemory,
@@ -161,6 +163,29 @@ def test_painting_that_is_hardly_changed_fails_with_what_it_came_to(bench: Bench
     assert outcome.painted and outcome.painted.judge and outcome.painted.judge["change"] < 0.002
     assert len(outcome.painted.passes) == 1 and not order.result.exists()
     assert bench.done("let through", replace(order, recipe=recipe | {"size": 64, "gate": False}))
+
+
+def test_mask_is_painted_by_and_a_wrong_one_is_the_inputs_fault(bench: Bench) -> None:
+    mask = Image.new("RGB", (48, 36), "black")
+    mask.paste("red", (0, 0, 24, 36))
+    mask.save(bench.root / "mask.png")
+    (style,) = bench.order().styles
+    by_mask = bench.order(
+        name="photo.png",
+        result=bench.root / "by-mask",
+        mask=OrderedMask("photo.mask.png", Blob("", bench.root / "mask.png"), own=True),
+        styles=(replace(style, region="#ff0000"),),
+        recipe={"steps": 6, "gate": True},
+    )
+    assert bench.done("by mask", by_mask).regions == {"#ff0000": 0.5}
+    with Image.open(by_mask.result) as result, photograph() as photo:
+        change = np.abs(np.asarray(result, float) - np.asarray(photo.resize(result.size), float))
+    assert change[:, 40:].mean() < 6 < change[:, :24].mean()  # what differs is JPEG and resizing
+    outcome = ended(
+        bench.submit("wrong", replace(by_mask, styles=(replace(style, region="#00ff00"),)))
+    )
+    assert isinstance(outcome, Failed) and outcome.kind == "input"
+    assert "#ff0000 on 50.0%" in outcome.reason and "lime (#00ff00)" in outcome.reason
 
 
 def test_same_run_twice_gives_the_same_picture(bench: Bench) -> None:
