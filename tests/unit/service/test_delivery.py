@@ -246,6 +246,7 @@ def test_twin_of_another_label_is_answered_under_its_own(bench: Bench) -> None:
     paint(bench, "j1")
     result = bench.config.state / "spool/jobs/j1/result"
     outcome = Done(result_sha256=files.sha256_of(result))
+    result.with_name("timelapse.webp").write_bytes(b"the film")
     bench.ledger.finish_job("j1", "me", State.DONE, outcome=outcome)
     bench.delivery._round()
     like = Draft("j2", "preset-j1", Path("other.jpg"), {}, (), label="beta=5", fingerprint="f")
@@ -256,6 +257,8 @@ def test_twin_of_another_label_is_answered_under_its_own(bench: Bench) -> None:
     bench.delivery._round()
     answered = bench.config.outbox / "preset-j1/other.sweep/other.beta=5.jpg"
     assert answered.read_bytes() == b"painted"
+    film = answered.parent / ".jobs" / f"{answered.name}.webp"
+    assert film.read_bytes() == b"the film", "of the job that was painted"
 
 
 def test_picture_that_was_written_to_goes_back_once_its_last_job_does_not_run(
