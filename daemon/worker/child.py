@@ -12,11 +12,10 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import torch
 
@@ -31,11 +30,8 @@ from daemon.engine.errors import (
     PictureError,
     WeightsError,
 )
-from daemon.engine.faces import Face
 from daemon.engine.fit import memory
 from daemon.engine.paint import Moment, Painted
-from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import plan_passes, plan_proof
 from daemon.host import files
 from daemon.host.process import claim_stdout, say
 from daemon.messages import (
@@ -55,26 +51,22 @@ from daemon.messages import (
     known,
     to_order,
 )
-from daemon.pictures.form import JobRecipe
-from daemon.pictures.picture import Picture
-from daemon.pictures.read import read_picture
 from daemon.worker.account import (
     account,
     describe,
     describe_checkpoint,
-    describe_faces,
     foretell,
     noted,
 )
 from daemon.worker.checkpoint import read_checkpoint
-from daemon.worker.faces import find_faces
 from daemon.worker.follower import Follower
 from daemon.worker.frames import draw_frames
 from daemon.worker.gate import refusal
-from daemon.worker.proof import ProofProfile, read_proof_profile
-from daemon.worker.regions import read_regions, shares_of
+from daemon.worker.proof import ProofProfile
+from daemon.worker.regions import shares_of
 from daemon.worker.requests import serve
-from daemon.worker.result import check_writable, painting_recipe, without_pixels, write_result
+from daemon.worker.result import without_pixels, write_result
+from daemon.worker.task import Task, read_file, read_task
 
 KINDS: list[tuple[type[EngineError], FailureKind]] = [
     (PictureError, "input"),
@@ -133,26 +125,10 @@ class Worker:
         began = time.perf_counter()
         engine = self._warm_engine(tell)
         memory.reset_peak(engine.device)
-        job_recipe = JobRecipe(**order.recipe)
-        recipe = painting_recipe(job_recipe)
-        proof = read_proof_profile(order, job_recipe)
-        picture = read_file(order.picture.path, order.name, order.max_pixels)
-        passes = (plan_proof if order.proof else plan_passes)(recipe, *picture.size)
-        check_writable(order, job_recipe, passes[-1])
-        masks = read_regions(order, picture.size)
-        faces = look_for_faces(recipe, picture, tell)
-        begin = partial(
-            engine.paint,
-            proof.applied(picture.pixels) if proof else picture.pixels,
-            [self._style(style, order.max_pixels, proof) for style in order.styles],
-            recipe,
-            passes=passes,
-            faces=faces or (),
-            memory_bytes=order.memory_bytes,
-            masks=masks.levels,
-        )
-        picture = without_pixels(picture)
-        tell(LogLine("INFO", describe(engine, picture, recipe)))
+        task = read_task(order, tell)
+        begin = self._beginning(engine, order, task)
+        task = replace(task, picture=without_pixels(task.picture))
+        tell(LogLine("INFO", describe(engine, task.picture, task.painting)))
         follower = Follower(
             order, self._settings.checkpoint_s, tell, lambda: run_id in self._cancelled
         )
@@ -160,33 +136,44 @@ class Worker:
         del begin  # and with it the picture
         if painted is None:
             return None
-        if not proof:  # by which the painting itself is changed
+        if not task.proof:  # by which the painting itself is changed
             self._share(order, painted)
-        done = account(engine, picture, painted, time.perf_counter() - began)
-        regions = shares_of(masks)
-        done = replace(done, regions=regions, faces=faces)
-        done = replace(done, warnings=(*done.warnings, *masks.warnings))
-        if reason := refusal(painted, job_recipe, share=sum(regions.values()) if regions else 1.0):
+        done = account(engine, task.picture, painted, time.perf_counter() - began)
+        regions = shares_of(task.masks)
+        done = replace(done, regions=regions, faces=task.faces)
+        done = replace(done, warnings=(*done.warnings, *task.masks.warnings))
+        share = sum(regions.values()) if regions else 1.0
+        if reason := refusal(painted, task.recipe, share=share):
             return Failed("input", reason, done)
-        if proof:
-            proof.applied(painted.pixels, out=painted.pixels)
-        filmed = follower.film(painted.pixels, passes[-1])
-        if order.proof and faces:
-            draw_frames(painted.pixels, faces, picture.size)
-        told = noted(engine, painted)
-        warnings = write_result(order, painted.pixels, picture, job_recipe, told)
+        warnings = finish(order, task, painted, noted(engine, painted), follower)
         done = replace(
             done,
             seconds=round(time.perf_counter() - began, 3),
             peak_memory_bytes=memory.peak_bytes(engine.device),
-            warnings=(*done.warnings, *warnings, *filmed),
+            warnings=(*done.warnings, *warnings),
             result_sha256=files.sha256_of(order.result),
             result_bytes=order.result.stat().st_size,
         )
         if order.proof:
-            full = foretell(engine, picture, recipe, painted, follower.step_s)
+            full = foretell(engine, task.picture, task.painting, painted, follower.step_s)
             done = replace(done, full=full)
         return done
+
+    def _beginning(
+        self, engine: Engine, order: RunOrder, task: Task
+    ) -> Callable[..., Iterator[Moment]]:
+        """What begins or goes on with a painting; it holds the picture's pixels."""
+        pixels = task.picture.pixels
+        return partial(
+            engine.paint,
+            task.proof.applied(pixels) if task.proof else pixels,
+            [self._style(style, order.max_pixels, task.proof) for style in order.styles],
+            task.painting,
+            passes=task.passes,
+            faces=task.faces or (),
+            memory_bytes=order.memory_bytes,
+            masks=task.masks.levels,
+        )
 
     def _painting(self, order: RunOrder, tell: Callable[[Event], None]) -> Painted | None:
         """The last painting, if an order only wants it in another form; else that is forgotten."""
@@ -230,15 +217,19 @@ class Worker:
         return replace(self._styles[sha256], weight=ordered.weight, region=ordered.region)
 
 
-def look_for_faces(
-    recipe: Recipe, picture: Picture, tell: Callable[[Event], None]
-) -> tuple[Face, ...] | None:
-    """The faces of a picture whose recipe asks for them; None where it does not."""
-    if not recipe.faces:
-        return None
-    faces = find_faces(picture.pixels)
-    tell(LogLine("INFO", describe_faces(faces)))
-    return faces
+def finish(
+    order: RunOrder, task: Task, painted: Painted, told: Mapping[str, Any], follower: Follower
+) -> Sequence[str]:
+    """Writes the result and what else is asked for; returns warnings. Changes the painting.
+
+    told: what the result's note says of the painting.
+    """
+    if task.proof:
+        task.proof.applied(painted.pixels, out=painted.pixels)
+    filmed = follower.film(painted.pixels, task.passes[-1])
+    if order.proof and task.faces:
+        draw_frames(painted.pixels, task.faces, task.picture.size)
+    return (*write_result(order, painted.pixels, task.picture, task.recipe, told), *filmed)
 
 
 def paint(
@@ -257,12 +248,6 @@ def paint(
     except CheckpointError as error:
         tell(LogLine("WARNING", f"the checkpoint cannot be used: {error}; begins anew"))
         return follower.follow(begin(), engine)
-
-
-def read_file(path: Path, name: str, max_pixels: int) -> Picture:
-    """A picture, under a name that goes into messages, and these into JSON."""
-    with path.open("rb") as file:
-        return read_picture(file, files.printable(name), max_pixels)
 
 
 def blame(failure: Exception, tell: Callable[[Event], None]) -> Ended:

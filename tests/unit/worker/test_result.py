@@ -343,7 +343,7 @@ def test_warnings_of_reading_painting_and_writing_come_together(
         metadata=Metadata(xmp=b"<x:xmpmeta"),  # cut off
         warnings=("2 further pages were left out",),
     )
-    monkeypatch.setattr("daemon.worker.child.read_picture", lambda *_: read)
+    monkeypatch.setattr("daemon.worker.task.read_picture", lambda *_: read)
     done = run(worker, out, order)
     assert isinstance(done, Done)
     reading, painting, writing = done.warnings
