@@ -8,8 +8,9 @@ import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.errors import BadInputError, PresetError
 from daemon.job import ALL_FOLDER, BULK, ORDINARY
@@ -37,7 +38,7 @@ class Naming(BaseModel):
     preset: str | None = None
     presets: list[str] | None = None
     like: str | None = None
-    cells: list[str] | None = None
+    cells: Annotated[list[str], Field(min_length=1)] | None = None
 
 
 @dataclass(frozen=True)
@@ -266,9 +267,10 @@ def read_sidecar(content: bytes | None, name: str) -> SidecarWords:
     document = yamlfile.parse(content, name)
     naming = {key: document.data[key] for key in Naming.model_fields if key in document.data}
     named = yamlfile.check(Naming, document, naming)
-    if named is not None and len(named.model_dump(exclude_none=True)) > 1:
-        said = " or ".join(f"`{key}`" for key in naming)
-        document.fault(f"give {said}", tuple(naming)[1:2])
+    sources = list(named.model_dump(exclude_none=True, exclude={"cells"})) if named else []
+    if len(sources) > 1:
+        said = " or ".join(f"`{key}`" for key in sources)
+        document.fault(f"give {said}", (sources[1],))
     if named is None or document.faults:
         raise PresetError(document.faults)
     rest: Mapping[str, object] = {k: v for k, v in document.data.items() if k not in naming}

@@ -436,6 +436,7 @@ TEXT_FIELDS = (
     "state",
     "default_preset",
     "image",
+    "mask",
     "profile",
 )
 
