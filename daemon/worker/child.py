@@ -224,6 +224,7 @@ def finish(
 
     told: what the result's note says of the painting.
     """
+    memory.give_back()  # what painting took and writing takes are not to add up
     if task.proof:
         task.proof.applied(painted.pixels, out=painted.pixels)
     filmed = follower.film(painted.pixels, task.passes[-1])
