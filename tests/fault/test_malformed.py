@@ -424,6 +424,10 @@ def readers(tmp_path: Path) -> Readers:
     return Readers(tmp_path)
 
 
+LONG, FEW = 150, 9
+"""Values of so many characters take most of the time, and are refused as what they are whatever the
+field: one place in so many tries them."""
+
 TEXTS = {"huge-in-hex", "huge-in-sixties", "date", "day", "moment"}
 """What other readers of YAML take for a number or a date is the text it is written as."""
 
@@ -462,8 +466,10 @@ def test_every_field_refuses_what_it_cannot_be(readers: Readers) -> None:
         (readers.config, "devices:\n- %s\n"),
     ]
     own_bytes = peak_memory_bytes(os.getpid())
-    for reader, text in places:
+    for number, (reader, text) in enumerate(places):
         for what, value in (ODD_VALUES | SOME_VALUES).items():
+            if len(value) > LONG and number % FEW:
+                continue
             content = (text % value).encode()
             is_text = what in TEXTS and any(f"{name}:" in text for name in TEXT_FIELDS)
             odd = what in ODD_VALUES and not is_text
