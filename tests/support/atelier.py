@@ -16,10 +16,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import skimage.data
 import yaml
@@ -33,6 +34,7 @@ from daemon.ledger.store import Ledger
 from daemon.settings.config import Config, load_config
 from daemon.state.claimed import OWNER_PREFIX
 from daemon.status.health import Health
+from tests.support.prefork import Forked, prefork
 
 Found = TypeVar("Found")
 
@@ -168,20 +170,34 @@ class Studio:
         """One command on this configuration, to its end."""
         if self.paints and arguments[0] in ("run", "stylize"):
             lend_timings(self.state / "engine")
-        try:
-            answer = subprocess.run(
-                self.command(*arguments),
-                capture_output=True,
-                text=True,
-                timeout=timeout_s,
-                cwd=self.root,
-                env=environment(),
-            )
-        except subprocess.TimeoutExpired as error:
-            error.add_note(str(error.stderr)[-4000:])
-            raise
-        keep_timings(self.state / "engine")
-        return answer
+        with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
+            started = self.start(arguments, said, errors)
+            try:
+                code = started.wait(timeout_s)
+            except subprocess.TimeoutExpired as error:
+                started.kill()
+                errors.seek(0)
+                error.add_note(errors.read()[-4000:])
+                raise
+            finally:
+                keep_timings(self.state / "engine")
+            texts = []
+            for file in (said, errors):
+                file.seek(0)
+                texts.append(file.read())
+            return subprocess.CompletedProcess(arguments, code, *texts)
+
+    def start(
+        self, arguments: Sequence[str | Path], said: IO[str], errors: IO[str], **variables: str
+    ) -> "subprocess.Popen[bytes] | Forked":
+        """One command on this configuration. variables: of its environment, beside the usual."""
+        own = environment() | variables
+        if not self.paints and (forking := prefork(PUPPET_SERVICE)).suits(own):
+            words = ["--config", self.config_file, *arguments]
+            return forking.start(words, cwd=self.root, environment=own, said=said, errors=errors)
+        return subprocess.Popen(
+            self.command(*arguments), stdout=said, stderr=errors, cwd=self.root, env=own
+        )
 
     def status(self) -> dict[str, Any]:
         """What `status --json` says."""
@@ -314,13 +330,7 @@ class Service:
             lend_timings(studio.state / "engine")
         self._log = studio.root / f"service-{time.monotonic_ns()}.log"
         with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                studio.command("run", *arguments),
-                stdout=log,
-                stderr=log,
-                cwd=studio.root,
-                env=environment() | variables,
-            )
+            self.process = studio.start(["run", *arguments], log, log, **variables)
         try:
             wait_for("the service to watch", lambda: "watching" in self.log or self.ended)
             assert not self.ended, self.log
@@ -557,8 +567,6 @@ def mounted(folder: Path, options: str) -> Iterator[None]:
 
 def may_mount() -> bool:
     """Whether this user may mount here (root outside of a locked container)."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         command = ["mount", "-t", "tmpfs", "tmpfs", folder]
         try:
