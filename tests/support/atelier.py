@@ -192,7 +192,7 @@ class Studio:
     ) -> "subprocess.Popen[bytes] | Forked":
         """One command on this configuration. variables: of its environment, beside the usual."""
         own = environment() | variables
-        if not self.paints and (forking := prefork(PUPPET_SERVICE)).suits(own):
+        if not self.paints and (forking := prefork()).suits(own):
             words = ["--config", self.config_file, *arguments]
             return forking.start(words, cwd=self.root, environment=own, said=said, errors=errors)
         return subprocess.Popen(

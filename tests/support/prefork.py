@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -22,6 +23,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
+
+PROGRAM = Path(__file__).with_name("puppet_service.py")
 
 PRELOADED = (
     "daemon.cli",
@@ -75,13 +78,13 @@ class Forked:
 class Prefork:
     """The process that forks, as the tests see it. It ends with the process that started it."""
 
-    def __init__(self, program: Path, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
         self._line, other = socket.socketpair(type=socket.SOCK_SEQPACKET)
         self._busy = threading.Lock()
         with other:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", program, "--prefork", str(other.fileno())],
+                [sys.executable, "-P", __file__, str(other.fileno())],
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd="/",
@@ -125,11 +128,11 @@ class Prefork:
 
 
 @functools.cache
-def prefork(program: Path) -> Prefork:
+def prefork() -> Prefork:
     """The process that forks for this one."""
     from tests.support.atelier import environment
 
-    return Prefork(program, environment())
+    return Prefork(environment())
 
 
 def of_the_start(environment: dict[str, str]) -> dict[str, str]:
@@ -140,11 +143,9 @@ def of_the_start(environment: dict[str, str]) -> dict[str, str]:
 # In the process that forks
 
 
-def serve(handle: int) -> bool:
-    """Forks whenever it is asked to. True in what was forked, False in the end."""
-    os.environ.setdefault(
-        "PYDANTIC_DISABLE_PLUGINS", "__all__"
-    )  # as `cli.main` does, before it loads
+def serve(handle: int) -> None:
+    """Forks whenever it is asked to, and becomes `puppet_service.py` in what was forked."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # as `cli.main` does
     for name in PRELOADED:
         importlib.import_module(name)
     gc.freeze()
@@ -153,7 +154,7 @@ def serve(handle: int) -> bool:
         while True:
             message, handles, _, _ = socket.recv_fds(line, LARGEST_REQUEST, 2)
             if not message:
-                return False
+                return
             request = json.loads(message)
             if "ended" in request:
                 answer = os.waitpid(request["ended"], 0)[1]
@@ -165,7 +166,8 @@ def serve(handle: int) -> bool:
                     os.close(one)
             line.send(str(answer).encode())
     become(request, handles)
-    return True
+    sys.argv = [str(PROGRAM), *request["arguments"]]
+    runpy.run_path(str(PROGRAM), run_name="__main__")
 
 
 def become(request: dict[str, Any], handles: list[int]) -> None:
@@ -178,4 +180,7 @@ def become(request: dict[str, Any], handles: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
-    sys.argv[1:] = request["arguments"]
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

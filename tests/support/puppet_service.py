@@ -41,13 +41,6 @@ def hurry() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--prefork"]:
-        sys.path.append(str(Path(__file__).parent))
-        import prefork
-
-        sys.path.pop()
-        if not prefork.serve(int(sys.argv[2])):
-            sys.exit()
     process.python = python
     if "run" in sys.argv:
         hurry()
