@@ -84,7 +84,7 @@ def note_of(path: Path) -> Mapping[str, Any] | None:
     """The note in a file; None if there is none that can be understood."""
     try:
         note = read_note(path)
-    except (OSError, ValueError, RecursionError, SyntaxError):  # Pillow has several
+    except Exception:  # whatever the readers of a file stumble over that anybody may have made
         return None
     return note if is_account(note) else None
 

@@ -1,6 +1,8 @@
 """How a result was made, read from it, and painting like it wherever its files lie now."""
 
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ from PIL import Image
 from daemon import __version__
 from daemon.errors import BadInputError
 from daemon.host import files
+from daemon.pictures import note as note_file
 from daemon.pictures.form import JobRecipe
+from daemon.pictures.note import HEAD, TAIL
 from daemon.pictures.picture import Picture
 from daemon.pictures.write import write_picture
 from daemon.settings import like
@@ -114,6 +118,29 @@ def test_file_that_tells_nothing_is_a_sentence(tmp_path: Path, content: bytes) -
         read_provenance(tmp_path / "none.png")
     with pytest.raises(BadInputError, match="not an ordinary file"):
         read_provenance(tmp_path)
+
+
+def test_file_full_of_beginnings_of_notes_is_read_once_and_tells_nothing(tmp_path: Path) -> None:
+    (tmp_path / "it.jpg").write_bytes(HEAD * 100_000 + b'{"preset": "x"}' + TAIL)
+    with pytest.raises(BadInputError, match="does not tell how it was made"):
+        read_provenance(tmp_path / "it.jpg")
+
+
+def test_picture_that_pillow_takes_for_a_bomb_is_a_sentence(tmp_path: Path) -> None:
+    header = struct.pack(">4sIIBBBBB", b"IHDR", 30_000, 30_000, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    (tmp_path / "it.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    with pytest.raises(BadInputError, match="does not tell how it was made"):
+        read_provenance(tmp_path / "it.png")
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 16, 100, 1000])
+def test_note_is_found_wherever_the_pieces_of_a_file_end(
+    make: Make, monkeypatch: pytest.MonkeyPatch, piece_bytes: int
+) -> None:
+    result = make("wave/photo.jpg")
+    monkeypatch.setattr(note_file, "PIECE_BYTES", piece_bytes)
+    assert read_provenance(result).told_by == "note"
 
 
 def test_style_image_is_found_under_any_name_and_never_by_its_name_alone(
