@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from daemon.pictures.read import read_header
 from daemon.settings.config import Config
 from daemon.settings.like import difference, find_by_hash
 from daemon.settings.provenance import Provenance, read_provenance, told_files
+from daemon.settings.sources import lies_in, stamp
 from daemon.state.spool import Spool
 
 TOLD: Mapping[str, type | tuple[type, ...]] = {
@@ -95,8 +97,18 @@ def told(facts: Mapping[str, Any], key: str) -> Any:
     """A field of a record that is what it should be, else None: anybody may have written it."""
     value = facts.get(key)
     if key.endswith("_loss") and isinstance(value, dict):
-        return {name: one for name, one in value.items() if isinstance(one, int | float)}
+        return {name: one for name, one in value.items() if is_number(one)}
+    if isinstance(value, int | float) and not is_number(value):
+        return None
     return value if isinstance(value, TOLD[key]) else None
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number that can be told: finite, and no whole number beyond all floats.
+
+    JSON may hold others.
+    """
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def text_of(path: Path | None) -> str | None:
@@ -122,11 +134,18 @@ def command(config: Config, made: Provenance, config_file: Path | None) -> str |
     """What to type to have the same again; None while there is no file that tells how."""
     if not made.path.is_file():
         return None
-    outputs = made.facts.get("outputs")
-    original = outputs.get("original") if isinstance(outputs, dict) else None
-    picture = config.outbox / original if isinstance(original, str) else None
+    picture = filed_original(config, made)
     words = ["atelierd", *(["--config", str(config_file)] if config_file else []), "stylize"]
     words += ["--like", str(made.path)]
     words += ["--proof"] if made.facts.get("proof") else []
-    known = picture is not None and picture.is_file()
-    return f"{shlex.join(words)} {shlex.quote(str(picture)) if known else 'PICTURE'}"
+    return f"{shlex.join(words)} {shlex.quote(str(picture)) if picture else 'PICTURE'}"
+
+
+def filed_original(config: Config, made: Provenance) -> Path | None:
+    """The picture that a result was painted from, if it lies in the outbox as was told."""
+    outputs = made.facts.get("outputs")
+    original = outputs.get("original") if isinstance(outputs, dict) else None
+    if not isinstance(original, str) or not lies_in(config.outbox, config.outbox / original):
+        return None
+    picture = config.outbox / original
+    return picture if stamp(picture) and picture.is_file() else None

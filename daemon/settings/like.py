@@ -1,6 +1,7 @@
 """Painting like a result: its recipe, and its style images wherever they lie now."""
 
 import contextlib
+import errno
 import functools
 import os
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from daemon.settings.provenance import (
     version_of,
 )
 from daemon.settings.sources import Stamp, StyleSource, lies_in, stamp
-from daemon.state.spool import Spool
+from daemon.state.spool import NOT_TO_BE_HAD, Spool
 
 HASHES_KEPT = 16384
 
@@ -132,7 +133,7 @@ def find_result(outbox: Path, name: str, preset: str | None) -> Path:
     if len(path.parts) == 1:
         inner = [one for one in folders if one not in OUTBOX_FOLDERS and not one.startswith(".")]
         places += [outbox / one / path for one in inner]
-    found = [place for place in places if place.is_file()]
+    found = [place for place in places if is_there(place)]
     own = [place for place in found if preset and place.parent == outbox / preset]
     if len(found) > 1 and len(own) != 1:
         names = ", ".join(files.printable(place.relative_to(outbox)) for place in found)
@@ -143,3 +144,16 @@ def find_result(outbox: Path, name: str, preset: str | None) -> Path:
     if result.is_symlink() or not lies_in(outbox, result):
         raise BadInputError(f"like: {shown} leads out of the outbox; name a result in it")
     return result
+
+
+def is_there(place: Path) -> bool:
+    """Whether a file lies there; a folder that is closed to us, as `lost+found` is, holds none.
+
+    Raises OSError if the outbox is away.
+    """
+    try:
+        return place.is_file()
+    except OSError as error:
+        if error.errno in (*NOT_TO_BE_HAD, errno.ENAMETOOLONG):
+            return False
+        raise

@@ -21,6 +21,9 @@ from daemon.pictures.form import JobRecipe
 from daemon.pictures.note import read_note
 
 MOST_RECORD_BYTES = 16 << 20
+MOST_LEVELS = 32
+"""Of lists and maps within one another; our own have six."""
+
 SHA256 = re.compile(r"[0-9a-f]{64}")
 REGION = re.compile(r"(#[0-9a-f]{6})?")
 
@@ -111,7 +114,16 @@ def is_account(content: object) -> bool:
         and isinstance(content.get("recipe"), dict)
         and bool(content["recipe"])
         and isinstance(content.get("preset"), str)
+        and is_shallow(content, MOST_LEVELS)
     )
+
+
+def is_shallow(content: object, levels: int) -> bool:
+    """Whether lists and maps lie within one another no deeper, so that all may walk through."""
+    if not isinstance(content, dict | list):
+        return True
+    inner = content.values() if isinstance(content, dict) else content
+    return levels > 0 and all(is_shallow(one, levels - 1) for one in inner)
 
 
 def recipe_of(made: Provenance) -> JobRecipe:

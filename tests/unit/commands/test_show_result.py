@@ -93,6 +93,40 @@ def test_record_that_somebody_has_filled_with_anything_is_shown_without_a_trace(
     assert "beta: [None, [red]]" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "strange",
+    [
+        '"seconds": 1e999',
+        '"seconds": NaN',
+        '"last_loss": {"total": 1%s}' % ("0" * 400),
+        '"first_loss": {"total": 1%s}, "last_loss": {"total": 1}' % ("0" * 400),
+        '"outputs": {"original": "%s"}' % ("x" * 300),
+        '"outputs": {"original": "../config.yaml"}',
+    ],
+    ids=lambda text: text[:40],
+)
+def test_numbers_and_paths_that_nothing_can_be_made_of_are_passed_over(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], strange: str
+) -> None:
+    (config.outbox.parent / "config.yaml").touch()
+    (tmp_path / "odd.json").write_text(
+        f'{{"recipe": {{"beta": 3.0}}, "preset": "wave", {strange}}}'
+    )
+    print_made(describe(config, find_made(config, str(tmp_path / "odd.json")), None))
+    shown = capsys.readouterr().out
+    assert "beta: 3" in shown and "odd.json PICTURE" in shown
+    assert "inf" not in shown and "nan" not in shown
+
+
+def test_record_that_is_too_deep_to_be_walked_through_is_none(
+    config: Config, tmp_path: Path
+) -> None:
+    deep = "[" * 500 + "]" * 500
+    (tmp_path / "odd.json").write_text(f'{{"recipe": {{"beta": {deep}}}, "preset": "wave"}}')
+    with pytest.raises(BadInputError, match="is no record of a job"):
+        find_made(config, str(tmp_path / "odd.json"))
+
+
 @pytest.fixture
 def ledger(config: Config, note: dict[str, Any]) -> Ledger:
     """Two jobs of a picture: one is painted and published, the other waits."""

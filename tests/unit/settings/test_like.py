@@ -1,6 +1,8 @@
 """How a result was made, read from it, and painting like it wherever its files lie now."""
 
+import errno
 import json
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -277,6 +279,47 @@ def test_sidecar_names_nothing_outside_the_outbox(
     (config.outbox / "wave/link.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(BadInputError, match="like: "):
         find_result(config.outbox, name, None)
+
+
+@pytest.fixture
+def shut(config: Config, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets a folder of the outbox, `lost+found`, answer with an error when it is looked into."""
+    (config.outbox / "lost+found").mkdir()
+    look = Path.is_file
+
+    def answer(number: int) -> None:
+        def is_file(path: Path) -> bool:
+            if path.parent.name == "lost+found":
+                raise OSError(number, os.strerror(number), str(path))
+            return look(path)
+
+        monkeypatch.setattr(Path, "is_file", is_file)
+
+    return answer
+
+
+def test_folder_of_the_outbox_that_is_closed_to_us_holds_no_result(
+    config: Config, make: Make, shut: Callable[[int], None]
+) -> None:
+    shut(errno.EACCES)
+    result = make("wave/a.png")
+    assert find_result(config.outbox, "a.png", None) == result
+    with pytest.raises(BadInputError, match=r"there is no lost\+found/a\.png in the outbox"):
+        find_result(config.outbox, "lost+found/a.png", None)
+
+
+def test_share_that_cannot_be_looked_into_now_is_no_fault_of_the_sidecar(
+    config: Config, make: Make, shut: Callable[[int], None]
+) -> None:
+    make("wave/a.png")
+    shut(errno.EIO)
+    with pytest.raises(OSError, match="lost"):
+        find_result(config.outbox, "a.png", None)
+
+
+def test_name_that_no_file_system_holds_is_the_sidecars_fault(config: Config) -> None:
+    with pytest.raises(BadInputError, match=r"there is no x+\.png in the outbox"):
+        find_result(config.outbox, "x" * 300 + ".png", None)
 
 
 def test_outbox_that_is_away_is_no_fault_of_the_sidecar(config: Config) -> None:
