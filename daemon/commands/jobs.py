@@ -175,10 +175,11 @@ def narrowed(
 ) -> bytes | None:
     """The sidecar that asks for these jobs of a sheet alone; None where it comes as it was.
 
-    filed: the one that came with the picture, if it had any.
+    filed: the one that came with the picture, if it had any.  So it comes back of a picture that
+    failed before any preset was known, by its own fault or the sidecar's.
     """
     labels = [job.label for job in jobs if job.label]
-    if not labels and not is_of_all(config, picture):
+    if not (labels or is_of_all(config, picture)) or not all(job.preset for job in jobs):
         return None
     there = files.is_ordinary(filed)
     content = yamlfile.parse(filed.read_bytes(), filed.name).data if there else {}

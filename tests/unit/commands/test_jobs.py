@@ -396,6 +396,18 @@ def test_picture_of_all_presets_is_retried_in_those_that_failed(config: Config) 
 
 
 @pytest.mark.usefixtures("nothing_waits")
+@pytest.mark.parametrize("sidecar", ["", "steps: [9"])
+def test_picture_of_all_presets_that_failed_before_any_was_known_comes_back_for_all(
+    config: Config, sidecar: str
+) -> None:
+    fail_cells(config, {"": State.FAILED}, sidecar=sidecar, path="all/p3.jpg")
+    ((_, fault),) = retry_jobs(config, ["c0"], failed=False)
+    assert fault == "" and (config.inbox / "all/p3.jpg").exists()
+    again = config.inbox / "all/p3.jpg.yaml"
+    assert (again.read_text() if again.exists() else "") == sidecar
+
+
+@pytest.mark.usefixtures("nothing_waits")
 def test_cell_is_not_retried_over_a_sidecar_that_lies_there(config: Config) -> None:
     fail_cells(config, CELLS)
     files.write_bytes(config.inbox / "wave/p3.jpg.yaml", b"steps: 3")
