@@ -119,6 +119,6 @@ def lay(picture: Path, entries: list[SheetEntry], folder: Path, target: ResultFi
     """Lays the sheet of what was painted; returns where it is."""
     sheet = plan_all(files.printable(picture.name), picture.absolute(), entries, folder, Path)
     content = laid(sheet, lambda: None)
-    result = folder / "sheet.jpg"
+    result = folder / "sheet"  # with an ending it could be a preset's
     files.write_bytes(result, content)
     return deliver(result, target)

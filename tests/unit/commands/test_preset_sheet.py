@@ -78,6 +78,15 @@ def test_every_preset_paints_the_picture_small_by_one_warm_worker(
     assert list(made.failed) == ["torn"] and "styles" in made.failed["torn"]
 
 
+def test_preset_may_be_called_as_the_sheet_is(config: Config, folder: Path) -> None:
+    for name in ("sheet", "sea.heic-presets"):
+        draw_style(config.presets / f"{name}.png")
+    made = sheet(config)
+    assert list(made.failed) == ["torn"]
+    with Image.open(made.path) as laid:
+        assert laid.width == 1600
+
+
 def test_second_sheet_lies_beside_the_first_at_the_size_that_was_typed(
     config: Config, folder: Path
 ) -> None:
