@@ -114,8 +114,11 @@ def make_order(
 def shared_painting(job: Job) -> str:
     """What is the same for a sweep's jobs that differ in the result's form alone; empty for others.
 
-    All else is the same within one picture and preset but what the label tells of.
+    All else is the same within one picture and preset but what the label tells of. Whoever asks for
+    a time-lapse of each has each painted: there is none of what is not painted.
     """
+    if job.recipe.get("timelapse"):
+        return ""
     swept = values_of(job.label)
     painted = {name: text for name, text in swept.items() if name not in ResultForm.model_fields}
     if painted == swept:

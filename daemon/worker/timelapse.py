@@ -25,7 +25,8 @@ class Timelapse:
     """Keeps frames of a painting beside `target`, and puts the film of them there in the end.
 
     A run that goes on from a checkpoint finds the frames of the one before, and paints anew what
-    came after it.  warn: told once if something cannot be kept, which harms nobody else.
+    came after it: frames stay, since the painting is not safe yet when the film is.
+    warn: told once if something cannot be kept, which harms nobody else.
     """
 
     def __init__(self, target: Path, warn: Callable[[str], None]) -> None:
@@ -54,7 +55,6 @@ class Timelapse:
         try:
             last = resized(small(painted), size)
             self._write(self._target, film([*self._frames(), last]))
-            files.remove_tree(self._folder)
         except Exception as error:
             self._fail(error)
 

@@ -179,6 +179,13 @@ def test_cells_that_differ_in_the_results_form_alone_share_their_painting(
     assert order.shared == shared
 
 
+def test_cells_with_a_timelapse_are_each_painted(bench: Bench) -> None:
+    plain = bench.ledger.job("j1")
+    job = replace(plain, label="quality 40", recipe={**plain.recipe, "timelapse": True})
+    order = make_order(bench.config, bench.spool, job, bench.ledger.picture("p-j1"), None)
+    assert order.shared == "" and order.timelapse == bench.spool.timelapse("j1")
+
+
 def test_job_whose_result_would_find_no_room_waits_before_it_is_painted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
