@@ -146,6 +146,47 @@ def test_sheet_that_a_crash_cut_off_is_whole_at_the_next_start(
     ]
 
 
+def test_sheet_that_crashes_cut_off_again_and_again_is_still_known_for_ours(
+    cell, finish, laid: list[ContactSheet], outbox: Path, monkeypatch
+) -> None:
+    """The listing is written, and never the sheet, while one cell after the other is retried."""
+    written = files.write_bytes
+
+    def crash(target: Path, content: bytes, **more: Any) -> None:
+        if target.suffix == ".jpg":
+            raise KeyboardInterrupt
+        written(target, content, **more)
+
+    finish([cell("beta 5")])
+    with monkeypatch.context() as crashes:
+        crashes.setattr(files, "write_bytes", crash)
+        for label in ("beta 20", "beta 80", "beta 90"):
+            with pytest.raises(KeyboardInterrupt):
+                finish([cell(label)])
+    finish([cell("beta 95")])
+    assert len(laid[-1].cells) == 5
+    assert [path.name for path in (outbox / "starry/2024").glob("*.jpg")] == ["photo.sweep.jpg"]
+
+
+def test_file_that_takes_the_sheets_name_while_it_is_written_is_left_alone(
+    cell, finish, laid: list[ContactSheet], outbox: Path, monkeypatch
+) -> None:
+    written = files.write_bytes
+
+    def meanwhile(target: Path, content: bytes, **more: Any) -> None:
+        written(target, content, **more)
+        if target.suffix == ".json":
+            (outbox / SHEET).write_bytes(b"a result of another service")
+
+    with monkeypatch.context() as others:
+        others.setattr(files, "write_bytes", meanwhile)
+        with pytest.raises(SurroundingsError, match="File exists"):
+            finish([cell("beta 5")])
+    finish([cell("beta 5")])
+    assert (outbox / SHEET).read_bytes() == b"a result of another service"
+    assert len(list((outbox / "starry/2024").glob("photo.sweep-*.jpg"))) == 1
+
+
 def test_file_of_somebody_else_under_the_sheets_name_is_left_alone(
     cell, finish, laid: list[ContactSheet], outbox: Path
 ) -> None:
