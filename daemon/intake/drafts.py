@@ -30,6 +30,7 @@ from daemon.settings.presets import Preset, Shelf
 from daemon.settings.profiles import ProfileSource, mode_of_results
 from daemon.settings.provenance import read_provenance
 from daemon.settings.sources import StyleSource
+from daemon.settings.yamlfile import MAX_BYTES
 from daemon.state.mounts import Mounts
 from daemon.state.spool import Spool
 
@@ -62,9 +63,9 @@ class Drafting:
         priority, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
         all_presets, default = self.config.all_presets, self.config.default_preset
         below = preset_choice.below_preset(inner, self.shelf.names, all_presets)
-        if verdict.fault:
+        if fault := verdict.fault or self._fault_of_mask(folder, MASK.among(companions)):
             preset = preset_choice.folder_preset(inner, self.shelf.names) or ""
-            return [failed_draft(preset, below, verdict.fault)]
+            return [failed_draft(preset, below, fault)]
         name = files.printable(sidecar.name) if sidecar else "sidecar"
         choices = preset_choice.choose(
             inner, note, name, self.shelf, default, self._liken, all_presets
@@ -151,6 +152,13 @@ class Drafting:
             return MaskRef(source.name, source.sha256)
         return MaskRef(source.name, self.spool.keep_mask(source.path))
 
+    def _fault_of_mask(self, folder: Path, mask: Path | None) -> str:
+        """Why the mask beside a picture is not to be copied; empty if it is."""
+        if mask is None or not files.is_ordinary(folder / mask):
+            return ""
+        size, limit = (folder / mask).stat().st_size, self.config.limits.picture_bytes
+        return too_large(f"the mask {files.printable(mask.name)}", size, limit) * (size > limit)
+
     def _own_mask(self, picture_id: str, folder: Path, mask: Path | None) -> MaskRef | None:
         """The mask beside a picture, kept with its copy; one that is no ordinary file is none."""
         if mask is None or not files.is_ordinary(folder / mask):
@@ -160,10 +168,19 @@ class Drafting:
 
 
 def sidecar_content(folder: Path, sidecar: Path | None) -> bytes | None:
-    """The content of a sidecar below a folder; one that is not an ordinary file counts as none."""
+    """The content of a sidecar below a folder; one that is not an ordinary file counts as none.
+
+    No more of it than shows that it is too large.
+    """
     if sidecar is None or not files.is_ordinary(folder / sidecar):
         return None
-    return (folder / sidecar).read_bytes()
+    with files.open_ordinary(folder / sidecar) as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def too_large(name: str, size: int, limit: int) -> str:
+    """Why a file of so many bytes is not painted from."""
+    return f"{name} has {size} bytes; the limit is {limit} (limits: picture_bytes)"
 
 
 def fingerprint(draft: Draft, sha256: str, way: Sequence[str]) -> str:

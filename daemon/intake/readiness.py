@@ -13,7 +13,7 @@ from daemon.intake.admission import Claim
 from daemon.intake.content import kind_of_file
 from daemon.intake.decode import Decoder, Verdict
 from daemon.intake.doubts import Doubts
-from daemon.intake.drafts import sidecar_content
+from daemon.intake.drafts import sidecar_content, too_large
 from daemon.intake.observation import Observation
 from daemon.intake.settle import Proof
 from daemon.intake.shelf import PATIENCE_S
@@ -86,7 +86,8 @@ class Readiness:
             return Postponed(PRESET_IS_WRITTEN)
         if doubt := self.doubts.resting(path, proof, now_s):
             return Postponed(doubt.fault)
-        claim.check_claimable(self.config.inbox / path)
+        for one in (path, *companions):
+            claim.check_claimable(self.config.inbox / one)
         return self._judged(path, proof, companions, now_s)
 
     def _judged(
@@ -188,9 +189,7 @@ class Readiness:
         limit = self.config.limits.picture_bytes
         name = files.printable(path.name)
         if size > limit:
-            return Verdict(
-                fault=f"{name} has {size} bytes; the limit is {limit} (limits: picture_bytes)"
-            )
+            return Verdict(fault=too_large(name, size, limit))
         kind = kind_of_file(self.config.inbox / path) or suffix_format(path.name)
         if fault := why_unpainted(name, kind):
             return Verdict(fault=fault)

@@ -107,7 +107,7 @@ def parse(content: bytes, file: str) -> Document:
     """Reads a document; what is wrong with it is in its `faults`, never raised."""
     document = Document(file)
     if len(content) > MAX_BYTES:
-        document.fault(f"is {len(content)} bytes; at most {MAX_BYTES} are read")
+        document.fault(f"is larger than {MAX_BYTES} bytes; at most {MAX_BYTES} are read")
         return document
     try:
         node = compose(content.decode("utf-8-sig"), document)

@@ -5,6 +5,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -434,6 +435,49 @@ def test_same_picture_with_another_mask_is_another_result(
     rows = ledger.database.connection.execute("SELECT fingerprint FROM job ORDER BY below")
     prints = [row["fingerprint"] for row in rows]
     assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize("name", ["photo.yaml", "photo.mask.png"])
+def test_companion_that_may_not_be_read_keeps_its_picture_in_the_inbox(
+    config: Config, ledger: Ledger, intake: Intake, drop, monkeypatch, name: str
+) -> None:
+    """In its claim nobody would find it to let it be read."""
+    drop()
+    drop("wave/second.jpg")
+    (config.inbox / "wave" / name).write_bytes(b"beta: 7")
+    monkeypatch.setattr("os.access", lambda path, _: Path(path).name != name)
+    intake.round(0.0)
+    with pytest.raises(SurroundingsError, match=f"{re.escape(name)} may not be read"):
+        intake.round(SETTLE_S)
+    assert [job.below.name for job in queued(ledger)] == ["second.jpg"]
+    assert (config.inbox / "wave/photo.jpg").exists() and (config.inbox / "wave" / name).exists()
+
+
+def test_mask_over_the_limit_fails_its_picture_and_is_not_copied(
+    config: Config, ledger: Ledger, decoder: Decoder, drop, regions: Path
+) -> None:
+    size = drop("coast/photo.jpg").stat().st_size
+    regions.write_bytes(bytes(size + 1))
+    limits = config.limits.model_copy(update={"picture_bytes": size})
+    strict = config.model_copy(update={"limits": limits})
+    intake = Intake(strict, ledger, decoder, settle_s=0.0, give_up_s=0.0)  # type: ignore[arg-type]
+    intake.round(0.0)
+    intake.round(1.0)
+    (job,) = failed(ledger)
+    assert f"the mask photo.mask.png has {size + 1} bytes; the limit is {size}" in job.reason
+    assert job.preset == "coast" and not Spool(config.state).picture_mask(job.picture_id).exists()
+
+
+def test_sidecar_of_any_size_is_read_no_further_than_shows_that(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    drop()
+    with (config.inbox / "wave/photo.yaml").open("wb") as file:
+        file.truncate(1 << 40)  # which takes no room, and could not be read whole
+    intake.round(0.0)
+    intake.round(GIVE_UP_S)
+    (job,) = failed(ledger)
+    assert "photo.yaml" in job.reason and "is larger than 65536 bytes" in job.reason
 
 
 def test_sidecar_that_is_still_written_is_waited_for(config: Config, intake: Intake, drop) -> None:
