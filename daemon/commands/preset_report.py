@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from daemon.engine.recipe import Recipe
+from daemon.engine.recipe import LEAST_SCALE, Recipe
 from daemon.engine.schedule import Pass, plan_passes, style_size
 from daemon.errors import SurroundingsError
 from daemon.host import files
@@ -16,6 +16,7 @@ from daemon.pictures.read import Header, read_header
 from daemon.settings.config import Config
 from daemon.settings.presets import Preset, Shelf
 from daemon.settings.sources import StyleSource
+from daemon.settings.sweep import cells_of
 from daemon.status.forecast import seconds_of
 
 USUAL_PICTURE_PX = 6000, 4000
@@ -28,43 +29,60 @@ OF_LATE = 200
 def report_on(config: Config, shelf: Shelf, name: str) -> dict[str, Any]:
     """What `presets NAME` tells, as plain data.
 
-    faults: of one whose last good version stands in for it.  Raises PresetError if there is no
-    such preset, or a faulty one that was never good.
+    sweep: the values of each field that is swept.  pictures: how many are painted of one; result,
+    seconds and memory are of the largest.  faults: of one whose last good version stands in for it.
+    Raises PresetError if there is no such preset, or a faulty one that was never good.
     """
     preset = shelf.get(name)
     usual = JobRecipe().model_dump()
     recipe = preset.recipe.model_dump()
-    passes = plan_passes(preset.recipe, *USUAL_PICTURE_PX)
+    cells = [cell.recipe for cell in cells_of(preset.sweep, preset.recipe)]
+    planned = [(cell, plan_passes(cell, *USUAL_PICTURE_PX)) for cell in cells]
+    largest = max((passes for _, passes in planned), key=lambda passes: pixels_of(passes[-1]))
     return {
         "preset": preset.name,
         "file": str(preset.file),
         "settings": {key: value for key, value in recipe.items() if usual[key] != value},
         "recipe": recipe,
-        "styles": [style_report(style, preset.recipe, passes[-1]) for style in preset.styles],
-        "result": {"width_px": passes[-1].width_px, "height_px": passes[-1].height_px},
-        **expected(config, preset, passes),
+        "sweep": {name: list(values) for name, values in preset.sweep.items()},
+        "pictures": len(cells),
+        "styles": [style_report(style, planned) for style in preset.styles],
+        "result": {"width_px": largest[-1].width_px, "height_px": largest[-1].height_px},
+        **expected(config, preset, largest),
         "faults": [str(fault) for fault in shelf.faulty.get(preset.name, ())],
         "warning": preset.warning,
     }
 
 
-def style_report(style: StyleSource, recipe: Recipe, last: Pass) -> dict[str, Any]:
+def pixels_of(size: Pass) -> int:
+    """How many pixels a pass paints."""
+    return size.width_px * size.height_px
+
+
+def style_report(
+    style: StyleSource, planned: Sequence[tuple[Recipe, Sequence[Pass]]]
+) -> dict[str, Any]:
     """A style image, its longest side, and what the result asks for.
 
-    last: the pass of the result's size.  advice: empty where the image is large enough.
+    planned: recipes and their passes, of which the one counts that asks for most.  advice: empty
+    where the image is large enough.
     """
     with files.open_ordinary(style.path) as file:
         header = read_header(file, style.name)
-    has_px = max(header.width_px, header.height_px)
     size = header.width_px, header.height_px
-    needs_px = max(style_size(last, size, max(recipe.style_scales)))
+    asked = [
+        (max(style_size(passes[-1], size, max(recipe.style_scales))), recipe)
+        for recipe, passes in planned
+    ]
+    needs_px, recipe = max(asked, key=lambda one: one[0])
     return {
         "image": style.name,
         "weight": style.weight,
+        **({"region": style.region} if style.region else {}),
         "width_px": header.width_px,
         "height_px": header.height_px,
         "needs_px": needs_px,
-        "advice": advice(style.name, header, needs_px, recipe) if needs_px > has_px else "",
+        "advice": advice(style.name, header, needs_px, recipe) if needs_px > max(size) else "",
     }
 
 
@@ -72,13 +90,13 @@ def advice(name: str, header: Header, needs_px: int, recipe: Recipe) -> str:
     """What to do about a style image that is smaller than the result asks for."""
     has_px = max(header.width_px, header.height_px)
     scale = max(recipe.style_scales)
-    largest_px = int(has_px / scale)
-    smaller = [f"style_scale {scale * has_px / needs_px:.2g}"]
-    if largest_px >= 64:
-        smaller = [f"size {largest_px}", *smaller]
+    largest_px, smaller_scale = int(has_px / scale), scale * has_px / needs_px
+    smaller = [f"size {largest_px}"] if largest_px >= 64 else []
+    smaller += [f"style_scale {smaller_scale:.2g}"] if smaller_scale >= LEAST_SCALE else []
+    otherwise = f", or {' or '.join(smaller)}" if smaller else ""
     return (
         f"{name} is {has_px} px and is seen at {needs_px} px: enlarged {needs_px / has_px:.1f} "
-        f"times, its strokes come out soft. Take a larger image, or {' or '.join(smaller)}"
+        f"times, its strokes come out soft. Take a larger image{otherwise}"
     )
 
 
@@ -111,7 +129,7 @@ def expected(config: Config, preset: Preset, passes: Sequence[Pass]) -> dict[str
 
 def memory_bytes(recent: Sequence[Job], preset: Preset, last: Pass) -> int | None:
     """The most that jobs of late took whose results were about as large; own ones before others."""
-    pixels = last.width_px * last.height_px
+    pixels = pixels_of(last)
     peaks: dict[bool, list[int]] = {True: [], False: []}
     for job in recent:
         done = job.outcome

@@ -23,7 +23,8 @@ def check_layers(layers: dict[str, float]) -> dict[str, float]:
 
 Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Scale = Annotated[float, Field(ge=0.05, le=20)]
+LEAST_SCALE = 0.05
+Scale = Annotated[float, Field(ge=LEAST_SCALE, le=20)]
 LayerWeights = Annotated[
     dict[str, Positive], Field(min_length=1, max_length=32), AfterValidator(check_layers)
 ]

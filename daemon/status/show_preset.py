@@ -16,10 +16,12 @@ def print_preset(told: Mapping[str, Any]) -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     result = told["result"]
-    size = f"{result['width_px']}x{result['height_px']} px of a picture of 3:2"
+    of_several = f", the largest of {told['pictures']}" if told["sweep"] else ""
+    size = f"{result['width_px']}x{result['height_px']} px of a picture of 3:2{of_several}"
     for name, value in (
         ("preset", f"{told['preset']} ({told['file']})"),
         ("settings", settings_text(told["settings"]) or "every one the default"),
+        ("sweep", settings_text(told["sweep"]) or "nothing"),
         ("result", size),
         ("time", time_text(told)),
         ("memory", memory_text(told["memory_bytes"])),
@@ -56,5 +58,6 @@ def styles_table(told: Mapping[str, Any]) -> Table:
     for style in told["styles"]:
         size = f"{style['width_px']}x{style['height_px']} px"
         needs = f"{style['needs_px']} px"
-        table.add_row(escape(style["image"]), f"{style['weight']:g}", size, needs)
+        image = f"{style['image']} in {style['region']}" if "region" in style else style["image"]
+        table.add_row(escape(image), f"{style['weight']:g}", size, needs)
     return table

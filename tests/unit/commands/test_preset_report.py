@@ -85,6 +85,34 @@ def test_fields_that_are_not_the_default_are_told(
     assert "not known before a first job has been painted" in shown
 
 
+def test_swept_preset_tells_its_sweep_and_what_its_largest_pictures_ask_for(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(config, "beta: 7", "sweep: {size: [256, 600, 300], style_scale: [2, 0.5]}")
+    told = report(config)
+    assert told["sweep"] == {"size": [256, 600, 300], "style_scale": [2.0, 0.5]}
+    assert (told["pictures"], told["result"]["width_px"]) == (6, 600)
+    assert told["styles"][0]["needs_px"] == 1200
+    print_preset(told)
+    shown = capsys.readouterr().out
+    assert "size: [256, 600, 300], style_scale: [2, 0.5]" in shown
+    assert "600x400 px of a picture of 3:2, the largest of 6" in shown
+
+
+def test_region_of_a_style_image_is_told(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config.presets / "wave.yaml").write_text("styles: [{image: wave.png, region: red}]")
+    print_preset(report(config))
+    assert "wave.png in #ff0000" in capsys.readouterr().out
+
+
+def test_no_scale_is_advised_that_no_preset_may_have(config: Config) -> None:
+    write(config, "size: 32768")
+    (style,) = report(config)["styles"]
+    assert style["advice"].endswith("Take a larger image, or size 300")
+
+
 def test_time_and_memory_are_those_of_jobs_of_late_its_own_before_others(config: Config) -> None:
     assert report(config)["seconds"] is None and report(config)["memory_bytes"] is None
     painted(config, "ink", (512, 341), 40.8)
