@@ -24,12 +24,20 @@ from daemon.settings.extras import check_extras
 from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, stand_in_text
 from daemon.settings.masks import MaskSource, check_mask
 from daemon.settings.profiles import ProfileSource, check_profiles
-from daemon.settings.sources import Stamp, StyleSource, check_image, check_styles, stamp
+from daemon.settings.sources import (
+    MOST_STYLES,
+    Stamp,
+    StyleSource,
+    check_image,
+    check_styles,
+    stamp,
+)
 from daemon.settings.sweep import Sweep, SweptRecipe, cells_of, check_sweep, without_sweep
 from daemon.settings.yamlfile import Document, Section
 from daemon.state.spool import Spool
 
-NAME = re.compile(r"[A-Za-z0-9._-]+")
+NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+"""As long as a file's name may be, since results tell of presets by whatever anybody wrote."""
 
 
 class StyleEntry(Section):
@@ -45,7 +53,7 @@ class StyleEntry(Section):
 class PresetFile(SweptRecipe):
     """What a preset's YAML may say: the styles, every setting of a job's recipe, and a sweep."""
 
-    styles: Annotated[list[StyleEntry], Field(min_length=1, max_length=16)] = Field(
+    styles: Annotated[list[StyleEntry], Field(min_length=1, max_length=MOST_STYLES)] = Field(
         description="style images and their weights"
     )
 

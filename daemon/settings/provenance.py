@@ -19,10 +19,14 @@ from daemon.host.access import explain
 from daemon.job import JOBS_FOLDER
 from daemon.pictures.form import JobRecipe
 from daemon.pictures.note import read_note
+from daemon.settings.sources import MOST_STYLES
 
 MOST_RECORD_BYTES = 16 << 20
 MOST_LEVELS = 32
 """Of lists and maps within one another; our own have six."""
+
+MOST_VERSION, MOST_NAME = 40, 4096
+"""Letters of a version, and of a file's name: what is told goes into ledger and records."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 REGION = re.compile(r"(#[0-9a-f]{6})?")
@@ -141,8 +145,8 @@ def recipe_of(made: Provenance) -> JobRecipe:
 
 
 def version_of(made: Provenance) -> str:
-    """The version that made a result."""
-    return str(made.facts.get("version", "of another version"))
+    """The version that made a result, in no more letters than a version has."""
+    return str(made.facts.get("version", "of another version"))[:MOST_VERSION]
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,8 @@ def told_files(made: Provenance, kind: Literal["styles", "profiles"]) -> list[To
     told = made.facts.get(kind) or []
     found = [told_file(one) for one in (told if isinstance(told, list) else [None])]
     known = [one for one in found if one is not None]
-    if len(known) < len(found) or len({bool(one.region) for one in known}) > 1:
+    is_odd = len(known) < len(found) or len({bool(one.region) for one in known}) > 1
+    if is_odd or len(known) > MOST_STYLES:
         raise BadInputError(f"{made.name} tells of its {kind} what cannot be understood")
     return known
 
@@ -197,7 +202,7 @@ def told_file(told: object) -> ToldFile | None:
     name, sha256, weight = entry.get("name"), entry.get("sha256"), entry.get("weight", 1.0)
     region = entry.get("region", "")
     if (
-        not isinstance(name, str)
+        not (isinstance(name, str) and len(name) <= MOST_NAME)
         or not (isinstance(sha256, str) and SHA256.fullmatch(sha256))
         or not (isinstance(weight, int | float) and 0 < weight <= 1e9)
         or not (isinstance(region, str) and REGION.fullmatch(region))

@@ -11,6 +11,9 @@ from daemon.pictures.read import read_header
 from daemon.pictures.regions import WHOLE, region_colour
 from daemon.settings.yamlfile import Document, KeyPath
 
+MOST_STYLES = 16
+"""Of one preset."""
+
 Stamp = tuple[int, int, int, int] | None
 """What changes when a file does: size, time of change, inode, time of status; None if not there."""
 

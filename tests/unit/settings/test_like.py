@@ -225,6 +225,10 @@ def test_regions_and_the_presets_mask_are_those_of_the_result(
         ({"regions": {"name": "a", "sha256": "../a"}}, "mask what cannot be understood"),
         ({"recipe": {"beta": 1.0, "shine": 2}, "version": "9.9"}, r"by atelierd 9\.9.*\(shine"),
         ({"recipe": {}}, "does not tell how it was made"),
+        ({"preset": "a" * 300}, "as its preset"),
+        ({"styles": [{"name": "a" * 5000, "sha256": "0" * 64}]}, "cannot be understood"),
+        ({"styles": [{"name": "a", "sha256": "0" * 64}] * 17}, "cannot be understood"),
+        ({"recipe": {"shine": 2}, "version": "9" * 99}, r"by atelierd 9{40}, and"),
     ],
 )
 def test_note_is_checked_before_it_is_believed(
