@@ -83,21 +83,27 @@ class Admission:
     def _admit_together(
         self, taken: Sequence[Claim], copies: Sequence[Copy], shelf: Shelf
     ) -> list[Claim]:
-        """All of them in one transaction; raises OSError, and then none is in the ledger."""
+        """All of them in one transaction; raises OSError, and then none is in the ledger.
+
+        What jobs they become is found out before: presets, masks and results to paint like lie on
+        shares that may hang, and nobody could write into the ledger meanwhile.
+        """
         self._sync_renames(taken)
-        admitted: list[tuple[Claim, Sequence[Draft]]] = []
-        with self.ledger.together():
-            for picture, copied in zip(taken, copies, strict=True):
-                if isinstance(copied, SurroundingsError):
-                    self.reports.trouble(copied, picture.path)
-                elif copied is not None:
-                    admitted.append((picture, self._add_jobs(picture, *copied, shelf)))
-            for picture, drafts in admitted:  # before they are there, and what failed is published
-                log_jobs(picture.path, drafts)
+        admitted: list[tuple[Claim, tuple[str, int], Sequence[Draft]]] = []
         for picture, copied in zip(taken, copies, strict=True):
-            if copied is None:
+            if isinstance(copied, SurroundingsError):
+                self.reports.trouble(copied, picture.path)
+            elif copied is not None:
+                admitted.append((picture, copied, self._drafts(picture, copied[0], shelf)))
+        with self.ledger.together():
+            for picture, copied, drafts in admitted:
+                self._add_jobs(picture, *copied, drafts)
+            for picture, _, drafts in admitted:  # before they are there, and what failed published
+                log_jobs(picture.path, drafts)
+        for picture, copy in zip(taken, copies, strict=True):
+            if copy is None:
                 self.give_back(picture)
-        return [picture for picture, _ in admitted]
+        return [picture for picture, _, _ in admitted]
 
     def _sync_renames(self, taken: Sequence[Claim]) -> None:
         """Makes it durable that pictures have left the inbox: a power cut brings none back."""
@@ -131,19 +137,23 @@ class Admission:
         claim.give_back_all(self.config.inbox, picture.id)
         self.ledger.forget_picture(picture.id)
 
-    def _add_jobs(self, picture: Claim, sha256: str, size: int, shelf: Shelf) -> Sequence[Draft]:
-        """Gives the ledger the jobs of a picture whose copy is whole."""
+    def _drafts(self, picture: Claim, sha256: str, shelf: Shelf) -> Sequence[Draft]:
+        """The jobs that a picture becomes whose copy is whole; raises OSError."""
         folder = claimed_folder(self.config.inbox, picture.id)
         drafting = Drafting(self.config, self.spool, shelf)
         verdict, companions = picture.verdict, picture.companions
         doubts = (verdict.doubt,) if verdict.doubt else ()
         told = (*picture.warnings, *doubts, *verdict.warnings)
-        drafts = [
+        return [
             dataclasses.replace(draft, warnings=(*told, *draft.warnings))
             for draft in drafting.drafts(
                 picture.id, folder, picture.path, companions, verdict, sha256
             )
         ]
+
+    def _add_jobs(self, picture: Claim, sha256: str, size: int, drafts: Sequence[Draft]) -> None:
+        """Gives the ledger the jobs of a picture."""
+        verdict = picture.verdict
         self.ledger.admit(
             picture.id,
             sha256=sha256,
@@ -154,7 +164,6 @@ class Admission:
             bits=verdict.bits if verdict.format else 0,
             drafts=drafts,
         )
-        return drafts
 
 
 def log_jobs(path: Path, drafts: Sequence[Draft]) -> None:

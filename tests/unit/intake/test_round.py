@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -749,6 +750,25 @@ def test_what_is_logged_of_a_picture_that_fails_is_logged_before_its_job_is_ther
     logger.remove(sink)
     assert jobs_then == [0] and len(failed(delivery)) == 1
     delivery.close()
+
+
+def test_ledger_may_be_written_while_it_is_found_out_what_a_picture_becomes(
+    config: Config, ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Presets, masks and results to paint like may lie on a share that hangs."""
+    kept: list[str] = []
+
+    def keep(spool: Spool, source: Path, picture_id: str, real=Spool.keep_picture_mask) -> str:
+        with contextlib.closing(sqlite3.connect(config.ledger_path, timeout=0.0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+        kept.append(source.name)
+        return real(spool, source, picture_id)
+
+    monkeypatch.setattr(Spool, "keep_picture_mask", keep)
+    draw_mask(drop().with_suffix(".mask.png"))
+    intake.round(0.0)
+    assert intake.round(SETTLE_S) == 1 and kept == ["photo.mask.png"]
+    assert len(queued(ledger)) == 1
 
 
 def test_claim_is_on_the_disk_before_its_job_is(
