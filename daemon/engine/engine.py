@@ -125,9 +125,11 @@ class Engine:
         chosen = tuple(passes or plan_passes(recipe, *size_of(picture)))
         for style in styles:
             check_style_size(chosen[-1], size_of(style.pixels), max(recipe.style_scales))
-        palette = Palette(picture, recipe.colors)
+        palette = Palette(picture, recipe.colors, masks)
         if palette.colors != "style":
-            styles = [replace(style, pixels=palette.style(style.pixels)) for style in styles]
+            styles = [
+                replace(style, pixels=palette.style(style.pixels, style.region)) for style in styles
+            ]
         kept = tuple(faces) if recipe.faces else ()
         commission = Commission(palette.canvas(), styles, recipe, chosen, palette, masks, kept)
         yield from paint_passes(self, commission, self._identity(commission), resumed, memory_bytes)

@@ -1,7 +1,7 @@
 """Whose colours a painting has: what is done to them before and after it is painted."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from daemon.engine.losses.places import TOP
 from daemon.engine.oklab import from_linear, from_oklab, inside, signed_power, to_oklab
 from daemon.engine.pixels import (
     Bounds,
@@ -20,6 +21,7 @@ from daemon.engine.pixels import (
     top_of,
 )
 from daemon.engine.recipe import Colors
+from daemon.engine.regions import Mask, Masks, stretch
 
 BAND_PIXELS = 1 << 18
 """Pixels whose colours are converted at a time: some 30 MB of floats."""
@@ -44,11 +46,12 @@ class Palette:
     `style`: nothing is changed.  `match`: styles get the photograph's mean and covariance of
     colours.  `content`: the same, and the finished painting gets the photograph's chroma.
     `luminance`: photograph and styles are painted as greys of their lightness, and the chroma is
-    put back.
+    put back.  masks: of the regions whose styles are matched each to its own part of it.
     """
 
     photograph: Pixels
     colors: Colors
+    masks: Masks = field(default_factory=dict)
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -56,23 +59,29 @@ class Palette:
         return bounds_of(self.photograph)
 
     @cached_property
-    def moments(self) -> ColourMoments:
-        """The photograph's."""
-        return moments_of(self.photograph)
+    def _moments(self) -> dict[str, ColourMoments]:
+        """Those of regions that have been asked for."""
+        return {}
+
+    def moments(self, region: str = "") -> ColourMoments:
+        """The photograph's where a region is, by the mask's weights; all of it without a mask."""
+        if region not in self._moments:
+            self._moments[region] = moments_of(self.photograph, self.masks.get(region))
+        return self._moments[region]
 
     def canvas(self) -> Pixels:
         """The picture that is painted."""
         return greys_of(self.photograph) if self.colors == "luminance" else self.photograph
 
-    def style(self, pixels: Pixels) -> Pixels:
-        """A style image's pixels as they are painted after."""
+    def style(self, pixels: Pixels, region: str = "") -> Pixels:
+        """A style image's pixels as they are painted after in a region."""
         match self.colors:
             case "style":
                 return pixels
             case "luminance":
-                return greys_of(pixels, self.moments, self.bounds)
+                return greys_of(pixels, self.moments(region), self.bounds)
             case "match" | "content":
-                return recoloured(pixels, self.moments, self.bounds)
+                return recoloured(pixels, self.moments(region), self.bounds)
 
     def finish(self, painted: FloatPixels) -> FloatPixels:
         """The painting at any size, in the colours it is to have; changes it, and returns it."""
@@ -100,15 +109,23 @@ def lab_of(pixels: Pixels) -> Tensor:
     return to_oklab(values.div_(top_of(pixels)))
 
 
-def moments_of(pixels: Pixels) -> ColourMoments:
-    """Mean and covariance of a picture's colours."""
+def moments_of(pixels: Pixels, mask: Mask | None = None) -> ColourMoments:
+    """Mean and covariance of a picture's colours.
+
+    mask: how much each place counts, stretched over the picture; one that is white all over, or
+    black, counts as none.
+    """
+    weights = None if mask is None else stretch(mask, *size_of(pixels))
+    if weights is not None and (weights.min() == TOP or not weights.any()):
+        weights = None
     sums = torch.zeros(3, dtype=torch.float64)
     products = torch.zeros(3, 3, dtype=torch.float64)
     for rows in bands(pixels):
         lab = lab_of(pixels[rows]).view(-1, 3).double()
-        sums += lab.sum(0)
-        products += lab.T @ lab
-    count = pixels.shape[0] * pixels.shape[1]
+        part = lab if weights is None else lab * torch.from_numpy(weights[rows].reshape(-1, 1))
+        sums += part.sum(0)
+        products += lab.T @ part
+    count = pixels.shape[0] * pixels.shape[1] if weights is None else int(weights.sum(dtype=int))
     mean = sums / count
     return ColourMoments(mean, products / count - torch.outer(mean, mean))
 

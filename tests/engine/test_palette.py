@@ -1,5 +1,6 @@
 """Whose colours a painting has: recoloured styles, greys, and the photograph's chroma put back."""
 
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -87,6 +88,52 @@ def test_matching_of_mixed_colours_gives_exactly_the_other_covariance() -> None:
     assert torch.allclose(turn, turn.T, atol=1e-9)
 
 
+@pytest.mark.parametrize("mode", ["match", "content"])
+def test_style_of_a_region_gets_the_colours_that_the_photograph_has_there(
+    mode: Colors, muted: Pixels, starry: Style
+) -> None:
+    above = np.uint8([[255]] * 48 + [[0]] * 48).repeat(96, axis=1)
+    other = 255 - muted[48:]
+    masks = {"red": above, "blue": 255 - above}
+    palette = Palette(np.concatenate([muted[:48], other]), mode, masks)
+    for region, pixels in (("red", muted[:48]), ("blue", other)):
+        matched = Palette(pixels, mode).style(starry.pixels)
+        found = palette.style(starry.pixels, region)
+        # Sums in another order: a sixteen-bit level here and there.
+        assert np.abs(found.astype(int) - matched.astype(int)).max() <= 1
+
+
+def test_luminance_matches_the_greys_of_a_style_to_those_of_its_region(muted: Pixels) -> None:
+    halves = np.concatenate([muted[:48], muted[48:] // 2])
+    below = np.uint8([[0]] * 48 + [[255]] * 48).repeat(96, axis=1)
+    palette = Palette(halves, "luminance", {"red": below})
+    greys = palette.style(muted, "red")
+    assert float(lightness(greys).mean()) == pytest.approx(
+        float(lightness(halves[48:]).mean()), abs=1e-4
+    )
+
+
+def test_soft_mask_counts_each_place_by_its_weight() -> None:
+    grey = np.repeat(np.uint8([[40, 120]])[..., None], 3, 2)
+    low, high = (float(one) for one in lightness(grey)[0])
+    found = moments_of(grey, np.array([[51, 255]], np.uint8))  # a fifth and the whole
+    mean = (0.2 * low + high) / 1.2
+    assert float(found.mean[0]) == pytest.approx(mean, abs=1e-6)
+    assert float(found.covariance[0, 0]) == pytest.approx(
+        (0.2 * (low - mean) ** 2 + (high - mean) ** 2) / 1.2, abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_mask_that_is_everywhere_or_nowhere_leaves_all_the_photographs_colours(
+    level: int, photo: Pixels, starry: Style
+) -> None:
+    masks = {"red": np.full((5, 7), level, np.uint8)}
+    with_it, without = (Palette(photo, "match", one) for one in (masks, {}))
+    matched = without.style(starry.pixels)
+    assert with_it.style(starry.pixels, "red").tobytes() == matched.tobytes()
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("of_style", ODD)
 @pytest.mark.parametrize("of_photograph", ODD)
@@ -169,6 +216,27 @@ def test_painting_has_the_mean_chroma_of_the_photograph(
     assert chroma(painted.pixels) == pytest.approx(wanted, abs=0.01)
     assert painted.judgement.change > 0.02
     assert painted.pixels.tobytes() != plain.pixels.tobytes()
+
+
+def test_styles_of_a_region_are_recoloured_to_it_in_the_painting(
+    engine: Engine, photo: Pixels, starry: Style
+) -> None:
+    left = np.array([[255, 0]], np.uint8)
+    recipe = Recipe(size=64, steps=1, colors="match")
+    other = photo.copy()
+    other[:, 48:] = 255 - other[:, 48:]
+
+    def style_loss(picture: Pixels, colored: str) -> float:
+        style = replace(starry, region=colored)
+        masks = {colored: left}
+        return (
+            finish(engine.paint(picture, [style], recipe, masks=masks))
+            .passes[0]
+            .first.losses["style"]
+        )
+
+    # What is beyond the region changes nothing but what the network sees over its edge.
+    assert style_loss(other, "red") == pytest.approx(style_loss(photo, "red"), rel=0.05)
 
 
 def test_recoloured_style_has_moments_of_its_own(
