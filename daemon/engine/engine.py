@@ -131,7 +131,7 @@ class Engine:
                 replace(style, pixels=palette.style(style.pixels, style.region)) for style in styles
             ]
         kept = tuple(faces) if recipe.faces else ()
-        commission = Commission(palette.canvas(), styles, recipe, chosen, palette, masks, kept)
+        commission = Commission(palette.canvas, styles, recipe, chosen, palette, masks, kept)
         yield from paint_passes(self, commission, self._identity(commission), resumed, memory_bytes)
 
     def _identity(self, commission: Commission) -> dict[str, Any]:

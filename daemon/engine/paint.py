@@ -76,7 +76,7 @@ class Stepped:
     """One step, and where it stands in the schedule; passes count from 1.
 
     picture: (1, 3, H, W), what the step's losses are of; only lent, so copy what is to be kept.
-    palette: what brings a copy of it into the result's colours.
+    palette: what shows a copy of it as the result will look.
     """
 
     pass_number: int

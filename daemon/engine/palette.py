@@ -1,7 +1,7 @@
 """Whose colours a painting has: what is done to them before and after it is painted."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,9 +22,13 @@ from daemon.engine.pixels import (
 )
 from daemon.engine.recipe import Colors
 from daemon.engine.regions import Mask, Masks, stretch
+from daemon.engine.schedule import fit
 
 BAND_PIXELS = 1 << 18
 """Pixels whose colours are converted at a time: some 30 MB of floats."""
+
+SHOWN_PX = 1024
+"""Longest side of the photograph that steps are shown with: previews are made of it every time."""
 
 LEAST_DEVIATION = 0.005
 """In OkLab, about two levels of 255: what varies less is grain of a grey or flat picture, and is
@@ -69,6 +73,7 @@ class Palette:
             self._moments[region] = moments_of(self.photograph, self.masks.get(region))
         return self._moments[region]
 
+    @cached_property
     def canvas(self) -> Pixels:
         """The picture that is painted."""
         return greys_of(self.photograph) if self.colors == "luminance" else self.photograph
@@ -82,6 +87,32 @@ class Palette:
                 return greys_of(pixels, self.moments(region), self.bounds)
             case "match" | "content":
                 return recoloured(pixels, self.moments(region), self.bounds)
+
+    def show(self, step: FloatPixels) -> FloatPixels:
+        """A step's picture, made small, as the result will look; changes it, and returns it.
+
+        The result of a pass is laid over the photograph by its masks and a step is not, since
+        losses are of what is optimised.
+        """
+        small = self.reduced
+        width, height = size_of(step)
+        if small.masks:
+            parts = [stretch(mask, width, height) for mask in small.masks.values()]
+            painted = np.minimum(np.sum(parts, axis=0, dtype=np.float32) / TOP, 1)[..., None]
+            canvas = resize(small.canvas, width, height)
+            step *= painted
+            step += (1 - painted) * canvas / np.float32(top_of(canvas))
+        return small.finish(step)
+
+    @cached_property
+    def reduced(self) -> "Palette":
+        """The same with photograph and masks as large as anything that is shown of a step."""
+        width, height = size_of(self.photograph)
+        if max(width, height) <= SHOWN_PX:
+            return self
+        size = fit(width, height, SHOWN_PX)
+        masks = {region: stretch(mask, *size) for region, mask in self.masks.items()}
+        return replace(self, photograph=resize(self.photograph, *size), masks=masks)
 
     def finish(self, painted: FloatPixels) -> FloatPixels:
         """The painting at any size, in the colours it is to have; changes it, and returns it."""

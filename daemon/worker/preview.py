@@ -41,7 +41,7 @@ class Previewer:
     def offer(self, picture: Tensor, palette: Palette | None = None) -> bool:
         """Writes `picture`, (1, 3, H, W), if it is time, and tells whether it did.
 
-        palette: what brings it into the result's colours.
+        palette: what shows it as the result will look.
         """
         try:
             return self._share.offer(lambda: write_preview(self._path, picture, palette))
@@ -66,4 +66,4 @@ def reduced(
     new_width, new_height = fit(width, height, min(longest_px, max(width, height)))
     smaller = F.interpolate(picture, size=(new_height, new_width), mode="area")
     pixels = to_pixels(smaller)
-    return Image.fromarray(to_levels(palette.finish(pixels) if palette else pixels))
+    return Image.fromarray(to_levels(palette.show(pixels) if palette else pixels))

@@ -57,7 +57,7 @@ def test_style_colours_leave_picture_style_and_painting_as_they_are(
 ) -> None:
     palette = Palette(photo, "style")
     painted = np.random.default_rng(0).random((8, 8, 3), np.float32)
-    assert palette.canvas() is photo
+    assert palette.canvas is photo
     assert palette.style(starry.pixels) is starry.pixels
     assert palette.finish(painted.copy()).tobytes() == painted.tobytes()
 
@@ -143,7 +143,7 @@ def test_grey_flat_and_two_coloured_pictures_stay_finite_and_inside_srgb(
     palette = Palette(ODD[of_photograph], mode)
     style = palette.style(ODD[of_style])
     painted = np.random.default_rng(0).random((24, 32, 3), np.float32)
-    for pixels in (palette.canvas(), style, palette.finish(painted)):
+    for pixels in (palette.canvas, style, palette.finish(painted)):
         values = pixels / np.float32(1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max)
         assert np.isfinite(values).all()
         assert values.min() >= -2e-3 and values.max() <= 1 + 1e-4
@@ -180,7 +180,7 @@ def test_luminance_paints_greys_as_light_as_photograph_and_matched_style(
     photo: Pixels, starry: Style
 ) -> None:
     palette = Palette(photo, "luminance")
-    canvas, style = palette.canvas(), palette.style(starry.pixels)
+    canvas, style = palette.canvas, palette.style(starry.pixels)
     for pixels in (canvas, style):
         assert chroma(np.ascontiguousarray(pixels)) < 1e-3
     assert (lightness(canvas) - lightness(photo)).abs().max() < 1e-4

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from daemon.engine.palette import Palette
+from daemon.engine.palette import SHOWN_PX, Palette
+from daemon.engine.recipe import Colors
 from daemon.worker.preview import EVERY_S, PARTS_OF_TIME, Previewer, reduced, write_preview
 
 SMALL = torch.rand(1, 3, 30, 40)
@@ -56,6 +57,30 @@ def test_preview_has_the_photographs_colours_where_the_result_will() -> None:
     red, green, blue = preview.reshape(-1, 3).mean(0)
     assert red > green + 20 and green > blue + 20
     assert bool((picture == 0.55).all()), "the painting itself is only lent"
+
+
+@pytest.mark.parametrize("colors", ["style", "match", "luminance"])
+def test_preview_keeps_the_photograph_where_the_result_will(colors: Colors) -> None:
+    photograph = np.repeat(np.uint8([[[40, 90, 140]]]), 2000, axis=1)
+    masks = {"red": np.uint8([[255, 0, 0, 0]]), "blue": np.uint8([[0, 0, 0, 128]])}
+    masks = {region: mask.repeat(500, axis=1) for region, mask in masks.items()}
+    picture = torch.full((1, 3, 20, 400), 0.8)
+    preview = np.asarray(reduced(picture, Palette(photograph, colors, masks), 200)).astype(int)
+    assert (preview[:, 53:147] == (40, 90, 140)).all()
+    painted, mixed = preview[5, 25], preview[5, 175]
+    if colors == "luminance":  # a grey, which gets the photograph's chroma
+        assert painted.min() > 140 and painted[2] > painted[0] + 60
+    else:
+        assert painted.tolist() == [204] * 3
+        assert np.abs(mixed - (122, 147, 172)).max() <= 1  # about half way
+    assert bool((picture == np.float32(0.8)).all()), "the painting itself is only lent"
+
+
+def test_step_is_shown_with_a_small_photograph_and_small_masks() -> None:
+    large = Palette(np.zeros((1500, 3000, 3), np.uint8), "style", {"": np.zeros((150, 300), "u1")})
+    assert large.reduced.photograph.shape == (512, SHOWN_PX, 3)
+    assert large.reduced.masks[""].shape == (512, SHOWN_PX)
+    assert large.reduced is large.reduced and large.reduced.reduced is large.reduced
 
 
 def test_preview_is_a_whole_jpeg_in_the_place_of_the_one_before(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,19 @@ def test_film_shows_the_steps_of_all_passes_in_order_and_the_painted_picture(
     shown = brightness(tmp_path / "job/timelapse.webp")
     assert shown == pytest.approx([255 * n / 40 for n in (11, 12, 13, 21, 22, 23, 40)], abs=4)
     assert film.warnings == () and not told
+
+
+def test_film_keeps_the_photograph_where_no_region_is(
+    tmp_path: Path, make: Callable[[], Timelapse]
+) -> None:
+    above = np.repeat(np.uint8([[255], [255], [0], [0]]), 4, axis=1)
+    palette = replace(PALETTE, masks={"red": above})
+    film = make()
+    film.offer(replace(stepped(30), palette=palette))
+    film.finish(PAINTED, PASSES[-1])
+    with Image.open(tmp_path / "job/timelapse.webp") as image:
+        frame = np.asarray(image.convert("L")).astype(int)
+    assert frame[40:].max() < 8 and frame[:8].min() > 240  # PALETTE's photograph is black
 
 
 def test_film_of_a_killed_run_goes_on_where_its_checkpoint_does(
