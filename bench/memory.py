@@ -1,7 +1,7 @@
 """Predicted against measured peak memory, each size and dtype in a fresh process.
 
 Run as `python bench/memory.py [SIZE ...] [--precision float32 bfloat16] [--budget-gib N]
-[--steps N] [--layers NAME ...] [--match WEIGHT]`.
+[--steps N] [--layers NAME ...] [--match WEIGHT] [--regions N]`.
 """
 
 import argparse
@@ -13,8 +13,9 @@ import torch
 from surroundings import ROOT, as_worker, objective_between, photograph
 
 from daemon.engine.fit import memory
-from daemon.engine.fit.plan import make_plan
+from daemon.engine.fit.plan import count_maps, make_plan
 from daemon.engine.fit.scratch import Scratch
+from daemon.engine.losses.places import TOP, WeightMap
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.optimise.steps import Course, make_optimiser, minimise
 from daemon.engine.recipe import Recipe
@@ -25,8 +26,23 @@ from daemon.engine.vgg.network import Network
 CPU = torch.device("cpu")
 
 
+def strips(width_px: int, height_px: int, regions: int) -> list[WeightMap | None]:
+    """So many upright strips of a picture, each a region; none: one that is everywhere."""
+    if not regions:
+        return [None]
+    strip = torch.arange(width_px) * regions // width_px
+    levels = [(strip == number).to(torch.uint8) * TOP for number in range(regions)]
+    return [WeightMap(one.repeat(height_px, 1)) for one in levels]
+
+
 def one(
-    width_px: int, height_px: int, recipe: Recipe, precision: str, budget: int, steps: int
+    width_px: int,
+    height_px: int,
+    recipe: Recipe,
+    precision: str,
+    budget: int,
+    steps: int,
+    regions: int,
 ) -> dict[str, float]:
     """A few steps, as the engine takes them: predicted and measured peak in bytes."""
     way = choose_arithmetic(CPU, precision, ROOT / "state" / "engine")  # type: ignore[arg-type]
@@ -44,11 +60,13 @@ def one(
         held_bytes=held + network.coming_bytes(layers_of(recipe)),
         budget_bytes=budget,
         aside_bytes=memory.aside_bytes(CPU, ROOT / "state" / "engine"),
+        maps=count_maps(regions, faces=0),
     )
     scratch = Scratch(CPU, ROOT / "state" / "engine" if plan.aside else None)
     picture = photograph("docs/images/rocket.jpg", width_px, height_px)
     style = photograph("presets/starry.jpg", 256, 256)
-    objective = objective_between(network, recipe, picture, style, plan.tile_px, scratch)
+    parts = strips(width_px, height_px, regions)
+    objective = objective_between(network, recipe, picture, style, plan.tile_px, scratch, parts)
     del style
     optimiser = make_optimiser(recipe, picture.shape, scratch, plan.history)
     course = Course(picture, optimiser, scratch)
@@ -78,6 +96,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--layers", nargs="*", default=[], help="of the style, and the last kept")
     parser.add_argument("--match", type=float, default=0.0, help="weight of the match loss")
+    parser.add_argument("--regions", type=int, default=0, help="strips with a mask each")
     parser.add_argument("--child", action="store_true")
     options = parser.parse_args()
     recipe = Recipe(match=options.match)
@@ -90,7 +109,8 @@ def main() -> None:
         for size in options.sizes:
             if options.child:
                 width, height = map(int, size.split("x"))
-                print(json.dumps(one(width, height, recipe, precision, budget, options.steps)))
+                way = (precision, budget, options.steps, options.regions)
+                print(json.dumps(one(width, height, recipe, *way)))
                 continue
             command = [
                 sys.executable,
@@ -105,6 +125,8 @@ def main() -> None:
                 str(options.steps),
                 "--match",
                 str(options.match),
+                "--regions",
+                str(options.regions),
                 "--layers",
                 *options.layers,
             ]

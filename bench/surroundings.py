@@ -15,6 +15,7 @@ from torch import Tensor
 from daemon.engine.fit.scratch import Scratch
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses.objective import Objective, make_objective
+from daemon.engine.losses.places import WeightMap
 from daemon.engine.losses.style import moments_of
 from daemon.engine.losses.term import Materials, Region, StyleImage
 from daemon.engine.losses.terms import layers_of
@@ -81,17 +82,21 @@ def objective_between(
     style: Tensor,
     side: int | None = None,
     scratch: Scratch | None = None,
+    parts: Sequence[WeightMap | None] = (None,),
 ) -> Objective:
-    """The objective of a picture to be kept and a style, in tiles of `side` px."""
+    """The objective of a picture to be kept and a style, in tiles of `side` px.
+
+    parts: of the picture, each of which is a region with the style of its own.
+    """
     layers = layers_of(recipe)
     whole = cut(*style.shape[2:], None, layers, recipe.pooling)
     moments = moments_of(network, lambda tile: tile.crop(style), recipe, whole)
     tiling = cut(*content.shape[2:], side, layers, recipe.pooling)
     scratch = scratch or Scratch(network.device)
-    image = StyleImage(to_pixels(style), style.shape[3], style.shape[2])
-    return make_objective(
-        Materials(network, recipe, tiling, scratch, content, [Region(moments)], [image])
-    )
+    regions = [Region(moments, part) for part in parts]
+    height, width = style.shape[2:]
+    images = [StyleImage(to_pixels(style), width, height, region=one) for one in range(len(parts))]
+    return make_objective(Materials(network, recipe, tiling, scratch, content, regions, images))
 
 
 def photograph(name: str, width_px: int, height_px: int) -> Tensor:

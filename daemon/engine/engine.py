@@ -150,10 +150,15 @@ class Engine:
             **({"faces": [asdict(one) for one in commission.faces]} if commission.faces else {}),
         }
 
-    def foresee(self, recipe: Recipe, width_px: int, height_px: int) -> list[tuple[Pass, Plan]]:
-        """The passes of a picture of that size, and how each would fit into today's memory."""
+    def foresee(
+        self, recipe: Recipe, width_px: int, height_px: int, *, maps: int = 0
+    ) -> list[tuple[Pass, Plan]]:
+        """The passes of a picture of that size, and how each would fit into today's memory.
+
+        maps: how many maps of weights it has.
+        """
         passes = plan_passes(recipe, width_px, height_px)
-        return [(size, self.plan(recipe, size)) for size in passes]
+        return [(size, self.plan(recipe, size, maps=maps)) for size in passes]
 
     def plan(
         self,

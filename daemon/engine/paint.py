@@ -24,7 +24,7 @@ from daemon.engine.device import translated_errors
 from daemon.engine.errors import CheckpointError, DivergedError
 from daemon.engine.faces import Face
 from daemon.engine.fit import memory
-from daemon.engine.fit.plan import Plan
+from daemon.engine.fit.plan import Plan, count_maps
 from daemon.engine.fit.scratch import Scratch, Vector
 from daemon.engine.fit.tiles import cut
 from daemon.engine.judgement import Judgement, judge
@@ -209,8 +209,7 @@ def plan_pass(
 ) -> Plan:
     """How a pass is computed: as before where it goes on, unless there is less memory now."""
     history = earlier.plan.history if earlier else None
-    maps = len(commission.masks)
-    maps += maps + 1 if commission.faces else 0
+    maps = count_maps(len(commission.masks), len(commission.faces))
     now = engine.plan(commission.recipe, size, memory_bytes, history, maps)
     return earlier.still_good(now) if earlier else now
 

@@ -130,13 +130,19 @@ def rounded(losses: Mapping[str, float]) -> dict[str, float]:
 
 
 def foretell(
-    engine: Engine, picture: Picture, recipe: Recipe, proof: Painted, step_s: Sequence[float]
+    engine: Engine,
+    picture: Picture,
+    recipe: Recipe,
+    proof: Painted,
+    step_s: Sequence[float],
+    *,
+    maps: int = 0,
 ) -> FullPicture:
     """The size of a proof's full picture, and its seconds; None if the proof is the full picture.
 
-    step_s: of the steps of the proof's last pass.
+    step_s: of the steps of the proof's last pass.  maps: how many maps of weights it has.
     """
-    full = engine.foresee(recipe, *picture.size)
+    full = engine.foresee(recipe, *picture.size, maps=maps)
     painted = [(report.size, report.last.number) for report in proof.passes]
     is_full = [size for size, _ in full] == [size for size, _ in painted]
     size = full[-1][0]

@@ -155,7 +155,9 @@ class Worker:
             result_bytes=order.result.stat().st_size,
         )
         if order.proof:
-            full = foretell(engine, task.picture, task.painting, painted, follower.step_s)
+            full = foretell(
+                engine, task.picture, task.painting, painted, follower.step_s, maps=task.maps
+            )
             done = replace(done, full=full)
         return done
 

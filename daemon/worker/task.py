@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.faces import Face
+from daemon.engine.fit.plan import count_maps
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, plan_passes, plan_proof
 from daemon.host import files
@@ -34,6 +35,11 @@ class Task:
     passes: tuple[Pass, ...]
     masks: RegionMasks
     faces: tuple[Face, ...] | None
+
+    @property
+    def maps(self) -> int:
+        """How many maps of weights it is painted with."""
+        return count_maps(len(self.masks.levels), len(self.faces or ()))
 
 
 def read_task(order: RunOrder, tell: Callable[[Event], None]) -> Task:

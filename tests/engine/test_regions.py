@@ -10,17 +10,18 @@ from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.engine import Engine, Style
 from daemon.engine.errors import CheckpointError, PictureError
 from daemon.engine.fit import memory
-from daemon.engine.fit.plan import make_plan
+from daemon.engine.fit.plan import count_maps, make_plan, maps_bytes
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses import style as style_loss
 from daemon.engine.losses.places import WeightMap, covered, strongest
 from daemon.engine.losses.term import Materials, Region
-from daemon.engine.paint import Painted, Planned, Resting, finish
+from daemon.engine.losses.wide import ROWS_AT_ONCE
+from daemon.engine.paint import Painted, Planned, Resting, Stepped, finish
 from daemon.engine.pixels import Pixels, resize
 from daemon.engine.recipe import Recipe
 from daemon.engine.regions import Mask, Masks, stretch, weight_maps
 from daemon.engine.schedule import Pass
-from daemon.engine.tensors import to_tensor
+from daemon.engine.tensors import to_pixels, to_tensor
 
 SIDE = 64
 QUICK = Recipe(size=SIDE, steps=6)
@@ -108,9 +109,18 @@ def test_places_of_no_region_are_the_photographs(
     mask = np.zeros((SIDE, SIDE), np.uint8)
     mask[:, :20] = 255
     recipe = Recipe(size=SIDE, steps=6, init=init, preconditioner="fourier")
-    painted = finish(engine.paint(photo, [left], recipe, masks={"left": mask})).pixels
-    change = np.abs(painted - resize(photo, SIDE, SIDE) / np.float32(255)).max(axis=(0, 2))
-    assert change[20:].max() < 1e-6 and change[:20].min() > 0.05
+    shown = []
+    for moment in engine.paint(photo, [left], recipe, masks={"left": mask}):
+        match moment:
+            case Stepped():
+                shown.append(moment.palette.show(to_pixels(moment.picture.clone())))
+            case Painted():
+                painted = moment.pixels
+    wanted = resize(photo, SIDE, SIDE) / np.float32(255)
+    for pixels in (shown[0], shown[-1], painted):
+        assert np.abs(pixels - wanted)[:, 20:].max() < 1e-6
+    assert np.abs(painted - wanted).max(axis=(0, 2))[:20].min() > 0.05
+    assert np.abs(shown[-1] - wanted).max(axis=(0, 2))[:20].min() > 0.05
 
 
 def test_picture_changes_as_much_as_its_grey_mask_is_bright(
@@ -202,11 +212,21 @@ def test_plan_counts_the_maps(
         ).predicted_bytes
 
     assert predicted(3) - predicted(2) == 4000 * 6000
-    assert predicted(1) > predicted(0)
+    # In one tile relu4_1 has most, as many positions as are taken at a time.
+    assert predicted(1) - predicted(0) == (1 + 8) * 4000 * 6000 + ROWS_AT_ONCE * 512 * 4
     monkeypatch.setattr(memory, "held_bytes", lambda device: 0)  # it is never the same
     moments = engine.paint(photo, [left, stripes], QUICK, masks=halves())
     planned = next(moment for moment in moments if isinstance(moment, Planned))
-    assert planned.plan.predicted_bytes > engine.plan(QUICK, planned.size).predicted_bytes
+    without = engine.plan(QUICK, planned.size).predicted_bytes
+    # Besides the maps, a layer's features times their weights; relu1_1 has most.
+    weighted = SIDE * SIDE * 64 * 4
+    assert planned.plan.predicted_bytes - without == maps_bytes(SIDE, SIDE, 2) + weighted
+    ((_, foreseen),) = engine.foresee(QUICK, SIDE, SIDE, maps=2)
+    assert foreseen.predicted_bytes == planned.plan.predicted_bytes
+
+
+def test_faces_add_a_map_and_one_for_each_region() -> None:
+    assert [count_maps(0, 0), count_maps(2, 0), count_maps(0, 3), count_maps(2, 1)] == [0, 2, 1, 5]
 
 
 @pytest.mark.parametrize(

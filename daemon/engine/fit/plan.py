@@ -12,6 +12,7 @@ from daemon.engine.fit.scratch import BAND
 from daemon.engine.fit.tiles import Tiling, cut
 from daemon.engine.losses.nearest import search_bytes
 from daemon.engine.losses.terms import kept_layers, layers_of, vectors_of
+from daemon.engine.losses.wide import ROWS_AT_ONCE
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import most_style_pixels
 from daemon.engine.vgg.layers import BY_NAME, channels_of, down_to_deepest, is_kept, scale_of
@@ -190,7 +191,9 @@ def predict(
         working = evaluating + advancing
     if recipe.match:
         working = max(working, search_bytes(height_px, width_px, recipe, value_bytes))
-    losses = int(vectors_of(recipe) * vector) + maps_bytes(height_px, width_px, maps)
+    losses = int(vectors_of(recipe) * vector)
+    if maps:
+        losses += maps_bytes(height_px, width_px, maps) + weighted_bytes(tiling, recipe)
     painting = resting + working + losses
     # Before that, unless on CUDA, where only a tile of a style image is on the device at a time.
     scale = max(recipe.style_scales)
@@ -199,9 +202,23 @@ def predict(
     return LIBRARY_BYTES[value_bytes] + max(painting, looking)
 
 
+def count_maps(regions: int, faces: int) -> int:
+    """How many maps of weights a painting has: one a region, and with faces those of each anew."""
+    return regions + (regions + 1 if faces else 0)
+
+
 def maps_bytes(height_px: int, width_px: int, maps: int) -> int:
     """Bytes of so many maps of weights: a level a pixel each, and one of them at work as floats."""
-    return (maps + MAP_AT_WORK_BYTES) * height_px * width_px if maps else 0
+    return (maps + MAP_AT_WORK_BYTES) * height_px * width_px
+
+
+def weighted_bytes(tiling: Tiling, recipe: Recipe) -> int:
+    """Bytes of a layer's features times their weights, as many as are taken at a time."""
+    region = max(tile.region_px for tile in tiling.tiles)
+    return max(
+        min(ROWS_AT_ONCE, region // scale_of(layer) ** 2) * channels_of(layer) * BYTES_PER_VALUE
+        for layer in recipe.style_layers
+    )
 
 
 def resting_bytes(

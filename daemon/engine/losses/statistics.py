@@ -145,4 +145,4 @@ def add_weighted_pull(
         pulled = as_rows(features[:, :, band]) @ matrix
         if row is not None:
             pulled += row
-        running[:, band].add_(pulled.view(running[:, band].shape) * weights[band, :, None])
+        running[:, band].add_(pulled.view(running[:, band].shape).mul_(weights[band, :, None]))

@@ -176,8 +176,15 @@ def test_faces_are_found_painted_told_and_framed_in_a_proof(
     assert any(f"faces: {face.width_px}x{face.height_px} px at" in line for line in log_of(out))
     assert np.array_equal(result_of(asked).pixels, np.array(portrait))
 
-    monkeypatch.setattr(child, "foretell", lambda *_: FullPicture(200, 200, None))
+    foretold_with = []
+
+    def foretell(*_: object, maps: int) -> FullPicture:
+        foretold_with.append(maps)
+        return FullPicture(200, 200, None)
+
+    monkeypatch.setattr(child, "foretell", foretell)
     proof = run(worker, out, replace(asked, proof=True))
+    assert foretold_with == [1], "the map of the face takes memory of the full picture"
     assert isinstance(proof, Done) and proof.faces == done.faces
     changed = (result_of(asked).pixels != np.array(portrait)).any(axis=2)
     assert changed[face.top_px, face.left_px : face.left_px + face.width_px].any()
