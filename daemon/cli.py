@@ -195,6 +195,7 @@ def presets(
     as_json: bool,
     sheet: Path | None = None,
     size: int | None = None,
+    mask: Path | None = None,
 ) -> int:
     """List the presets, and what is wrong with those that are wrong; or report on one."""
     from daemon.commands.preset_report import report_on
@@ -202,10 +203,10 @@ def presets(
     from daemon.status.show import print_presets, shelf_report
     from daemon.status.show_preset import print_preset
 
-    if (size is not None and sheet is None) or (sheet is not None and (as_json or name)):
-        raise UsageError("--size is for --sheet PICTURE; --json and a NAME are not")
+    if (sheet is None and (size or mask)) or (sheet is not None and (as_json or name)):
+        raise UsageError("--size and --mask are for --sheet PICTURE; --json and a NAME are not")
     if sheet is not None:
-        return preset_sheet(config, sheet, size)
+        return preset_sheet(config, sheet, size, mask)
     settings, _ = configured(config)
     shelf = shelf_in_use(settings.presets, settings.inbox_folders, settings.state)
     if name is not None:
@@ -216,7 +217,7 @@ def presets(
     return ExitCode.FINE
 
 
-def preset_sheet(config: Path | None, picture: Path, size: int | None) -> int:
+def preset_sheet(config: Path | None, picture: Path, size: int | None, mask: Path | None) -> int:
     """Paint one picture in every preset, and lay a sheet of them."""
     from loguru import logger
 
@@ -227,7 +228,7 @@ def preset_sheet(config: Path | None, picture: Path, size: int | None) -> int:
     logger.remove()
     in_force, path = configured(config)
     device = resolve_devices(in_force.devices, str(path))[0]
-    made = paint_sheet(in_force, device, picture, size, single_progress)
+    made = paint_sheet(in_force, device, picture, size, single_progress, mask)
     for name, why in made.failed.items():
         say_error(f"{name}: {why}", ExitCode.JOB_FAILED)
     streams.print_path(made.path)

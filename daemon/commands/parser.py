@@ -58,6 +58,12 @@ CONFIG = "the configuration; else $ATELIERD_CONFIG, ./config.yaml or /etc/atelie
 AS_JSON: Options = {"--json": flag("print JSON instead of text", dest="as_json")}
 JOBS = {"type": some, "metavar": "JOB", "help": "job ids, or their beginnings"}
 SETTINGS = {"action": "append", "default": [], "dest": "settings", "metavar": "KEY=VALUE"}
+MASK = {
+    "type": some_path,
+    "metavar": "FILE",
+    "help": "which style goes where, by the colours of the preset's regions; or its strength, in "
+    "greys",
+}
 OPTIONS: dict[str, Options] = {
     "run": {
         "--once": flag("take what is in the inbox, finish it, and exit"),
@@ -79,6 +85,7 @@ OPTIONS: dict[str, Options] = {
             "metavar": "PX",
             "help": "of each picture on the sheet, its longest side; else 256",
         },
+        "--mask": MASK,
     }
     | AS_JSON,
     "stylize": {
@@ -96,12 +103,7 @@ OPTIONS: dict[str, Options] = {
         },
         "--force": flag("let the result replace a file that is there"),
         "--set": SETTINGS | {"help": "override a field of the preset; may be given several times"},
-        "--mask": {
-            "type": some_path,
-            "metavar": "FILE",
-            "help": "which style goes where, by the colours of the preset's regions; or its "
-            "strength, in greys",
-        },
+        "--mask": MASK,
         "--proof": flag("paint it at 512 px, and say how long the full one takes"),
     },
     "show": {

@@ -23,6 +23,7 @@ from daemon.outbox.sheet_plan import SheetEntry, plan_all
 from daemon.pictures.form import JobRecipe
 from daemon.pool.local import LocalPool
 from daemon.settings.config import Config
+from daemon.settings.masks import regions_of
 from daemon.settings.presets import Preset, Shelf, load_presets
 
 USUAL_PX = 256
@@ -44,14 +45,22 @@ class PresetSheet:
 
 
 def paint_sheet(
-    config: Config, device: str, picture: Path, size: int | None, follow: Follow
+    config: Config,
+    device: str,
+    picture: Path,
+    size: int | None,
+    follow: Follow,
+    mask: Path | None = None,
 ) -> PresetSheet:
     """Paints a picture in every preset at `size` px and lays the sheet in the working directory.
 
-    A preset that cannot be used or painted has its reason there instead.  Raises AtelierError
-    saying what is wrong; StoppedError leaves nothing.
+    mask: where which style goes, for presets with regions; where none has any, for all.  A preset
+    that cannot be used or painted has its reason there instead.  Raises AtelierError saying what is
+    wrong; StoppedError leaves nothing.
     """
     check_picture(picture)
+    if mask is not None:
+        check_picture(mask)
     look_at(picture, config.limits.picture_pixels)
     shelf = load_presets(config.presets, config.inbox_folders)
     if not shelf.good:
@@ -60,7 +69,7 @@ def paint_sheet(
     try_room(target.path, SHEET_BYTES)
     with work_folder() as folder:
         entries = paint_all(
-            config, device, Wish(picture, ""), shelf, size or USUAL_PX, folder, follow
+            config, device, Wish(picture, mask=mask), shelf, size or USUAL_PX, folder, follow
         )
         path = lay(picture, entries, folder, target)
     return PresetSheet(path, {one.preset: one.reason for one in entries if not one.result})
@@ -80,13 +89,16 @@ def paint_all(
         SheetEntry("", name, state="failed", reason=str(faults[0]))
         for name, faults in shelf.faulty.items()
     ]
+    of_regions = {name for name, one in shelf.good.items() if regions_of(one.styles)}
     heard: list[Callable[[Progress], None]] = []
     pool = LocalPool([config.worker(device)], lambda _, event: on_event(event, heard[-1]))
     try:
         for name, preset in sorted(shelf.good.items()):
             with follow(f"{files.printable(wish.picture.name)} in {name}") as on_progress:
                 heard.append(on_progress)
-                entries.append(paint_preset(config, pool, wish, preset, size, folder))
+                fits = not of_regions or name in of_regions
+                own = wish if fits else replace(wish, mask=None)
+                entries.append(paint_preset(config, pool, own, preset, size, folder))
     finally:
         pool.close(grace_s=2.0)
     return entries

@@ -70,8 +70,12 @@ class Drafting:
         choices = preset_choice.choose(
             inner, note, name, self.shelf, default, self._liken, all_presets
         )
-        own = self._own_mask(picture_id, folder, MASK.among(companions))
-        return [self._draft(choice, below, sha256, priority, verdict, own) for choice in choices]
+        own, drafts = self._own_mask(picture_id, folder, MASK.among(companions)), []
+        for choice in choices:
+            mask = own if is_drawn_for(choice, choices) else None
+            draft = self._draft(choice, below, sha256, priority, verdict, mask)
+            drafts.append(draft if mask is own else told_of_mask(draft, own))
+        return drafts
 
     def _liken(self, name: str, preset: str | None) -> Preset:
         """What a result of the outbox was painted with; see `Liken`."""
@@ -211,6 +215,25 @@ def suffix_of(
     """How the name of a result ends, by the picture's name and content and what the recipe says."""
     mode = mode_of_results(recipe, profiles)
     return result_suffix(name, recipe.format, form=verdict.format, alpha=verdict.alpha, mode=mode)
+
+
+def is_drawn_for(choice: Choice, choices: Sequence[Choice]) -> bool:
+    """Whether the mask beside a picture is for a preset: one that draws regions is for those only.
+
+    choices: all presets that the picture is painted in.
+    """
+    by_regions = [bool(one.source and regions_of(one.source.styles)) for one in choices]
+    return not any(by_regions) or by_regions[choices.index(choice)]
+
+
+def told_of_mask(draft: Draft, own: MaskRef | None) -> Draft:
+    """The draft with a word of the picture's mask, which is for other presets."""
+    if own is None or draft.reason:
+        return draft
+    word = (
+        f"The mask {own.name} is for presets with regions, and {draft.preset} has none: not used."
+    )
+    return dataclasses.replace(draft, warnings=(*draft.warnings, word))
 
 
 def no_mask(preset: str, regions: Sequence[str], below: Path) -> str:

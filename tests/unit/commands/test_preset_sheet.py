@@ -60,8 +60,8 @@ def unseen(name: str) -> Iterator[Callable[[Progress], None]]:
     yield lambda progress: None
 
 
-def sheet(config: Config, size: int | None = None) -> PresetSheet:
-    return paint_sheet(config, "cpu", Path("sea.heic.jpg"), size, unseen)
+def sheet(config: Config, size: int | None = None, mask: Path | None = None) -> PresetSheet:
+    return paint_sheet(config, "cpu", Path("sea.heic.jpg"), size, unseen, mask)
 
 
 def test_every_preset_paints_the_picture_small_by_one_warm_worker(
@@ -103,6 +103,50 @@ def test_preset_that_cannot_paint_it_has_its_reason_on_the_sheet(
     assert made.failed["wave"] == "the loss became infinite" and made.path.exists()
 
 
+REGIONS = "styles: [{image: deep.png, region: red}, {image: deep.png, region: blue}]\n"
+
+
+@pytest.fixture
+def regions(config: Config, folder: Path) -> Path:
+    """Two presets that paint by regions, one of which has a mask; and a mask of the picture's."""
+    (config.presets / "coast.yaml").write_text(REGIONS)
+    (config.presets / "shore.yaml").write_text(f"{REGIONS}mask: thirds.png\n")
+    for path in (config.presets / "thirds.png", folder / "own.png"):
+        Image.new("RGB", (64, 64), "red").save(path)
+    return folder / "own.png"
+
+
+def masks() -> dict[object, str | None]:
+    """The masks that presets are painted with, by the presets' names."""
+    return {one.note["preset"]: one.mask and one.mask.name for one in Painting.orders}
+
+
+def test_preset_of_regions_that_nothing_draws_has_what_to_do_on_the_sheet_and_the_rest_its_picture(
+    config: Config, regions: Path
+) -> None:
+    made = sheet(config)
+    assert masks() == {"shore": "thirds.png", "sun": None, "wave": None, "wide": None}
+    assert sorted(made.failed) == ["coast", "torn"] and made.path.exists()
+    assert "give --mask FILE, drawn in red (#ff0000) and blue (#0000ff)" in made.failed["coast"]
+
+
+def test_mask_that_is_typed_is_for_the_presets_of_regions(config: Config, regions: Path) -> None:
+    sheet(config, mask=regions)
+    without = dict.fromkeys(("sun", "wave", "wide"))
+    assert masks() == {"coast": "own.png", "shore": "own.png", **without}
+    assert all(one.mask.own for one in Painting.orders if one.mask)
+    with pytest.raises(BadInputError, match=r"there is no picture gone\.png"):
+        sheet(config, mask=Path("gone.png"))
+
+
+def test_mask_that_is_typed_is_a_strength_for_all_where_no_preset_has_regions(
+    config: Config, folder: Path
+) -> None:
+    Image.new("L", (8, 8), 90).save(folder / "grey.png")
+    sheet(config, mask=folder / "grey.png")
+    assert set(masks().values()) == {"grey.png"}
+
+
 def test_sheet_that_is_stopped_leaves_nothing(config: Config, folder: Path) -> None:
     Painting.endings = {"wave": Cancelled()}
     before = sorted(folder.iterdir())
@@ -136,7 +180,12 @@ def test_command_prints_where_the_sheet_is_and_tells_by_its_code_what_failed(
 
 @pytest.mark.parametrize(
     "words",
-    [["--size", "64"], ["--sheet", "a.jpg", "--size", "63"], ["--sheet", "a.jpg", "--json"]],
+    [
+        ["--size", "64"],
+        ["--mask", "b.png"],
+        ["--sheet", "a.jpg", "--size", "63"],
+        ["--sheet", "a.jpg", "--json"],
+    ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:

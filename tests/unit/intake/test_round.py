@@ -410,6 +410,48 @@ def test_picture_of_regions_whose_mask_does_not_come_fails_with_what_to_do(
         assert words in job.reason
 
 
+def test_picture_of_all_presets_has_its_mask_in_those_that_paint_by_regions(
+    config: Config, ledger: Ledger, intake: Intake, drop, regions: Path
+) -> None:
+    Image.new("RGB", (32, 32), "navy").save(config.presets / "sea.png")
+    drop("all/photo.jpg")
+    draw_mask(config.inbox / "all/photo.mask.png")
+    intake.round(0.0)
+    intake.round(5.0)
+    jobs = {job.preset: job for job in queued(ledger)}
+    mask = jobs["coast"].mask
+    assert mask is not None and mask.own and not jobs["coast"].warnings
+    assert jobs["sea"].mask is None
+    assert "The mask photo.mask.png is for presets with regions" in jobs["sea"].warnings[0]
+
+
+def test_picture_of_all_presets_without_a_mask_is_painted_in_those_that_need_none(
+    config: Config, ledger: Ledger, intake: Intake, drop, regions: Path
+) -> None:
+    (config.presets / "shore.yaml").write_text(f"{REGIONS}mask: thirds.png\n")
+    draw_mask(config.presets / "thirds.png")
+    Image.new("RGB", (32, 32), "navy").save(config.presets / "sea.png")
+    drop("all/photo.jpg")
+    assert [intake.round(now_s) for now_s in (0.0, 5.0, 19.9, 20.0)] == [0, 0, 0, 1]
+    assert [(job.preset, bool(job.mask)) for job in queued(ledger)] == [
+        ("sea", False),
+        ("shore", True),
+    ]
+    (job,) = failed(ledger)
+    assert job.preset == "coast" and "put a mask beside the picture" in job.reason
+
+
+def test_mask_of_a_picture_is_a_strength_for_all_presets_where_none_has_regions(
+    config: Config, ledger: Ledger, intake: Intake, drop
+) -> None:
+    Image.new("RGB", (32, 32), "navy").save(config.presets / "sea.png")
+    drop("all/photo.jpg")
+    draw_mask(config.inbox / "all/photo.mask.png")
+    intake.round(0.0)
+    intake.round(5.0)
+    assert [bool(job.mask and job.mask.own) for job in queued(ledger)] == [True, True]
+
+
 def test_presets_mask_is_kept_by_its_content_and_waited_for_by_nobody(
     config: Config, ledger: Ledger, intake: Intake, drop, regions: Path
 ) -> None:
