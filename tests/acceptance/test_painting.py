@@ -9,6 +9,7 @@ from PIL import Image
 
 from daemon.job import State
 from daemon.pictures.note import read_note
+from daemon.worker.timelapse import MOST_BYTES
 from tests.support.atelier import (
     ENDLESS_STEPS,
     Service,
@@ -98,6 +99,26 @@ def test_record_tells_the_whole_story(shop: Studio, painted: Path) -> None:
     assert record["finished_at"].endswith("Z")
     assert record["peak_memory_bytes"] > 0 and record["seconds"] > 0
     assert (record["warnings"], record["reason"]) == ([], None)
+
+
+def test_picture_is_painted_like_a_result_and_filmed_meanwhile(shop: Studio, painted: Path) -> None:
+    wait_for("it to be filed", lambda: not shop.unfiled(), seen=shop.seen)
+    sidecar = "like: stripes/astronaut.jpg\nsteps: 6\ntimelapse: true\n"
+    (shop.inbox / "endless").mkdir(exist_ok=True)
+    (shop.inbox / "endless/again.yaml").write_text(sidecar)
+    shop.drop("endless/again.jpg", DROPPED)
+    result = shop.published("stripes", "again.jpg")
+    first, record = (
+        shop.record(f"stripes/.jobs/{name}.jpg.json") for name in ("astronaut", "again")
+    )
+    assert record["recipe"] == first["recipe"] | {"steps": 6, "timelapse": True}
+    assert record["styles"] == first["styles"] and decoded(result.read_bytes()).size == SIZE_PX
+    film = shop.outbox / record["outputs"]["timelapse"]
+    assert film == shop.outbox / "stripes/.jobs/again.jpg.webp"
+    assert film.stat().st_size <= MOST_BYTES
+    with Image.open(film) as frames:
+        assert (frames.format, frames.size) == ("WEBP", SIZE_PX)
+        assert 3 <= frames.n_frames <= 7  # six steps, those that are alike joined, and the result
 
 
 def test_every_output_of_the_record_exists(shop: Studio, painted: Path) -> None:
