@@ -291,15 +291,61 @@ def retry(config: Path | None, *, jobs: list[str], failed: bool) -> int:
 
 
 def cancel(config: Path | None, *, jobs: list[str]) -> int:
-    """Cancel waiting or running jobs; their pictures go to the outbox's `failed` folder."""
+    """Cancel jobs that are not over; their pictures go to the outbox's `failed` folder."""
     from daemon.commands.jobs import cancel_jobs
 
     settings, _ = configured(config)
     return on_each(jobs, cancel_jobs(settings, jobs))
 
 
-def on_each(asked: list[str], said: list[tuple[str, str]]) -> int:
-    """Prints what became of each job asked for; the exit code is 1 if one was refused."""
+def first(config: Path | None, *, jobs: list[str]) -> int:
+    """Put waiting jobs before all others of their queue."""
+    from daemon.commands.order import first_jobs
+
+    settings, _ = configured(config)
+    return on_each(jobs, first_jobs(settings, jobs))
+
+
+def move(config: Path | None, *, job: str, before: str | None, last: bool) -> int:
+    """Put a waiting job right before another one of its queue, or behind them all."""
+    from daemon.commands.order import move_job
+
+    if (before is None) != last:
+        raise UsageError("say either --before JOB or --last")
+    in_force, _ = configured(config)
+    return on_each([job], [move_job(in_force, job, before)])
+
+
+def approve(
+    config: Path | None, *, jobs: list[str], waiting: bool, settings: list[str], proof: bool
+) -> int:
+    """Have the full pictures painted whose proofs wait for approval."""
+    from daemon.commands.approval import approve_all, approve_jobs
+
+    if bool(jobs) == waiting:
+        raise UsageError("name jobs, or use --all")
+    if waiting and (settings or proof):
+        raise UsageError("--all approves as they are; for --set and --proof name jobs")
+    in_force, _ = configured(config)
+    said = approve_all(in_force) if waiting else approve_jobs(in_force, jobs, settings, proof=proof)
+    return on_each(jobs, said, "no proof waits for approval")
+
+
+def reject(config: Path | None, *, jobs: list[str]) -> int:
+    """End jobs whose proofs wait; their pictures go to the outbox's `failed` folder."""
+    from daemon.commands.approval import reject_jobs
+
+    settings, _ = configured(config)
+    return on_each(jobs, reject_jobs(settings, jobs))
+
+
+def on_each(
+    asked: list[str], said: Sequence[tuple[str, str]], nothing: str = "no failed jobs"
+) -> int:
+    """Prints what became of each job asked for; the exit code is 1 if one was refused.
+
+    nothing: said where none was asked for by name, and there is none.
+    """
     code = ExitCode.FINE
     for line, fault in said:
         if fault:
@@ -307,7 +353,7 @@ def on_each(asked: list[str], said: list[tuple[str, str]]) -> int:
         else:
             print(line)
     if not said and not asked:
-        print("no failed jobs")
+        print(nothing)
     return code
 
 
@@ -419,6 +465,10 @@ COMMANDS: dict[str, Command] = {
     "show": show,
     "retry": retry,
     "cancel": cancel,
+    "first": first,
+    "move": move,
+    "approve": approve,
+    "reject": reject,
     "pause": pause,
     "resume": resume,
     "doctor": doctor,

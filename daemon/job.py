@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from daemon.messages import Done
 
@@ -13,12 +13,28 @@ ORDINARY, BULK = 0, -1
 
 QUEUES: Mapping[str, int] = {"ordinary": ORDINARY, "bulk": BULK}
 
-BULK_FOLDER, ALL_FOLDER = "bulk", "all"
+BULK_FOLDER, ALL_FOLDER, PROOF_FOLDER = "bulk", "all", "proof"
 
-INBOX_FOLDERS = (BULK_FOLDER, ALL_FOLDER)
-"""What the inbox's folders are called that are no preset's, unless config.yaml says otherwise."""
 
-OUTBOX_FOLDERS = ("originals", "failed")
+class InboxFolders(NamedTuple):
+    """What the inbox's folders are called that are no preset's.
+
+    bulk: what comes after all else.  every: painted in every preset.  proof: painted as a proof,
+    which waits for approval.
+    """
+
+    bulk: str = BULK_FOLDER
+    every: str = ALL_FOLDER
+    proof: str = PROOF_FOLDER
+
+
+INBOX_FOLDERS = InboxFolders()
+"""What they are called unless config.yaml says otherwise."""
+
+PROOFS = "proof"
+"""Folder of the outbox with the proofs that wait for approval, and nothing else."""
+
+OUTBOX_FOLDERS = ("originals", "failed", PROOFS)
 """Folders of the outbox that a preset's results would mix with."""
 
 JOBS_FOLDER = ".jobs"
@@ -31,10 +47,19 @@ class State(StrEnum):
     READY = "ready"
     RUNNING = "running"
     PUBLISHING = "publishing"
+    AWAITING = "awaiting"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
     RETRIED = "retried"
+
+
+class Approval(StrEnum):
+    """Whether a job is painted as a proof first: not at all, as its next run, or no longer."""
+
+    NONE = ""
+    ASKED = "asked"
+    GIVEN = "given"
 
 
 class PictureState(StrEnum):
@@ -105,7 +130,7 @@ class Outputs:
     """A job's files, relative to the outbox; empty are those it has not, or not yet.
 
     result: of a job that is done.  reason: of one that is not: why.  timelapse: how a result came
-    about, where that was asked for.
+    about, where that was asked for.  proof: by which the job was approved, or was not.
     """
 
     record: str = ""
@@ -114,6 +139,7 @@ class Outputs:
     result: str = ""
     reason: str = ""
     timelapse: str = ""
+    proof: str = ""
 
     @property
     def main(self) -> str:
@@ -128,7 +154,22 @@ class Outputs:
             every = {"result": self.result} | beside | filed | {"timelapse": self.timelapse}
         else:
             every = filed | {"reason": self.reason} | beside
+        every |= {"proof": self.proof}
         return {kind: path for kind, path in every.items() if path}
+
+
+@dataclass(frozen=True)
+class PaintedProof:
+    """A proof that somebody has decided about.
+
+    outputs: where it was published to wait.  outcome: what the worker reported.  recipe: it was
+    painted with, as plain data.  finished_at: ISO 8601 in UTC.
+    """
+
+    outputs: Outputs
+    outcome: Done
+    recipe: Mapping[str, Any]
+    finished_at: str
 
 
 @dataclass(frozen=True)
@@ -141,6 +182,7 @@ class Job:
     profiles: the files that its recipe names as `profile` and `proof_profile`.
     outcome: what the worker reported, of a job that was painted or took another's result.
     mask: what says where its styles go; None for none.
+    approval: whether its next run paints the proof.  proof: the last one that was decided about.
     Times are ISO 8601 in UTC.
     """
 
@@ -166,6 +208,13 @@ class Job:
     suffix: str = ""
     profiles: tuple[ProfileRef, ...] = ()
     mask: MaskRef | None = None
+    approval: Approval = Approval.NONE
+    proof: PaintedProof | None = None
+
+    @property
+    def paints_proof(self) -> bool:
+        """Whether what is painted next, or was painted last, is a proof."""
+        return self.approval is Approval.ASKED
 
 
 @dataclass(frozen=True)
@@ -174,8 +223,8 @@ class Draft:
 
     fingerprint: of all that makes its result; None if it is to be painted whatever there is.
     priority: ORDINARY or BULK.  work: pixels times steps, of all passes that are planned.
-    warnings: what its record is to tell, whatever becomes of it.  label, suffix, profiles, mask: as
-    a `Job`'s.
+    warnings: what its record is to tell, whatever becomes of it.  label, suffix, profiles, mask,
+    approval: as a `Job`'s.
     """
 
     id: str
@@ -192,3 +241,4 @@ class Draft:
     suffix: str = ""
     profiles: tuple[ProfileRef, ...] = ()
     mask: MaskRef | None = None
+    approval: Approval = Approval.NONE

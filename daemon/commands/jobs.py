@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -27,8 +28,16 @@ from daemon.status.live import read_live
 
 UNFIT = "state this needs"
 
-Said = list[tuple[str, str]]
-"""For each job, what was done, or else why not."""
+
+class Answer(NamedTuple):
+    """What was done about a job that was asked for, or else why not."""
+
+    done: str = ""
+    fault: str = ""
+
+
+Said = list[Answer]
+"""For each job, in the order they were asked for."""
 
 
 def find_job(ledger: Ledger, asked: str) -> Job:
@@ -46,6 +55,11 @@ def find_job(ledger: Ledger, asked: str) -> Job:
     )
 
 
+def named(job: Job) -> str:
+    """A job in an answer: the beginning of its id, and its picture."""
+    return f"{job.id[:8]} {files.printable(job.below)}"
+
+
 def jobs_like(ledger: Ledger, asked: str) -> list[Job]:
     """Up to two jobs whose ids begin so, blanks around it and capitals apart."""
     prefix = asked.strip().lower()
@@ -59,11 +73,11 @@ def no_ledger(config: Config, asked: Sequence[str]) -> Said | None:
     """
     if is_there(config.state) and config.ledger_path.exists():
         return None
-    return [("", f"{prefix}: there are no jobs yet") for prefix in asked]
+    return [Answer(fault=f"{prefix}: there are no jobs yet") for prefix in asked]
 
 
 def cancel_jobs(config: Config, asked: Sequence[str]) -> Said:
-    """Asks the service to cancel jobs that wait or run."""
+    """Asks the service to cancel jobs that are not over."""
     if (nothing := no_ledger(config, asked)) is not None:
         return nothing
     ledger = Ledger(config.ledger_path)
@@ -73,9 +87,9 @@ def cancel_jobs(config: Config, asked: Sequence[str]) -> Said:
             job = find_job(ledger, prefix)
             ledger.request_cancel(job.id)
         except StaleJobError as error:
-            answers.append(("", refusal(config, ledger, prefix, error)))
+            answers.append(Answer(fault=refusal(config, ledger, prefix, error)))
         else:
-            answers.append((f"{job.id[:8]} {files.printable(job.below)}: will be cancelled", ""))
+            answers.append(Answer(f"{named(job)}: will be cancelled"))
     ledger.close()
     return answers
 
@@ -98,11 +112,11 @@ def retry_jobs(config: Config, asked: Sequence[str], *, failed: bool) -> Said:
                 back |= {one.id for one in group}
             path = files.printable(ledger.picture(job.picture_id).path)
             cell = f" ({job.label})" if job.label else ""
-            answers.append((f"{job.id[:8]} {path}{cell}: back in the inbox", ""))
+            answers.append(Answer(f"{job.id[:8]} {path}{cell}: back in the inbox"))
         except (StaleJobError, SurroundingsError) as error:
-            answers.append(("", refusal(config, ledger, prefix, error)))
+            answers.append(Answer(fault=refusal(config, ledger, prefix, error)))
         except OSError as error:  # a folder that may not be looked into; the others go on
-            answers.append(("", f"{prefix}: {explain(error)}"))
+            answers.append(Answer(fault=f"{prefix}: {explain(error)}"))
     ledger.close()
     return answers
 
@@ -124,7 +138,7 @@ def with_others(config: Config, ledger: Ledger, job: Job, wanted: Sequence[Job])
 
 def is_of_all(config: Config, picture: ClaimedPicture) -> bool:
     """Whether a picture was dropped to be painted in every preset."""
-    bulk, every = config.inbox_folders
+    bulk, every, _ = config.inbox_folders
     path = picture.path
     return lies_in(Path(*path.parts[1:]) if lies_in(path, bulk) else path, every)
 
@@ -183,7 +197,8 @@ def narrowed(
         return None
     there = files.is_ordinary(filed)
     content = yamlfile.parse(filed.read_bytes(), filed.name).data if there else {}
-    kept = {key: value for key, value in content.items() if key not in Naming.model_fields}
+    replaced = Naming.model_fields.keys() - {"approve"}
+    kept = {key: value for key, value in content.items() if key not in replaced}
     presets = list(dict.fromkeys(job.preset for job in jobs))
     source = {"like": content["like"]} if "like" in content else {"presets": presets}
     asked = kept | source | ({"cells": labels} if labels else {})
@@ -210,7 +225,7 @@ def clear_away(
     """
     for job in jobs:
         outputs = job.outputs
-        for path in (outputs.reason, outputs.record, outputs.log):
+        for path in filter(None, (outputs.reason, outputs.record, outputs.log, outputs.proof)):
             with contextlib.suppress(OSError):
                 (config.outbox / path).unlink(missing_ok=True)
         copied = config.outbox / outputs.original
@@ -257,7 +272,7 @@ def refusal(config: Config, ledger: Ledger, prefix: str, error: Exception) -> st
     if not isinstance(error, StaleJobError) or len(matches) != 1 or UNFIT not in str(error):
         return f"{prefix}: {error}"
     if matches[0].state is not State.PUBLISHING:
-        return f"{prefix}: is {matches[0].state}; only waiting or running jobs can be cancelled"
+        return f"{prefix}: is {matches[0].state}; only jobs that are not over can be cancelled"
     live = read_live(config.state) or {}
     trouble = live.get("health", {}).get("outbox", "the service has not put it there yet")
     return (

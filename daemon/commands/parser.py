@@ -112,6 +112,19 @@ OPTIONS: dict[str, Options] = {
     | AS_JSON,
     "retry": {"jobs": JOBS | {"nargs": "*"}, "--failed": flag("every failed job")},
     "cancel": {"jobs": JOBS | {"nargs": "+"}},
+    "first": {"jobs": JOBS | {"nargs": "+"}},
+    "move": {
+        "job": JOBS,
+        "--before": JOBS | {"help": "the job that it is to come right before"},
+        "--last": flag("behind all that wait now"),
+    },
+    "approve": {
+        "jobs": JOBS | {"nargs": "*"},
+        "--all": flag("every proof that waits now", dest="waiting"),
+        "--set": SETTINGS | {"help": "override a field of the recipe; may be given several times"},
+        "--proof": flag("paint the proof anew, which waits again"),
+    },
+    "reject": {"jobs": JOBS | {"nargs": "+"}},
     "doctor": AS_JSON,
     "install-service": {
         "--system": flag("for the whole machine, as a user of its own"),

@@ -11,7 +11,7 @@ from daemon.commands.jobs import find_job, no_ledger
 from daemon.engine.errors import PictureError
 from daemon.errors import BadInputError, StaleJobError
 from daemon.host import files
-from daemon.job import Job
+from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.record import make_record
 from daemon.pictures.form import JobRecipe
@@ -137,7 +137,8 @@ def command(config: Config, made: Provenance, config_file: Path | None) -> str |
     picture = filed_original(config, made)
     words = ["atelierd", *(["--config", str(config_file)] if config_file else []), "stylize"]
     words += ["--like", str(made.path)]
-    words += ["--proof"] if made.facts.get("proof") else []
+    is_proof = made.facts.get("proof") is True or made.facts.get("state") == State.AWAITING
+    words += ["--proof"] if is_proof else []
     return f"{shlex.join(words)} {shlex.quote(str(picture)) if picture else 'PICTURE'}"
 
 

@@ -43,6 +43,7 @@ from daemon.pool import retry
 from daemon.pool.face import WorkerPool
 from daemon.pool.local import LocalPool
 from daemon.settings import yamlfile
+from daemon.settings.assignments import settings_document
 from daemon.settings.config import Config
 from daemon.settings.like import preset_like
 from daemon.settings.masks import MaskSource, regions_of
@@ -262,23 +263,6 @@ def checked_bytes(
         raise BadInputError(str(error)) from error
     bits = 16 if recipe.depth == 16 else 8
     return expected_bytes(form, last.width_px, last.height_px, bits=bits)
-
-
-def settings_document(settings: Sequence[str]) -> yamlfile.Document:
-    """KEY=VALUE pairs as if they stood in a YAML file; raises BadInputError."""
-    document = yamlfile.Document("--set")
-    for number, setting in enumerate(settings, start=1):
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise BadInputError(f"--set {setting}: write KEY=VALUE, such as --set size=1024")
-        document.lines[(key,)] = number
-        try:
-            document.data[key] = yamlfile.parse_value(value, (key,), document)
-        except yamlfile.VALUE_ERRORS as error:
-            raise BadInputError(f"--set {setting}: the value is not YAML") from error
-        if document.faults:
-            raise BadInputError(f"--set {setting}: {document.faults[0].message}")
-    return document
 
 
 def make_order(

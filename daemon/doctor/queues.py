@@ -1,11 +1,13 @@
 """What keeps jobs from running though nothing is broken, and who is told how they run."""
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from daemon.errors import ConfigError
-from daemon.job import QUEUES
+from daemon.errors import ConfigError, SurroundingsError
+from daemon.job import QUEUES, State
+from daemon.ledger.store import Ledger
 from daemon.pool.devices import resolve_devices
 from daemon.pool.memory import DeviceMemory, cuda_memory
 from daemon.settings.config import Config
@@ -14,11 +16,14 @@ from daemon.state.pause import paused_since
 from daemon.status.report import Finding
 
 CONNECT_S = 2.0
+LONG_DAYS = 14
+"""A proof that waits for longer has been forgotten."""
 
 
 def examine_queues(config: Config) -> Iterator[Finding]:
     """Everything about the queues and their monitors."""
     yield from check_queues(config, datetime.now(UTC))
+    yield from check_proofs(config, datetime.now(UTC))
     yield from check_metrics(config, running=is_held(config.state))
     try:
         devices = resolve_devices(config.devices, "config.yaml")
@@ -56,6 +61,27 @@ def check_queues(config: Config, now: datetime) -> Iterator[Finding]:
         until = f" until {change.astimezone(hours.zone):%a %H:%M}" if change else ""
         state = "open" if hours.is_open(now) else "closed"
         yield Finding(f"{name} jobs", True, f"{state}{until}")
+
+
+def check_proofs(config: Config, now: datetime) -> Iterator[Finding]:
+    """Whether proofs wait for approval, and since when: nobody is told again that they do."""
+    if not config.ledger_path.exists():
+        return
+    try:
+        with contextlib.closing(Ledger(config.ledger_path, read_only=True)) as ledger:
+            count = ledger.counts()[State.AWAITING]
+            oldest = ledger.views.awaiting(limit=1)
+    except SurroundingsError:  # told where the ledger is looked at
+        return
+    if not oldest:
+        return
+    job = oldest[0]
+    since = datetime.fromisoformat(job.finished_at or job.queued_at)
+    days = (now - since).days
+    told = f"{count} wait for approval, the oldest, {job.id[:8]}, for {days} days"
+    patient = days < LONG_DAYS
+    advice = "" if patient else ": atelierd approve or reject; until then their pictures are kept"
+    yield Finding("proofs", patient, told + advice)
 
 
 def check_neighbours(

@@ -21,6 +21,8 @@ from daemon.state.spool import Spool
 NO_STYLE = "a style image, profile or mask of its preset is gone from the state folder"
 OTHER_CONTENT = "it is not what it was when its copy, which is gone, was made"
 
+TO_BE_PAINTED = (State.READY, State.AWAITING)
+
 OTHER_MASK = "its mask is not what it was when its copy, which is gone, was made"
 
 
@@ -46,8 +48,8 @@ def has_styles(spool: Spool, job: Job) -> bool:
 
 
 def lacking(ledger: Ledger, spool: Spool) -> list[str]:
-    """The ids of pictures with a waiting job that lacks its copy or a style image."""
-    waiting = ledger.jobs_in(State.READY)
+    """The ids of pictures with a job that lacks its copy or a style image, to be painted still."""
+    waiting = [job for state in TO_BE_PAINTED for job in ledger.jobs_in(state)]
     return list(dict.fromkeys(job.picture_id for job in waiting if not is_whole(spool, job)))
 
 
@@ -83,7 +85,7 @@ class Copies:
 
     def _restore(self, picture: ClaimedPicture) -> None:
         jobs = self.ledger.jobs_of_picture(picture.id)
-        waiting = [job for job in jobs if job.state is State.READY]
+        waiting = [job for job in jobs if job.state in TO_BE_PAINTED]
         if not all(has_styles(self.spool, job) for job in waiting):
             self._drop_again(picture, jobs, NO_STYLE)
         elif not self.spool.picture(picture.id).exists() and not self._copy(picture):

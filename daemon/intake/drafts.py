@@ -11,13 +11,13 @@ from pathlib import Path
 
 from daemon import __version__
 from daemon.engine.errors import PictureError
-from daemon.engine.schedule import plan_passes
+from daemon.engine.schedule import plan_passes, plan_proof
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.intake import preset_choice
 from daemon.intake.decode import Verdict
 from daemon.intake.preset_choice import Choice
-from daemon.job import Draft, MaskRef, ProfileRef, StyleRef
+from daemon.job import ORDINARY, Approval, Draft, MaskRef, ProfileRef, StyleRef
 from daemon.pictures.companions import MASK, SIDECAR
 from daemon.pictures.form import JobRecipe
 from daemon.pictures.formats import output_format, result_suffix
@@ -60,7 +60,8 @@ class Drafting:
         """
         sidecar = SIDECAR.among(companions)
         note = sidecar_content(folder, sidecar)
-        priority, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
+        place = preset_choice.place_of(path, self.config.inbox_folders)
+        inner = place.inner
         all_presets, default = self.config.all_presets, self.config.default_preset
         below = preset_choice.below_preset(inner, self.shelf.names, all_presets)
         if fault := verdict.fault or self._fault_of_mask(folder, MASK.among(companions)):
@@ -68,12 +69,19 @@ class Drafting:
             return [failed_draft(preset, below, fault)]
         name = files.printable(sidecar.name) if sidecar else "sidecar"
         choices = preset_choice.choose(
-            inner, note, name, self.shelf, default, self._liken, all_presets
+            inner,
+            note,
+            name,
+            self.shelf,
+            default,
+            self._liken,
+            all_presets,
+            approve=place.approve,
         )
         own, drafts = self._own_mask(picture_id, folder, MASK.among(companions)), []
         for choice in choices:
             mask = own if is_drawn_for(choice, choices) else None
-            draft = self._draft(choice, below, sha256, priority, verdict, mask)
+            draft = self.draft(choice, below, sha256, place.priority, verdict, mask)
             drafts.append(draft if mask is own else told_of_mask(draft, own))
         return drafts
 
@@ -87,7 +95,7 @@ class Drafting:
         made = read_provenance(find_result(outbox, name, preset))
         return preset_like(made, self.config.presets, self.spool, self.config.weights)
 
-    def _draft(
+    def draft(
         self,
         choice: Choice,
         below: Path,
@@ -96,7 +104,10 @@ class Drafting:
         verdict: Verdict,
         own: MaskRef | None,
     ) -> Draft:
-        """A job from a choice, its style images and profiles kept by hash."""
+        """A job from a choice, its style images and profiles kept by hash.
+
+        One that is to be approved paints its proof first, in the queue that the schedule says.
+        """
         if choice.recipe is None or choice.source is None:
             return failed_draft(choice.preset, below, choice.fault, choice.label)
         suffix = suffix_of(choice.recipe, choice.profiles, below.name, verdict)
@@ -115,6 +126,9 @@ class Drafting:
             for source in choice.source.styles
         )
         recipe: Mapping[str, object] = choice.recipe.model_dump()
+        if choice.approve:
+            passes = plan_proof(choice.recipe, verdict.width_px, verdict.height_px)
+            priority = ORDINARY if self.config.schedule.proofs == "ordinary" else priority
         draft = Draft(
             uuid.uuid4().hex,
             choice.preset,
@@ -130,8 +144,9 @@ class Drafting:
                 ProfileRef(source.name, self._kept_profile(source)) for source in choice.profiles
             ),
             mask=mask,
+            approval=Approval.ASKED if choice.approve else Approval.NONE,
         )
-        if not self.config.dedupe:
+        if not self.config.dedupe or choice.approve:
             return draft
         way = (self.config.weights, self.config.precision)
         return dataclasses.replace(draft, fingerprint=fingerprint(draft, sha256, way))

@@ -5,6 +5,7 @@ the default preset. Of a sweep every cell is a choice.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.errors import BadInputError, PresetError
-from daemon.job import ALL_FOLDER, BULK, ORDINARY
+from daemon.job import ALL_FOLDER, BULK, ORDINARY, InboxFolders
 from daemon.pictures.form import JobRecipe
 from daemon.pictures.names import lies_in, nearest
 from daemon.settings import yamlfile
@@ -29,6 +30,12 @@ from daemon.settings.presets import (
 from daemon.settings.profiles import ProfileSource
 from daemon.settings.sweep import Cell, Sweep, cells_of
 
+APPROVES_ONE = (
+    "{}: a proof that waits for approval is of one picture in one preset, and this is to become "
+    "several. Say `approve: false` or `sweep: null` in its sidecar, or drop it in the folder of a "
+    "preset"
+)
+
 
 class Naming(BaseModel):
     """The part of a sidecar that says which presets, and which cells of their sweeps."""
@@ -39,19 +46,22 @@ class Naming(BaseModel):
     presets: list[str] | None = None
     like: str | None = None
     cells: Annotated[list[str], Field(min_length=1)] | None = None
+    approve: bool | None = None
 
 
 @dataclass(frozen=True)
 class SidecarWords:
     """What a sidecar says: presets, or a result of the outbox to paint like, and fields over it.
 
-    cells: the labels of those of a sweep that are asked for; None for all.
+    cells: the labels of those of a sweep that are asked for; None for all.  approve: whether a
+    proof is to wait for approval; None where it does not say.
     """
 
     presets: Sequence[str]
     like: str | None
     overrides: yamlfile.Document
     cells: Sequence[str] | None = None
+    approve: bool | None = None
 
 
 Liken = Callable[[str, str | None], Preset]
@@ -70,7 +80,8 @@ class Choice:
     """A preset to paint with, the resolved recipe, or why it cannot be (`fault`).
 
     preset: the name that becomes a folder of the outbox; empty if none is known.  profiles, mask:
-    those that the recipe names.  label: which cell of a sweep it is; empty if of none.
+    those that the recipe names.  label: which cell of a sweep it is; empty if of none.  approve:
+    whether a proof is painted first, and waits for approval.
     """
 
     preset: str
@@ -80,13 +91,29 @@ class Choice:
     profiles: tuple[ProfileSource, ...] = ()
     mask: MaskSource | None = None
     label: str = ""
+    approve: bool = False
 
 
-def queue_of(picture: Path, bulk_folder: str) -> tuple[int, Path]:
-    """The priority of a picture, and its path without the bulk folder it may lie in."""
-    if lies_in(picture, bulk_folder):
-        return BULK, Path(*picture.parts[1:])
-    return ORDINARY, picture
+@dataclass(frozen=True)
+class DropPlace:
+    """What the folders say that a picture was dropped in.
+
+    inner: its path without those of the bulk queue and of proofs.  approve: it lies in the latter.
+    """
+
+    priority: int
+    inner: Path
+    approve: bool = False
+
+
+def place_of(picture: Path, folders: InboxFolders) -> DropPlace:
+    """Where a picture was dropped, by its path below the inbox."""
+    priority, approve = ORDINARY, False
+    if lies_in(picture, folders.bulk):
+        priority, picture = BULK, Path(*picture.parts[1:])
+    if lies_in(picture, folders.proof):
+        approve, picture = True, Path(*picture.parts[1:])
+    return DropPlace(priority, picture, approve)
 
 
 def folder_preset(picture: Path, names: Collection[str]) -> str | None:
@@ -117,14 +144,21 @@ def choose(
     default: str | None,
     liken: Liken = no_results,
     all_presets: str = ALL_FOLDER,
+    *,
+    approve: bool = False,
 ) -> list[Choice]:
-    """The presets of one picture, resolved; every choice that cannot be made says why."""
+    """The presets of one picture, resolved; every choice that cannot be made says why.
+
+    approve: whether its folder asks for a proof that waits for approval.
+    """
     by_folder = folder_presets(picture, shelf, all_presets)
     dropped_for = by_folder[0] if len(by_folder) == 1 else ""
     try:
         said = read_sidecar(sidecar, sidecar_name)
     except PresetError as error:
         return [Choice(dropped_for, None, None, f"The sidecar is wrong. {error}")]
+    if said.approve is None and approve:
+        said = dataclasses.replace(said, approve=True)
     if said.like is not None:
         return resolve_like(said.like, said, shelf, dropped_for or None, liken)
     names = wanted(said.presets, by_folder, shelf, default)
@@ -223,7 +257,11 @@ def overridden(
     fresh = fresh_copy(said.overrides)
     varied = (override(preset.recipe, fresh), {}) if once else override_swept(preset, fresh)
     cells = picked(*varied, said.cells, fresh)
-    return [with_files(cell, name, preset, folder, fresh_copy(said.overrides)) for cell in cells]
+    approve = preset.approve if said.approve is None else said.approve
+    if approve and (once or cells[0].label):
+        raise BadInputError(APPROVES_ONE.format(name))
+    made = (with_files(cell, name, preset, folder, fresh_copy(said.overrides)) for cell in cells)
+    return [dataclasses.replace(choice, approve=approve) for choice in made]
 
 
 def fresh_copy(document: yamlfile.Document) -> yamlfile.Document:
@@ -267,7 +305,8 @@ def read_sidecar(content: bytes | None, name: str) -> SidecarWords:
     document = yamlfile.parse(content, name)
     naming = {key: document.data[key] for key in Naming.model_fields if key in document.data}
     named = yamlfile.check(Naming, document, naming)
-    sources = list(named.model_dump(exclude_none=True, exclude={"cells"})) if named else []
+    asked = {"cells", "approve"}
+    sources = list(named.model_dump(exclude_none=True, exclude=asked)) if named else []
     if len(sources) > 1:
         said = " or ".join(f"`{key}`" for key in sources)
         document.fault(f"give {said}", (sources[1],))
@@ -276,4 +315,4 @@ def read_sidecar(content: bytes | None, name: str) -> SidecarWords:
     rest: Mapping[str, object] = {k: v for k, v in document.data.items() if k not in naming}
     names = named.presets or ([named.preset] if named.preset else [])
     rest_of = yamlfile.Document(name, dict(rest), document.lines)
-    return SidecarWords(names, named.like, rest_of, named.cells)
+    return SidecarWords(names, named.like, rest_of, named.cells, named.approve)

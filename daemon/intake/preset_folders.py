@@ -6,12 +6,15 @@ from pathlib import Path
 from loguru import logger
 
 from daemon.host import files
+from daemon.job import InboxFolders
 from daemon.settings.presets import Shelf
 
 
-def folders_of(names: Collection[str], bulk_folder: str) -> list[str]:
-    """The folders of presets below the inbox, for both queues."""
-    return [*names, *(f"{bulk_folder}/{name}" for name in names)]
+def folders_of(names: Collection[str], folders: InboxFolders) -> list[str]:
+    """The folders of presets below the inbox: for both queues, and for proofs."""
+    proofs = (name for name in names if name != folders.every)
+    bulk = (f"{folders.bulk}/{name}" for name in names)
+    return [*names, *bulk, *(f"{folders.proof}/{name}" for name in proofs)]
 
 
 def make_folders(folder: Path, names: Collection[str]) -> None:
@@ -26,9 +29,9 @@ class PresetFolders:
     One that somebody has removed is not made again while its preset is there.
     """
 
-    def __init__(self, inbox: Path, bulk_folder: str) -> None:
+    def __init__(self, inbox: Path, folders: InboxFolders) -> None:
         self._inbox = inbox
-        self._bulk_folder = bulk_folder
+        self._folders = folders
         self._made: set[str] = set()
         self._told: set[str] = set()
 
@@ -39,7 +42,7 @@ class PresetFolders:
             if name in self._made:
                 continue
             try:
-                make_folders(self._inbox, folders_of([name], self._bulk_folder))
+                make_folders(self._inbox, folders_of([name], self._folders))
             except OSError as error:
                 self._tell(name, error)
             else:

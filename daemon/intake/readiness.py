@@ -135,7 +135,7 @@ class Readiness:
         """Only where the folder names no preset: elsewhere a sidecar is the exception, and
         waiting for it would slow every picture down.
         """
-        _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
+        inner = preset_choice.place_of(path, self.config.inbox_folders).inner
         named = preset_choice.folder_presets(inner, shelf, self.config.all_presets)
         return not named and SIDECAR.among(companions) is None
 
@@ -143,7 +143,7 @@ class Readiness:
         """Only where its presets paint by regions, and none says where those are."""
         if MASK.among(companions) is not None:
             return False
-        _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
+        inner = preset_choice.place_of(path, self.config.inbox_folders).inner
         note = self._note(self.config.inbox, path, companions)
         default, all_presets = self.config.default_preset, self.config.all_presets
         return preset_choice.lacks_mask(inner, note, shelf, default, all_presets)
@@ -164,7 +164,7 @@ class Readiness:
         """
         if not shelf.waiting:
             return False
-        _, inner = preset_choice.queue_of(path, self.config.schedule.bulk_folder)
+        inner = preset_choice.place_of(path, self.config.inbox_folders).inner
         note = self._note(folder, path, companions)
         default, all_presets = self.config.default_preset, self.config.all_presets
         awaited = preset_choice.awaited(inner, note, shelf, default, all_presets)
@@ -176,7 +176,7 @@ class Readiness:
 
     def jobs(self, picture: Claim, shelf: Shelf) -> int:
         """How many jobs a picture will become: one for each preset, and cell of a sweep."""
-        _, inner = preset_choice.queue_of(picture.path, self.config.schedule.bulk_folder)
+        inner = preset_choice.place_of(picture.path, self.config.inbox_folders).inner
         default, all_presets = self.config.default_preset, self.config.all_presets
         try:
             note = sidecar_content(self.config.inbox, SIDECAR.among(picture.companions))

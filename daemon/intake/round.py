@@ -85,7 +85,7 @@ class Intake:
             settle_s=settle_s,
             now=utc_now,
         )
-        self._preset_folders = PresetFolders(config.inbox, config.schedule.bulk_folder)
+        self._preset_folders = PresetFolders(config.inbox, config.inbox_folders)
         self._readiness = Readiness(
             config,
             decoder,

@@ -265,7 +265,13 @@ class PresetWatch:
             mask = MaskRef(preset.mask.name, preset.mask.sha256)
         recipe = preset.recipe.model_dump()
         self._known[preset.name] = LastGood(
-            preset.file.name, recipe, refs, profiles=profiles, mask=mask, sweep=preset.sweep
+            preset.file.name,
+            recipe,
+            refs,
+            profiles=profiles,
+            mask=mask,
+            sweep=preset.sweep,
+            approve=preset.approve,
         )
 
     def _stand_in(self, name: str, fault: str) -> Preset | None:

@@ -14,21 +14,24 @@ WHERE id = :id AND state = 'claiming';
 
 -- name: add_job
 -- If the same was painted before, that job is its twin.
-INSERT INTO job (id, picture_id, preset, below, label, recipe, styles, profiles, mask, suffix, state,
+INSERT INTO job (id, picture_id, preset, below, label, recipe, styles, profiles, mask, suffix, approval,
+                 state,
                  verdict, queued_at, finished_at, reason, priority, work, fingerprint, warnings,
                  twin)
-VALUES (:id, :picture_id, :preset, :below, :label, :recipe, :styles, :profiles, :mask, :suffix, :state,
+VALUES (:id, :picture_id, :preset, :below, :label, :recipe, :styles, :profiles, :mask, :suffix, :approval,
+        :state,
         :verdict, :queued_at, :finished_at, :reason, :priority, :work, :fingerprint, :warnings,
         (SELECT id FROM job AS alike WHERE alike.fingerprint = :fingerprint
              AND alike.state = 'done' ORDER BY alike.seq DESC LIMIT 1));
 
 -- name: first_in_line
--- One whose like is being painted waits for that result.
-SELECT id FROM job WHERE state = 'ready' AND twin IS NULL
+-- One whose like is being painted waits for that result. The index has the order; SQLite, left to
+-- itself, sorts all that waits at every look.
+SELECT id FROM job INDEXED BY job_waiting WHERE state = 'ready' AND twin IS NULL
     AND priority BETWEEN :least AND :most AND (fingerprint IS NULL OR fingerprint NOT IN (
         SELECT fingerprint FROM job WHERE fingerprint IS NOT NULL
             AND (state = 'running' OR (state = 'publishing' AND verdict = 'done'))
-    )) ORDER BY priority DESC, seq LIMIT 1;
+    )) ORDER BY priority DESC, coalesce(place, seq) LIMIT 1;
 
 -- name: claim_job
 -- The first in line becomes the owner's.
@@ -88,8 +91,77 @@ WHERE id = :id AND state = 'running' AND owner = :owner;
 UPDATE job SET state = 'publishing', verdict = 'cancelled', reason = :reason, finished_at = :now
 WHERE state = 'ready' AND cancel_requested = 1 RETURNING *;
 
+-- name: decide
+-- A proof was looked at. What became of it is kept, and the job is as if it had never run; hooks
+-- need not be told any more that it waits.
+UPDATE job SET proof = json_object('outputs', json(outputs), 'outcome', json(outcome),
+                                   'recipe', json(recipe), 'finished_at', finished_at),
+       state = 'ready', verdict = NULL, owner = NULL, outputs = '{}', outcome = '{}', reason = '',
+       started_at = NULL, finished_at = NULL, starts = 0, fruitless = 0, shortages = 0,
+       memory_bytes = NULL, untold = 0
+WHERE id = :id AND state = 'awaiting';
+
+-- name: redraft
+-- What is painted after the decision, and where that stands.
+UPDATE job SET approval = :approval, recipe = :recipe, profiles = :profiles, mask = :mask,
+       suffix = :suffix, priority = :priority, work = :work, warnings = :warnings,
+       fingerprint = :fingerprint,
+       twin = (SELECT id FROM job AS alike WHERE alike.fingerprint = :fingerprint
+               AND alike.state = 'done' ORDER BY alike.seq DESC LIMIT 1)
+WHERE id = :id AND state = 'ready';
+
+-- name: end_waiting
+-- It is not painted after all.
+UPDATE job SET state = 'publishing', verdict = 'cancelled', reason = :reason,
+       finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+WHERE id = :id AND state = 'ready';
+
+-- name: cancelled_proofs
+-- Proofs that wait, of jobs that somebody asked to be cancelled.
+SELECT id FROM job INDEXED BY job_cancelled WHERE state = 'awaiting' AND cancel_requested = 1;
+
+-- name: awaiting
+-- Proofs that wait for approval, the oldest first.
+SELECT * FROM job WHERE state = 'awaiting' ORDER BY finished_at, seq LIMIT :limit OFFSET :offset;
+
+-- name: line
+-- What waits, in the order in which it is painted.
+SELECT * FROM job INDEXED BY job_waiting WHERE state = 'ready'
+ORDER BY priority DESC, coalesce(place, seq)
+LIMIT :limit OFFSET :offset;
+
+-- name: place
+-- Where a waiting job stands.
+SELECT priority, coalesce(place, seq) AS place FROM job WHERE id = :id AND state = 'ready';
+
+-- name: head
+-- The place of the first that waits in a priority.
+SELECT coalesce(place, seq) AS place FROM job WHERE state = 'ready' AND priority = :priority
+    AND id <> :id ORDER BY coalesce(place, seq) LIMIT 1;
+
+-- name: place_before
+-- The place of the one that waits before a place.
+SELECT coalesce(place, seq) AS place FROM job WHERE state = 'ready' AND priority = :priority
+    AND id <> :id AND coalesce(place, seq) < :place ORDER BY coalesce(place, seq) DESC LIMIT 1;
+
+-- name: tail
+-- The place that the next job of all will have.
+SELECT max(seq) + 1 AS place FROM job;
+
+-- name: settle_places
+-- Room between all that may stand in a priority's line: their order stays.
+UPDATE job SET place = (
+    SELECT number FROM (
+        SELECT id, row_number() OVER (ORDER BY coalesce(place, seq), seq) AS number FROM job
+        WHERE priority = :priority AND state IN ('ready', 'running', 'awaiting')
+    ) AS numbered WHERE numbered.id = job.id
+) WHERE priority = :priority AND state IN ('ready', 'running', 'awaiting');
+
+-- name: put_in_place
+UPDATE job SET place = :place WHERE id = :id AND state = 'ready';
+
 -- name: request_cancel
-UPDATE job SET cancel_requested = 1 WHERE id = :id AND state IN ('ready', 'running');
+UPDATE job SET cancel_requested = 1 WHERE id = :id AND state IN ('ready', 'running', 'awaiting');
 
 -- name: plan_outputs
 -- The names are chosen once; publishing again uses them again.
@@ -104,7 +176,7 @@ WHERE id = :id AND state = 'publishing';
 -- name: mark_told
 -- Its hooks were run; that it was put back into the inbox meanwhile does not matter.
 UPDATE job SET untold = 0
-WHERE id = :id AND untold = 1 AND state IN ('done', 'failed', 'cancelled', 'retried');
+WHERE id = :id AND untold = 1 AND state IN ('awaiting', 'done', 'failed', 'cancelled', 'retried');
 
 -- name: retry_job
 -- The picture went back to the inbox and will come again as a new job.
@@ -123,7 +195,7 @@ UPDATE picture SET state = 'filed', sha256 = '' WHERE id = :id AND state = 'clai
 -- name: release_jobs_of_picture
 -- What was not published of it never will be.
 UPDATE job SET state = 'retried', owner = NULL
-WHERE picture_id = :id AND state IN ('ready', 'publishing') RETURNING *;
+WHERE picture_id = :id AND state IN ('ready', 'publishing', 'awaiting') RETURNING *;
 
 -- name: orphans
 -- Jobs that run for nobody: their owner is gone.
@@ -141,7 +213,8 @@ SELECT * FROM picture WHERE state = 'claiming' ORDER BY seq;
 -- name: unfiled
 -- Claimed pictures whose jobs are all over.
 SELECT * FROM picture WHERE state = 'claimed' AND NOT EXISTS (
-    SELECT 1 FROM job WHERE picture_id = picture.id AND state IN ('ready', 'running', 'publishing')
+    SELECT 1 FROM job WHERE picture_id = picture.id
+        AND state IN ('ready', 'running', 'publishing', 'awaiting')
 ) ORDER BY seq;
 
 -- name: memory_of_job
@@ -164,14 +237,14 @@ LIMIT :limit;
 SELECT * FROM job AS over WHERE untold = 1 AND (
     EXISTS (SELECT 1 FROM picture WHERE id = over.picture_id AND state = 'filed')
     OR EXISTS (SELECT 1 FROM job WHERE picture_id = over.picture_id
-               AND state IN ('ready', 'running', 'publishing'))
+               AND state IN ('ready', 'running', 'publishing', 'awaiting'))
 ) ORDER BY seq LIMIT :limit;
 
 -- name: count_waiting
 SELECT count(*) AS count FROM job WHERE state = 'ready';
 
 -- name: open_jobs
-SELECT id FROM job WHERE state IN ('ready', 'running', 'publishing');
+SELECT id FROM job WHERE state IN ('ready', 'running', 'publishing', 'awaiting');
 
 -- name: open_pictures
 SELECT id FROM picture WHERE state <> 'filed';
@@ -191,8 +264,10 @@ SELECT id FROM job WHERE state = 'running' AND cancel_requested = 1;
 -- name: owed
 -- Whether there is anything to publish, to answer, or to cancel that waits.
 SELECT EXISTS (SELECT 1 FROM job WHERE state = 'publishing')
-    OR EXISTS (SELECT 1 FROM job WHERE state = 'ready' AND twin IS NOT NULL)
-    OR EXISTS (SELECT 1 FROM job WHERE state = 'ready' AND cancel_requested = 1) AS owed;
+    OR EXISTS (SELECT 1 FROM job INDEXED BY job_twinned WHERE state = 'ready' AND twin IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM job INDEXED BY job_cancelled
+               WHERE cancel_requested = 1 AND state IN ('ready', 'awaiting'))
+    AS owed;
 
 -- name: reached
 -- How far everything has come. A job that only goes back and forth between ready and running is

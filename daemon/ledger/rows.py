@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from daemon.job import (
+    Approval,
     ClaimedPicture,
     Draft,
     Job,
     MaskRef,
     Outputs,
+    PaintedProof,
     PictureState,
     ProfileRef,
     State,
@@ -60,6 +62,7 @@ def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
         "profiles": json.dumps([vars(profile) for profile in draft.profiles]),
         "mask": json.dumps(vars(draft.mask) if draft.mask else None),
         "suffix": draft.suffix,
+        "approval": draft.approval,
         "state": State.PUBLISHING if failed else State.READY,
         "verdict": State.FAILED if failed else None,
         "queued_at": now,
@@ -123,7 +126,17 @@ def to_job(row: sqlite3.Row) -> Job:
         suffix=value_of(row, "suffix", ""),
         profiles=tuple(ProfileRef(**one) for one in json.loads(value_of(row, "profiles", "[]"))),
         mask=MaskRef(**mask) if (mask := json.loads(value_of(row, "mask", "null"))) else None,
+        approval=Approval(value_of(row, "approval", "")),
+        proof=to_proof(json.loads(value_of(row, "proof", "null"))),
     )
+
+
+def to_proof(data: dict[str, Any] | None) -> PaintedProof | None:
+    """A proof that was decided about, None for none."""
+    if data is None:
+        return None
+    outputs, outcome = known(Outputs, data["outputs"]), to_done(data["outcome"])
+    return known(PaintedProof, data, outputs=outputs, outcome=outcome)
 
 
 def value_of(row: sqlite3.Row, column: str, default: Any) -> Any:

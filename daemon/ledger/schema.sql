@@ -1,4 +1,4 @@
--- The ledger. Version 8 (PRAGMA user_version); migrations.sql brings older ones up to it.
+-- The ledger. Version 9 (PRAGMA user_version); migrations.sql brings older ones up to it.
 
 CREATE TABLE picture (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -27,9 +27,12 @@ CREATE TABLE job (
     mask             TEXT NOT NULL DEFAULT 'null', -- JSON
     suffix           TEXT NOT NULL DEFAULT '',     -- of the result's name
     state            TEXT NOT NULL CHECK (state IN
-        ('ready', 'running', 'publishing', 'done', 'failed', 'cancelled', 'retried')),
-    verdict          TEXT CHECK (verdict IN ('done', 'failed', 'cancelled')),
+        ('ready', 'running', 'publishing', 'awaiting', 'done', 'failed', 'cancelled', 'retried')),
+    verdict          TEXT CHECK (verdict IN ('awaiting', 'done', 'failed', 'cancelled')),
     priority         INTEGER NOT NULL DEFAULT 0,
+    place            REAL,               -- among those of its priority, NULL: its seq
+    approval         TEXT NOT NULL DEFAULT '' CHECK (approval IN ('', 'asked', 'given')),
+    proof            TEXT NOT NULL DEFAULT 'null', -- JSON, the last that was decided about
     owner            TEXT,               -- who runs it
     starts           INTEGER NOT NULL DEFAULT 0,
     fruitless        INTEGER NOT NULL DEFAULT 0,   -- starts in a row that got no further
@@ -49,7 +52,7 @@ CREATE TABLE job (
     reason           TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
-CREATE INDEX job_waiting ON job (priority DESC, seq) WHERE state = 'ready';
+CREATE INDEX job_waiting ON job (priority DESC, coalesce(place, seq)) WHERE state = 'ready';
 CREATE INDEX job_work ON job (priority, preset, work) WHERE state = 'ready';
 CREATE INDEX job_cancelled ON job (state) WHERE cancel_requested = 1;
 CREATE INDEX job_untold ON job (seq) WHERE untold = 1;

@@ -13,6 +13,8 @@ from pathlib import Path
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.job import ClaimedPicture, Draft, Job, Outputs, PictureState, State
 from daemon.ledger.database import Database
+from daemon.ledger.places import Places
+from daemon.ledger.proofs import Proofs
 from daemon.ledger.rows import draft_row, to_column, to_job, to_picture
 from daemon.ledger.views import Views
 from daemon.messages import Done, done_data
@@ -31,6 +33,8 @@ def utc_now() -> str:
 class Ledger:
     """One thread's connection to the queue. views: what it shows of itself to people.
 
+    places: moves jobs in the line.  proofs: decides about those that wait for approval.
+
     Every method is one transaction, committed when it returns, or with `together`. A transition
     that finds the job in another state, or another's, raises StaleJobError and changes nothing. A
     full disk or a damaged file raises SurroundingsError.
@@ -39,6 +43,8 @@ class Ledger:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.database = Database(path, read_only=read_only)
         self.views = Views(self.database)
+        self.places = Places(self.database)
+        self.proofs = Proofs(self.database)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -191,7 +197,9 @@ class Ledger:
         reason: str = "",
         warnings: Sequence[str] = (),
     ) -> None:
-        """Running -> publishing: the run ended with `verdict` (done, failed or cancelled).
+        """Running -> publishing: the run ended with `verdict` (done, failed, cancelled).
+
+        Of a proof that is well the verdict is awaiting: as such it is published.
 
         Its warnings follow those that the job had before.
         """
@@ -207,13 +215,14 @@ class Ledger:
         )
 
     def cancel_waiting(self, reason: str) -> list[Job]:
-        """Ready -> publishing for every job whose cancelling was asked for."""
+        """Ready or awaiting -> publishing for every job whose cancelling was asked for."""
         with self.database.transaction():
+            self.proofs.cancel()
             rows = self.database.rows("cancel_waiting", reason=reason, now=utc_now())
         return [to_job(row) for row in rows]
 
     def request_cancel(self, job_id: str) -> None:
-        """Asks for a waiting or running job to be cancelled; the service does it."""
+        """Asks for a job that is not over to be cancelled; the service does it."""
         self.database.change("request_cancel", id=job_id)
 
     def cancel_requests(self) -> list[str]:
@@ -318,7 +327,7 @@ class Ledger:
         return [to_job(row) for row in self.database.rows("jobs_of_picture", id=picture_id)]
 
     def jobs_in(self, state: State, limit: int = -1) -> list[Job]:
-        """Jobs in a state, in the order of the line."""
+        """Jobs in a state, by priority and then as they came."""
         rows = self.database.rows("jobs_in_state", state=state, limit=limit)
         return [to_job(row) for row in rows]
 

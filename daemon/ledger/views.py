@@ -19,6 +19,14 @@ class Views:
         """Preset, work and seconds of the jobs that were painted last."""
         return [tuple(row) for row in self._database.rows("pace", limit=limit)]
 
+    def line(self, limit: int, offset: int = 0) -> list[Job]:
+        """Jobs that wait, in the order in which they are painted."""
+        return [to_job(row) for row in self._database.rows("line", limit=limit, offset=offset)]
+
+    def awaiting(self, limit: int, offset: int = 0) -> list[Job]:
+        """Jobs whose proofs wait for approval, the oldest first."""
+        return [to_job(row) for row in self._database.rows("awaiting", limit=limit, offset=offset)]
+
     def recent(self, limit: int) -> list[Job]:
         """Jobs that ended last, newest first."""
         return [to_job(row) for row in self._database.rows("recent", limit=limit)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.job import INBOX_FOLDERS, ClaimedPicture, Job
+from daemon.job import INBOX_FOLDERS, ClaimedPicture, InboxFolders, Job
 from daemon.state.claimed import claimed_folder
 
 
@@ -17,8 +17,8 @@ class FinishedPicture:
     """A claimed picture whose jobs are all over, and where its files are.
 
     copy: the service's own of the picture.  on_piece: to be called with each piece that is copied.
-    style: where a style image lies, by its hash.  inbox_folders: what the bulk folder and that of
-    all presets are called.  keep_bytes: room to leave on the outbox's disk.
+    style: where a style image lies, by its hash.  inbox_folders: what those are called that are no
+    preset's.  keep_bytes: room to leave on the outbox's disk.
     """
 
     picture: ClaimedPicture
@@ -28,7 +28,7 @@ class FinishedPicture:
     copy: Path
     on_piece: Callable[[], object] = lambda: None
     style: Callable[[str], Path] = Path
-    inbox_folders: tuple[str, str] = INBOX_FOLDERS
+    inbox_folders: InboxFolders = INBOX_FOLDERS
     keep_bytes: int = 0
 
     @property

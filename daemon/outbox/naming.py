@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from daemon.host import files
-from daemon.job import JOBS_FOLDER, Job, Outputs, State
+from daemon.job import JOBS_FOLDER, PROOFS, Job, Outputs, State
 from daemon.pictures.companions import own_of
 from daemon.pictures.formats import output_name
 
@@ -88,14 +88,15 @@ def layout(job: Job, form: Form, mark: str, *, below: Path | None = None) -> Out
     painted = Path(*map(form, (below or cell(job.below, job.label)).parts))
     preset = form(job.preset)
     filed_as = str(Path(preset) / original.with_name(marked(original.name)))
-    if job.verdict is State.DONE:
+    if job.verdict in (State.DONE, State.AWAITING):
+        waits = job.verdict is State.AWAITING
         name = marked(output_name(painted.name, job.suffix))
-        folder = Path(preset) / painted.parent
+        folder = Path(PROOFS if waits else "", preset, painted.parent)
         beside = folder / JOBS_FOLDER
         return Outputs(
             record=str(beside / files.with_ending(name, ".json")),
             log=str(beside / files.with_ending(name, ".log")),
-            original=str(Path("originals") / filed_as),
+            original="" if waits else str(Path("originals") / filed_as),
             result=str(folder / name),
         )
     name = marked(painted.name)
@@ -145,12 +146,14 @@ def is_folder(path: Path) -> bool:
 def refuses(outbox: Path, outputs: Outputs, *, doubtful: bool) -> bool:
     """Whether the outbox's file system does not hold one of the names, or one that follows.
 
-    That is a copy of the original, with its mark, and its companions.  doubtful: plain names are
-    tried too.  Raises OSError if it holds nothing now, whatever its name.
+    That is a copy of the original, if there is to be one, with its mark, and its companions.
+    doubtful: plain names are tried too.  Raises OSError if it holds nothing now, whatever its name.
     """
-    original = Path(outputs.original)
-    copy = original.with_name(files.with_mark(original.name, "0" * MARK_LENGTH))
-    paths = [*map(Path, outputs.by_kind().values()), *own_of(copy).values()]
+    paths = [*map(Path, outputs.by_kind().values())]
+    if outputs.original:
+        original = Path(outputs.original)
+        copy = original.with_name(files.with_mark(original.name, "0" * MARK_LENGTH))
+        paths += own_of(copy).values()
     tried: dict[Path, set[str]] = {}
     for path in paths:
         folder = outbox

@@ -9,8 +9,9 @@ import errno
 import itertools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.host.access import reason, refusals
 from daemon.job import ClaimedPicture, Job, Outputs, State
+from daemon.messages import Done
 from daemon.outbox.naming import MARK_LENGTH, held_layouts
 from daemon.outbox.record import make_record
 from daemon.state.spool import Spool
@@ -49,19 +51,58 @@ def publish(
     """
     what = f"{files.printable(job.below)} cannot be put into the outbox {outbox}"
     kept = "; what is painted is kept, and put there when it can"
-    log, result = spool.log(job.id), spool.result(job.id)
+    log, result, beside = spool.log(job.id), painted(spool, job), kept_beside(spool, job)
     with refusals(what, kept, words_of):
-        has_film = job.verdict is State.DONE and spool.timelapse(job.id).exists()
-        outputs = reserve(outbox, job, picture, result, has_film=has_film)
+        if job.verdict is State.AWAITING and not job.outputs.record:  # it goes in that one's place
+            withdraw_decided(outbox, job)
+        outputs = reserve(outbox, job, picture, result, beside)
         plan(outputs)  # a job that never ran may have no log
         publish_bytes(outbox / outputs.log, log.read_bytes() if log.exists() else b"")
-        if outputs.timelapse:
-            place(spool.timelapse(job.id), outbox / outputs.timelapse, on_piece)
-        if job.verdict is State.DONE:
+        for kind, source in beside.items():
+            place(source, outbox / getattr(outputs, kind), on_piece)
+        if outputs.result:
             place(result, outbox / outputs.result, on_piece)
         else:
             publish_bytes(outbox / outputs.reason, reason_text(job).encode())
+        if job.verdict is not State.AWAITING:  # last: it is to be seen somewhere all the time
+            withdraw_decided(outbox, job)
     return outputs
+
+
+def painted(spool: Spool, job: Job) -> Path:
+    """What was painted, in the spool: the result, or a proof that is going to wait."""
+    return spool.proof(job.id) if job.verdict is State.AWAITING else spool.result(job.id)
+
+
+def kept_beside(spool: Spool, job: Job) -> dict[str, Path]:
+    """What else of a job goes beside its record: files of the spool by their kinds."""
+    found = {}
+    if job.verdict is State.DONE and spool.timelapse(job.id).exists():
+        found["timelapse"] = spool.timelapse(job.id)
+    if job.proof is not None and job.verdict is not State.AWAITING:
+        found |= {"proof": spool.proof(job.id)} if spool.proof(job.id).exists() else {}
+    return found
+
+
+def withdraw_decided(outbox: Path, job: Job) -> None:
+    """Takes a proof that was decided about from where it waited; what somebody changed stays.
+
+    Raises OSError, or SurroundingsError, if the outbox does not let go of it.
+    """
+    if job.proof is not None:
+        withdraw_proof(outbox, job.id, job.proof.outputs, job.proof.outcome.result_sha256)
+
+
+def withdraw_proof(outbox: Path, job_id: str, outputs: Outputs, sha256: str) -> None:
+    """`withdraw_decided` for a proof by its files and its hash."""
+    proof = outbox / outputs.result
+    if not outputs.record or not is_ours(outbox / outputs.record, job_id):
+        return
+    if files.is_ordinary(proof) and files.sha256_of(proof) != sha256:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        proof.unlink()
+    withdraw(outbox, outputs)
 
 
 def words_of(error: OSError) -> str:
@@ -71,15 +112,17 @@ def words_of(error: OSError) -> str:
 
 
 def reserve(
-    outbox: Path, job: Job, picture: ClaimedPicture, result: Path, *, has_film: bool
+    outbox: Path, job: Job, picture: ClaimedPicture, result: Path, kinds: Collection[str] = ()
 ) -> Outputs:
     """Writes the record under the first names that are free, or already this job's, and held.
 
-    The names that were planned come first, so that publishing again uses them again.
+    The names that were planned come first, so that publishing again uses them again.  kinds: of
+    files beside the record that there are.
     """
     planned = [job.outputs] if job.outputs.record else []
     free = held_layouts(outbox, job)
-    for outputs in itertools.chain(planned, map(with_film, free) if has_film else free):
+    more = partial(with_kinds, suffix=job.suffix or job.below.suffix, kinds=kinds)
+    for outputs in itertools.chain(planned, map(more, free)):
         record = outbox / outputs.record
         if is_ours(record, job.id):
             if not is_in_the_way(outbox, outputs, result):
@@ -98,9 +141,11 @@ def reserve(
     )
 
 
-def with_film(outputs: Outputs) -> Outputs:
-    """The same files, and a time-lapse beside the record."""
-    return replace(outputs, timelapse=str(Path(outputs.record).with_suffix(".webp")))
+def with_kinds(outputs: Outputs, suffix: str, kinds: Collection[str]) -> Outputs:
+    """The same files, and beside the record a time-lapse and a proof, as far as they are there."""
+    endings, record = {"timelapse": ".webp", "proof": f".proof{suffix}"}, Path(outputs.record)
+    names = {kind: files.with_ending(record.stem, endings[kind]) for kind in kinds}
+    return replace(outputs, **{kind: str(record.with_name(name)) for kind, name in names.items()})
 
 
 def amend_record(outbox: Path, job: Job, warning: str) -> None:
@@ -134,11 +179,15 @@ def with_warning(record: bytes, warning: str) -> bytes | None:
 
 
 def take_back(outbox: Path, job: Job) -> bool:
-    """Withdraws the record and log of a job that is not to be published any more.
+    """Withdraws the record and log of a job that is not to be published any more, and its proof.
 
     False if there are none, or what they tell of lies beside them already.
     """
     outputs = job.outputs
+    withdraw_decided(outbox, job)
+    if State.AWAITING in (job.state, job.verdict):
+        withdraw_proof(outbox, job.id, outputs, (job.outcome or Done()).result_sha256)
+        return True
     if job.state is not State.PUBLISHING or not outputs.record:
         return False
     if os.path.lexists(outbox / outputs.main) or not is_ours(outbox / outputs.record, job.id):
@@ -151,9 +200,9 @@ def is_taken(outbox: Path, outputs: Outputs, picture: ClaimedPicture) -> bool:
     """Whether something lies under one of the names; a filed original may be the same picture."""
     paths = set(outputs.by_kind().values())
     if outputs.result:
-        paths.remove(outputs.original)
-    return any(os.path.lexists(outbox / path) for path in paths) or is_another(
-        outbox / outputs.original, picture
+        paths.discard(outputs.original)
+    return any(os.path.lexists(outbox / path) for path in paths) or (
+        bool(outputs.original) and is_another(outbox / outputs.original, picture)
     )
 
 
@@ -165,7 +214,7 @@ def is_in_the_way(outbox: Path, outputs: Outputs, result: Path) -> bool:
 
 def withdraw(outbox: Path, outputs: Outputs) -> None:
     """Takes a record and its log back, whose names turned out not to do."""
-    for path in filter(None, (outputs.timelapse, outputs.log, outputs.record)):
+    for path in filter(None, (outputs.timelapse, outputs.proof, outputs.log, outputs.record)):
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             (outbox / path).unlink()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from daemon import __version__
 from daemon.host import files
-from daemon.job import ClaimedPicture, Job, Outputs, StyleRef
+from daemon.job import Approval, ClaimedPicture, Job, Outputs, PaintedProof, StyleRef
 from daemon.messages import Done, plain
 from daemon.outbox.naming import renamed
 
@@ -52,6 +52,8 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str
         "first_loss": done.first_loss,
         "last_loss": done.last_loss,
         **({"judge": done.judge} if done.judge else {}),
+        **({"full": plain(done.full)} if done.full else {}),
+        **({"proof": proof_data(job, job.proof)} if job.proof else {}),
         "queued_at": job.queued_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
@@ -62,6 +64,24 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str
         "outputs": {kind: files.printable(path) for kind, path in outputs.by_kind().items()},
         "warnings": list(dict.fromkeys((*job.warnings, *renamed(job, outputs)))),
         "reason": job.reason or None,
+    }
+
+
+def proof_data(job: Job, proof: PaintedProof) -> dict[str, Any]:
+    """The proof that a job was decided by, as records tell of it.
+
+    recipe: its fields that the job's own has not, or other values of.
+    """
+    last = proof.outcome.passes[-1] if proof.outcome.passes else None
+    kept = job.recipe
+    return {
+        "approved": job.approval is Approval.GIVEN,
+        "finished_at": proof.finished_at,
+        "seconds": proof.outcome.seconds,
+        "width_px": last.width_px if last else None,
+        "height_px": last.height_px if last else None,
+        "sha256": proof.outcome.result_sha256,
+        "recipe": {name: one for name, one in proof.recipe.items() if kept.get(name) != one},
     }
 
 

@@ -52,7 +52,7 @@ def lay_sheets(finished: FinishedPicture) -> None:
     Raises SurroundingsError if the outbox cannot be written; repeating it is harmless.
     """
     path = finished.picture.path
-    bulk, every = finished.inbox_folders
+    bulk, every, _ = finished.inbox_folders
     path = Path(*path.parts[1:]) if lies_in(path, bulk) else path
     plain = [job for job in finished.jobs if not job.label and job.preset]
     if lies_in(path, every) and plain:

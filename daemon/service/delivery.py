@@ -24,7 +24,7 @@ from daemon.ledger.store import Ledger, utc_now
 from daemon.messages import Done
 from daemon.outbox.filing import file_original
 from daemon.outbox.finishers import FinishedPicture, Finisher, Finishers
-from daemon.outbox.publish import amend_record, publish, take_back
+from daemon.outbox.publish import amend_record, painted, publish, take_back
 from daemon.outbox.sheets import lay_sheets
 from daemon.settings.config import Config
 from daemon.state.claimed import CLAIMED_FOLDER
@@ -123,8 +123,8 @@ class Delivery:
             if self._config.outbox.is_dir():  # what is out of sight is not gone
                 twinned = self._ledger.twinned(limit=ANSWERS_A_ROUND)
                 self._each((job.below, partial(self._answer, job, twin)) for job, twin in twinned)
-            painted = self._ledger.jobs_in(State.PUBLISHING)
-            self._each((job.below, partial(self._publish, job)) for job in painted)
+            ended = self._ledger.jobs_in(State.PUBLISHING)
+            self._each((job.below, partial(self._publish, job)) for job in ended)
             if self._unfiled:
                 over = self._ledger.unfiled()
                 self._each((picture.path, partial(self._finish, picture)) for picture in over)
@@ -162,7 +162,7 @@ class Delivery:
             return  # its picture has gone back to the inbox with another job of it
         if self._is_not_to_be_published(picture):
             return
-        result = self._spool.result(job.id)
+        result = painted(self._spool, job)
         coming = result.stat().st_size if result.exists() else 0
         files.ensure_room(self._config.outbox, coming, self._config.limits.free_bytes)
         plan = partial(self._ledger.plan_outputs, job.id)
@@ -174,7 +174,10 @@ class Delivery:
         seen = files.printable(outputs.main)
         # Not bound to the job: its log has been published, and is not to begin anew.
         logger.info("[{}] {}: {}", job.id[:8], job.verdict, seen)
-        self._spool.drop_job(job.id)
+        if job.verdict is State.AWAITING:
+            self._spool.drop_run(job.id)
+        else:
+            self._spool.drop_job(job.id)
         self._metrics.observe_publish(time.monotonic() - began_s)
         self._changed()
 
@@ -306,8 +309,8 @@ class Delivery:
         """Ready -> publishing with the twin's result, or to be painted if that is gone."""
         began, now_s = utc_now(), time.monotonic()
         log = logger.bind(job=job.id, action="answer")
-        painted, done = self._config.outbox / twin.outputs.result, twin.outcome or Done()
-        if not self._spool.keep_result(job.id, painted, done.result_sha256):
+        found, done = self._config.outbox / twin.outputs.result, twin.outcome or Done()
+        if not self._spool.keep_result(job.id, found, done.result_sha256):
             log.info("was painted before as job {}, but that result is gone", twin.id[:8])
             self._ledger.forget_twin(job.id)
             return

@@ -305,6 +305,8 @@ class Service:
         """Says what is not done, with --once by name."""
         if waiting := self._ledger.waiting():
             logger.info("{} jobs are left for later", waiting)
+        if proofs := self._ledger.counts()[State.AWAITING]:
+            logger.info("{} proofs wait for approval: atelierd status", proofs)
         if not self._once:
             return
         unfinished = self._intake.left

@@ -19,7 +19,11 @@ from daemon.outbox.record import make_record
 from daemon.settings.config import Config
 from daemon.settings.hooks import Event
 
-EVENTS: Mapping[State | None, Event] = {State.DONE: Event.DONE, State.FAILED: Event.FAILED}
+EVENTS: Mapping[State | None, Event] = {
+    State.DONE: Event.DONE,
+    State.FAILED: Event.FAILED,
+    State.AWAITING: Event.PROOF,
+}
 """What is told by verdict; that a job was cancelled nobody is told."""
 
 

@@ -34,13 +34,13 @@ def in_time(folder: Path, work: Callable[[], None]) -> None:
 
 
 def shelved(config: Config) -> list[str]:
-    """The presets' folders, and that of them all, for both queues; what is wrong is logged.
+    """The presets' folders, and that of them all, wherever they belong; what is wrong is logged.
 
     While their folder is away, of those that are known to have been good.
     """
-    bulk, every = config.inbox_folders
+    folders = config.inbox_folders
     try:
-        shelf = presets.shelf_in_use(config.presets, config.inbox_folders, config.state)
+        shelf = presets.shelf_in_use(config.presets, folders, config.state)
         names = shelf.usable
         for name, faults in shelf.faulty.items():
             for fault in faults:
@@ -48,7 +48,7 @@ def shelved(config: Config) -> list[str]:
     except SurroundingsError as error:  # pictures wait, the rest goes on
         logger.error("{}", error)
         names = sorted(read_last_good(config.state, config.presets))
-    return folders_of([every, *names] if names else [], bulk)
+    return folders_of([folders.every, *names] if names else [], folders)
 
 
 def make_ready(config: Config, folder: Path, inside: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from daemon.engine.schedule import fit
+from daemon.engine.schedule import PROOF_PX, fit
 from daemon.host import files
 from daemon.job import ClaimedPicture, Job
 from daemon.ledger.store import Ledger, Line
@@ -46,10 +46,10 @@ class Run:
 
 def make_run(config: Config, device: str, job: Job, picture: ClaimedPicture, now_s: float) -> Run:
     """What is known of a run before it begins; a large picture may be silent for longer."""
-    pixels, limits = picture.width_px * picture.height_px, config.limits
-    if (size := job.recipe["size"]) != "original":
-        pixels *= (size / max(picture.width_px, picture.height_px, 1)) ** 2
+    width, height = result_size(job, picture)
+    pixels, limits = width * height, config.limits
     shown = RunningJob(job.id, files.printable(picture.path), job.preset, device, label=job.label)
+    shown.proof = job.paints_proof
     stall_s = limits.stall_s * (1 + pixels / STALL_PX)
     return Run(job, shown, limits.job_s, now_s + limits.job_s, stall_s, now_s)
 
@@ -65,13 +65,20 @@ def coming_bytes(ledger: Ledger, line: Line) -> int:
 
 def result_bytes(job: Job, picture: ClaimedPicture) -> int:
     """How large a job's result will be at most, roughly."""
-    width, height = picture.width_px, picture.height_px
-    if (size := job.recipe["size"]) != "original" and width and height:
-        width, height = fit(width, height, size)
+    width, height = result_size(job, picture)
     depth = job.recipe.get("depth", "same")
     bits = picture.bits if depth == "same" else depth
     form = output_format(output_name(job.below.name, job.suffix))
     return expected_bytes(form, width, height, bits=bits)
+
+
+def result_size(job: Job, picture: ClaimedPicture) -> tuple[int, int]:
+    """Width and height that a job is painted at, its proof or the full picture; 0 if not known."""
+    width, height, size = picture.width_px, picture.height_px, job.recipe["size"]
+    longest = max(width, height) if size == "original" else size
+    if job.paints_proof:
+        longest = min(longest, PROOF_PX)
+    return fit(width, height, longest) if width and height else (width, height)
 
 
 def make_order(
@@ -92,22 +99,27 @@ def make_order(
         own, sha256 = job.mask.own, job.mask.sha256
         path = spool.picture_mask(picture.id) if own else spool.mask(sha256)
         mask = OrderedMask(job.mask.name, Blob(sha256, path), own)
+    is_proof = job.paints_proof
+    checkpoint = spool.proof_checkpoint if is_proof else spool.checkpoint
+    films = job.recipe.get("timelapse") and not is_proof
     return RunOrder(
         name=job.below.name,
         picture=Blob(picture.sha256, spool.picture(picture.id)),
         max_pixels=config.limits.picture_pixels,
         recipe=job.recipe,
         styles=styles,
-        result=spool.result(job.id),
-        checkpoint=spool.checkpoint(job.id),
+        result=(spool.proof if is_proof else spool.result)(job.id),
+        checkpoint=checkpoint(job.id),
         preview=spool.preview(job.id),
         memory_bytes=memory_bytes,
-        note={"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]},
+        note={"id": job.id, "preset": job.preset, "seed": job.recipe["seed"]}
+        | ({"proof": True} if is_proof else {}),
         result_name=output_name(job.below.name, job.suffix) if job.suffix else "",
         profiles={one.name: spool.profile(one.sha256) for one in job.profiles},
         mask=mask,
-        timelapse=spool.timelapse(job.id) if job.recipe.get("timelapse") else None,
+        timelapse=spool.timelapse(job.id) if films else None,
         shared=shared_painting(job),
+        proof=is_proof,
     )
 
 

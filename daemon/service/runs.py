@@ -328,12 +328,11 @@ class Runs:
         del self._runs[job.id]
 
     def _end_done(self, run: Run, done: Done) -> None:
-        """The picture is painted."""
+        """The picture is painted, or its proof."""
         job = run.job
+        verdict = State.AWAITING if job.paints_proof else State.DONE
         logger.bind(job=job.id, action="end").info("painted in {:.1f} s", done.seconds)
-        self._ledger.finish_job(
-            job.id, self._owner, State.DONE, outcome=done, warnings=done.warnings
-        )
+        self._ledger.finish_job(job.id, self._owner, verdict, outcome=done, warnings=done.warnings)
         self._note_worker(run.shown.device, None)
 
     def _end_failed(self, run: Run, failed: Failed) -> None:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 from daemon.errors import ConfigError, Fault
 from daemon.host import access
 from daemon.host.bounded import ANSWER_S, NoAnswerError, resolved, within
-from daemon.job import ALL_FOLDER, BULK_FOLDER, ORDINARY, OUTBOX_FOLDERS
+from daemon.job import INBOX_FOLDERS, ORDINARY, OUTBOX_FOLDERS, InboxFolders
 from daemon.messages import WorkerSettings
 from daemon.pictures.formats import MAX_PIXELS
 from daemon.settings import yamlfile
@@ -148,7 +148,11 @@ class Schedule(Section):
     time_zone: Annotated[str | None, AfterValidator(check_zone)] = None  # else the machine's
     ordinary: Windows = ()  # in which ordinary jobs run
     bulk: Windows = ()  # in which runs what was dropped in the bulk folder
-    bulk_folder: Annotated[str, AfterValidator(check_folder_name)] = BULK_FOLDER  # of the inbox
+    bulk_folder: Annotated[str, AfterValidator(check_folder_name)] = (
+        INBOX_FOLDERS.bulk
+    )  # of the inbox
+
+    proofs: Literal["own", "ordinary"] = "own"  # the queue in which bulk jobs' proofs are painted
 
     def hours(self, priority: int) -> Hours:
         """When jobs of a priority may run."""
@@ -181,7 +185,12 @@ class Config(Section):
     presets: Folder = Path("presets")  # YAML files and style images
     state: Folder = Path("state")  # ledger, spool and caches; must be a local disk
     default_preset: str | None = None  # of pictures whose folder names none
-    all_presets: Annotated[str, AfterValidator(check_folder_name)] = ALL_FOLDER  # of the inbox
+    all_presets: Annotated[str, AfterValidator(check_folder_name)] = (
+        INBOX_FOLDERS.every
+    )  # of the inbox
+    proof_folder: Annotated[str, AfterValidator(check_folder_name)] = (
+        INBOX_FOLDERS.proof
+    )  # of the inbox
     settle_s: Seconds | None = None  # a file must not change: 5, on network mounts 15
     settle_give_up_s: Seconds = 600.0  # until a file that does not decode has failed
     sidecar_wait_s: Seconds = 30.0  # a picture outside every preset's folder waits for its sidecar
@@ -202,9 +211,9 @@ class Config(Section):
     metrics: Annotated[Address | None, BeforeValidator(to_address)] = None  # for Prometheus
 
     @property
-    def inbox_folders(self) -> tuple[str, str]:
+    def inbox_folders(self) -> InboxFolders:
         """The inbox's folders that have another meaning than a preset's."""
-        return self.schedule.bulk_folder, self.all_presets
+        return InboxFolders(self.schedule.bulk_folder, self.all_presets, self.proof_folder)
 
     @property
     def ledger_path(self) -> Path:
@@ -304,9 +313,13 @@ def check_apart(config: Config, document: yamlfile.Document) -> None:
 
 def check_inbox_folders(config: Config, document: yamlfile.Document) -> None:
     """Notes a fault if two of the inbox's folders have one name, or one that the outbox keeps."""
-    bulk, every = map(str.casefold, config.inbox_folders)
+    bulk, every, proof = map(str.casefold, config.inbox_folders)
     if bulk == every:
         document.fault("is the bulk folder's name (schedule: bulk_folder)", ("all_presets",))
+    if proof in (bulk, every):
+        document.fault(
+            "is another folder's (schedule: bulk_folder, all_presets)", ("proof_folder",)
+        )
     if every in OUTBOX_FOLDERS:
         document.fault("is a folder of the outbox, where sheets would mix", ("all_presets",))
 

@@ -24,6 +24,7 @@ class Event(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
+    PROOF = "proof"
     IDLE = "idle"
 
 
@@ -139,10 +140,11 @@ HookList = Annotated[tuple[Hook, ...], BeforeValidator(to_list)]
 
 
 class Hooks(Section):
-    """Who is told, in this order: of each job that is done or failed, and when none is left."""
+    """Who is told: of jobs that are done or failed, of proofs that wait, and that none is left."""
 
     on_done: HookList = ()
     on_failed: HookList = ()
+    on_proof: HookList = ()
     on_idle: HookList = ()
 
     def of(self, event: Event) -> tuple[Hook, ...]:

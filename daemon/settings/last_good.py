@@ -34,6 +34,7 @@ class LastGood:
     profiles: tuple[ProfileRef, ...] = ()
     mask: MaskRef | None = None
     sweep: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    approve: bool = False
 
 
 def read_last_good(state: Path, folder: Path) -> dict[str, LastGood]:

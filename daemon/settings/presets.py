@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +56,10 @@ class PresetFile(SweptRecipe):
     styles: Annotated[list[StyleEntry], Field(min_length=1, max_length=MOST_STYLES)] = Field(
         description="style images and their weights"
     )
+    approve: bool = Field(
+        default=False,
+        description="true: only a proof of 512 px is painted, and the rest once that is approved",
+    )
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class Preset:
     """A named style, checked: what to paint after, and how.
 
     warning: what the record of a job made from it is to tell; empty for one that is in order.
-    sweep: which of the recipe's fields are tried with several values.
+    sweep: which of the recipe's fields are tried with several values.  approve: whether a proof is
+    painted first, and waits for approval.
     """
 
     name: str
@@ -74,6 +79,7 @@ class Preset:
     profiles: tuple[ProfileSource, ...] = ()
     mask: MaskSource | None = None
     sweep: Sweep = field(default_factory=dict)
+    approve: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,7 +256,8 @@ def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | No
     if not all(path.is_file() for path in paths):
         return None
     warning = stand_in_text(name, kept)
-    return Preset(name, folder / kept.file, recipe, styles, warning, profiles, mask, kept.sweep)
+    made = Preset(name, folder / kept.file, recipe, styles, warning, profiles, mask, kept.sweep)
+    return replace(made, approve=kept.approve)
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -289,6 +296,7 @@ def read_preset(path: Path, inbox_folders: Collection[str] = INBOX_FOLDERS) -> R
     profiles: tuple[ProfileSource, ...] = ()
     mask: MaskSource | None = None
     sweep: Sweep = {}
+    approve = False
     styles = [StyleSource(path, 1.0, path.name)]
     if yaml_stem(path.name) is None:
         check_image(path, (), document, stamps)
@@ -299,6 +307,9 @@ def read_preset(path: Path, inbox_folders: Collection[str] = INBOX_FOLDERS) -> R
         found = yamlfile.check(PresetFile, document)
         recipe = without_sweep(found) if found else None
         sweep = check_sweep(found, document) if found else {}
+        approve = found is not None and found.approve
+        if approve and sweep:
+            document.fault("is for one picture, and `sweep` makes several; keep one", ("approve",))
         styles = check_styles(path.parent, document, stamps)
         mask = check_mask(document.data.get("mask"), path.parent, document, stamps)
         if recipe is not None:
@@ -308,7 +319,7 @@ def read_preset(path: Path, inbox_folders: Collection[str] = INBOX_FOLDERS) -> R
     if recipe is None or document.faults:
         return Reading(None, PresetError(document.faults).faults, stamps)
     name = preset_name(path)
-    preset = Preset(name, path, recipe, tuple(styles), profiles=profiles, mask=mask, sweep=sweep)
+    preset = Preset(name, path, recipe, tuple(styles), "", profiles, mask, sweep, approve)
     return Reading(preset, (), stamps)
 
 

@@ -80,6 +80,14 @@ class Spool:
         """What a running job looked like a few seconds ago, a small JPEG, whole or absent."""
         return self.job(job_id) / "preview.jpg"
 
+    def proof(self, job_id: str) -> Path:
+        """The painted proof of a job, whole or absent; it stays until the job is over."""
+        return self.job(job_id) / "proof"
+
+    def proof_checkpoint(self, job_id: str) -> Path:
+        """Where the painting of a job's proof stands; nothing of it is of use to the full one."""
+        return self.job(job_id) / "proof-checkpoint.safetensors"
+
     def timelapse(self, job_id: str) -> Path:
         """How a job's painting came about, an animated WebP, whole or absent."""
         return self.job(job_id) / "timelapse.webp"
@@ -150,6 +158,11 @@ class Spool:
                 if path.name.removesuffix(MASK_ENDING) not in known:
                     files.remove(path)
         files.sweep(self.state)
+
+    def drop_run(self, job_id: str) -> None:
+        """Removes what only the painting of a proof needed."""
+        for path in (self.proof_checkpoint(job_id), self.preview(job_id)):
+            path.unlink(missing_ok=True)
 
     def drop_job(self, job_id: str) -> None:
         """Removes what a published job leaves."""

@@ -21,7 +21,8 @@ class RunningJob:
     """A job at work. step counts over all passes; eta_s is None until a step was measured.
 
     losses: by name, of the last step.  preview: a small JPEG of its picture, None until it was
-    first written.  label: which cell of a sweep it is, empty if of none.
+    first written.  label: which cell of a sweep it is, empty if of none.  proof: only the proof is
+    painted.
     """
 
     id: str
@@ -38,6 +39,7 @@ class RunningJob:
     eta_s: float | None = None
     preview: str | None = None
     label: str = ""
+    proof: bool = False
 
 
 @dataclass

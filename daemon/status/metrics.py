@@ -31,7 +31,7 @@ from daemon.status.scrape import HealthState, LedgerState, MemoryState
 SIZES_PX = (512, 1024, 2048, 4096)
 VERDICTS = (State.DONE, State.FAILED, State.CANCELLED)
 ERROR_KINDS = ("input", "surroundings", "worker_lost", "out_of_memory", "bug", "hook")
-HOOK_EVENTS = ("done", "failed", "idle")
+HOOK_EVENTS = ("done", "failed", "proof", "idle")
 HOOK_OUTCOMES = ("fine", "failed")
 
 UPWARDS = (1, 2, 5, 10, 20, 30)
@@ -158,7 +158,7 @@ class Metrics:
 
     def observe_job(self, job: Job) -> None:
         """Counts a job that is over. One that got another's result has no seconds of painting."""
-        if job.verdict is None:
+        if job.verdict not in VERDICTS:
             return
         self._ended.labels(job.verdict).inc()
         if job.verdict is State.FAILED and job.starts == 0:  # what was dropped could not be taken

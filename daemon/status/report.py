@@ -9,6 +9,7 @@ from daemon.host import files
 from daemon.host.access import is_there
 from daemon.job import Job, State
 from daemon.ledger.store import Ledger
+from daemon.messages import plain
 from daemon.settings.config import Config
 from daemon.settings.last_good import faulty_presets
 from daemon.state.lock import is_held
@@ -17,6 +18,7 @@ from daemon.status.forecast import forecast
 from daemon.status.live import LIVE_FILE, read_live
 
 RECENT = 8
+PROOFS = 8
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ def gather(config: Config) -> dict[str, Any]:
     """The state of service and queue as plain data.
 
     queues: each queue's `Forecast`.  foreign: how many files of the inbox are no pictures; None
-    while no service looks.  Raises SurroundingsError where the state folder may not be looked into.
+    while no service looks.  proofs: the oldest of those that wait for approval.  Raises
+    SurroundingsError where the state folder may not be looked into.
     """
     held = is_there(config.state) and is_held(config.state)
     live = read_live(config.state) if held else None
@@ -54,6 +57,7 @@ def gather(config: Config) -> dict[str, Any]:
         "waits_more": live.get("waits_more", 0) if live else 0,
         "others": live.get("others", []) if live else [],
         "foreign": live.get("foreign", 0) if live else None,
+        "proofs": [],
         "recent": [],
         "inbox": files.printable(config.inbox),
         "outbox": files.printable(config.outbox),
@@ -72,6 +76,7 @@ def gather(config: Config) -> dict[str, Any]:
         report["recent"] = [recent_row(job) for job in names.values()]
         if ledger.database.is_current:  # else no service of this version has brought it up yet
             report["queues"] = queues(config, ledger, report)
+            report["proofs"] = [proof_row(job) for job in ledger.views.awaiting(PROOFS)]
         ledger.close()
     except SurroundingsError as error:
         report["health"]["ledger"] = str(error)
@@ -98,6 +103,19 @@ def queues(config: Config, ledger: Ledger, report: dict[str, Any]) -> dict[str, 
         devices=len(report["service"]["devices"]),
     )
     return {name: asdict(each) for name, each in forecasts.items()}
+
+
+def proof_row(job: Job) -> dict[str, Any]:
+    """A proof that waits for approval in short. full: the picture that it foretells."""
+    full = job.outcome.full if job.outcome else None
+    return {
+        "id": job.id,
+        "preset": job.preset,
+        "picture": files.printable(job.below),
+        "finished_at": job.finished_at,
+        "output": files.printable(job.outputs.result),
+        "full": plain(full) if full else None,
+    }
 
 
 def recent_row(job: Job) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
+from daemon.job import State
 from daemon.messages import known
 from daemon.status.live import RunningJob, loss_text
 from daemon.status.report import Finding, in_words
@@ -124,6 +125,8 @@ def render_status(report: Mapping[str, Any]) -> RenderableType:
     parts += wait_lines(report)
     if report["running"]:
         parts.append(running_table(report["running"]))
+    if report["proofs"]:
+        parts += proofs_part(report["proofs"], jobs[State.AWAITING])
     if report["recent"]:
         parts.append(recent_table(report["recent"]))
     return Group(*parts)
@@ -170,7 +173,7 @@ def running_table(running: Sequence[Mapping[str, Any]]) -> Table:
         job = known(RunningJob, row)
         table.add_row(
             escape(job.id[:8]),
-            escape(f"{job.picture} ({job.label})" if job.label else job.picture),
+            escape(job.picture + "".join(f" ({what})" for what in told_apart(job))),
             escape(job.preset),
             escape(job.device),
             f"{job.pass_number}/{job.passes}",
@@ -179,6 +182,30 @@ def running_table(running: Sequence[Mapping[str, Any]]) -> Table:
             in_words(job.eta_s),
         )
     return table
+
+
+def told_apart(job: RunningJob) -> Iterator[str]:
+    """What a running job is of its picture, where it is not simply that in its preset."""
+    if job.label:
+        yield job.label
+    if job.proof:
+        yield "proof"
+
+
+def proofs_part(proofs: Sequence[Mapping[str, Any]], count: int) -> list[RenderableType]:
+    """The proofs that wait for approval, the oldest first.  count: of all there are."""
+    table = plain_table("job", "since", "full size", "will take", "proof that waits for approval")
+    for row in proofs:
+        full = row["full"] or {"width_px": "?", "height_px": "?", "seconds": None}
+        table.add_row(
+            row["id"][:8],
+            (row["finished_at"] or "")[:19],
+            f"{full['width_px']}x{full['height_px']}",
+            "-" if full["seconds"] is None else in_words(full["seconds"]),
+            escape(row["output"]),
+        )
+    more = [f"[yellow]proofs[/yellow]   and {count - len(proofs)} more wait for approval"]
+    return [table, *(more if count > len(proofs) else [])]
 
 
 def recent_table(recent: Sequence[Mapping[str, Any]]) -> Table:

@@ -70,7 +70,7 @@ def test_waiting_job_is_asked_to_be_cancelled_by_the_beginning_of_its_id(config:
         ("aa", "several jobs begin with 'aa'"),
         ("", "an empty word names no job"),
         ("  ", "an empty word names no job"),
-        ("bb33", "is failed; only waiting or running jobs can be cancelled"),
+        ("bb33", "is failed; only jobs that are not over can be cancelled"),
     ],
 )
 def test_job_that_cannot_be_cancelled_is_told_why(config: Config, asked: str, fault: str) -> None:

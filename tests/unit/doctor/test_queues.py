@@ -1,13 +1,22 @@
 """What the doctor says of queues, monitors and neighbours."""
 
+import contextlib
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from daemon.doctor.queues import check_metrics, check_neighbours, check_queues, examine_queues
+from daemon.doctor.queues import (
+    check_metrics,
+    check_neighbours,
+    check_proofs,
+    check_queues,
+    examine_queues,
+)
+from daemon.job import Approval, Draft, State
+from daemon.ledger.store import Ledger
 from daemon.pool.memory import DeviceMemory
 from daemon.settings.config import Address, Config, Schedule, YieldRule
 from daemon.state.pause import pause
@@ -45,6 +54,25 @@ def test_metrics_that_a_running_service_does_not_serve(taken: Address, free: Add
     (found,) = check_metrics(settings(metrics=taken), running=True)
     assert found == Finding("metrics", True, f"{taken}, served")
     assert list(check_metrics(settings(), running=True)) == []
+
+
+def test_proofs_that_wait_are_told_and_one_that_was_forgotten_is_minded(tmp_path: Path) -> None:
+    config = settings(state=tmp_path)
+    assert list(check_proofs(config, NOON)) == []
+    with contextlib.closing(Ledger(config.ledger_path)) as ledger:
+        assert list(check_proofs(config, NOON)) == []
+        ledger.add_picture("p", Path("proof/starry/photo.jpg"))
+        draft = Draft("j1", "starry", Path("photo.jpg"), {}, (), approval=Approval.ASKED)
+        ledger.admit("p", sha256="ab", size=9, width_px=4, height_px=3, drafts=[draft])
+        ledger.claim_job("me")
+        ledger.finish_job("j1", "me", State.AWAITING)
+        ledger.publish_job("j1")
+    now = datetime.now(UTC)
+    told = "1 wait for approval, the oldest, j1, for {} days"
+    found = list(check_proofs(config, now + timedelta(days=3)))
+    assert found == [Finding("proofs", True, told.format(3))]
+    (found,) = check_proofs(config, now + timedelta(days=20))
+    assert not found.ok and found.detail.startswith(told.format(20) + ": atelierd approve")
 
 
 def test_queues_and_the_pause_are_told_and_are_no_fault(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which presets a picture is painted with: first match wins."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,13 @@ import pytest
 from daemon.errors import BadInputError, Fault
 from daemon.intake.preset_choice import (
     Choice,
+    DropPlace,
     below_preset,
     choose,
     folder_preset,
-    queue_of,
+    place_of,
 )
-from daemon.job import BULK, ORDINARY
+from daemon.job import BULK, INBOX_FOLDERS, ORDINARY, InboxFolders
 from daemon.pictures.form import JobRecipe
 from daemon.settings.presets import Preset, Shelf
 
@@ -156,15 +158,65 @@ def test_empty_sidecar_changes_nothing() -> None:
 
 
 def test_bulk_folder_is_a_queue_and_no_part_of_the_path() -> None:
-    assert queue_of(Path("bulk/starry/2024/photo.jpg"), "bulk") == (
-        BULK,
-        Path("starry/2024/photo.jpg"),
-    )
-    assert queue_of(Path("bulk/photo.jpg"), "bulk") == (BULK, Path("photo.jpg"))
-    for path in (PHOTO, Path("bulk"), Path("starry/bulk/photo.jpg"), Path("photo.jpg")):
-        assert queue_of(path, "bulk") == (ORDINARY, path)
-    assert queue_of(Path("nights/photo.jpg"), "nights")[0] == BULK
-    assert queue_of(Path("Bulk/photo.jpg"), "bulk") == (BULK, Path("photo.jpg"))
+    deep, photo = Path("starry/2024/photo.jpg"), Path("photo.jpg")
+    assert place_of("bulk" / deep, INBOX_FOLDERS) == DropPlace(BULK, deep)
+    assert place_of("bulk" / photo, INBOX_FOLDERS) == DropPlace(BULK, photo)
+    for path in (PHOTO, Path("bulk"), Path("starry/bulk/photo.jpg"), photo):
+        assert place_of(path, INBOX_FOLDERS) == DropPlace(ORDINARY, path)
+    assert place_of("nights" / photo, InboxFolders(bulk="nights")).priority == BULK
+    assert place_of("Bulk" / photo, INBOX_FOLDERS) == DropPlace(BULK, photo)
+
+
+def test_proof_folder_asks_for_approval_in_either_queue_and_is_no_part_of_the_path() -> None:
+    assert place_of("proof" / PHOTO, INBOX_FOLDERS) == DropPlace(ORDINARY, PHOTO, approve=True)
+    assert place_of("bulk/proof" / PHOTO, INBOX_FOLDERS) == DropPlace(BULK, PHOTO, approve=True)
+    assert not place_of("starry/proof" / PHOTO, INBOX_FOLDERS).approve
+    assert place_of("trial" / PHOTO, InboxFolders(proof="trial")).approve
+
+
+APPROVING = dataclasses.replace(SHELF.good["starry"], approve=True)
+
+
+@pytest.mark.parametrize(
+    ("preset", "folder", "sidecar", "approve"),
+    [
+        (False, False, None, False),
+        (True, False, None, True),
+        (False, True, None, True),
+        (False, False, "approve: true", True),
+        (True, False, "approve: false", False),
+        (False, True, "approve: false", False),  # the nearest to the picture is obeyed
+    ],
+)
+def test_proof_is_asked_for_by_preset_folder_or_sidecar_which_comes_first(
+    preset: bool, folder: bool, sidecar: str | None, approve: bool
+) -> None:
+    one = dataclasses.replace(APPROVING, approve=preset)
+    shelf = Shelf(SHELF.folder, {"starry": one}, {})
+    note = sidecar.encode() if sidecar else None
+    (choice,) = choose(PHOTO, note, "photo.jpg.yaml", shelf, None, approve=folder)
+    assert (choice.approve, choice.fault) == (approve, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "sidecar"),
+    [(PHOTO, "sweep: {beta: [5, 20]}"), (Path("all/photo.jpg"), None)],
+)
+def test_proof_that_waits_is_of_one_picture_and_what_asks_for_several_says_what_to_do(
+    path: Path, sidecar: str | None
+) -> None:
+    shelf = Shelf(SHELF.folder, {"starry": APPROVING}, {})
+    note = sidecar.encode() if sidecar else None
+    (choice,) = choose(path, note, "photo.jpg.yaml", shelf, None)
+    assert choice.recipe is None
+    assert "is of one picture in one preset" in choice.fault and "approve: false" in choice.fault
+    refused = b"approve: false\n" + (note or b"")
+    assert all(one.recipe for one in choose(path, refused, "photo.jpg.yaml", shelf, None))
+
+
+def test_approval_that_is_neither_yes_nor_no_is_a_fault_of_the_sidecar() -> None:
+    (choice,) = chosen(sidecar="approve: perhaps")
+    assert choice.fault.startswith("The sidecar is wrong. ") and "approve" in choice.fault
 
 
 def labels(choices: list[Choice]) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import pytest
 from loguru import logger
 
 from daemon.intake.preset_folders import PresetFolders
+from daemon.job import InboxFolders
 from daemon.pictures.form import JobRecipe
 from daemon.settings.presets import Preset, Shelf
 
@@ -24,16 +25,17 @@ def inbox(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folders(inbox: Path) -> PresetFolders:
-    return PresetFolders(inbox, "nights")
+    return PresetFolders(inbox, InboxFolders(bulk="nights"))
 
 
-def test_preset_that_appears_gets_its_folder_in_both_queues_and_one_that_goes_leaves_it(
+def test_preset_that_appears_gets_its_folders_for_both_queues_and_proofs_and_leaves_them(
     inbox: Path, folders: PresetFolders
 ) -> None:
     folders.keep_up(shelf("wave"))
     folders.keep_up(shelf("wave", "ink"))
-    assert {path.name for path in inbox.iterdir()} == {"wave", "ink", "nights"}
-    assert {path.name for path in (inbox / "nights").iterdir()} == {"wave", "ink"}
+    assert {path.name for path in inbox.iterdir()} == {"wave", "ink", "nights", "proof"}
+    for inner in ("nights", "proof"):
+        assert {path.name for path in (inbox / inner).iterdir()} == {"wave", "ink"}
     folders.keep_up(shelf("wave"))
     assert (inbox / "ink").is_dir()
 

@@ -110,6 +110,7 @@ REACH: dict[State, Callable[[Ledger], None]] = {
     State.READY: lambda ledger: None,
     State.RUNNING: run_it,
     State.PUBLISHING: lambda ledger: (run_it(ledger), finish(ledger)),  # type: ignore[func-returns-value]
+    State.AWAITING: lambda ledger: publish(ledger, State.AWAITING),
     State.DONE: publish,
     State.FAILED: lambda ledger: publish(ledger, State.FAILED),
     State.CANCELLED: lambda ledger: publish(ledger, State.CANCELLED),
@@ -130,6 +131,11 @@ TRANSITIONS: dict[str, tuple[Callable[[Ledger], None], dict[State, State]]] = {
         {State.PUBLISHING: State.PUBLISHING},
     ),
     "publish": (lambda ledger: ledger.publish_job("j1", tell=True), {State.PUBLISHING: State.DONE}),
+    "paint after a proof": (
+        lambda ledger: ledger.proofs.repaint("j1", draft("another"), []),
+        {State.AWAITING: State.READY},
+    ),
+    "reject": (lambda ledger: ledger.proofs.reject("j1", "no"), {State.AWAITING: State.PUBLISHING}),
     "retry": (
         lambda ledger: ledger.retry_job("j1"),
         {State.FAILED: State.RETRIED, State.CANCELLED: State.RETRIED},
@@ -140,8 +146,10 @@ TRANSITIONS: dict[str, tuple[Callable[[Ledger], None], dict[State, State]]] = {
     ),
     "request cancel": (
         lambda ledger: ledger.request_cancel("j1"),
-        {State.READY: State.READY, State.RUNNING: State.RUNNING},
+        {state: state for state in (State.READY, State.RUNNING, State.AWAITING)},
     ),
+    "put first": (lambda ledger: ledger.places.put_first("j1"), {State.READY: State.READY}),
+    "put last": (lambda ledger: ledger.places.put_last("j1"), {State.READY: State.READY}),
 }
 """Each guarded transition of a job, and from which state to which it leads."""
 

@@ -8,7 +8,8 @@ import pytest
 
 from daemon.errors import SurroundingsError
 from daemon.host.files import sha256_of
-from daemon.job import ClaimedPicture, Outputs, State
+from daemon.job import ClaimedPicture, Outputs, PaintedProof, State
+from daemon.messages import Done
 from daemon.outbox.publish import publish, reason_text, with_warning
 from daemon.state.spool import Spool
 from tests.support.tree import tree
@@ -305,3 +306,14 @@ def test_time_lapse_whose_name_is_taken_moves_all_of_its_jobs_names(
     outputs = published(make_job())
     assert outputs.timelapse == f"starry/2024/.jobs/photo-{MARK}.jpg.webp"
     assert taken.read_bytes() == b"somebody's"
+
+
+def test_proof_beside_the_record_of_the_longest_name_fits_and_meets_no_other(
+    outbox: Path, make_job, published, spool: Spool
+) -> None:
+    name = "p" * 251 + ".jpg"
+    proof = PaintedProof(Outputs(), Done(), {}, "2024-05-01T10:00:30.000Z")
+    spool.proof("0123456789abcdef").write_bytes(b"small")
+    outputs = published(make_job(below=Path(name), proof=proof))
+    assert (outbox / outputs.proof).read_bytes() == b"small"
+    assert outputs.proof.endswith("p.proof.jpg") and (outbox / outputs.result).exists()

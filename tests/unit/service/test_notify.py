@@ -10,7 +10,7 @@ import pytest
 
 from daemon.errors import SurroundingsError
 from daemon.hooks.runner import MOST_IN_FLIGHT
-from daemon.job import Draft, Outputs, State
+from daemon.job import Approval, Draft, Outputs, State
 from daemon.ledger.store import Ledger
 from daemon.messages import Done
 from daemon.outbox.record import make_record
@@ -73,6 +73,20 @@ def all_told(notifier: Notifier, ledger: Ledger) -> None:
     """Ticks until nothing is left to be told."""
     wait_for("all to be told", lambda: not notifier.tick(busy=False))
     assert ledger.untold(9) == []
+
+
+def test_proof_that_waits_is_told_to_those_who_asked_for_it(
+    tell: Tell, ledger: Ledger, said: Callable[[], list[str]]
+) -> None:
+    notifier = tell("done", "proof")
+    ledger.add_picture("p", Path("proof/starry/photo.jpg"))
+    draft = Draft("j1", "starry", Path("photo.jpg"), {"seed": 0}, (), approval=Approval.ASKED)
+    ledger.admit("p", sha256="ab", size=9, width_px=4, height_px=3, drafts=[draft])
+    ledger.claim_job("me")
+    ledger.finish_job("j1", "me", State.AWAITING, outcome=Done(seconds=2.5))
+    ledger.publish_job("j1", tell=notifier.note_end(State.AWAITING))
+    all_told(notifier, ledger)
+    assert said() == ["proof j1"]
 
 
 def test_each_job_is_told_once_to_those_who_asked_for_its_verdict(

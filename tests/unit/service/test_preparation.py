@@ -55,4 +55,4 @@ def test_service_starts_while_the_presets_folder_is_away(config: Config) -> None
     write_last_good(config.state, config.presets, {"wave": LastGood("wave.png", {}, ())})
     config.presets.rmdir()
     preparation.prepare_folders(config)
-    assert {path.name for path in config.inbox.iterdir()} == {"all", "bulk", "wave"}
+    assert {path.name for path in config.inbox.iterdir()} == {"all", "bulk", "proof", "wave"}

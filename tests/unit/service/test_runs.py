@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.job import BULK, Draft, ProfileRef, State, StyleRef
+from daemon.job import BULK, Approval, Draft, ProfileRef, State, StyleRef
 from daemon.ledger.store import EVERY, Ledger
 from daemon.messages import (
     Blob,
@@ -26,7 +26,7 @@ from daemon.messages import (
     RunOrder,
 )
 from daemon.service.permit import Permit
-from daemon.service.run import make_order
+from daemon.service.run import make_order, make_run, result_size
 from daemon.service.runs import Runs
 from daemon.settings.config import Config
 from daemon.state.spool import Spool
@@ -159,6 +159,29 @@ def test_worker_is_told_the_results_format_and_where_the_profiles_lie(bench: Ben
     order = make_order(bench.config, bench.spool, job, picture, None)
     assert order.result_name == "photo.png"
     assert order.profiles == {"press.icc": bench.spool.profile("9c")}
+
+
+def test_proof_is_a_run_of_its_own_whose_files_the_full_picture_never_meets(bench: Bench) -> None:
+    spool, picture = bench.spool, bench.ledger.picture("p-j1")
+    recipe = RECIPE | {"size": 4096, "timelapse": True}
+    asked = replace(bench.ledger.job("j1"), recipe=recipe, approval=Approval.ASKED)
+    proof = make_order(bench.config, spool, asked, picture, None)
+    assert proof.proof and proof.recipe == recipe and proof.note["proof"] is True
+    assert (proof.result, proof.timelapse) == (spool.proof("j1"), None)
+    approved = replace(asked, approval=Approval.GIVEN)
+    full = make_order(bench.config, spool, approved, picture, None)
+    assert not full.proof and full.recipe == recipe and "proof" not in full.note
+    assert (full.result, full.timelapse) == (spool.result("j1"), spool.timelapse("j1"))
+    assert full.checkpoint != proof.checkpoint
+    assert make_run(bench.config, "cpu", asked, picture, 0.0).shown.proof
+    assert result_size(asked, picture) == (512, 512)
+    assert result_size(approved, picture) == (4096, 4096)
+
+
+def test_proof_that_went_well_waits_to_be_published_as_such(bench: Bench) -> None:
+    bench.ledger.database.connection.execute("UPDATE job SET approval = 'asked'")
+    bench.end(Done(seconds=1.0))
+    assert (bench.state(), bench.ledger.job("j1").verdict) == (State.PUBLISHING, State.AWAITING)
 
 
 @pytest.mark.parametrize(

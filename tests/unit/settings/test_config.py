@@ -471,3 +471,18 @@ def test_size_is_no_beginning_of_something_else(text: str) -> None:
     with pytest.raises(ValueError, match="4GiB or 500MB"):
         check_bytes(text)
     assert check_bytes("4GiB") == "4GiB" and check_bytes(500) == 500
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("proof_folder: all", "proof_folder"),
+        ("proof_folder: Bulk", "proof_folder"),
+        ("all_presets: proof", "all_presets"),
+        ("all_presets: bulk", "all_presets"),
+    ],
+)
+def test_folders_of_the_inbox_with_one_name_are_a_fault(load: Load, text: str, key: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(text)
+    assert key in {fault.key for fault in raised.value.faults}

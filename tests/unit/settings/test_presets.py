@@ -236,8 +236,8 @@ def test_sidecar_cannot_change_the_style_images() -> None:
         override(JobRecipe(), parse(b"styles: [{image: x.png}]", "photo.yaml"))
 
 
-@pytest.mark.parametrize("name", ["originals", "failed", "Failed", "bulk", "Bulk"])
-def test_name_of_a_folder_of_the_outbox_or_of_the_bulk_folder_is_refused(load, name: str) -> None:
+@pytest.mark.parametrize("name", ["originals", "failed", "Failed", "bulk", "Bulk", "proof"])
+def test_name_of_a_folder_with_another_meaning_is_refused(load, name: str) -> None:
     assert "may not be called" in fault_of(load(**{name: GOOD}), name)
 
 
