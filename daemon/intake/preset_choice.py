@@ -170,6 +170,8 @@ def choose(
         )
         return [Choice(dropped_for, None, None, fault)]
     once = lies_in(picture, all_presets)
+    if once and said.approve:  # one reason, and not one for each preset
+        return [Choice(dropped_for, None, None, APPROVES_ONE.format(all_presets))]
     return [
         choice for name in names for choice in resolve(name, said, shelf, dropped_for, once=once)
     ]

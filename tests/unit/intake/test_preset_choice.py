@@ -214,6 +214,11 @@ def test_proof_that_waits_is_of_one_picture_and_what_asks_for_several_says_what_
     assert all(one.recipe for one in choose(path, refused, "photo.jpg.yaml", shelf, None))
 
 
+def test_picture_that_asks_for_approval_in_every_preset_fails_once() -> None:
+    (choice,) = choose(Path("all/photo.jpg"), None, "", SHELF, None, approve=True)
+    assert choice.preset == "" and choice.fault.startswith("all: a proof that waits for approval")
+
+
 def test_approval_that_is_neither_yes_nor_no_is_a_fault_of_the_sidecar() -> None:
     (choice,) = chosen(sidecar="approve: perhaps")
     assert choice.fault.startswith("The sidecar is wrong. ") and "approve" in choice.fault

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.job import Draft, Outputs, State
+from daemon.job import Approval, Draft, Outputs, State
 from daemon.ledger.store import Ledger
+from daemon.messages import Done, FullPicture
 from daemon.settings.config import Config
 from daemon.settings.last_good import LastGood, write_last_good
 from daemon.state import lock
@@ -67,6 +68,32 @@ def test_report_tells_what_ended_last(config: Config) -> None:
     (row,) = report["recent"]
     assert (row["id"], row["state"], row["reason"]) == ("j1", "failed", "Broken.")
     assert row["output"] == "failed/starry/photo.jpg.reason.txt"
+
+
+def test_oldest_proofs_that_wait_are_told_with_what_they_foretell_and_how_many_more(
+    config: Config,
+) -> None:
+    ledger = Ledger(config.ledger_path)
+    ledger.add_picture("p1", Path("proof/starry/photo.jpg"))
+    asked = {"approval": Approval.ASKED}
+    drafts = [Draft(f"j{n}", "starry", Path("a[b].jpg"), {}, (), **asked) for n in range(10)]
+    ledger.admit("p1", sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
+    outcome = Done(full=FullPicture(4096, 3072, 7200))
+    for draft in drafts:
+        ledger.claim_job("me")
+        ledger.finish_job(draft.id, "me", State.AWAITING, outcome=outcome)
+        ledger.plan_outputs(draft.id, Outputs(record="r", result="proof/starry/a[b].jpg"))
+        ledger.publish_job(draft.id)
+    ledger.close()
+    report = gather(config)
+    assert report["jobs"]["awaiting"] == 10 and len(report["proofs"]) == 8
+    row = report["proofs"][0]
+    assert (row["id"], row["output"]) == ("j0", "proof/starry/a[b].jpg")
+    assert row["full"] == {"width_px": 4096, "height_px": 3072, "seconds": 7200}
+    text = status_text(report)
+    assert "queue    10 awaiting" in text and "proofs   and 2 more wait for approval" in text
+    assert "j0" in text and "4096x3072" in text and "2 h 00 min" in text
+    assert "proof/starry/a[b].jpg" in text
 
 
 def test_faulty_preset_is_told_while_a_service_uses_its_last_good_version(config: Config) -> None:
