@@ -122,7 +122,8 @@ SELECT id FROM job INDEXED BY job_cancelled WHERE state = 'awaiting' AND cancel_
 
 -- name: awaiting
 -- Proofs that wait for approval, the oldest first.
-SELECT * FROM job WHERE state = 'awaiting' ORDER BY finished_at, seq LIMIT :limit OFFSET :offset;
+SELECT * FROM job INDEXED BY job_awaiting WHERE state = 'awaiting' ORDER BY finished_at
+LIMIT :limit OFFSET :offset;
 
 -- name: line
 -- What waits, in the order in which it is painted.
@@ -150,12 +151,10 @@ SELECT max(seq) + 1 AS place FROM job;
 
 -- name: settle_places
 -- Room between all that may stand in a priority's line: their order stays.
-UPDATE job SET place = (
-    SELECT number FROM (
-        SELECT id, row_number() OVER (ORDER BY coalesce(place, seq), seq) AS number FROM job
-        WHERE priority = :priority AND state IN ('ready', 'running', 'awaiting')
-    ) AS numbered WHERE numbered.id = job.id
-) WHERE priority = :priority AND state IN ('ready', 'running', 'awaiting');
+UPDATE job SET place = numbered.number FROM (
+    SELECT seq, row_number() OVER (ORDER BY coalesce(place, seq), seq) AS number FROM job
+    WHERE priority = :priority AND state IN ('ready', 'running', 'awaiting')
+) AS numbered WHERE numbered.seq = job.seq;
 
 -- name: put_in_place
 UPDATE job SET place = :place WHERE id = :id AND state = 'ready';

@@ -59,6 +59,7 @@ CREATE INDEX job_untold ON job (seq) WHERE untold = 1;
 CREATE INDEX job_by_state ON job (state);
 CREATE INDEX job_ended ON job (finished_at) WHERE state IN ('done', 'failed', 'cancelled');
 CREATE INDEX job_alike ON job (fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX job_awaiting ON job (finished_at) WHERE state = 'awaiting';
 CREATE INDEX job_twinned ON job (seq) WHERE state = 'ready' AND twin IS NOT NULL;
 CREATE INDEX job_of_picture ON job (picture_id);
 CREATE INDEX picture_unfiled ON picture (seq) WHERE state <> 'filed';
