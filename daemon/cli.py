@@ -280,6 +280,25 @@ def show(config: Path | None, *, what: str, as_json: bool) -> int:
     return ExitCode.FINE
 
 
+def gallery(config: Path | None, *, rebuild: bool) -> int:
+    """Show where the gallery is; `--rebuild` writes all of it anew from what is in the outbox."""
+    from daemon.commands.gallery import rebuild_gallery
+    from daemon.job import GALLERY_INDEX
+    from daemon.status.progress import counted_progress
+
+    settings, _ = configured(config)
+    if rebuild:
+        with counted_progress("small versions") as on_picture:
+            done = rebuild_gallery(settings, on_picture)
+        for record in done.unshown:
+            say_error(f"no small version can be made of what {files.printable(record)} tells of")
+        print(f"{done.pictures} pictures are shown, {done.made} small versions were made")
+    elif not settings.gallery:
+        say_error("note: gallery: false keeps the service from writing it; see --rebuild")
+    streams.print_path(settings.outbox / GALLERY_INDEX)
+    return ExitCode.FINE
+
+
 def retry(config: Path | None, *, jobs: list[str], failed: bool) -> int:
     """Put the pictures of failed or cancelled jobs back into the inbox, to be painted anew."""
     from daemon.commands.jobs import retry_jobs
@@ -463,6 +482,7 @@ COMMANDS: dict[str, Command] = {
     "presets": presets,
     "stylize": stylize,
     "show": show,
+    "gallery": gallery,
     "retry": retry,
     "cancel": cancel,
     "first": first,

@@ -34,8 +34,11 @@ INBOX_FOLDERS = InboxFolders()
 PROOFS = "proof"
 """Folder of the outbox with the proofs that wait for approval, and nothing else."""
 
-OUTBOX_FOLDERS = ("originals", "failed", PROOFS)
-"""Folders of the outbox that a preset's results would mix with."""
+GALLERY_FOLDER, GALLERY_INDEX = ".gallery", "index.html"
+"""The gallery in the outbox: its own files, and its first page."""
+
+OUTBOX_FOLDERS = ("originals", "failed", PROOFS, GALLERY_FOLDER, GALLERY_INDEX)
+"""Names in the outbox that no preset may have: its results would mix with what lies there."""
 
 JOBS_FOLDER = ".jobs"
 """Beside results, with the record and log of each."""

@@ -96,7 +96,8 @@ class RunOrder:
     take, None: as much as its worker.  note: what the result tells of itself.  proof: a smaller
     version.  profiles: the files of the colour profiles that the recipe names, by those names.
     mask: what says where the styles go, None for none.  shared: what is the same for orders of one
-    painting, which differ in the result's form alone; else empty.
+    painting, which differ in the result's form alone; else empty.  course, small: a file for the
+    losses of the steps, and a folder for small versions of photograph and painting; None for none.
     """
 
     name: str
@@ -115,9 +116,13 @@ class RunOrder:
     mask: OrderedMask | None = None
     timelapse: Path | None = None
     shared: str = ""
+    course: Path | None = None
+    small: Path | None = None
 
 
-USUALLY_EMPTY = ("result_name", "proof", "profiles", "mask", "timelapse", "shared")
+USUALLY_EMPTY = (
+    "result_name", "proof", "profiles", "mask", "timelapse", "shared", "course", "small",
+)  # fmt: skip
 """Fields of an order that are left out where they say nothing."""
 
 

@@ -110,6 +110,9 @@ OPTIONS: dict[str, Options] = {
         "what": {"type": some, "metavar": "RESULT", "help": "a result, a record, or a job's id"},
     }
     | AS_JSON,
+    "gallery": {
+        "--rebuild": flag("write all of it anew, and make the small versions that are missing")
+    },
     "retry": {"jobs": JOBS | {"nargs": "*"}, "--failed": flag("every failed job")},
     "cancel": {"jobs": JOBS | {"nargs": "+"}},
     "first": {"jobs": JOBS | {"nargs": "+"}},

@@ -18,7 +18,8 @@ class FinishedPicture:
 
     copy: the service's own of the picture.  on_piece: to be called with each piece that is copied.
     style: where a style image lies, by its hash.  inbox_folders: what those are called that are no
-    preset's.  keep_bytes: room to leave on the outbox's disk.
+    preset's.  keep_bytes: room to leave on the outbox's disk.  on_sheet: called with
+    the listing of each sheet that was laid, below the outbox.
     """
 
     picture: ClaimedPicture
@@ -30,6 +31,7 @@ class FinishedPicture:
     style: Callable[[str], Path] = Path
     inbox_folders: InboxFolders = INBOX_FOLDERS
     keep_bytes: int = 0
+    on_sheet: Callable[[Path], object] = lambda listing: None
 
     @property
     def folder(self) -> Path:

@@ -9,7 +9,7 @@ import errno
 import itertools
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,8 @@ def publish(
     with refusals(what, kept, words_of):
         if job.verdict is State.AWAITING and not job.outputs.record:  # it goes in that one's place
             withdraw_decided(outbox, job)
-        outputs = reserve(outbox, job, picture, result, beside)
+        course = read_course(spool.course(job.id))
+        outputs = reserve(outbox, job, picture, result, beside, course=course)
         plan(outputs)  # a job that never ran may have no log
         publish_bytes(outbox / outputs.log, log.read_bytes() if log.exists() else b"")
         for kind, source in beside.items():
@@ -112,7 +113,13 @@ def words_of(error: OSError) -> str:
 
 
 def reserve(
-    outbox: Path, job: Job, picture: ClaimedPicture, result: Path, kinds: Collection[str] = ()
+    outbox: Path,
+    job: Job,
+    picture: ClaimedPicture,
+    result: Path,
+    kinds: Collection[str] = (),
+    *,
+    course: Mapping[str, Any] | None = None,
 ) -> Outputs:
     """Writes the record under the first names that are free, or already this job's, and held.
 
@@ -131,7 +138,8 @@ def reserve(
             continue
         if outputs in planned or is_taken(outbox, outputs, picture):
             continue
-        content = json.dumps(make_record(job, picture, outputs), indent=2).encode() + b"\n"
+        record_data = make_record(job, picture, outputs, course)
+        content = json.dumps(record_data, indent=2).encode() + b"\n"
         with contextlib.suppress(FileExistsError):
             files.write_bytes(record, content)
             return outputs
@@ -146,6 +154,22 @@ def with_kinds(outputs: Outputs, suffix: str, kinds: Collection[str]) -> Outputs
     endings, record = {"timelapse": ".webp", "proof": f".proof{suffix}"}, Path(outputs.record)
     names = {kind: files.with_ending(record.stem, endings[kind]) for kind in kinds}
     return replace(outputs, **{kind: str(record.with_name(name)) for kind, name in names.items()})
+
+
+def read_course(path: Path) -> Mapping[str, Any] | None:
+    """The course of the losses that a run left; None where there is none to be understood."""
+    try:
+        course = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return course if isinstance(course, dict) else None
+
+
+def keep_course(record: Path, target: Path) -> None:
+    """Takes the course of the losses over from a record, for the job that has the same result."""
+    told = read_course(record) or {}
+    if isinstance(told.get("course"), dict):
+        files.write_bytes(target, json.dumps(told["course"]).encode(), replace=True)
 
 
 def amend_record(outbox: Path, job: Job, warning: str) -> None:

@@ -1,5 +1,6 @@
 """The JSON that tells how a job went."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +13,12 @@ from daemon.outbox.naming import renamed
 SCHEMA = 1
 
 
-def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str, Any]:
+def make_record(
+    job: Job, picture: ClaimedPicture, outputs: Outputs, course: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The record of a job that is over (or about to be published), schema 1.
 
+    course: of the losses, where it is known: only the file in the outbox tells it.
     Losses are the last step's. A field the run never reached is null, 0 or empty. A warning that
     both intake and worker have is told once.
     """
@@ -51,6 +55,7 @@ def make_record(job: Job, picture: ClaimedPicture, outputs: Outputs) -> dict[str
         "passes": [plain(one) for one in done.passes],
         "first_loss": done.first_loss,
         "last_loss": done.last_loss,
+        **({"course": course} if course else {}),
         **({"judge": done.judge} if done.judge else {}),
         **({"full": plain(done.full)} if done.full else {}),
         **({"proof": proof_data(job, job.proof)} if job.proof else {}),

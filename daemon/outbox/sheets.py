@@ -79,6 +79,7 @@ def lay_one(finished: FinishedPicture, jobs: Sequence[Job], like: Path, ending: 
         return
     if put is not None:
         logger.info("{}: the sheet of its {} results", files.printable(put), len(jobs))
+        finished.on_sheet(listing_of(put))
 
 
 def put_sheet(finished: FinishedPicture, jobs: Sequence[Job], name: Path) -> Path | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from loguru import logger
 
@@ -19,12 +20,12 @@ from daemon.host.loop import BROKEN_WAIT_S, Loop, Round
 from daemon.intake.claim import drop_claim, give_back_all
 from daemon.intake.originals import Originals
 from daemon.intake.strays import is_anothers, let_go
-from daemon.job import ClaimedPicture, Job, State
+from daemon.job import ClaimedPicture, Job, Outputs, State
 from daemon.ledger.store import Ledger, utc_now
 from daemon.messages import Done
 from daemon.outbox.filing import file_original
 from daemon.outbox.finishers import FinishedPicture, Finisher, Finishers
-from daemon.outbox.publish import amend_record, painted, publish, take_back
+from daemon.outbox.publish import amend_record, keep_course, painted, publish, take_back
 from daemon.outbox.sheets import lay_sheets
 from daemon.settings.config import Config
 from daemon.state.claimed import CLAIMED_FOLDER
@@ -46,11 +47,32 @@ REWRITTEN_WARNING = (
 )
 
 
+OVER = (State.DONE, State.FAILED, State.CANCELLED)
+"""Verdicts of what is shown in the gallery."""
+
+
+class Shown(Protocol):
+    """What is told of records and sheets that are there to be shown. Neither waits nor fails."""
+
+    def add(self, record: str) -> None: ...
+
+    def add_sheet(self, listing: Path) -> None: ...
+
+
+class NotShown:
+    """Shows nothing."""
+
+    def add(self, record: str) -> None: ...
+
+    def add_sheet(self, listing: Path) -> None: ...
+
+
 class Delivery:
     """Publishes, answers with results that are there already, and files.
 
     tells: whether anybody is to be told of a verdict.  changed: called when something has left the
-    queue.  returned: called when a picture has been given back to the inbox.
+    queue.  returned: called when a picture has been given back to the inbox.  gallery: told of what
+    is there to be shown.
     """
 
     def __init__(
@@ -62,6 +84,7 @@ class Delivery:
         tells: Callable[[State | None], bool],
         changed: Callable[[], None],
         returned: Callable[[], None] = lambda: None,
+        gallery: Shown | None = None,
     ) -> None:
         self._config = config
         self._spool = spool
@@ -71,6 +94,7 @@ class Delivery:
         self._tells = tells
         self._changed = changed
         self._returned = returned
+        self._gallery = gallery or NotShown()
         self._unfiled = True  # as long as it is not known
         self._troubles: list[Exception] = []  # of the round at hand
         self._originals = Originals(config.inbox)
@@ -177,9 +201,20 @@ class Delivery:
         if job.verdict is State.AWAITING:
             self._spool.drop_run(job.id)
         else:
+            self._show(job, outputs)
             self._spool.drop_job(job.id)
         self._metrics.observe_publish(time.monotonic() - began_s)
         self._changed()
+
+    def _show(self, job: Job, outputs: Outputs) -> None:
+        """Has the gallery show what was published; what is wrong with that harms nobody else."""
+        if job.verdict not in OVER:
+            return
+        try:
+            self._spool.hand_small(job.id)
+        except OSError as error:
+            logger.warning("no small versions of {}: {}", files.printable(job.below), error)
+        self._gallery.add(outputs.record)
 
     def _is_not_to_be_published(self, picture: ClaimedPicture) -> bool:
         """Whether a picture is painted by somebody else by now, or is to be painted again."""
@@ -297,6 +332,7 @@ class Delivery:
             style=self._spool.style,
             inbox_folders=self._config.inbox_folders,
             keep_bytes=self._config.limits.free_bytes,
+            on_sheet=self._gallery.add_sheet,
         )
         self._finishers.finish(finished)
         self._ledger.file_picture(picture.id)
@@ -319,6 +355,8 @@ class Delivery:
                 self._spool.keep_timelapse(job.id, self._config.outbox / twin.outputs.timelapse)
             except OSError as error:
                 log.warning("its time-lapse cannot be used: {}", error.strerror)
+        with contextlib.suppress(OSError):  # a record without its curves is a record
+            keep_course(self._config.outbox / twin.outputs.record, self._spool.course(job.id))
         log.info("the same was painted before as job {}: its result is used", twin.id[:8])
         seconds = round(time.monotonic() - now_s, 3)
         painted_as = done.same_as or twin.id

@@ -26,6 +26,7 @@ from daemon.job import QUEUES, State
 from daemon.ledger.opening import open_sound
 from daemon.service.announce import Announcer
 from daemon.service.delivery import Delivery
+from daemon.service.gallery import GalleryKeeper
 from daemon.service.neighbours import Neighbours
 from daemon.service.notify import Notifier
 from daemon.service.once import are_at_work, why_give_up
@@ -123,6 +124,7 @@ class Service:
         self._intake = IntakeLoop(
             config, self._pace_for, health, self._wake, on_scan=metrics.observe_scan
         )
+        self._gallery = GalleryKeeper(config, spool, health)
         self._delivery = Delivery(
             config,
             spool,
@@ -131,12 +133,17 @@ class Service:
             self._notifier.note_end,
             self._wake.set,
             returned=self._intake.look_again,
+            gallery=self._gallery,
         )
         self._runs = Runs(
             config, self._devices, ledger, self._owner, spool, health, metrics, self._wake.set
         )
         self._neighbours = Neighbours(config, self._devices, self._runs.memory)
-        self._loops = {"inbox": self._intake.loop, "outbox": self._delivery.loop}
+        self._loops = {
+            "inbox": self._intake.loop,
+            "outbox": self._delivery.loop,
+            "gallery": self._gallery.loop,
+        }
         self._parts: tuple[Part, ...] = (
             self._intake,
             self._delivery,
@@ -144,6 +151,7 @@ class Service:
             WebServer(config, [metrics.route()], health),
             self._neighbours,
             self._notifier,
+            self._gallery,
         )
 
     def _pace_for(self, config: Config) -> Pace:
@@ -151,7 +159,7 @@ class Service:
 
     def _look_after(self) -> None:
         """Starts threads again that a bug has ended, and tells of those that hang."""
-        for part in (self._intake, self._delivery):
+        for part in (self._intake, self._delivery, self._gallery):
             if not part.loop.alive:  # pictures would lie unseen with the rest up
                 logger.error("the {} has ended; starting it again", part.loop.name)
                 start(part)
@@ -221,7 +229,7 @@ class Service:
         if owed or filing:
             self._delivery.loop.wake()
         waiting = allowed.line is not None and self._ledger.first_in(allowed.line) is not None
-        busy = bool(waiting or self._runs or owed or filing)
+        busy = bool(waiting or self._runs or owed or filing or self._gallery.busy)
         return self._notifier.tick(busy=busy) or busy
 
     def _permit(self) -> Permit:

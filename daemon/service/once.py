@@ -8,7 +8,7 @@ from daemon.host.standstill import HANGING_S, ONCE_GIVE_UP_S
 from daemon.status.health import Health
 
 Loops = Mapping[str, Loop]
-"""Of the intake and the delivery, by the part of the health that they work for."""
+"""Of intake, delivery and gallery, by the part of the health that they work for."""
 
 
 def are_at_work(loops: Loops, decode_s: float) -> bool:

@@ -120,6 +120,8 @@ def make_order(
         timelapse=spool.timelapse(job.id) if films else None,
         shared=shared_painting(job),
         proof=is_proof,
+        course=spool.course(job.id),
+        small=spool.small(job.id) if config.gallery else None,
     )
 
 

@@ -208,6 +208,7 @@ class Config(Section):
     hooks: Hooks = Hooks()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log: Log = Log()
+    gallery: bool = True  # pages in the outbox that show what was painted
     metrics: Annotated[Address | None, BeforeValidator(to_address)] = None  # for Prometheus
 
     @property

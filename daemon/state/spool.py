@@ -92,6 +92,27 @@ class Spool:
         """How a job's painting came about, an animated WebP, whole or absent."""
         return self.job(job_id) / "timelapse.webp"
 
+    def course(self, job_id: str) -> Path:
+        """The losses of a job's steps, as JSON, whole or absent."""
+        return self.job(job_id) / "course.json"
+
+    def small(self, job_id: str) -> Path:
+        """The folder of the small versions of a job's photograph and painting."""
+        return self.job(job_id) / "small"
+
+    @property
+    def handed(self) -> Path:
+        """Where small versions wait for the gallery, in a folder of each job's own."""
+        return self.state / "gallery"
+
+    def hand_small(self, job_id: str) -> None:
+        """Moves a published job's small versions to where they wait. Raises OSError."""
+        if not self.small(job_id).is_dir():
+            return
+        self.handed.mkdir(exist_ok=True)
+        files.remove_tree(self.handed / job_id)
+        self.small(job_id).rename(self.handed / job_id)
+
     def log(self, job_id: str) -> Path:
         """The job's log."""
         return self.job(job_id) / "log"

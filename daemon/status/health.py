@@ -12,7 +12,7 @@ from daemon.errors import MOST_TOLD, AtelierError, SeveralError, in_short
 QUIET_S = 600.0
 """What ends and begins again within this time is news only once it lasts that long."""
 
-OPTIONAL_PARTS = frozenset({"metrics"})
+OPTIONAL_PARTS = frozenset({"metrics", "gallery"})
 """Parts that nothing is painted, taken in or delivered by."""
 
 

@@ -120,3 +120,22 @@ def bar_of(job: RunningJob) -> dict[str, Any]:
         "loss": loss_text(job),
         "eta": in_words(job.eta_s),
     }
+
+
+@contextlib.contextmanager
+def counted_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows how many of so many are done; elsewhere than on a terminal not more than a line in ten
+    seconds.
+    """
+    told_s = -PLAIN_EVERY_S
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told_s
+        now_s = time.monotonic()
+        if now_s - told_s < (0.1 if on_terminal() else PLAIN_EVERY_S) and done < total:
+            return
+        told_s = now_s
+        ends = "\r" if on_terminal() and done < total else "\n"
+        print(f"{what}: {done} of {total}", end=ends, file=sys.stderr, flush=True)
+
+    yield tell

@@ -51,6 +51,7 @@ from daemon.messages import (
     known,
     to_order,
 )
+from daemon.pictures.small import PAINTING, PHOTOGRAPH
 from daemon.worker.account import (
     account,
     describe,
@@ -65,7 +66,7 @@ from daemon.worker.gate import refusal
 from daemon.worker.proof import ProofProfile
 from daemon.worker.regions import shares_of
 from daemon.worker.requests import serve
-from daemon.worker.result import without_pixels, write_result
+from daemon.worker.result import keep_small, without_pixels, write_result
 from daemon.worker.task import Task, read_file, read_task
 
 KINDS: list[tuple[type[EngineError], FailureKind]] = [
@@ -126,6 +127,7 @@ class Worker:
         engine = self._warm_engine(tell)
         memory.reset_peak(engine.device)
         task = read_task(order, tell)
+        keep_small(order, PHOTOGRAPH, task.picture.pixels, task.picture, tell)
         begin = self._beginning(engine, order, task)
         task = replace(task, picture=without_pixels(task.picture))
         tell(LogLine("INFO", describe(engine, task.picture, task.painting)))
@@ -145,7 +147,7 @@ class Worker:
         share = sum(regions.values()) if regions else 1.0
         if reason := refusal(painted, task.recipe, share=share):
             return Failed("input", reason, done)
-        warnings = finish(order, task, painted, noted(engine, painted), follower)
+        warnings = finish(order, task, painted, noted(engine, painted), follower, tell)
         done = replace(
             done,
             seconds=round(time.perf_counter() - began, 3),
@@ -220,7 +222,12 @@ class Worker:
 
 
 def finish(
-    order: RunOrder, task: Task, painted: Painted, told: Mapping[str, Any], follower: Follower
+    order: RunOrder,
+    task: Task,
+    painted: Painted,
+    told: Mapping[str, Any],
+    follower: Follower,
+    tell: Callable[[Event], None],
 ) -> Sequence[str]:
     """Writes the result and what else is asked for; returns warnings. Changes the painting.
 
@@ -230,6 +237,7 @@ def finish(
     if task.proof:
         task.proof.applied(painted.pixels, out=painted.pixels)
     filmed = follower.film(painted.pixels, task.passes[-1])
+    keep_small(order, PAINTING, painted.pixels, task.picture, tell)
     if order.proof and task.faces:
         draw_frames(painted.pixels, task.faces, task.picture.size)
     return (*write_result(order, painted.pixels, task.picture, task.recipe, told), *filmed)

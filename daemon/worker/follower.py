@@ -10,6 +10,7 @@ from daemon.engine.schedule import Pass
 from daemon.messages import CheckpointWritten, Event, LogLine, Preview, Progress, RunOrder
 from daemon.worker.account import announcement, describe_plan, describe_step
 from daemon.worker.checkpoint import PARTS_OF_TIME, write_checkpoint
+from daemon.worker.course import LossRecorder
 from daemon.worker.preview import Previewer
 from daemon.worker.timelapse import Timelapse
 from daemon.worker.timeshare import TimeShare
@@ -34,6 +35,7 @@ class Follower:
         self._share = TimeShare(checkpoint_s, PARTS_OF_TIME)
         self._previewer = Previewer(order.preview, self._warn) if order.preview else None
         self._timelapse = Timelapse(order.timelapse, self._warn) if order.timelapse else None
+        self._course = LossRecorder(order.course, self._warn) if order.course else None
         self.step_s: list[float] = []
 
     def follow(self, moments: Iterator[Moment], engine: Engine) -> Painted | None:
@@ -48,6 +50,8 @@ class Follower:
                 case Resting(make_checkpoint):
                     self._keep(make_checkpoint)
                 case Painted():
+                    if self._course:
+                        self._course.keep()
                     return moment
             if self._is_cancelled() and not isinstance(moment, Stepped):
                 return None
@@ -77,6 +81,8 @@ class Follower:
             self._tell(Preview(preview))
         if self._timelapse:
             self._timelapse.offer(moment)
+        if self._course:
+            self._course.offer(moment)
 
     def _keep(self, make_checkpoint: Callable[[], Checkpoint]) -> None:
         """Writes a checkpoint if it is time, or the last moment to."""
@@ -86,6 +92,8 @@ class Follower:
             if self._share.offer(
                 lambda: write_checkpoint(place, make_checkpoint()), now=self._is_cancelled()
             ):
+                if self._course:
+                    self._course.keep()
                 self._tell(LogLine("DEBUG", "checkpoint written"))
                 self._tell(CheckpointWritten())
         except OSError as error:  # no harm but a longer way back

@@ -1,7 +1,7 @@
 """The result's file: refused before painting where it could not be written, and written after."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon import __version__
+from daemon.engine.pixels import Pixels
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass
 from daemon.host import files
-from daemon.messages import RunOrder
+from daemon.messages import Event, LogLine, RunOrder
 from daemon.pictures.form import OWN_PROFILES, JobRecipe, ResultForm
 from daemon.pictures.formats import output_format
 from daemon.pictures.limits import check_profile, check_result
 from daemon.pictures.picture import Picture
+from daemon.pictures.small import write_small
 from daemon.pictures.write import write_picture
 
 
@@ -64,6 +66,26 @@ def write_result(
 
     files.write_whole(order.result, fill, replace=True)
     return tuple(warnings)
+
+
+def keep_small(
+    order: RunOrder,
+    name: str,
+    pixels: Pixels,
+    picture: Picture,
+    tell: Callable[[Event], None],
+) -> None:
+    """Keeps small versions of photograph or painting, if they are asked for, for who looks at it.
+
+    picture: whose transparency they have. Whatever goes wrong with them is told, and no more.
+    """
+    if order.small is None:
+        return
+    try:
+        write_small(order.small, name, pixels, picture.alpha)
+    except Exception as error:  # of drawing, too: the painting itself is well
+        why = getattr(error, "strerror", None) or error
+        tell(LogLine("WARNING", f"no small version of the {name}: {why}"))
 
 
 def made_with(order: RunOrder) -> dict[str, Any]:

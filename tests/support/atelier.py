@@ -59,6 +59,7 @@ SETTINGS: dict[str, Any] = {
     "sidecar_wait_s": 0.3,
     "scan_s": 1.0,
     "devices": "cpu",
+    "gallery": False,  # its pages in every outbox would be looked at by no test
     "dedupe": False,  # most tests drop the same photograph again and again
     "limits": {"free_bytes": 0},  # some lay folders on very small disks
 }

@@ -21,13 +21,17 @@ def shape_of(width_px: int, height_px: int) -> str:
 
 @dataclass(frozen=True)
 class NavLink:
-    """A tab of the bar. count: shown beside it.  kind: a class of the stylesheet, such as `bad`."""
+    """A tab of the bar. count: shown beside it.  kind: a class of the stylesheet, such as `bad`.
+
+    shelf: which of the gallery's it leads to, if to one.
+    """
 
     title: str
     url: str
     current: bool = False
     count: int | None = None
     kind: str = ""
+    shelf: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Card:
     """One picture among others. url: of its own page.  small: None where none can be shown.
 
     blank: said in its place then.  shape: the stylesheet's class.  badge: a word in its corner.
+    reason: why there is no result.
     """
 
     url: str
@@ -58,6 +63,7 @@ class Card:
     small: ShownPicture | None = None
     blank: str = "no picture"
     badge: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Stand:
         self._log = log
         self.settings: list[float | None] = []
         self.left: Any = []
+        self.busy = False
 
     def __len__(self) -> int:
         return 0
@@ -61,7 +62,7 @@ class Stand:
         return True
 
 
-NAMES = ("intake", "delivery", "runs", "server", "neighbours", "notifier")
+NAMES = ("intake", "delivery", "runs", "server", "neighbours", "notifier", "gallery")
 
 
 class Bench:
@@ -122,7 +123,15 @@ def test_way_down_ends_pictures_before_runs_and_runs_before_children_and_hooks(
     service._ledger = SimpleNamespace()  # type: ignore[assignment]
     service._make_parts()
     kinds = [type(part).__name__ for part in service._parts]
-    assert kinds == ["IntakeLoop", "Delivery", "Runs", "WebServer", "Neighbours", "Notifier"]
+    assert kinds == [
+        "IntakeLoop",
+        "Delivery",
+        "Runs",
+        "WebServer",
+        "Neighbours",
+        "Notifier",
+        "GalleryKeeper",
+    ]
 
 
 def spoil_the_inbox(config: Config) -> None:
@@ -147,7 +156,7 @@ def test_reload_that_cannot_make_a_folder_has_the_rest_in_force(
 
 @pytest.mark.parametrize(("hanging", "part"), [("intake", "inbox"), ("delivery", "outbox")])
 def test_share_that_does_not_answer_is_told(bench: Bench, hanging: str, part: str) -> None:
-    for name in ("intake", "delivery"):
+    for name in ("intake", "delivery", "gallery"):
         bench.parts[name].loop.start()
     loop = bench.parts[hanging].loop
     loop._clock = lambda: 0.0
@@ -158,7 +167,7 @@ def test_share_that_does_not_answer_is_told(bench: Bench, hanging: str, part: st
     assert bench.service._health.troubles[part] == (
         "a.jpg takes over 2 min there; does its disk or share answer?"
     )
-    for name in ("intake", "delivery"):
+    for name in ("intake", "delivery", "gallery"):
         bench.parts[name].loop.stop()
 
 
@@ -166,11 +175,12 @@ def test_thread_that_a_bug_has_ended_is_started_again_and_what_has_failed_is_kep
     bench: Bench,
 ) -> None:
     bench.parts["intake"].loop.start()
+    bench.parts["gallery"].loop.start()
     bench.parts["delivery"].failed = 2
     bench.service._look_after()
     assert bench.log == ["start delivery"]
     assert bench.service._delivery.failed == 2
-    for name in ("intake", "delivery"):
+    for name in ("intake", "delivery", "gallery"):
         assert bench.parts[name].loop.alive
         bench.parts[name].loop.stop()
 
@@ -193,10 +203,10 @@ def test_delivery_that_files_is_seen_whenever_the_ledgers_part_ends(bench: Bench
         return False
 
     bench.service._ledger = SimpleNamespace(owed=owed, first_in=lambda _: None)  # type: ignore[assignment]
-    for name in ("intake", "delivery"):
+    for name in ("intake", "delivery", "gallery"):
         bench.parts[name].loop.start()
     assert bench.service._tick()
-    for name in ("intake", "delivery"):
+    for name in ("intake", "delivery", "gallery"):
         bench.parts[name].loop.stop()
 
 

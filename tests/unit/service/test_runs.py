@@ -150,6 +150,8 @@ def test_worker_is_told_all_that_was_decided_about_a_job(bench: Bench) -> None:
         preview=spool.preview("j1"),
         memory_bytes=None,
         note={"id": "j1", "preset": "starry", "seed": 0},
+        course=spool.course("j1"),
+        small=spool.small("j1"),
     )
 
 

@@ -14,3 +14,21 @@ document.addEventListener("keydown", (event) => {
   const link = rel && document.querySelector(`a[rel=${rel}]`);
   if (link) link.click();
 });
+// The gallery's tabs as they are now; its older pages were written when there were others.
+function showTabs(links) {
+  const nav = document.querySelector("nav[data-root]");
+  if (!nav) return;
+  const current = nav.querySelector("[aria-current]")?.dataset.shelf;
+  nav.replaceChildren(...links.map((link) => {
+    const tab = document.createElement("a");
+    tab.href = nav.dataset.root + link.page;
+    tab.append(link.title + " ");
+    if (link.kind) tab.className = link.kind;
+    if (link.shelf === current) tab.setAttribute("aria-current", "page");
+    const count = document.createElement("span");
+    count.className = "count";
+    count.textContent = link.count;
+    tab.append(count);
+    return tab;
+  }));
+}

@@ -1,0 +1,128 @@
+"""How long the gallery takes with so many pictures: the first time, and for one more result.
+
+    python bench/gallery.py [PICTURES] [--keep FOLDER]
+
+Synthetic records, as small as real ones; every result has the same small versions.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from daemon.outbox.gallery import places
+from daemon.outbox.gallery.gallery import Gallery
+from daemon.outbox.gallery.reconcile import reconcile
+from daemon.outbox.gallery.writer import GalleryPlace, GalleryWriter
+from daemon.pictures.small import PAINTING, PHOTOGRAPH, SCREEN, THUMBNAIL
+
+PRESETS = ("starry", "wave", "mosaic", "woodcut", "ink")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+EVERY = timedelta(minutes=30)
+UPDATES = 10
+
+
+def record_of(number: int) -> dict[str, object]:
+    """A record as a service writes it."""
+    at = START + EVERY * number
+    losses = {"total": 3.0 / (1 + number % 7), "content": 0.4, "style": 0.02}
+    steps = list(range(1, 201))
+    course = {"pass": [1] * 100 + [2] * 100, "step": steps} | {
+        name: [round(value * 8 / step**0.5, 6) for step in steps] for name, value in losses.items()
+    }
+    one_pass = {"steps": 100, "seconds": 9.5, "converged": False, "plan": {}, "loss": losses}
+    name, preset = f"IMG_{number:05}.jpg", PRESETS[number % len(PRESETS)]
+    return {
+        "schema": 1,
+        "id": f"{number:032x}",
+        "state": "done",
+        "picture": {
+            "name": name, "path": f"{preset}/{name}", "sha256": f"{number:064x}",
+            "bytes": 3_100_000, "width_px": 4000, "height_px": 3000, "format": "JPEG", "bits": 8,
+        },
+        "preset": preset,
+        "recipe": {"size": 1024, "alpha": 1.0, "beta": 30.0, "seed": 0, "optimizer": "lbfgs"},
+        "styles": [{"name": f"{preset}.jpg", "sha256": "ab", "weight": 1.0}],
+        "passes": [
+            {"width_px": 512, "height_px": 384, **one_pass},
+            {"width_px": 1024, "height_px": 768, **one_pass},
+        ],
+        "course": course,
+        "queued_at": at.isoformat(), "started_at": at.isoformat(), "finished_at": at.isoformat(),
+        "seconds": 21.0,
+        "device": "cpu", "dtype": "float32", "version": "0", "starts": 1, "warnings": [],
+        "outputs": {"result": f"{preset}/{name}", "original": f"originals/{preset}/{name}"},
+    }  # fmt: skip
+
+
+def put(outbox: Path, number: int) -> str:
+    """Puts a result and its record there; the record's path below the outbox."""
+    record = record_of(number)
+    result = Path(str(record["preset"]), Path(str(record["outputs"]["result"])).name)  # type: ignore[index]
+    path = result.parent / ".jobs" / f"{result.name}.json"
+    (outbox / path).parent.mkdir(parents=True, exist_ok=True)
+    (outbox / path).write_text(json.dumps(record, indent=2))
+    (outbox / result).write_bytes(b"")
+    return str(path)
+
+
+def hand(handed: Path, number: int) -> None:
+    """Lets small versions wait, as a worker leaves them."""
+    folder = handed / f"{number:032x}"
+    folder.mkdir(parents=True)
+    for name in (PAINTING, PHOTOGRAPH):
+        for ending, size in ((SCREEN, 300_000), (THUMBNAIL, 40_000)):
+            (folder / (name + ending)).write_bytes(bytes(size))
+
+
+def spread(times: list[float]) -> str:
+    return f"{sorted(times)[len(times) // 2]:.3f} s (worst {max(times):.3f} s)"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pictures", type=int, nargs="?", default=10_000)
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        base = options.keep or Path(temporary)
+        outbox, handed = base / "outbox", base / "handed"
+        outbox.mkdir(parents=True)
+        for number in range(options.pictures):
+            put(outbox, number)
+        gallery = Gallery(outbox, handed, UTC)
+        began = time.perf_counter()
+        print(f"{options.pictures} pictures: {reconcile(gallery).pictures} shown", end=" ")
+        print(f"the first time after {time.perf_counter() - began:.1f} s")
+        began = time.perf_counter()
+        reconcile(gallery)
+        print(f"nothing new at a start: {time.perf_counter() - began:.2f} s")
+        times = []
+        for number in range(options.pictures, options.pictures + UPDATES):
+            path = put(outbox, number)
+            hand(handed, number)
+            began = time.perf_counter()
+            gallery.add(path)
+            times.append(time.perf_counter() - began)
+        print(f"one more result: {spread(times)}")
+        times = []
+        for number in range(options.pictures + UPDATES, options.pictures + 2 * UPDATES):
+            path = put(outbox, number)
+            hand(handed, number)
+            writer = GalleryWriter(GalleryPlace(outbox, handed, "UTC"))
+            began = time.perf_counter()
+            writer.add(path)
+            times.append(time.perf_counter() - began)
+            writer.close()
+        print(f"one more, its process started for it: {spread(times)}")
+        index = (outbox / places.INDEX).stat().st_size
+        picture = (outbox / places.picture_page(f"{0:032x}")).stat().st_size
+        static = sum(path.stat().st_size for path in (outbox / places.STATIC).iterdir())
+        print(f"index.html {index / 1e3:.0f} kB, a picture's page {picture / 1e3:.0f} kB, ", end="")
+        print(f"styles, script and icon {static / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
