@@ -37,6 +37,7 @@ class Bench:
         self.ledger = Ledger(self.config.ledger_path)
         self.health = Health()
         self.woken = self.returned = 0
+        self.shown: list[str] = []
         Mounts(self.config.state).remember(self.config.outbox)
         metrics = Metrics(self.config.ledger_path, [], self.health, lambda: [])
         self.delivery = Delivery(
@@ -47,8 +48,16 @@ class Bench:
             lambda verdict: False,
             self._wake,
             returned=self._return,
+            gallery=self,
         )
         self.delivery._ledger = self.ledger
+
+    def add(self, record: str) -> None:
+        """What the gallery is told."""
+        self.shown.append(record)
+
+    def add_sheet(self, listing: Path) -> None:
+        self.shown.append(str(listing))
 
     def _wake(self) -> None:
         self.woken += 1
@@ -70,6 +79,29 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     found = Bench(tmp_path)
     yield found
     found.ledger.close()
+
+
+def test_what_was_published_is_shown_and_its_small_versions_wait_outside_the_spool(
+    bench: Bench,
+) -> None:
+    bench.fail_one()
+    spool = Spool(bench.config.state)
+    spool.small("j1").mkdir(parents=True)
+    (spool.small("j1") / "photograph.jpg").write_bytes(b"small")
+    bench.delivery._round()
+    assert bench.shown == ["failed/starry/photo.jpg.json"]
+    assert (spool.handed / "j1" / "photograph.jpg").read_bytes() == b"small"
+    assert not spool.job("j1").exists()
+
+
+def test_small_versions_that_cannot_be_handed_on_hold_no_result_up(bench: Bench) -> None:
+    bench.fail_one()
+    spool = Spool(bench.config.state)
+    spool.small("j1").mkdir(parents=True)
+    spool.handed.write_text("a file in its place")
+    bench.delivery._round()
+    assert bench.ledger.counts()[State.FAILED] == 1 and bench.health.troubles == {}
+    assert bench.shown == ["failed/starry/photo.jpg.json"]
 
 
 def test_what_is_over_is_published_and_filed_and_the_main_loop_told(bench: Bench) -> None:
