@@ -9,7 +9,9 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from daemon.outbox.gallery import places
@@ -77,51 +79,66 @@ def hand(handed: Path, number: int) -> None:
             (folder / (name + ending)).write_bytes(bytes(size))
 
 
-def spread(times: list[float]) -> str:
-    return f"{sorted(times)[len(times) // 2]:.3f} s (worst {max(times):.3f} s)"
+def spread(spent: list[tuple[float, float]]) -> str:
+    """Medians, and the worst."""
+    walls, processors = (sorted(one) for one in zip(*spent, strict=True))
+    middle = len(spent) // 2
+    return f"{walls[middle]:.3f} s (worst {walls[-1]:.3f} s; {processors[middle]:.3f} s of a core)"
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds on the clock and of a core, children's not."""
+    began, used = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - began, time.process_time() - used
+
+
+def come(outbox: Path, handed: Path) -> str:
+    """One more result, as a service publishes it; its record's path."""
+    number = sum(len(list((outbox / preset).glob("*.jpg"))) for preset in PRESETS)
+    hand(handed, number)
+    return put(outbox, number)
+
+
+def measure(base: Path, pictures: int) -> None:
+    """Fills an outbox if there is none yet, and prints what the gallery takes."""
+    outbox, handed = base / "outbox", base / "handed"
+    gallery = Gallery(outbox, handed, UTC)
+    if not outbox.exists():
+        for number in range(pictures):
+            put(outbox, number)
+        print(f"the first time: {spread([timed(lambda: reconcile(gallery))])}")
+    print(f"nothing new at a start: {spread([timed(lambda: reconcile(gallery))])}")
+    spent = []
+    for _ in range(UPDATES):
+        path = come(outbox, handed)
+        spent.append(timed(partial(gallery.add, path)))
+    print(f"one more result: {spread(spent)}")
+    spent = []
+    for _ in range(UPDATES):
+        path = come(outbox, handed)
+        writer = GalleryWriter(GalleryPlace(outbox, handed, "UTC"))
+        spent.append(timed(partial(writer.add, path)))
+        writer.close()
+    print(f"one more, a process started for it: {spread(spent)}")
+    sizes = [
+        (outbox / place).stat().st_size for place in (places.INDEX, places.picture_page("0" * 32))
+    ]
+    static = sum(path.stat().st_size for path in (outbox / places.STATIC).iterdir())
+    print(
+        "index.html {:.0f} kB, a picture's page {:.0f} kB, ".format(*(one / 1e3 for one in sizes)),
+        end="",
+    )
+    print(f"styles, script and icon {static / 1e3:.0f} kB")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("pictures", type=int, nargs="?", default=10_000)
-    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--keep", type=Path, help="a folder that is filled, or was before")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        base = options.keep or Path(temporary)
-        outbox, handed = base / "outbox", base / "handed"
-        outbox.mkdir(parents=True)
-        for number in range(options.pictures):
-            put(outbox, number)
-        gallery = Gallery(outbox, handed, UTC)
-        began = time.perf_counter()
-        print(f"{options.pictures} pictures: {reconcile(gallery).pictures} shown", end=" ")
-        print(f"the first time after {time.perf_counter() - began:.1f} s")
-        began = time.perf_counter()
-        reconcile(gallery)
-        print(f"nothing new at a start: {time.perf_counter() - began:.2f} s")
-        times = []
-        for number in range(options.pictures, options.pictures + UPDATES):
-            path = put(outbox, number)
-            hand(handed, number)
-            began = time.perf_counter()
-            gallery.add(path)
-            times.append(time.perf_counter() - began)
-        print(f"one more result: {spread(times)}")
-        times = []
-        for number in range(options.pictures + UPDATES, options.pictures + 2 * UPDATES):
-            path = put(outbox, number)
-            hand(handed, number)
-            writer = GalleryWriter(GalleryPlace(outbox, handed, "UTC"))
-            began = time.perf_counter()
-            writer.add(path)
-            times.append(time.perf_counter() - began)
-            writer.close()
-        print(f"one more, its process started for it: {spread(times)}")
-        index = (outbox / places.INDEX).stat().st_size
-        picture = (outbox / places.picture_page(f"{0:032x}")).stat().st_size
-        static = sum(path.stat().st_size for path in (outbox / places.STATIC).iterdir())
-        print(f"index.html {index / 1e3:.0f} kB, a picture's page {picture / 1e3:.0f} kB, ", end="")
-        print(f"styles, script and icon {static / 1e3:.0f} kB")
+        measure(options.keep or Path(temporary), options.pictures)
 
 
 if __name__ == "__main__":

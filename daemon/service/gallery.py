@@ -142,7 +142,7 @@ class GalleryKeeper:
             kind, path = self._coming.get()
             self.loop.begin(path)
             if kind == "add":
-                self._writer_there.add(path)
+                self._unseen += [path] if self._writer_there.add(path) else []
             else:
                 self._writer_there.add_sheet(path)
 

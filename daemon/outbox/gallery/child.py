@@ -31,7 +31,8 @@ def answer(settings: Message, request: Message, on_piece: Callable[[], object]) 
     gallery = Gallery(outbox, handed, find_zone(settings["zone"]))
     match request["do"]:
         case "add":
-            return {"shown": gallery.add(request["record"])}
+            entry = gallery.add(request["record"])
+            return {"unseen": entry is not None and entry.is_unseen}
         case "add_sheet":
             return {"shown": gallery.add_sheet(request["listing"])}
         case "reconcile":

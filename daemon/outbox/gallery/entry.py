@@ -47,6 +47,11 @@ class GalleryEntry:
     film: bool = False
 
     @property
+    def is_unseen(self) -> bool:
+        """Whether it is a result without small versions."""
+        return self.state == "done" and not self.views
+
+    @property
     def order(self) -> tuple[str, str]:
         """What entries are sorted by, the oldest first."""
         return self.finished_at, self.id

@@ -65,19 +65,19 @@ class Gallery:
         """Whether the gallery was written by this edition, so that it can be added to."""
         return self.store.catalogue().edition == edition()
 
-    def add(self, record: str) -> bool:
-        """Adds a record, at that path below the outbox; whether there is anything to show of it."""
+    def add(self, record: str) -> GalleryEntry | None:
+        """Adds a record, at that path below the outbox; None if there is nothing to show of it."""
         with self.alone():
             found = self.finder.find(record)
             if found is None:
-                return False
+                return None
             _, entry = found
             self._put(entry)
             if entry.state == "done":
                 self._write_beside(entry)
             else:
                 self.pages.write_picture(*found, self.store.catalogue())
-            return True
+            return entry
 
     def add_sheet(self, listing: str) -> bool:
         """Adds a sheet, told of by the listing at that path; its cells' pages lead to it then."""

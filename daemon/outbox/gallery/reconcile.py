@@ -48,7 +48,7 @@ def reconcile(
         remove_unused(gallery, entries)
         for folder in waiting:  # of results that are gone already
             files.remove_tree(folder)
-    unseen = [one for one in entries if one.state == "done" and not one.views]
+    unseen = [one for one in entries if one.is_unseen]
     return Reconciled(
         sum(one.state == "done" for one in entries),
         added=len({one.record for one in entries} - set(known)),

@@ -45,9 +45,9 @@ class GalleryWriter:
         self._on_piece = on_piece
         self._child: Child | None = None
 
-    def add(self, record: str) -> None:
-        """Adds the record at that path below the outbox."""
-        self._ask({"do": "add", "record": record})
+    def add(self, record: str) -> bool:
+        """Adds the record at that path below the outbox; whether it lacks small versions."""
+        return bool(self._ask({"do": "add", "record": record})["unseen"])
 
     def add_sheet(self, listing: str) -> None:
         """Adds the sheet that the listing at that path below the outbox tells of."""

@@ -31,8 +31,9 @@ class NotingWriter:
         if what in self.faults:
             raise self.faults.pop(what)
 
-    def add(self, record: str) -> None:
+    def add(self, record: str) -> bool:
         self._note(f"add {record}")
+        return record in self.unseen
 
     def add_sheet(self, listing: str) -> None:
         self._note(f"sheet {listing}")
@@ -142,6 +143,17 @@ def test_results_without_small_versions_get_them_newest_first_and_are_shown_then
         "shrink old.json",
         "reconcile",
     ]
+
+
+def test_result_that_came_without_small_versions_gets_them(running: Bench) -> None:
+    wait_for("the first look", idle(running))
+    running.writer.unseen = ("a.json",)
+    running.keeper.add("a.json")
+    wait_for(
+        "its being shown",
+        lambda: running.writer.asked[-1] == "reconcile" and len(running.writer.asked) > 1,
+    )
+    assert running.writer.asked == ["reconcile", "add a.json", "shrink a.json", "reconcile"]
 
 
 def test_result_that_its_process_does_not_survive_is_left_and_the_next_one_made(
