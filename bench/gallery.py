@@ -121,14 +121,10 @@ def measure(base: Path, pictures: int) -> None:
         spent.append(timed(partial(writer.add, path)))
         writer.close()
     print(f"one more, a process started for it: {spread(spent)}")
-    sizes = [
-        (outbox / place).stat().st_size for place in (places.INDEX, places.picture_page("0" * 32))
-    ]
+    page = places.picture_page("0" * 32)
+    index_bytes, page_bytes = ((outbox / one).stat().st_size for one in (places.INDEX, page))
     static = sum(path.stat().st_size for path in (outbox / places.STATIC).iterdir())
-    print(
-        "index.html {:.0f} kB, a picture's page {:.0f} kB, ".format(*(one / 1e3 for one in sizes)),
-        end="",
-    )
+    print(f"index.html {index_bytes / 1e3:.0f} kB, a picture's page {page_bytes / 1e3:.0f} kB")
     print(f"styles, script and icon {static / 1e3:.0f} kB")
 
 

@@ -4,7 +4,6 @@ What is of another type than it should be counts as not told.
 """
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,10 @@ from daemon.outbox.gallery.links import is_below
 
 MOST_BYTES = 8 << 20
 """A record is some kilobytes; what is larger is none."""
+
+MOST_LETTERS = 4000
+MOST = 1e15
+"""Numbers from here on are nobody's pixels, seconds or losses."""
 
 Data = Mapping[str, Any]
 
@@ -31,14 +34,14 @@ def listed(value: Any) -> Sequence[Any]:
 
 
 def text(value: Any) -> str:
-    """The value if it is a text, in characters that can be shown; else empty."""
-    return files.printable(value) if isinstance(value, str) else ""
+    """The value if it is a text, in characters that can be shown, not too many; else empty."""
+    return files.printable(value[:MOST_LETTERS]) if isinstance(value, str) else ""
 
 
 def number(value: Any) -> float | None:
-    """The value if it is a finite number."""
+    """The value if it is a number that can be reckoned with."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and math.isfinite(value) else None
+    return value if is_number and -MOST < value < MOST else None
 
 
 def whole(value: Any) -> int:

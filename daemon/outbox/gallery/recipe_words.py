@@ -62,8 +62,7 @@ def size_and_steps(record: Data, recipe: Data) -> str:
         "At the photograph's own size" if size == "original" else f"{size} px on its longest side"
     )
     start = STARTS.get(str(recipe.get("init")), "from the photograph")
-    if record.get("start") in STARTS:
-        start = STARTS[str(record["start"])]
+    start = STARTS.get(str(record.get("start")), start)
     by = "Adam" if recipe.get("optimizer") == "adam" else "L-BFGS"
     steps = sum(int(number(mapping(one).get("steps")) or 0) for one in passes)
     if not steps:

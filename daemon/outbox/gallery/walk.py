@@ -56,6 +56,7 @@ def look_around(outbox: Path, on_piece: Callable[[], object]) -> Lying:
 def folders_below(outbox: Path, lying: Lying) -> Iterator[tuple[str, list[str]]]:
     """Yields each folder below the outbox, and the names of the files in it."""
     waiting = [""]
+    visited: set[tuple[int, int]] = set()
     while waiting:
         folder = waiting.pop()
         try:
@@ -69,11 +70,26 @@ def folders_below(outbox: Path, lying: Lying) -> Iterator[tuple[str, list[str]]]
         names = []
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if not entry.is_dir(follow_symlinks=False):
+            if not entry.is_dir():
                 names.append(entry.name)
-            elif path not in (GALLERY_FOLDER, ORIGINALS_FOLDER):
+            elif path not in (GALLERY_FOLDER, ORIGINALS_FOLDER) and is_first_visit(entry, visited):
                 waiting.append(path)
         yield folder, names
+
+
+def is_first_visit(folder: "os.DirEntry[str]", visited: set[tuple[int, int]]) -> bool:
+    """Whether a folder was not looked into yet; a link to one that is above it leads nowhere new.
+
+    visited: those links lead to; folders themselves are met with once.
+    """
+    if not folder.is_symlink():
+        return True
+    found = folder.stat()
+    place = (found.st_dev, found.st_ino)
+    if place in visited:
+        return False
+    visited.add(place)
+    return True
 
 
 def sort_in(lying: Lying, folder: str, name: str) -> None:

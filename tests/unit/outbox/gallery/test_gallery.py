@@ -210,6 +210,16 @@ def test_outbox_that_is_away_loses_nothing(gallery: Gallery, outbox: Path) -> No
     assert reconcile(gallery).pictures == 2
 
 
+def test_folder_of_results_that_is_a_link_is_shown_and_one_to_itself_is_not_followed_for_ever(
+    gallery: Gallery, outbox: Path, tmp_path: Path
+) -> None:
+    publish_result(outbox, 1)
+    (outbox / "starry").rename(tmp_path / "another disk")
+    (outbox / "starry").symlink_to(tmp_path / "another disk")
+    (outbox / "starry" / "up").symlink_to(outbox)
+    assert reconcile(gallery).pictures == 1
+
+
 def test_first_page_of_somebody_else_is_left_as_it_is(gallery: Gallery, outbox: Path) -> None:
     (outbox / places.INDEX).write_text("<h1>our web site</h1>")
     with pytest.raises(SurroundingsError, match=r"index\.html is not the gallery's"):

@@ -3,11 +3,15 @@
 from datetime import UTC, timedelta, timezone
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daemon.outbox.gallery.amounts import bytes_in_words, seconds_in_words
 from daemon.outbox.gallery.curves import HEIGHT, WIDTH, chart_of
+from daemon.outbox.gallery.entry import entry_of
 from daemon.outbox.gallery.picture_view import view_of
 from daemon.outbox.gallery.recipe_words import recipe_in_words
+from daemon.outbox.gallery.render import render
 from daemon.outbox.gallery.view import PictureLinks, shape_of
 from tests.support.shown import make_record
 
@@ -108,3 +112,39 @@ def test_amounts_are_told_as_people_tell_them() -> None:
 
 def test_shape_is_the_nearest_class_of_the_stylesheet() -> None:
     assert [shape_of(3000, 2000), shape_of(10, 1000), shape_of(0, 0)] == ["w15", "w4", "w10"]
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+FIELDS = (*make_record(1), "label", "course", "regions", "faces", "same_as", "start", "weights")
+RECIPE = (
+    "size",
+    "beta",
+    "match",
+    "tv",
+    "style_scale",
+    "colors",
+    "init",
+    "format",
+    "depth",
+    "profile",
+)
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=6),
+       st.dictionaries(st.sampled_from(RECIPE), ANYTHING))  # fmt: skip
+def test_no_record_whatever_it_tells_keeps_a_page_from_being_written(
+    told: dict[str, object], recipe: dict[str, object]
+) -> None:
+    record = make_record(1, recipe=recipe) | told
+    view = view_of(record, NO_LINKS, UTC)
+    frame = {"assets": "", "home": "", "nav": [], "nav_script": ""}
+    assert render("picture.html", **frame, view=view).endswith(b"</html>")
+    entry_of(record, "a.json", "a.jpg")
