@@ -97,9 +97,9 @@ def marks(numbers: Sequence[int], sizes: Sequence[str]) -> list[Line]:
 
 
 def last_of(values: Sequence[float | None]) -> str:
-    """The last value of a loss, in four digits."""
+    """The last value of a loss, in three digits."""
     known = [value for value in values if value is not None]
-    return f"{known[-1]:.4g}" if known else ""
+    return f"{known[-1]:.3g}" if known else ""
 
 
 def fall_of(name: str, values: Sequence[float | None]) -> str:

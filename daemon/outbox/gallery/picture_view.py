@@ -69,7 +69,7 @@ def pass_row(row: Data, names: Sequence[str]) -> PassRow:
         size_of(row),
         whole(row.get("steps")),
         seconds_in_words(seconds) if seconds is not None else "",
-        ["" if value is None else f"{value:.4g}" for value in values],
+        ["" if value is None else f"{value:.3g}" for value in values],
     )
 
 

@@ -14,6 +14,8 @@ document.addEventListener("keydown", (event) => {
   const link = rel && document.querySelector(`a[rel=${rel}]`);
   if (link) link.click();
 });
+const showCurrent = () => document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+showCurrent();
 // The gallery's tabs as they are now; its older pages were written when there were others.
 function showTabs(links) {
   const nav = document.querySelector("nav[data-root]");
@@ -31,4 +33,5 @@ function showTabs(links) {
     tab.append(count);
     return tab;
   }));
+  showCurrent();
 }
