@@ -5,7 +5,7 @@ DEMO := demo
 # Each module is compiled once, as pip does at an installation, whatever the machine's habit.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test run torture kills bench bench-gpu clean
+.PHONY: demo test test-page browser run torture kills bench bench-gpu clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "atelierd needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -31,6 +31,15 @@ test: .venv/installed  ## linters, types, layers, and all the tests, as CI does
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 4 --dist worksteal --durations 10
+
+browser: .venv/installed  ## a Chromium for the tests of the page, unless there is one
+	@$(BIN)/python -m tests.page.browser || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null \
+	    && apt-get install --quiet --yes --no-install-recommends chromium > /dev/null; } \
+	    || $(BIN)/playwright install --with-deps chromium
+	@$(BIN)/python -m tests.page.browser
+
+test-page: browser  ## the page and the gallery in a real Chromium
+	ATELIERD_BROWSER=required $(BIN)/pytest tests/page tests/unit/page
 
 run: .venv/installed  ## the service on config.yaml's folders
 	$(BIN)/atelierd run

@@ -401,6 +401,20 @@ def resume(config: Path | None) -> int:
     return ExitCode.FINE
 
 
+def page(config: Path | None) -> int:
+    """Serve the page to look at the work and to drop pictures on, until stopped."""
+    from daemon.page.main import serve
+    from daemon.status.logs import catch_strays, start_logging
+
+    settings, _ = configured(config)
+    # The log's file is the service's own: two programs would not agree on when to begin another.
+    apart = settings.log.model_copy(update={"file": None})
+    start_logging(settings.model_copy(update={"log": apart}))
+    catch_strays()
+    serve(settings)
+    return ExitCode.FINE
+
+
 def doctor(config: Path | None, *, as_json: bool) -> int:
     """Check config, folders, presets, weights, machine and service; say what to mend."""
     from dataclasses import asdict
@@ -491,6 +505,7 @@ COMMANDS: dict[str, Command] = {
     "reject": reject,
     "pause": pause,
     "resume": resume,
+    "page": page,
     "doctor": doctor,
     "install-service": install_service,
     "weights": weights,

@@ -21,6 +21,7 @@ TEMPORARY = Path("/tmp")
 SHARED = Path("/srv/atelierd")
 LOGS = Path("/var/log/atelierd")
 
+PAGE = "atelierd-page.service"
 SERVICE, NIGHTLY, TIMER = "atelierd.service", "atelierd-nightly.service", "atelierd-nightly.timer"
 
 NOT_FOR_USERS = tuple(
@@ -112,7 +113,7 @@ def render(order: Order, folder: Path) -> list[File]:
         "# Written by `atelierd install-service`, which keeps what it replaces as .old. Settings\n"
         f"# of your own go into a drop-in: systemctl {flag(order.scope)}edit {names(order)[0]}\n"
     )
-    texts = {name: template(name) for name in names(order)}
+    texts = {name: template(name) for name in (*names(order), *page_units(order))}
     return [
         File(folder / name, header + (text if name == TIMER else unit(order, text)))
         for name, text in texts.items()
@@ -122,6 +123,16 @@ def render(order: Order, folder: Path) -> list[File]:
 def names(order: Order) -> tuple[str, ...]:
     """The units of the order; the one to enable comes last."""
     return (NIGHTLY, TIMER) if order.nightly else (SERVICE,)
+
+
+def page_units(order: Order) -> tuple[str, ...]:
+    """The unit of the page, where config.yaml has one."""
+    return (PAGE,) if order.config.page is not None else ()
+
+
+def is_page(text: str) -> bool:
+    """Whether a unit is the page's."""
+    return "config.yaml page\n" in text
 
 
 def flag(scope: Scope) -> str:
@@ -138,10 +149,13 @@ def unit(order: Order, text: str) -> str:
     if order.scope is Scope.USER:
         text = text.replace("WantedBy=multi-user.target", "WantedBy=default.target")
         return without(text, NOT_FOR_USERS)
+    makes_presets = is_page(text) and config.page is not None and config.page.presets
+    made = [config.presets] if makes_presets else []
+    read = [order.config_file, *([] if makes_presets else [config.presets])]
     values = {
         "Environment": [environment(program)],
-        "ReadWritePaths": [words(writable(order), "-")],
-        "ReadOnlyPaths": [words([order.config_file, config.presets], "-")],
+        "ReadWritePaths": [words([*writable(order), *made], "-")],
+        "ReadOnlyPaths": [words(read, "-")],
         "ProtectHome": [home(order)],
     }
     if config.state != Path("/var/lib/atelierd"):

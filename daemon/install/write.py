@@ -104,6 +104,7 @@ def next_steps(order: Order, done: Sequence[Written]) -> list[str]:
     if other := rival(order, done):
         steps += [f"{control} disable --now {other}"]
     steps += [f"{control} enable --now {start}"]
+    steps += [f"{control} enable --now {unit}" for unit in render.page_units(order)]
     if any(file.how == "changed" and file.path.name == render.SERVICE for file in done):
         steps += [f"{control} try-restart {render.SERVICE}"]
     if order.scope is Scope.USER:

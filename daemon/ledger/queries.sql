@@ -297,3 +297,43 @@ SELECT state, count(*) AS count FROM job GROUP BY state;
 SELECT job.priority < 0 AS bulk, count(*) AS jobs, sum(job.work) AS work,
        sum(picture.bytes) AS bytes, min(job.queued_at) AS oldest
 FROM job JOIN picture ON picture.id = job.picture_id WHERE job.state = 'ready' GROUP BY bulk;
+
+-- name: ended
+-- Jobs of one outcome, the newest first. The states twice: the index is of all three.
+SELECT * FROM job WHERE state IN ('done', 'failed', 'cancelled')
+    AND (state = :state OR (:unlucky AND state IN ('failed', 'cancelled')))
+    AND (:preset = '' OR preset = :preset)
+ORDER BY finished_at DESC, seq DESC LIMIT :limit OFFSET :offset;
+
+-- name: count_ended
+SELECT preset, count(*) AS count FROM job WHERE state IN ('done', 'failed', 'cancelled')
+    AND (state = :state OR (:unlucky AND state IN ('failed', 'cancelled')))
+GROUP BY preset ORDER BY preset;
+
+-- name: ended_after
+-- The job that ended next after a moment, among those of one outcome.
+SELECT * FROM job WHERE state IN ('done', 'failed', 'cancelled') AND state = :state
+    AND (finished_at, seq) > (:finished_at, (SELECT seq FROM job WHERE id = :id))
+ORDER BY finished_at, seq LIMIT 1;
+
+-- name: ended_before
+SELECT * FROM job WHERE state IN ('done', 'failed', 'cancelled') AND state = :state
+    AND (finished_at, seq) < (:finished_at, (SELECT seq FROM job WHERE id = :id))
+ORDER BY finished_at DESC, seq DESC LIMIT 1;
+
+-- name: named_pictures
+-- Pictures in whose path a text stands, the newest first.
+SELECT * FROM picture WHERE instr(path, :part) > 0 ORDER BY seq DESC LIMIT :limit;
+
+-- name: work_of_job
+SELECT work FROM job WHERE id = :id;
+
+-- name: data_version
+PRAGMA data_version;
+
+-- name: work_before
+-- The work of those that come first in the line, by preset.
+SELECT preset, sum(work) AS work FROM (
+    SELECT preset, work FROM job WHERE state = 'ready'
+    ORDER BY priority DESC, coalesce(place, seq) LIMIT :count
+) GROUP BY preset;

@@ -5,7 +5,6 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,40 +17,17 @@ from daemon.job import INBOX_FOLDERS, ORDINARY, OUTBOX_FOLDERS, InboxFolders
 from daemon.messages import WorkerSettings
 from daemon.pictures.formats import MAX_PIXELS
 from daemon.settings import yamlfile
+from daemon.settings.address import Address, to_address
 from daemon.settings.hooks import Hooks
+from daemon.settings.page import PageSettings, check_page, to_page
 from daemon.settings.windows import Hours, find_zone, make_hours, parse_window
 from daemon.settings.yamlfile import Section
 
 BYTES = re.compile(r"\s*\d*\.?\d+\s*[A-Za-z]*\s*", re.ASCII)
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 FOLDER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-ADDRESS = re.compile(r"(\[(?P<six>[\w:.%]+)\]|(?P<host>[^\s:\[\]/]*)):(?P<port>\d{1,5})", re.ASCII)
 SYSTEM_CONFIG = Path("/etc/atelierd/config.yaml")
 FOLDERS = ("inbox", "outbox", "presets", "state")
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where something listens; the host as a name or an IP address, without brackets."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def to_address(value: object) -> Address | None:
-    """An address from HOST:PORT, [IPv6]:PORT or :PORT, which is localhost's; null is None."""
-    if value is None:
-        return None
-    match = ADDRESS.fullmatch(value) if isinstance(value, str) else None
-    if match is None or not 1 <= int(match["port"]) <= 65535:
-        raise ValueError(
-            f"must be HOST:PORT such as 127.0.0.1:9470, '[::1]:9470' in quotes, or :9470 for "
-            f"localhost, with a port from 1 to 65535, not {yamlfile.shortened(value)}"
-        )
-    return Address(match["six"] or match["host"] or "localhost", int(match["port"]))
 
 
 def to_log_file(value: object) -> Path | Literal["auto"] | None:
@@ -210,6 +186,7 @@ class Config(Section):
     log: Log = Log()
     gallery: bool = True  # pages in the outbox that show what was painted
     metrics: Annotated[Address | None, BeforeValidator(to_address)] = None  # for Prometheus
+    page: Annotated[PageSettings | None, BeforeValidator(to_page)] = None  # to look at and drop on
 
     @property
     def inbox_folders(self) -> InboxFolders:
@@ -278,6 +255,8 @@ def load_config(path: Path) -> Config:
         config = absolute(config, path.parent)
         check_apart(config, document)
         check_inbox_folders(config, document)
+        if config.page is not None:
+            check_page(config.page, document)
     if config is None or document.faults:
         raise ConfigError(document.faults)
     return config
@@ -289,6 +268,8 @@ def absolute(config: Config, base: Path) -> Config:
         name: Path(os.path.normpath(base / getattr(config, name))) for name in FOLDERS
     }
     changed["hooks"] = config.hooks.below(base)
+    if config.page is not None:
+        changed["page"] = config.page.below(base)
     if isinstance(config.log.file, Path):
         file = Path(os.path.normpath(base / config.log.file))
         changed["log"] = config.log.model_copy(update={"file": file})
