@@ -79,15 +79,20 @@ def marks(job: Job) -> tuple[str, str, str]:
 
 
 def layout(job: Job, form: Form, mark: str, *, below: Path | None = None) -> Outputs:
-    """Where a job's files go, relative to the outbox, all their names with the same mark."""
+    """Where a job's files go, relative to the outbox, all their names with the same mark.
 
-    def marked(name: str) -> str:
+    But for the picture that the cells of a sweep were made from: were it marked as each of them is,
+    there would be a copy of it for each.
+    """
+
+    def marked(name: str, mark: str = mark) -> str:
         return files.with_mark(name, mark) if mark else name
 
     original = Path(*map(form, (below or job.below).parts))
     painted = Path(*map(form, (below or cell(job.below, job.label)).parts))
     preset = form(job.preset)
-    filed_as = str(Path(preset) / original.with_name(marked(original.name)))
+    common = job.picture_id[-len(mark) :] if mark and job.label else mark
+    filed_as = str(Path(preset) / original.with_name(marked(original.name, common)))
     if job.verdict in (State.DONE, State.AWAITING):
         waits = job.verdict is State.AWAITING
         name = marked(output_name(painted.name, job.suffix))

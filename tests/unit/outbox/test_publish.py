@@ -68,6 +68,24 @@ def test_labelled_jobs_of_a_picture_lie_together_and_share_its_original(
     assert json.loads((outbox / other.record).read_bytes())["warnings"] == []
 
 
+@pytest.mark.parametrize("verdict", [State.DONE, State.FAILED])
+def test_labelled_jobs_whose_names_are_taken_share_one_original_all_the_same(
+    outbox: Path, make_job, published, spool: Spool, verdict: State
+) -> None:
+    """Another picture of that name, as cameras give it, lies there: `photo-MARK.jpg` is theirs."""
+    for folder in ("originals", "failed"):
+        (outbox / folder / "starry/2024").mkdir(parents=True)
+        (outbox / folder / "starry/2024/photo.jpg").write_bytes(b"another picture")
+    originals = set()
+    for number in range(3):
+        spool.job(f"{number}" * 16).mkdir()
+        spool.result(f"{number}" * 16).write_bytes(b"painted")
+        of_cell = {"id": f"{number}" * 16, "label": f"beta={number}", "reason": "Broken."}
+        job = make_job(**of_cell, verdict=verdict, picture_id="abcdef0123456789")
+        originals.add(Path(published(job).original).name)
+    assert originals == {"photo-23456789.jpg"}
+
+
 def test_labelled_job_that_failed_says_why_under_its_label(make_job, published) -> None:
     outputs = published(make_job(verdict=State.FAILED, reason="Broken.", label="beta=5"))
     assert outputs.by_kind() == {
