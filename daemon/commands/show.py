@@ -33,6 +33,10 @@ TOLD: Mapping[str, type | tuple[type, ...]] = {
 """What is shown of a record as it stands there, and what each has to be."""
 
 
+TYPED = {*range(0x20, 0x7F)} - {*b"'\\"}
+"""Bytes that stand for themselves between the quotes of `$'...'`."""
+
+
 def find_made(config: Config, asked: str) -> Provenance:
     """What was asked for: a file, if there is one of that name, else a job by its id.
 
@@ -136,10 +140,20 @@ def command(config: Config, made: Provenance, config_file: Path | None) -> str |
         return None
     picture = filed_original(config, made)
     words = ["atelierd", *(["--config", str(config_file)] if config_file else []), "stylize"]
-    words += ["--like", str(made.path)]
+    result = str(made.path)
+    words += ["--like", f"./{result}" if result.startswith("-") else result]
     is_proof = made.facts.get("proof") is True or made.facts.get("state") == State.AWAITING
     words += ["--proof"] if is_proof else []
-    return f"{shlex.join(words)} {shlex.quote(str(picture)) if picture else 'PICTURE'}"
+    words += [str(picture)] if picture else ["PICTURE"]
+    return " ".join(map(shell_word, words))
+
+
+def shell_word(text: str) -> str:
+    """A word as it is to be typed; bytes that cannot be are written as bash and zsh read them."""
+    if files.printable(text) == text:
+        return shlex.quote(text)
+    quoted = "".join(chr(byte) if byte in TYPED else f"\\x{byte:02x}" for byte in os.fsencode(text))
+    return f"$'{quoted}'"
 
 
 def filed_original(config: Config, made: Provenance) -> Path | None:

@@ -1,7 +1,9 @@
 """`show`: a result, a record, or a job."""
 
 import json
+import os
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,21 @@ def test_show_tells_what_is_not_the_default_and_how_to_make_it_again(
     for expected in ("beta: 80", "{relu1_1: 1}", "total 51", "1 min 05 s on cpu", "dim"):
         assert expected in shown
     assert f"again: {told['command']}\n" in shown
+
+
+@pytest.mark.parametrize(
+    "name", [b"-a.png", b"it's.png", b"caf\xe9 'q'\n\\.png", "🎨.png".encode()]
+)
+def test_command_names_the_result_to_a_shell_whatever_it_is_called(
+    config: Config, result: Path, monkeypatch: pytest.MonkeyPatch, name: bytes
+) -> None:
+    monkeypatch.chdir(result.parent)
+    result.rename(os.fsdecode(name))
+    command = describe(config, find_made(config, os.fsdecode(b"./" + name)), None)["command"]
+    assert command is not None and command.isprintable()
+    script = f'atelierd() {{ cat -- "$3" && echo end; }}; {command}'
+    said = subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout
+    assert said == Path(os.fsdecode(name)).read_bytes() + b"end\n"
 
 
 def test_style_image_that_is_gone_is_told_by_its_hash(
