@@ -28,6 +28,16 @@ NOT_KNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.
 NOT_SO = (*NOT_KNOWN, errno.EPERM, errno.EACCES, errno.EMLINK)
 """What it answers to a way of giving a name that it does not go."""
 
+OUT_OF_SIGHT = (
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.ETIMEDOUT,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+)
+"""What a disk or share answers that has a file, perhaps, and does not show it now."""
+
 TEMPORARY_PREFIX = ".atelierd-"
 TEMPORARY_SUFFIX = ".tmp"
 

@@ -5,7 +5,6 @@ last the result, so that whoever sees a result finds its record beside it.
 """
 
 import contextlib
-import errno
 import itertools
 import json
 import os
@@ -23,16 +22,6 @@ from daemon.messages import Done
 from daemon.outbox.naming import MARK_LENGTH, held_layouts
 from daemon.outbox.record import make_record
 from daemon.state.spool import Spool
-
-OUT_OF_SIGHT = (
-    errno.EIO,
-    errno.ESTALE,
-    errno.ENOTCONN,
-    errno.ETIMEDOUT,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-)
-"""What a disk or share answers that has a file, perhaps, and does not show it now."""
 
 
 def publish(
@@ -265,7 +254,7 @@ def is_ours(record: Path, job_id: str) -> bool:
     except ValueError:
         return False
     except OSError as error:
-        if error.errno in OUT_OF_SIGHT:
+        if error.errno in files.OUT_OF_SIGHT:
             raise SurroundingsError(f"{files.printable(record)}: {error.strerror}") from error
         return False
     return isinstance(content, dict) and content.get("id") == job_id

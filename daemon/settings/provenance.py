@@ -54,7 +54,7 @@ def read_provenance(path: Path) -> Provenance:
     """How a result was made.  path: of the result, or of a record.
 
     What its note tells comes first; a record beside it adds the rest, if it is of the same job.
-    Raises BadInputError if there is no such file, or nothing tells.
+    Raises BadInputError if there is no such file, or nothing tells; OSError if its share is away.
     """
     check_there(path)
     if path.suffix.lower() == ".json":
@@ -83,15 +83,23 @@ def check_there(path: Path) -> None:
     except FileNotFoundError as error:
         raise BadInputError(f"there is no file {files.printable(path)}") from error
     except (OSError, ValueError) as error:
+        check_in_sight(error)
         why = explain(error, path) if isinstance(error, OSError) else str(error)
         raise BadInputError(f"{files.printable(path)} cannot be read: {why}") from error
+
+
+def check_in_sight(error: Exception) -> None:
+    """Raises an error again that tells of a disk or share, and nothing of the file."""
+    if isinstance(error, OSError) and error.errno in files.OUT_OF_SIGHT:
+        raise error
 
 
 def note_of(path: Path) -> Mapping[str, Any] | None:
     """The note in a file; None if there is none that can be understood."""
     try:
         note = read_note(path)
-    except Exception:  # whatever the readers of a file stumble over that anybody may have made
+    except Exception as error:  # whatever readers stumble over in what anybody may have made
+        check_in_sight(error)
         return None
     return note if is_account(note) else None
 
@@ -106,7 +114,8 @@ def read_record(path: Path) -> Mapping[str, Any] | None:
     try:
         with files.open_ordinary(path) as file:
             content = json.loads(file.read(MOST_RECORD_BYTES))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError) as error:
+        check_in_sight(error)
         return None
     return content if is_account(content) else None
 

@@ -1,5 +1,7 @@
 """A sidecar that names a result: its job, and what becomes of it while the outbox is away."""
 
+import errno
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -94,5 +96,26 @@ def test_picture_waits_while_the_outbox_is_away(
         intake.round(SETTLE_S)
     assert not ledger.jobs_in(State.READY) and not ledger.jobs_in(State.PUBLISHING)
     away.rename(config.outbox)
+    assert intake.round(2 * SETTLE_S) == 1
+    assert only_job(ledger).preset == "wave"
+
+
+@pytest.mark.parametrize("name", ["night.jpg", "night.jpg.json"])
+def test_picture_waits_while_the_outbox_answers_with_errors(
+    config: Config, ledger: Ledger, intake: Intake, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    opened = files.open_ordinary
+
+    def refuse(path: Path, flags: int = 0) -> io.BufferedReader:
+        if path.name == name:
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return opened(path, flags)
+
+    intake.round(0.0)
+    with monkeypatch.context() as stale:
+        stale.setattr(files, "open_ordinary", refuse)
+        with pytest.raises(SurroundingsError, match=f"{name} cannot be used: Stale file handle"):
+            intake.round(SETTLE_S)
+    assert not ledger.jobs_in(State.PUBLISHING)
     assert intake.round(2 * SETTLE_S) == 1
     assert only_job(ledger).preset == "wave"
