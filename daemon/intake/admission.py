@@ -54,7 +54,8 @@ class Claim:
 class Admission:
     """Copies claimed pictures into the spool and makes jobs of them.
 
-    on_picture: told the picture that is about to be copied, from several threads.
+    on_picture: told the picture that is about to be copied, from several threads, or to become
+    jobs.
     on_piece: likewise, with each piece that was copied.
     """
 
@@ -139,6 +140,7 @@ class Admission:
 
     def _drafts(self, picture: Claim, sha256: str, shelf: Shelf) -> Sequence[Draft]:
         """The jobs that a picture becomes whose copy is whole; raises OSError."""
+        self.on_picture(picture.path)
         folder = claimed_folder(self.config.inbox, picture.id)
         drafting = Drafting(self.config, self.spool, shelf)
         verdict, companions = picture.verdict, picture.companions

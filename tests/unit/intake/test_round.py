@@ -795,22 +795,29 @@ def test_what_is_logged_of_a_picture_that_fails_is_logged_before_its_job_is_ther
 
 
 def test_ledger_may_be_written_while_it_is_found_out_what_a_picture_becomes(
-    config: Config, ledger: Ledger, intake: Intake, drop, monkeypatch: pytest.MonkeyPatch
+    config: Config, ledger: Ledger, decoder: Decoder, drop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Presets, masks and results to paint like may lie on a share that hangs."""
-    kept: list[str] = []
+    """Presets, masks and results to paint like may lie on a share that hangs.
+
+    Which picture is at hand then is told.
+    """
+    kept, at = [], []
+    intake = Intake(
+        config, ledger, decoder, settle_s=SETTLE_S, give_up_s=GIVE_UP_S, on_picture=at.append
+    )
 
     def keep(spool: Spool, source: Path, picture_id: str, real=Spool.keep_picture_mask) -> str:
         with contextlib.closing(sqlite3.connect(config.ledger_path, timeout=0.0)) as other:
             other.execute("BEGIN IMMEDIATE")
-        kept.append(source.name)
+        kept.append((source.name, at[-1].name))
         return real(spool, source, picture_id)
 
     monkeypatch.setattr(Spool, "keep_picture_mask", keep)
     draw_mask(drop().with_suffix(".mask.png"))
+    drop("wave/second.jpg")
     intake.round(0.0)
-    assert intake.round(SETTLE_S) == 1 and kept == ["photo.mask.png"]
-    assert len(queued(ledger)) == 1
+    assert intake.round(SETTLE_S) == 2 and kept == [("photo.mask.png", "photo.jpg")]
+    assert len(queued(ledger)) == 2
 
 
 def test_claim_is_on_the_disk_before_its_job_is(
@@ -858,7 +865,7 @@ def test_each_picture_that_is_looked_at_and_copied_is_a_sign_of_life(
     drop("wave/a.jpg")
     drop("wave/b.jpg")
     assert intake.round(0.0) == 2
-    assert len(signs) == 5  # and the presets folder
+    assert len(signs) == 7  # looked at, copied, made jobs of; and the presets folder
 
 
 def test_shared_sidecar_stays_for_the_picture_that_could_not_take_its_copy(
