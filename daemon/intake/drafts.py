@@ -256,8 +256,8 @@ def no_mask(preset: str, regions: Sequence[str], below: Path) -> str:
     name = files.printable(MASK.own(below).name)
     return (
         f"The preset {preset} paints by regions, and nothing says where they are: put a mask "
-        f"beside the picture, called {name}, drawn in {described(regions)}, and retry it; or name "
-        "one in the preset (mask)."
+        f"beside the picture, called as it is there with {MASK.ending} after that ({name}), drawn "
+        f"in {described(regions)}, and retry it; or name one in the preset (mask)."
     )
 
 

@@ -406,7 +406,8 @@ def test_picture_of_regions_whose_mask_does_not_come_fails_with_what_to_do(
     drop("coast/photo.jpg")
     assert [intake.round(now_s) for now_s in (0.0, 5.0, 19.9, 20.0)] == [0, 0, 0, 1]
     (job,) = failed(ledger)
-    for words in ("photo.jpg.mask.png", "red (#ff0000) and blue (#0000ff)", "retry it"):
+    after = "with .mask.png after that (photo.jpg.mask.png)"
+    for words in (after, "red (#ff0000) and blue (#0000ff)", "retry it"):
         assert words in job.reason
 
 
