@@ -48,8 +48,8 @@ def publish(
         outputs = reserve(outbox, job, picture, result, beside, course=course)
         plan(outputs)  # a job that never ran may have no log
         publish_bytes(outbox / outputs.log, log.read_bytes() if log.exists() else b"")
-        for kind, source in beside.items():
-            place(source, outbox / getattr(outputs, kind), on_piece)
+        for kind in beside.keys() & outputs.by_kind().keys():
+            place(beside[kind], outbox / getattr(outputs, kind), on_piece)
         if outputs.result:
             place(result, outbox / outputs.result, on_piece)
         else:
