@@ -182,8 +182,8 @@ class Spool:
 
     def drop_run(self, job_id: str) -> None:
         """Removes what only the painting of a proof needed."""
-        for path in (self.proof_checkpoint(job_id), self.preview(job_id)):
-            path.unlink(missing_ok=True)
+        for path in (self.proof_checkpoint, self.preview, self.course):
+            path(job_id).unlink(missing_ok=True)
 
     def drop_job(self, job_id: str) -> None:
         """Removes what a published job leaves."""

@@ -18,7 +18,7 @@ from daemon.pictures.form import OWN_PROFILES, JobRecipe, ResultForm
 from daemon.pictures.formats import output_format
 from daemon.pictures.limits import check_profile, check_result
 from daemon.pictures.picture import Picture
-from daemon.pictures.small import write_small
+from daemon.pictures.small import PAINTING, write_small
 from daemon.pictures.write import write_picture
 
 
@@ -78,8 +78,9 @@ def keep_small(
     """Keeps small versions of photograph or painting, if they are asked for, for who looks at it.
 
     picture: whose transparency they have. Whatever goes wrong with them is told, and no more.
+    A proof's painting has none: they would be there already when the full picture comes.
     """
-    if order.small is None:
+    if order.small is None or (order.proof and name == PAINTING):
         return
     try:
         write_small(order.small, name, pixels, picture.alpha)

@@ -158,6 +158,22 @@ def log_of(out: io.StringIO) -> list[str]:
     return [event["text"] for event in events if event["event"] == "log"]
 
 
+def test_small_painting_is_the_full_pictures_though_a_proof_was_painted_before(
+    worker: Worker,
+    out: io.StringIO,
+    order: RunOrder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(child, "foretell", lambda *_, **__: FullPicture(64, 64, None))
+    asked = replace(order, small=tmp_path / "small")
+    assert isinstance(run(worker, out, replace(asked, proof=True)), Done)
+    kept = {path.name for path in (tmp_path / "small").iterdir()}
+    assert kept == {"photograph.jpg", "photograph.thumb.jpg"}
+    assert isinstance(run(worker, out, asked), Done)
+    assert (tmp_path / "small/painting.jpg").exists()
+
+
 def test_faces_are_found_painted_told_and_framed_in_a_proof(
     worker: Worker,
     out: io.StringIO,
