@@ -314,7 +314,7 @@ class Service:
         if waiting := self._ledger.waiting():
             logger.info("{} jobs are left for later", waiting)
         if proofs := self._ledger.counts()[State.AWAITING]:
-            logger.info("{} proofs wait for approval: atelierd status", proofs)
+            logger.info("proofs that wait for approval: {}; see atelierd status", proofs)
         if not self._once:
             return
         unfinished = self._intake.left

@@ -20,7 +20,7 @@ def test_proof_waits_over_kills_and_is_painted_at_full_size_once_it_is_approved(
     answer = studio.run("run", "--once")
     assert answer.returncode == 0, answer.stderr
     assert "goes on after step" in answer.stderr
-    assert "1 proofs wait for approval" in answer.stderr
+    assert "proofs that wait for approval: 1" in answer.stderr
     (job,) = studio.jobs(State.AWAITING)
     proof = studio.outbox / "proof/large/2026/photo.jpg"
     with Image.open(proof) as shown:
