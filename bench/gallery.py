@@ -1,8 +1,9 @@
 """How long the gallery takes with so many pictures: the first time, and for one more result.
 
-    python bench/gallery.py [PICTURES] [--keep FOLDER]
+    python bench/gallery.py [PICTURES] [--keep FOLDER] [--lists-only]
 
-Synthetic records, as small as real ones; every result has the same small versions.
+Synthetic records, as large as real ones. With --lists-only the own pages of the pictures that are
+there before are not written, which takes minutes and which one more result does not touch.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from daemon.outbox.gallery import places
 from daemon.outbox.gallery.gallery import Gallery
-from daemon.outbox.gallery.reconcile import reconcile
+from daemon.outbox.gallery.reconcile import reconcile, write_shelves
 from daemon.outbox.gallery.writer import GalleryPlace, GalleryWriter
 from daemon.pictures.small import PAINTING, PHOTOGRAPH, SCREEN, THUMBNAIL
 
@@ -100,15 +101,25 @@ def come(outbox: Path, handed: Path) -> str:
     return put(outbox, number)
 
 
-def measure(base: Path, pictures: int) -> None:
+def write_lists(gallery: Gallery, pictures: int) -> None:
+    """Writes the gallery's lists as if all pictures had come."""
+    found = (gallery.finder.find(put(gallery.outbox, number)) for number in range(pictures))
+    write_shelves(gallery, [one[1] for one in found if one], anew=True, on_piece=lambda: None)
+
+
+def measure(base: Path, pictures: int, *, lists_only: bool) -> None:
     """Fills an outbox if there is none yet, and prints what the gallery takes."""
     outbox, handed = base / "outbox", base / "handed"
     gallery = Gallery(outbox, handed, UTC)
-    if not outbox.exists():
+    outbox.mkdir(parents=True, exist_ok=True)
+    if lists_only:
+        print(f"the lists: {spread([timed(lambda: write_lists(gallery, pictures))])}")
+    elif not gallery.is_current():
         for number in range(pictures):
             put(outbox, number)
         print(f"the first time: {spread([timed(lambda: reconcile(gallery))])}")
-    print(f"nothing new at a start: {spread([timed(lambda: reconcile(gallery))])}")
+    if not lists_only:
+        print(f"nothing new at a start: {spread([timed(lambda: reconcile(gallery))])}")
     spent = []
     for _ in range(UPDATES):
         path = come(outbox, handed)
@@ -121,7 +132,7 @@ def measure(base: Path, pictures: int) -> None:
         spent.append(timed(partial(writer.add, path)))
         writer.close()
     print(f"one more, a process started for it: {spread(spent)}")
-    page = places.picture_page("0" * 32)
+    page = places.picture_page(f"{pictures:032x}")
     index_bytes, page_bytes = ((outbox / one).stat().st_size for one in (places.INDEX, page))
     static = sum(path.stat().st_size for path in (outbox / places.STATIC).iterdir())
     print(f"index.html {index_bytes / 1e3:.0f} kB, a picture's page {page_bytes / 1e3:.0f} kB")
@@ -131,10 +142,12 @@ def measure(base: Path, pictures: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("pictures", type=int, nargs="?", default=10_000)
+    parser.add_argument("--lists-only", action="store_true")
     parser.add_argument("--keep", type=Path, help="a folder that is filled, or was before")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        measure(options.keep or Path(temporary), options.pictures)
+        base = options.keep or Path(temporary)
+        measure(base, options.pictures, lists_only=options.lists_only)
 
 
 if __name__ == "__main__":

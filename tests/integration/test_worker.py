@@ -1,6 +1,7 @@
 """The pool and its real children."""
 
 import itertools
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from daemon.messages import (
     Progress,
     RunOrder,
 )
+from daemon.pictures.small import LONGEST_PX, PAINTING, PHOTOGRAPH
 from daemon.pool.local import LocalPool
 from daemon.worker.checkpoint import write_checkpoint
 from tests.support.atelier import (
@@ -263,7 +265,8 @@ def test_killed_run_goes_on_from_its_checkpoint_to_the_same_bytes(bench: Bench) 
     undisturbed = (bench.root / "result").read_bytes()
     (bench.root / "result").unlink()
 
-    order = bench.order(recipe=recipe)
+    course, small = bench.root / "killed/course.json", bench.root / "killed/small"
+    order = bench.order(recipe=recipe, course=course, small=small)
 
     def kill(run: str, event: Event) -> None:
         """At once, since there are not many steps left."""
@@ -282,6 +285,11 @@ def test_killed_run_goes_on_from_its_checkpoint_to_the_same_bytes(bench: Bench) 
     passes = [one.steps for one in done.passes]
     assert passes == [STEPS] * 2
     assert len(bench.steps("resumed")) <= 2 * STEPS - 15 // 2
+    told = json.loads(course.read_bytes())
+    every = [(number, step) for number in (1, 2) for step in range(1, STEPS + 1)]
+    assert list(zip(told["pass"], told["step"], strict=True)) == every
+    kept = {path.name for path in small.iterdir()}
+    assert kept == {name + end for name in (PAINTING, PHOTOGRAPH) for end in LONGEST_PX}
 
 
 def total(bench: Bench, run_id: str) -> int:
