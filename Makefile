@@ -19,11 +19,12 @@ demo: .venv/installed  ## paint a photograph through the real service, with prog
 	@printf 'size: 384\n' > $(DEMO)/inbox/starry/chelsea.jpg.yaml
 	@cp docs/images/chelsea.jpg $(DEMO)/inbox/starry/
 	$(BIN)/atelierd --config $(DEMO)/config.yaml run --once
-	@printf '\nresult  %s\nrecord  %s\nlog     %s\n' \
+	@printf '\nresult   %s\nrecord   %s\nlog      %s\ngallery  %s\n' \
 	    $(CURDIR)/$(DEMO)/outbox/starry/chelsea.jpg \
 	    $(CURDIR)/$(DEMO)/outbox/starry/.jobs/chelsea.jpg.json \
-	    $(CURDIR)/$(DEMO)/outbox/starry/.jobs/chelsea.jpg.log
-	@ls $(DEMO)/outbox/starry/chelsea.jpg $(DEMO)/outbox/starry/.jobs/* > /dev/null
+	    $(CURDIR)/$(DEMO)/outbox/starry/.jobs/chelsea.jpg.log \
+	    $(CURDIR)/$(DEMO)/outbox/index.html
+	@ls $(DEMO)/outbox/starry/chelsea.jpg $(DEMO)/outbox/starry/.jobs/* $(DEMO)/outbox/index.html > /dev/null
 
 test: .venv/installed  ## linters, types, layers, and all the tests, as CI does
 	$(BIN)/ruff check .

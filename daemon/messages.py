@@ -121,8 +121,15 @@ class RunOrder:
 
 
 USUALLY_EMPTY = (
-    "result_name", "proof", "profiles", "mask", "timelapse", "shared", "course", "small",
-)  # fmt: skip
+    "result_name",
+    "proof",
+    "profiles",
+    "mask",
+    "timelapse",
+    "shared",
+    "course",
+    "small",
+)
 """Fields of an order that are left out where they say nothing."""
 
 

@@ -109,8 +109,11 @@ def read_entries(content: bytes) -> list[GalleryEntry]:
 
 
 TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "str": str, "float": (int, float), "int": int, "bool": bool,
-}  # fmt: skip
+    "str": str,
+    "float": (int, float),
+    "int": int,
+    "bool": bool,
+}
 KINDS = {
     one.name: TYPES[one.type if isinstance(one.type, str) else one.type.__name__]
     for one in fields(GalleryEntry)
