@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from daemon.messages import Done
+if TYPE_CHECKING:
+    from daemon.messages import Done  # with it the recipe is loaded, and what checks it
 
 ORDINARY, BULK = 0, -1
 """Priorities: what was dropped in the bulk folder comes after all that was not."""
@@ -170,7 +171,7 @@ class PaintedProof:
     """
 
     outputs: Outputs
-    outcome: Done
+    outcome: "Done"
     recipe: Mapping[str, Any]
     finished_at: str
 
@@ -203,7 +204,7 @@ class Job:
     queued_at: str
     started_at: str | None
     finished_at: str | None
-    outcome: Done | None
+    outcome: "Done | None"
     outputs: Outputs
     reason: str
     warnings: tuple[str, ...]

@@ -1,11 +1,11 @@
-"""Small versions of pictures, for looking at: JPEGs in sRGB that every browser shows."""
+"""Small versions of pictures, for looking at: JPEGs in sRGB that every browser shows. Loads what
+computes only where it computes: who shows them only wants their names and sizes.
+"""
 
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from daemon.engine.schedule import fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,8 @@ PAPER = "#ffffff"
 
 def small_size(width_px: int, height_px: int, ending: str) -> tuple[int, int]:
     """The width and height of a picture's small version, which is never larger than itself."""
-    return fit(width_px, height_px, min(LONGEST_PX[ending], max(width_px, height_px)))
+    scale = min(1.0, LONGEST_PX[ending] / max(width_px, height_px))
+    return max(1, round(width_px * scale)), max(1, round(height_px * scale))
 
 
 def write_small(
