@@ -8,16 +8,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from daemon.commands.approval import approve_jobs, reject_jobs
-from daemon.commands.jobs import cancel_jobs, retry_jobs
+from daemon.commands.jobs import Answer, cancel_jobs, retry_jobs
 from daemon.commands.order import first_jobs, move_job
 from daemon.errors import AtelierError
 from daemon.ledger.store import utc_now
 from daemon.page.site import Site, site_of
 from daemon.settings.config import Config
 from daemon.state.pause import pause, paused_since, resume
-
-Answer = tuple[str, str]
-"""What was done, or else why not."""
 
 Form = Mapping[str, str]
 Change = Callable[[Config, str, Form], list[Answer]]
@@ -55,7 +52,7 @@ def retry_failed(request: Request) -> Response:
     return did(request, lambda: list(retry_jobs(config, [], failed=True)) or NOTHING_FAILED)
 
 
-NOTHING_FAILED = [("there is no failed job", "")]
+NOTHING_FAILED = [Answer("there is no failed job")]
 
 
 def pause_painting(request: Request) -> Response:
@@ -65,7 +62,7 @@ def pause_painting(request: Request) -> Response:
     def work() -> list[Answer]:
         if paused_since(state) is None:
             pause(state, utc_now())
-        return [("painting is paused; pictures are still taken in", "")]
+        return [Answer("painting is paused; pictures are still taken in")]
 
     return did(request, work)
 
@@ -76,7 +73,7 @@ def resume_painting(request: Request) -> Response:
 
     def work() -> list[Answer]:
         resume(state)
-        return [("painting goes on", "")]
+        return [Answer("painting goes on")]
 
     return did(request, work)
 
@@ -86,7 +83,7 @@ def did(request: Request, work: Callable[[], list[Answer]]) -> Response:
     try:
         answers = work()
     except AtelierError as error:
-        answers = [("", str(error))]
+        answers = [Answer(fault=str(error))]
     return told(request, answers)
 
 

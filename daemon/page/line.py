@@ -19,7 +19,7 @@ from daemon.page.paging import Paging, paging_of
 from daemon.page.site import site_of
 from daemon.status.report import gather, in_words
 
-PAGE = 100
+PAGE = 60
 Pace = Sequence[tuple[str, int, float]]
 
 

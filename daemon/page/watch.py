@@ -20,7 +20,7 @@ from daemon.state.lock import is_held
 from daemon.state.pause import PAUSE_FILE
 from daemon.status.live import LIVE_FILE, read_live
 
-WATCHED_S, IDLE_S = 1.0, 4.0
+WATCHED_S, IDLE_S = 1.0, 6.0
 """Between looks, while somebody watches and while nobody does."""
 
 HEARTBEAT_S = 15.0
