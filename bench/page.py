@@ -2,8 +2,8 @@
 
     python bench/page.py [--done 10000] [--waiting 1000] [--idle-s 60]
 
-Starts the real `atelierd page` on folders of its own, asks for every view as a browser does, and lets it
-idle; no service runs. Prints a line for each.
+Starts the real `atelierd page` on folders of its own, asks for every view as a browser does, and
+lets it idle; no service runs. Prints a line for each.
 """
 
 import argparse

@@ -129,7 +129,7 @@ class Scaler:
             return
         self._made = 0
         kept = sorted(
-            (status.st_mtime, status.st_size, path) for path, status in files_below(self._folder)
+            (status.st_atime, status.st_size, path) for path, status in files_below(self._folder)
         )
         total = sum(size for _, size, _ in kept)
         for _, size, path in kept:
@@ -163,7 +163,8 @@ class Scaler:
 def is_kept(target: Path) -> bool:
     """Whether a file is there already; it then counts as used now."""
     try:
-        os.utime(target)
+        made_ns = target.stat().st_mtime_ns
+        os.utime(target, ns=(time.time_ns(), made_ns))
     except OSError:
         return False
     return True

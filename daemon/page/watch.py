@@ -20,8 +20,9 @@ from daemon.state.lock import is_held
 from daemon.state.pause import PAUSE_FILE
 from daemon.status.live import LIVE_FILE, read_live
 
-WATCHED_S, IDLE_S = 1.0, 6.0
-"""Between looks, while somebody watches and while nobody does."""
+WATCHED_S, PAINTING_S, IDLE_S = 1.0, 2.0, 6.0
+"""Between looks: while somebody watches, while something is painted, whose losses are kept for who
+comes later, and else."""
 
 HEARTBEAT_S = 15.0
 MOST_WATCHERS = 200
@@ -127,11 +128,14 @@ class Watcher:
                 await self.look()
                 self._wake.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(
-                        self._wake.wait(), WATCHED_S if self._watchers else IDLE_S
-                    )
+                    await asyncio.wait_for(self._wake.wait(), self._pause_s())
         finally:
             self._clock.close()
+
+    def _pause_s(self) -> float:
+        if self._watchers:
+            return WATCHED_S
+        return PAINTING_S if self.courses else IDLE_S
 
     async def look(self) -> None:
         """One look; who waits is woken if something is new."""
