@@ -10,6 +10,7 @@ from daemon.doctor.finding import found
 from daemon.doctor.folders import check_folders
 from daemon.doctor.inbox import check_inbox
 from daemon.doctor.machine import check_machine
+from daemon.doctor.page import examine_page
 from daemon.doctor.queues import examine_queues
 from daemon.doctor.service import check_service
 from daemon.engine.vgg.weights import checked_sha256, locate
@@ -34,6 +35,7 @@ def examine(config: Config, config_path: Path) -> list[Finding]:
         ("machine", lambda: check_machine(config, config_path)),
         ("service", lambda: check_service(config, config_path)),
         ("queues", lambda: examine_queues(config)),
+        ("page", lambda: examine_page(config)),
     ]
     findings = [Finding("config", True, files.printable(config_path))]
     for what, check in checks:

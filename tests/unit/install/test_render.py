@@ -28,6 +28,7 @@ from daemon.install.render import (
     template,
 )
 from daemon.settings.config import Log
+from daemon.settings.page import PageSettings
 
 ANALYZE = shutil.which("systemd-analyze")
 UNITS = Path(__file__).parents[3] / "systemd"
@@ -61,14 +62,21 @@ def analyze(*arguments: str | Path) -> str:
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", ["atelierd.service", "atelierd-nightly.service"])
+@pytest.mark.parametrize(
+    "name", ["atelierd.service", "atelierd-nightly.service", "atelierd-page.service"]
+)
 def test_systemd_finds_nothing_wrong_with_the_units_as_they_come(name: str) -> None:
     assert analyze("verify", UNITS / name) == ""
 
 
 @needs_systemd
 @pytest.mark.parametrize(
-    ("name", "most"), [("atelierd.service", 1.8), ("atelierd-nightly.service", 1.0)]
+    ("name", "most"),
+    [
+        ("atelierd.service", 1.8),
+        ("atelierd-nightly.service", 1.0),
+        ("atelierd-page.service", 1.3),
+    ],
 )
 def test_unit_is_exposed_no_more_than_it_must(name: str, most: float) -> None:
     said = analyze("security", "--offline=true", "--no-pager", UNITS / name)
@@ -111,6 +119,26 @@ def test_unit_of_the_night_ends_in_the_morning(order: Order) -> None:
     ]
     assert values(timer.content, "Persistent") == ["false"]
     assert values(timer.content, "OnCalendar") == ["*-*-* 22:00"]
+
+
+def test_page_has_a_unit_where_config_yaml_has_one(order: Order) -> None:
+    assert [file.path.name for file in render(order, Path("/x"))] == ["atelierd.service"]
+
+    def served(**settings: bool) -> str:
+        page = PageSettings(**settings)
+        config = order.config.model_copy(update={"page": page})
+        units = render(dataclasses.replace(order, config=config), Path("/x"))
+        assert [file.path.name for file in units] == ["atelierd.service", "atelierd-page.service"]
+        assert values(units[0].content, "ReadOnlyPaths") == ["-/data/config.yaml -/data/presets"]
+        return units[1].content
+
+    text = served()
+    assert values(text, "ExecStart") == [":/opt/a/bin/atelierd --config /data/config.yaml page"]
+    assert values(text, "ReadOnlyPaths") == ["-/data/config.yaml -/data/presets"]
+    assert values(text, "ReadWritePaths") == ["-/data/in -/data/out -/data/state"]
+    text = served(presets=True)
+    assert values(text, "ReadOnlyPaths") == ["-/data/config.yaml"]
+    assert values(text, "ReadWritePaths") == ["-/data/in -/data/out -/data/state -/data/presets"]
 
 
 def test_both_shared_folders_are_one_where_originals_can_then_be_renamed(order: Order) -> None:

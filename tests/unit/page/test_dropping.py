@@ -1,5 +1,6 @@
-"""What is dropped on the page lands in the inbox like any file, and what was asked for beside it."""
+"""What is dropped on the page lands in the inbox like any file, with its wishes beside it."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,15 @@ from typing import Any
 import yaml
 
 from daemon.host import files
+from daemon.page.drop import uploads_folder
 from daemon.page.dropping import DropWish, plan_landing
+from daemon.state.spool import Spool
 from tests.support.atelier import encoded, photograph
 from tests.unit.page.conftest import Desk
 
 PHOTO = encoded(photograph())
+LAST_PID = (1 << 22) + 1
+"""Of no process: the kernel's are smaller."""
 
 
 def drop(desk: Desk, query: str) -> Any:
@@ -117,6 +122,16 @@ def test_new_preset_is_made_only_where_that_is_allowed(desk: Desk, make_desk: An
         assert answer.status_code == 422, name
     names = {path.name for path in desk.config.presets.iterdir()}
     assert names == {"quick.png", "slow.png", "mine.jpg"}
+
+
+def test_half_sent_file_goes_at_the_services_next_start(desk: Desk) -> None:
+    folder = uploads_folder(desk.site)
+    folder.mkdir(parents=True)
+    name = files.temporary_beside(folder / "upload").name
+    gone = folder / name.replace(f"-{os.getpid()}-", f"-{LAST_PID}-")
+    gone.write_bytes(PHOTO[:100])
+    Spool(desk.config.state).sweep((), ())
+    assert not gone.exists()
 
 
 def test_upload_has_the_rights_of_a_dropped_file(desk: Desk) -> None:
