@@ -100,6 +100,16 @@ def thin_kernels() -> Kernels:
     return Kernels("thin", "thin", kernels, biases)
 
 
+@pytest.fixture(scope="session")
+def thin(thin_kernels: Kernels) -> Network:
+    return Network(thin_kernels, CPU, torch.float32)
+
+
+@pytest.fixture(scope="session")
+def thin64(thin_kernels: Kernels) -> Network:
+    return Network(thin_kernels, CPU, torch.float64)
+
+
 @pytest.fixture
 def engine(thin_engine: Engine, tmp_path: Path) -> Engine:
     """A warm engine that remembers no style; its network is the thin one."""

@@ -88,8 +88,8 @@ def test_raw_means_are_not_divided_by_the_contents_own(edge_loss, pixels) -> Non
     assert found == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_recipe_may_do_without(network: Network, pixels, make_materials) -> None:
-    materials = make_materials(network, Recipe(), pixels(32, 32), pixels(32, 32, of="coffee"))
+def test_a_recipe_may_do_without(thin: Network, pixels, make_materials) -> None:
+    materials = make_materials(thin, Recipe(), pixels(32, 32), pixels(32, 32, of="coffee"))
     assert edges.make(materials) is None
 
 

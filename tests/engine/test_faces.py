@@ -58,8 +58,8 @@ def test_face_at_the_pictures_border_is_cut() -> None:
 
 
 @pytest.fixture
-def known(network: Network, pixels, make_materials) -> Materials:
-    return make_materials(network, Recipe(faces=0.5), pixels(64, 64), pixels(64, 64, of="coffee"))
+def known(thin: Network, pixels, make_materials) -> Materials:
+    return make_materials(thin, Recipe(faces=0.5), pixels(64, 64), pixels(64, 64, of="coffee"))
 
 
 def test_in_a_face_alpha_is_higher_and_beta_lower_and_elsewhere_both_are_as_they_were(

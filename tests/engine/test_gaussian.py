@@ -1,6 +1,7 @@
 """Gaussian statistics, against eigenvalues in float64, finite differences and worked numbers."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import get_args
 
 import pytest
@@ -137,7 +138,7 @@ def test_mixed_styles_are_one_gaussian_of_the_mixture() -> None:
 PICTURES = ("photograph", "grey", "black", "noise", "lines")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def layers_of(network: Network, pixels) -> Callable[[str], dict[str, Tensor]]:
     """Gives the default style layers' features, (N, C) float32, of a picture by its name."""
     pictures = {
@@ -149,6 +150,7 @@ def layers_of(network: Network, pixels) -> Callable[[str], dict[str, Tensor]]:
         "lines": (torch.arange(96) % 8 < 4).float().expand(1, 3, 64, 96).contiguous(),
     }
 
+    @cache
     def features(name: str) -> dict[str, Tensor]:
         maps = network.features(pictures[name], Recipe().style_layers, "max")
         return {layer: as_rows(one).clone() for layer, one in maps}

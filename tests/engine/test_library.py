@@ -9,6 +9,7 @@ from PIL import Image
 
 from daemon.engine import engine
 from daemon.engine.vgg.arithmetic import WAYS
+from daemon.engine.vgg.kernels import Kernels
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "engine.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
@@ -16,6 +17,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
 
 def test_document_paints_stops_and_resumes_as_it_says(
     photograph: Image.Image,
+    thin_kernels: Kernels,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -25,6 +27,7 @@ def test_document_paints_stops_and_resumes_as_it_says(
     Image.open(DOCUMENT.parents[1] / "presets" / "starry.jpg").save(tmp_path / "painting.jpg")
     # Every machine's arithmetic: the trial of it takes longer than this painting.
     monkeypatch.setattr(engine, "choose_arithmetic", lambda *asked: WAYS["float32 winograd"])
+    monkeypatch.setattr(engine, "load_kernels", lambda *asked: thin_kernels)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in BLOCKS:

@@ -14,16 +14,10 @@ from daemon.engine.losses.term import StyleImage
 from daemon.engine.losses.terms import kept_layers, layers_of
 from daemon.engine.recipe import Recipe
 from daemon.engine.tensors import to_pixels
-from daemon.engine.vgg.kernels import Kernels
 from daemon.engine.vgg.network import Network
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(match=1.0, content_layers=dict(match.LAYERS))
-
-
-@pytest.fixture(scope="module")
-def thin(thin_kernels: Kernels) -> Network:
-    return Network(thin_kernels, CPU, torch.float32)
 
 
 def image_of(picture: Tensor, weight: float = 1.0) -> StyleImage:
@@ -47,20 +41,20 @@ def own_places(origins: Origins) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize(("height", "width"), [(64, 48), (35, 50), (16, 16)])
 def test_picture_that_is_its_own_style_is_its_own_target(
-    network: Network, pixels, make_materials, objective_between, height: int, width: int
+    thin: Network, pixels, make_materials, objective_between, height: int, width: int
 ) -> None:
     picture = pixels(height, width)
-    materials = make_materials(network, RECIPE, picture, picture)
+    materials = make_materials(thin, RECIPE, picture, picture)
     targets, own = match.matched_maps(materials), content_loss.feature_maps(materials)
     assert targets.keys() == own.keys() == set(match.LAYERS)
     for layer, target in targets.items():
         assert torch.equal(target, own[layer]), layer
-    found = objective_between(network, RECIPE, picture, picture).evaluate(picture)
+    found = objective_between(thin, RECIPE, picture, picture).evaluate(picture)
     assert found.losses["match"] == 0
 
 
-def test_black_picture_is_as_far_away_as_one(network: Network, pixels, make_materials) -> None:
-    materials = make_materials(network, RECIPE, pixels(48, 48), pixels(48, 48, of="coffee"))
+def test_black_picture_is_as_far_away_as_one(thin: Network, pixels, make_materials) -> None:
+    materials = make_materials(thin, RECIPE, pixels(48, 48), pixels(48, 48, of="coffee"))
     term = match.make(materials)
     assert term is not None
     term.begin(materials.tiling)
@@ -244,12 +238,12 @@ def test_only_style_image_has_every_place() -> None:
 @pytest.mark.parametrize("grey", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("flat", ["content", "style", "both"])
 def test_flat_pictures_give_finite_losses(
-    network: Network, pixels, objective_between: Callable, grey: float, flat: str
+    thin: Network, pixels, objective_between: Callable, grey: float, flat: str
 ) -> None:
     level = torch.full((1, 3, 32, 32), grey)
     content = pixels(32, 32) if flat == "style" else level
     style = pixels(32, 32) if flat == "content" else level
-    found = objective_between(network, RECIPE, content, style).evaluate(content)
+    found = objective_between(thin, RECIPE, content, style).evaluate(content)
     assert found.total.isfinite() and found.gradient.isfinite().all()
 
 
@@ -264,10 +258,10 @@ def test_style_image_as_narrow_as_can_be_is_searched_however_small(
 
 
 def test_recipe_without_match_has_neither_term_nor_layers(
-    network: Network, pixels, make_materials
+    thin: Network, pixels, make_materials
 ) -> None:
     recipe = Recipe(style_layers={"relu1_1": 1.0}, content_layers={"relu1_2": 1.0})
-    assert match.make(make_materials(network, recipe, pixels(32, 32), pixels(32, 32))) is None
+    assert match.make(make_materials(thin, recipe, pixels(32, 32), pixels(32, 32))) is None
     assert layers_of(recipe) == {"relu1_1", "relu1_2"}
     assert list(kept_layers(recipe)) == ["relu1_2"]
 

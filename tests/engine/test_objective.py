@@ -184,16 +184,6 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
     return ((found - expected).norm() / expected.norm()).item()
 
 
-@pytest.fixture(scope="module")
-def thin32(thin_kernels: Kernels) -> Network:
-    return Network(thin_kernels, torch.device("cpu"), torch.float32)
-
-
-@pytest.fixture(scope="module")
-def thin64(thin_kernels: Kernels) -> Network:
-    return Network(thin_kernels, torch.device("cpu"), torch.float64)
-
-
 def test_losses_and_gradient_of_vgg_equal_autograd_of_the_plain_formulas(
     network64: Network, kernels: Kernels, pixels, materials_of, objective_of
 ) -> None:
@@ -282,9 +272,9 @@ def test_float32_of_vgg_agrees_with_float64(
 
 @recipes
 def test_float32_agrees_with_float64(
-    thin32: Network, thin64: Network, pixels, recipe: Recipe, objective_of
+    thin: Network, thin64: Network, pixels, recipe: Recipe, objective_of
 ) -> None:
-    check_float32(thin32, thin64, pixels, recipe, objective_of)
+    check_float32(thin, thin64, pixels, recipe, objective_of)
 
 
 def check_float32(narrow: Network, wide: Network, pixels, recipe: Recipe, objective_of) -> None:
@@ -298,17 +288,17 @@ def check_float32(narrow: Network, wide: Network, pixels, recipe: Recipe, object
 
 
 def test_content_loss_is_nothing_at_the_content_and_style_loss_at_the_style(
-    network: Network, pixels, objective_between
+    thin: Network, pixels, objective_between
 ) -> None:
     content, style = pixels(32, 32), pixels(32, 32, of="coffee")
-    objective = objective_between(network, Recipe(statistics="gram"), content, style)
+    objective = objective_between(thin, Recipe(statistics="gram"), content, style)
     at_content, at_style = (objective.evaluate(one).losses for one in (content, style))
     assert at_content["content"] == 0 and at_content["style"] > 0.01
     assert at_style["style"] == 0 and at_style["content"] > 0.01
 
 
-def test_total_is_the_terms_by_their_weights(network: Network, pixels, objective_of) -> None:
-    found = objective_of(network, Recipe(alpha=3.0, beta=0.5, tv=2.0)).evaluate(
+def test_total_is_the_terms_by_their_weights(thin: Network, pixels, objective_of) -> None:
+    found = objective_of(thin, Recipe(alpha=3.0, beta=0.5, tv=2.0)).evaluate(
         somewhere(torch.float32, pixels)
     )
     content, style, tv = (found.losses[name].item() for name in ("content", "style", "tv"))
@@ -330,9 +320,9 @@ def test_raw_shares_are_the_weights_as_written() -> None:
     assert shares(weights, SIZES, Recipe(normalise="raw")) == weights
 
 
-def test_flat_grey_pictures_give_finite_losses(network: Network, objective_between) -> None:
+def test_flat_grey_pictures_give_finite_losses(thin: Network, objective_between) -> None:
     grey = torch.full((1, 3, 32, 32), 0.5)
-    found = objective_between(network, Recipe(), grey, grey).evaluate(torch.zeros_like(grey))
+    found = objective_between(thin, Recipe(), grey, grey).evaluate(torch.zeros_like(grey))
     assert found.total.isfinite() and found.gradient.isfinite().all()
 
 

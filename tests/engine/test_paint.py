@@ -41,6 +41,8 @@ RESUMED = (
     {"colors": "luminance"},
 )
 """Settings that a checkpoint has to keep more, or other things, for."""
+LYING_ASIDE = ({"optimizer": "lbfgs"}, {"optimizer": "adam"}, {"match": 1.0, "beta": 0.0})
+"""Those of them that have other vectors in a file, where memory is short."""
 
 
 @pytest.fixture
@@ -146,26 +148,24 @@ def test_adam_lowers_the_loss(paint: Paint) -> None:
         {"pooling": "average"},
         {"pooling": "blurred"},
         {"statistics": "gaussian"},
-        {
-            "normalise": "raw",
-            "statistics": "gram",
-            "beta": 1e-7,
-            "content_layers": {"relu4_2": 1e-3},
-        },
         {"content_layers": {"conv4_2": 1.0}, "style_layers": {"conv1_1": 1.0, "conv5_4": 1.0}},
     ],
     ids=[
         "average pooling",
         "blurred pooling",
         "gaussian statistics",
-        "raw",
         "the tutorial's layers",
     ],
 )
-def test_every_kind_of_recipe_lowers_the_loss(
-    paint_with_vgg: Paint, settings: dict[str, object]
-) -> None:
-    (report,) = paint_with_vgg(steps=8, **settings).passes
+def test_every_kind_of_recipe_lowers_the_loss(paint: Paint, settings: dict[str, object]) -> None:
+    (report,) = paint(steps=8, **settings).passes
+    assert report.last.total < 0.5 * report.first.total
+
+
+def test_raw_losses_of_vgg_fall_with_the_literatures_small_weights(paint_with_vgg: Paint) -> None:
+    weights: dict[str, object] = {"beta": 1e-7, "content_layers": {"relu4_2": 1e-3}}
+    painting = paint_with_vgg(steps=8, normalise="raw", statistics="gram", **weights)
+    (report,) = painting.passes
     assert report.last.total < 0.5 * report.first.total
 
 
@@ -523,8 +523,11 @@ def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_sh
     assert difference.mean() < 0.5
 
 
-@pytest.mark.parametrize("settings", RESUMED, ids=repr)
-@pytest.mark.parametrize("memory_bytes", [None, 1])
+@pytest.mark.parametrize(
+    ("settings", "memory_bytes"),
+    [*((one, None) for one in RESUMED), *((one, 1) for one in LYING_ASIDE)],
+    ids=repr,
+)
 def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
     engine: Engine,
     photo: Pixels,

@@ -15,12 +15,14 @@ MIDDLE = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0}
 DEEP = {"relu1_1": 1.0, "relu3_1": 1.0, "conv5_4": 1.0}
 CASES = [
     # dtype, height, width, side, changes of the recipe. Strips are the cheapest pictures that are
-    # wider than a deep tile and its margins; what needs rows and columns looks less deep.
+    # wider than a deep tile and its margins; what needs rows and columns looks less deep. float32
+    # is VGG-19's, float64 the thin network's: with few channels a maximum that is decided the other
+    # way weighs too much for float32's limit.
     (torch.float32, 32, 229, 64, {}),
     (torch.float64, 203, 19, 96, {"tv": 3.0}),
-    (torch.float32, 17, 301, 96, {"style_layers": DEEP}),
-    (torch.float32, 41, 37, 256, {}),  # smaller than a tile
-    (torch.float32, 64, 165, 64, {"match": 2.0, "style_layers": {"relu1_1": 1.0}}),
+    (torch.float64, 17, 301, 96, {"style_layers": DEEP}),
+    (torch.float64, 41, 37, 256, {}),  # smaller than a tile
+    (torch.float64, 64, 165, 64, {"match": 2.0, "style_layers": {"relu1_1": 1.0}}),
     (torch.float64, 31, 331, 96, {"pooling": "blurred", "edges": 2.0, "tv": "auto"}),
     (
         torch.float64,
@@ -30,7 +32,7 @@ CASES = [
         {"pooling": "average", "style_layers": MIDDLE, "content_layers": {"conv2_2": 1.0}},
     ),
     (
-        torch.float32,
+        torch.float64,
         87,
         101,
         48,
@@ -43,15 +45,15 @@ CASES = [
         },
     ),
     (torch.float64, 203, 19, 96, {"statistics": "gaussian"}),
-    (torch.float32, 32, 229, 64, {"statistics": "gaussian"}),
-    (torch.float32, 87, 101, 48, {"statistics": "gaussian", "style_layers": MIDDLE}),
+    (torch.float32, 32, 229, 64, {"statistics": "gram"}),
+    (torch.float64, 87, 101, 48, {"statistics": "gaussian", "style_layers": MIDDLE}),
 ]
 
 
 @pytest.mark.parametrize(("dtype", "height", "width", "side", "changes"), CASES)
 def test_tiled_gradient_equals_the_whole_pictures(
     network: Network,
-    network64: Network,
+    thin64: Network,
     pixels,
     objective_between,
     dtype: torch.dtype,
@@ -61,7 +63,7 @@ def test_tiled_gradient_equals_the_whole_pictures(
     changes: dict[str, object],
 ) -> None:
     recipe = Recipe(**changes)  # type: ignore[arg-type]
-    chosen = network if dtype == torch.float32 else network64
+    chosen = network if dtype == torch.float32 else thin64
     content = pixels(height, width, dtype=dtype)
     noise = torch.rand(content.shape, generator=torch.manual_seed(1), dtype=torch.float64)
     picture = (0.8 * content + 0.2 * noise).to(dtype)
@@ -88,7 +90,7 @@ def test_tiled_gradient_equals_the_whole_pictures(
 
 @pytest.mark.parametrize("pooling", ["average", "blurred"])
 def test_margin_is_as_wide_as_the_network_sees_and_no_wider(
-    network64: Network, pooling: Pooling
+    thin64: Network, pooling: Pooling
 ) -> None:
     # Which pixels one position of conv5_1 depends on, by the gradient's own account.
     picture = torch.rand(1, 3, 256, 16, dtype=torch.float64, generator=torch.manual_seed(0))
@@ -97,8 +99,8 @@ def test_margin_is_as_wide_as_the_network_sees_and_no_wider(
     def inject(features: Tensor, gradient: Tensor) -> None:
         gradient[:, :, 8] += 1.0
 
-    trace = network64.trace(picture, ["conv5_1"], pooling, lambda layer, features: None)
-    seen = network64.pull_back(trace, {"conv5_1": inject})[0].abs().amax(dim=(0, 2)).nonzero()
+    trace = thin64.trace(picture, ["conv5_1"], pooling, lambda layer, features: None)
+    seen = thin64.pull_back(trace, {"conv5_1": inject})[0].abs().amax(dim=(0, 2)).nonzero()
     first, last = int(seen.min()), int(seen.max())
     # Position 8 owns the pixels 128 to 143.
     reach = max(128 - first, last - 143)
@@ -143,13 +145,13 @@ def test_tiles_are_of_about_equal_size() -> None:
     assert sides == [(1000, 704), (1000, 704), (1000, 692)]
 
 
-def test_one_tile_computes_nothing_twice(network: Network, pixels, objective_between) -> None:
+def test_one_tile_computes_nothing_twice(thin: Network, pixels, objective_between) -> None:
     calls = []
-    objective = objective_between(network, Recipe(), pixels(64, 64), pixels(64, 64, of="coffee"))
-    walk = network._walk
-    network._walk = lambda *a: (calls.append(1), walk(*a))[1]  # type: ignore[method-assign]
+    objective = objective_between(thin, Recipe(), pixels(64, 64), pixels(64, 64, of="coffee"))
+    walk = thin._walk
+    thin._walk = lambda *a: (calls.append(1), walk(*a))[1]  # type: ignore[method-assign]
     try:
         objective.evaluate(pixels(64, 64))
     finally:
-        del network._walk
+        del thin._walk
     assert len(calls) == 1
