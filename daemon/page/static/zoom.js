@@ -51,6 +51,7 @@ class Pane {
       image = new Image();
       image.alt = "";
       image.draggable = false;
+      image.addEventListener("error", () => (image.hidden = true));
       image.src = `${this.figure.dataset.pane}/${key}`;
       this.tiles.set(key, image);
       this.layer.append(image);
