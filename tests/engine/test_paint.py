@@ -539,7 +539,7 @@ def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
     monkeypatch.setattr(engine, "_memory_bytes", memory_bytes)
     monkeypatch.setattr(plan, "HOLES_BYTES", 0)  # they outweigh what tiles of 256 px save
     wide = resize(photo, 272, 64)
-    recipe = Recipe(**({"size": 272, "steps": 6} | settings))
+    recipe = Recipe(**({"size": 272, "steps": 4} | settings))
     kept: list[Checkpoint] = []
     for moment in engine.paint(wide, [starry], recipe):
         match moment:
