@@ -284,7 +284,7 @@ GROUP BY priority, preset;
 
 -- name: pace
 -- What jobs that were really painted took of late.
-SELECT preset, work, json_extract(outcome, '$.seconds') AS seconds FROM job
+SELECT preset, work, json_extract(outcome, '$.seconds') AS seconds FROM job INDEXED BY job_ended
 WHERE state IN ('done', 'failed', 'cancelled') AND verdict = 'done' AND work > 0
     AND json_extract(outcome, '$.same_as') IS NULL
 ORDER BY finished_at DESC LIMIT :limit;
