@@ -198,6 +198,30 @@ def test_zoom_shows_both_pictures_pixel_by_pixel(
     assert image.evaluate("i => i.style.left") != before
 
 
+def test_tile_that_could_not_be_made_at_first_is_asked_for_again(
+    studio: Studio, page: Page, open_page: Callable[..., Any]
+) -> None:
+    job = studio.jobs(State.DONE)[0]
+    refused: list[str] = []
+
+    def refuse_first(route: Any) -> None:
+        if len(refused) < 2:
+            refused.append(route.request.url)
+            route.fulfill(status=503)
+        else:
+            route.continue_()
+
+    shown = open_page(page.url)
+    shown.route("**/tile/**", refuse_first)
+    shown.goto(f"{page.url}/job/{job.id}/zoom")
+    all_shown = (
+        "() => (all => all.length && all.every(i => i.naturalWidth && !i.hidden))"
+        "([...document.querySelectorAll('.layer img')])"
+    )
+    shown.wait_for_function(all_shown, timeout=SECONDS)
+    assert len(refused) == 2
+
+
 def test_trial_fills_by_itself(studio: Studio, page: Page, open_page: Callable[..., Any]) -> None:
     with studio.service():
         shown = open_page(f"{page.url}/try")

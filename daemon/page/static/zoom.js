@@ -51,8 +51,14 @@ class Pane {
       image = new Image();
       image.alt = "";
       image.draggable = false;
-      image.addEventListener("error", () => (image.hidden = true));
-      image.src = `${this.figure.dataset.pane}/${key}`;
+      const source = `${this.figure.dataset.pane}/${key}`;
+      let tries = 3; // while others are being made there is no tile for this one
+      image.addEventListener("load", () => (image.hidden = false));
+      image.addEventListener("error", () => {
+        image.hidden = true;
+        if (tries-- > 0) setTimeout(() => (image.src = source), 3000);
+      });
+      image.src = source;
       this.tiles.set(key, image);
       this.layer.append(image);
     }
