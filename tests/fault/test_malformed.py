@@ -441,6 +441,7 @@ TEXT_FIELDS = (
     "default_preset",
     "image",
     "mask",
+    "proof_folder",
     "profile",
 )
 
