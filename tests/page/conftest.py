@@ -1,4 +1,8 @@
-"""One real Chromium for all tests of a process; skipped, with that reason, where there is none."""
+"""One real Chromium for the tests of a module; skipped, with that reason, where there is none.
+
+Not for a whole run: as long as Playwright is there, its thread has an event loop that runs, and no
+test beside it may run one of its own.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,7 +15,7 @@ from tests.page.browser import find_browser
 WIDE, PHONE = (1440, 900), (390, 844)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A running Chromium."""
     path = find_browser()
