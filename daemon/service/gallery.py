@@ -5,6 +5,7 @@ picture from being published, and what was missed is found at the next start.
 import contextlib
 import queue
 from collections.abc import Callable, Sequence
+from functools import partial
 from os import fspath
 from pathlib import Path
 
@@ -26,14 +27,19 @@ RETRY_S = 30.0
 MOST_SHRUNK = 200
 """Results without small versions that get some by themselves: a page of the newest."""
 
+NICENESS = 10
+"""Of the process that writes: painting goes first."""
+
 MakeWriter = Callable[[GalleryPlace, Callable[[], object]], GalleryWriter]
+
+make_writer = partial(GalleryWriter, niceness=NICENESS)
 
 
 class GalleryKeeper:
     """Keeps the gallery in line with the outbox. The delivery calls `add` and `add_sheet`."""
 
     def __init__(
-        self, config: Config, spool: Spool, health: Health, make_writer: MakeWriter = GalleryWriter
+        self, config: Config, spool: Spool, health: Health, make_writer: MakeWriter = make_writer
     ) -> None:
         self._config = config
         self._spool = spool

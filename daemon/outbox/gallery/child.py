@@ -17,8 +17,6 @@ from daemon.host.access import explain
 from daemon.host.process import Message, claim_stdout, say
 
 MEMORY_BYTES = 6 << 30
-NICENESS = 10
-"""Painting goes first."""
 
 
 def answer(settings: Message, request: Message, on_piece: Callable[[], object]) -> Message:
@@ -50,7 +48,7 @@ def main() -> None:
     messages, settings = claim_stdout(), json.loads(sys.argv[1])
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    os.nice(NICENESS)
+    os.nice(settings["niceness"])
     for line in sys.stdin:
         try:
             told = answer(settings, json.loads(line), lambda: say(messages, {}))

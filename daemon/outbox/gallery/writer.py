@@ -37,12 +37,19 @@ class GalleryWriter:
     """Has the gallery written by a process of its own. For one thread.
 
     Every method raises GalleryError; repeating it later is harmless.
-    on_piece: called as it gets further.
+    on_piece: called as it gets further.  niceness: of the process, added to our own.
     """
 
-    def __init__(self, place: GalleryPlace, on_piece: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        place: GalleryPlace,
+        on_piece: Callable[[], object] = lambda: None,
+        *,
+        niceness: int = 0,
+    ) -> None:
         self._place = place
         self._on_piece = on_piece
+        self._niceness = niceness
         self._child: Child | None = None
 
     def add(self, record: str) -> bool:
@@ -92,6 +99,7 @@ class GalleryWriter:
                 "outbox": str(self._place.outbox),
                 "handed": str(self._place.handed),
                 "zone": self._place.zone,
+                "niceness": self._niceness,
             }
             with refusals("the process that writes the gallery cannot be started"):
                 self._child = Child(

@@ -30,6 +30,16 @@ def test_process_writes_shrinks_and_shows(outbox: Path, tmp_path: Path) -> None:
     assert "data-compare" in page
 
 
+def test_process_gives_way_only_where_it_is_to(outbox: Path, tmp_path: Path) -> None:
+    for niceness in (0, 3):
+        hands = GalleryWriter(GalleryPlace(outbox, tmp_path / "handed", "UTC"), niceness=niceness)
+        hands.reconcile()
+        assert hands._child is not None
+        asked = os.getpriority(os.PRIO_PROCESS, hands._child.pid)
+        assert asked - os.getpriority(os.PRIO_PROCESS, 0) == niceness
+        hands.close()
+
+
 def test_process_that_hangs_or_dies_is_told_and_another_is_started(
     outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
