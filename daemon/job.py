@@ -58,6 +58,10 @@ class State(StrEnum):
     RETRIED = "retried"
 
 
+OVER = (State.DONE, State.FAILED, State.CANCELLED)
+"""States of jobs that nothing more comes of, unless somebody tries them again."""
+
+
 class Approval(StrEnum):
     """Whether a job is painted as a proof first: not at all, as its next run, or no longer."""
 

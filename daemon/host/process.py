@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -56,6 +57,12 @@ def limited_to(threads: int) -> dict[str, str]:
     """What tells the libraries of a child how many threads to compute with."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return {name: str(threads) for name in names}
+
+
+def limit_memory(most_bytes: int) -> None:
+    """Gives this process no more memory than that, where the system lets it ask for so little."""
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
 
 
 class Child:

@@ -4,9 +4,7 @@ A decoder that hangs or eats memory takes this child with it and nothing else. D
 end is the only proof that a picture is whole: `verify()` passes a JPEG cut to 60 %.
 """
 
-import contextlib
 import os
-import resource
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -16,7 +14,7 @@ from daemon.engine.errors import OutOfMemoryError, PictureError, UnfinishedPictu
 from daemon.errors import SurroundingsError
 from daemon.host.access import refusals
 from daemon.host.files import NotOrdinaryError, open_ordinary
-from daemon.host.process import Child, Message, claim_stdout, limited_to, say
+from daemon.host.process import Child, Message, claim_stdout, limit_memory, limited_to, say
 from daemon.intake.gaps import doubt_of
 from daemon.pictures.read import read_picture
 
@@ -137,8 +135,7 @@ def main() -> None:
     import json
 
     messages = claim_stdout()
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    limit_memory(MEMORY_BYTES)
     for line in sys.stdin:
         say(messages, answer(json.loads(line)))
 

@@ -4,17 +4,15 @@ A decoder that hangs or eats memory takes that process with it and nothing else.
 """
 
 import base64
-import contextlib
 import io
 import json
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 from daemon.host.access import refusals
-from daemon.host.process import Child, Message, claim_stdout, limited_to, say
+from daemon.host.process import Child, Message, claim_stdout, limit_memory, limited_to, say
 from daemon.pictures.sheet import ContactSheet, SheetCell
 
 MEMORY_BYTES = 6 << 30
@@ -76,8 +74,7 @@ def pieces(data: dict[str, Any]) -> Iterator[Message]:
 def main() -> None:
     """Lays the sheet of the first request, a piece at each further one."""
     messages = claim_stdout()
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    limit_memory(MEMORY_BYTES)
     answers: Iterator[Message] = iter(())
     for line in sys.stdin:
         request = json.loads(line)

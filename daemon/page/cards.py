@@ -7,15 +7,10 @@ from daemon.host import files
 from daemon.job import ClaimedPicture, Job, State
 from daemon.outbox.gallery.amounts import day_in_words, moment, seconds_in_words
 from daemon.outbox.gallery.view import Card, Day, ShownPicture, shape_of
+from daemon.page.scaling import SMALL_PX
+from daemon.pictures.small import size_within
 
-SMALL_PX = 480
 MOST_REASON = 160
-
-
-def fitted(width_px: int, height_px: int, longest_px: int) -> tuple[int, int]:
-    """The size of a picture whose longest side is so long at most."""
-    scale = min(1.0, longest_px / max(width_px, height_px, 1))
-    return max(1, round(width_px * scale)), max(1, round(height_px * scale))
 
 
 def result_px(job: Job) -> tuple[int, int]:
@@ -31,7 +26,7 @@ def name_of(job: Job) -> str:
 
 def small_of(job: Job, which: str, size_px: tuple[int, int]) -> ShownPicture:
     """The small version of a job's painting or photograph."""
-    width, height = fitted(*size_px, SMALL_PX) if all(size_px) else (SMALL_PX, SMALL_PX)
+    width, height = size_within(*size_px, SMALL_PX) if all(size_px) else (SMALL_PX, SMALL_PX)
     return ShownPicture(f"/job/{job.id}/small/{which}", width, height)
 
 

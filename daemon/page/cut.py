@@ -4,10 +4,8 @@ A decoder that hangs or eats memory takes this child with it; the page goes on. 
 asked for last is kept, so that its tiles are cut without decoding it again.
 """
 
-import contextlib
 import json
 import os
-import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +17,12 @@ from daemon.engine.errors import EngineError
 from daemon.engine.pixels import to_levels
 from daemon.host import files
 from daemon.host.files import NotOrdinaryError
-from daemon.host.process import Message, claim_stdout, say
+from daemon.host.process import Message, claim_stdout, limit_memory, say
 from daemon.page.scaling import MEMORY_BYTES, TILE_PX
 from daemon.pictures.read import read_picture
+from daemon.pictures.small import PAPER, size_within
 
 QUALITY = 88
-PAPER = "#ffffff"
 
 
 @dataclass
@@ -98,16 +96,14 @@ def read(request: Message) -> Image.Image:
 
 def reduced(image: Image.Image, longest_px: int) -> Image.Image:
     """The same with its longest side so long at most."""
-    scale = min(1.0, longest_px / max(image.size))
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    size = size_within(*image.size, longest_px)
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def main() -> None:
     """Answers requests until the input is closed."""
     messages = claim_stdout()
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    limit_memory(MEMORY_BYTES)
     cutter = Cutter()
     for line in sys.stdin:
         say(messages, cutter.answer(json.loads(line)))

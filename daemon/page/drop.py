@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from daemon.errors import BadInputError, SurroundingsError
 from daemon.host import files
 from daemon.outbox.gallery.view import ShownPicture
-from daemon.page.cards import SMALL_PX
 from daemon.page.dropping import DropWish, land, plan_landing
 from daemon.page.frame import show
+from daemon.page.scaling import SMALL_PX
 from daemon.page.site import Site, site_of
 from daemon.page.uploads import checked_name, received
 from daemon.settings.presets import Preset
@@ -26,12 +26,7 @@ UPLOADS = "uploads"
 def drop(request: Request) -> Response:
     """The view where pictures are dropped."""
     site = site_of(request)
-    presets, trouble = [], ""
-    try:
-        good = site.shelves.good()
-        presets = [preset_choice(preset) for _, preset in sorted(good.items())]
-    except SurroundingsError as error:
-        trouble = str(error)
+    presets, trouble = preset_choices(site)
     most = int(site.config.limits.picture_bytes)
     return show(
         request,
@@ -43,6 +38,14 @@ def drop(request: Request) -> Response:
         most_bytes=most,
         has_night=bool(site.config.schedule.bulk),
     )
+
+
+def preset_choices(site: Site) -> tuple[list[dict[str, Any]], str]:
+    """The presets as they can be chosen, by name; without them, why they cannot be seen."""
+    try:
+        return [preset_choice(one) for _, one in sorted(site.shelves.good().items())], ""
+    except SurroundingsError as error:
+        return [], str(error)
 
 
 def preset_choice(preset: Preset) -> dict[str, Any]:

@@ -13,9 +13,8 @@ from starlette.responses import Response
 from daemon.host import files
 from daemon.job import State
 from daemon.outbox.gallery import places
-from daemon.page.cards import SMALL_PX
 from daemon.page.jobs import FoundJob, find, painting_of, photograph_of
-from daemon.page.scaling import VIEW_PX, ZoomTile
+from daemon.page.scaling import SMALL_PX, VIEW_PX, ZoomTile
 from daemon.page.sending import DAY, send_file
 from daemon.page.site import Site, site_of
 from daemon.state.spool import Spool

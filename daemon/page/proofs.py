@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from daemon.errors import SurroundingsError
 from daemon.host import files
-from daemon.job import Job
+from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.gallery.amounts import size_in_words, time_in_words
 from daemon.outbox.gallery.view import ShownPicture
@@ -43,7 +43,7 @@ def proofs(request: Request) -> Response:
     paging, trouble = paging_of(request, 0, PAGE), ""
     try:
         with site.ledger() as ledger:
-            waiting = len(ledger.views.awaiting(limit=-1))
+            waiting = ledger.counts()[State.AWAITING]
             paging = paging_of(request, waiting, PAGE)
             jobs = ledger.views.awaiting(PAGE, paging.offset)
             cards = [proof_card(ledger, job, time_of(request, job)) for job in jobs]

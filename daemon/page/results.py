@@ -9,23 +9,23 @@ from starlette.responses import RedirectResponse, Response
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.host.bounded import NoAnswerError, within
-from daemon.job import Job, State
+from daemon.job import OVER, Job, State
 from daemon.ledger.store import Ledger
 from daemon.outbox.gallery.picture_view import view_of
 from daemon.outbox.gallery.reading import read_json
 from daemon.outbox.gallery.view import PictureLinks, ShownPicture
 from daemon.outbox.record import make_record
-from daemon.page.cards import by_day, card_of, fitted, name_of, result_px
+from daemon.page.cards import by_day, card_of, name_of, result_px
 from daemon.page.frame import show, zone_of
 from daemon.page.jobs import FoundJob, find
 from daemon.page.paging import paging_of
 from daemon.page.scaling import TILE_PX, VIEW_PX
 from daemon.page.site import Site, site_of
+from daemon.pictures.small import size_within
 from daemon.status.live import read_live
 
 ANSWER_S = 3.0
 DONE_PAGE, FAILED_PAGE = 120, 60
-OVER = (State.DONE, State.FAILED, State.CANCELLED)
 
 
 def done(request: Request) -> Response:
@@ -160,7 +160,7 @@ def view_picture(job: Job, which: str, size_px: tuple[int, int]) -> ShownPicture
     """A picture in the size of a screen; None where it has no size."""
     if not all(size_px):
         return None
-    return ShownPicture(f"/job/{job.id}/view/{which}", *fitted(*size_px, VIEW_PX))
+    return ShownPicture(f"/job/{job.id}/view/{which}", *size_within(*size_px, VIEW_PX))
 
 
 def zoom(request: Request) -> Response:

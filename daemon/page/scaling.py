@@ -17,10 +17,11 @@ from daemon.errors import BadInputError, SurroundingsError
 from daemon.host import files
 from daemon.host.access import refusals
 from daemon.host.process import Child, Message, limited_to
+from daemon.pictures.small import LONGEST_PX, SCREEN, THUMBNAIL
 
 MEMORY_BYTES = 6 << 30
 TILE_PX = 512
-SMALL_PX, VIEW_PX = 480, 1600
+SMALL_PX, VIEW_PX = LONGEST_PX[THUMBNAIL], LONGEST_PX[SCREEN]
 CACHE_BYTES = 512 << 20
 TRIM_EVERY = 64
 """Files made between two looks at how much room all of them take."""

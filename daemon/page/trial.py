@@ -15,14 +15,15 @@ from starlette.responses import JSONResponse, Response
 
 from daemon.errors import BadInputError, SurroundingsError
 from daemon.host import files
-from daemon.job import ClaimedPicture, Job, State
+from daemon.job import OVER, ClaimedPicture, Job, State
 from daemon.outbox.gallery.view import Card, ShownPicture, shape_of
-from daemon.page.cards import card_of, fitted, waiting_card
-from daemon.page.drop import preset_choice, uploads_folder
+from daemon.page.cards import card_of, waiting_card
+from daemon.page.drop import preset_choices, uploads_folder
 from daemon.page.dropping import DropWish, land, plan_landing
 from daemon.page.frame import show
 from daemon.page.site import site_of
 from daemon.page.uploads import checked_name, received
+from daemon.pictures.small import size_within
 from daemon.settings.sweep import SweptRecipe
 from daemon.status.live import read_live
 
@@ -35,11 +36,7 @@ FIELDS = ("beta", "style_scale", "match", "tv", "edges", "colors", "pooling", "s
 def trial(request: Request) -> Response:
     """The view where a picture to try with is chosen."""
     site = site_of(request)
-    presets, trouble = [], ""
-    try:
-        presets = [preset_choice(one) for _, one in sorted(site.shelves.good().items())]
-    except SurroundingsError as error:
-        trouble = str(error)
+    presets, trouble = preset_choices(site)
     most = int(site.config.limits.picture_bytes)
     return show(
         request,
@@ -129,7 +126,7 @@ def trial_result(request: Request) -> Response:
 
 def is_over(job: Job) -> bool:
     """Whether nothing more comes of a job."""
-    return job.state in (State.DONE, State.FAILED, State.CANCELLED, State.RETRIED)
+    return job.state in (*OVER, State.RETRIED)
 
 
 def in_order(jobs: Sequence[Job]) -> list[Job]:
@@ -148,7 +145,7 @@ def trial_card(job: Job, picture: ClaimedPicture, live: Mapping[str, Any] | None
         return Card(url, name, str(job.state), job.state, shape_of(*size), blank=str(job.state))
     if live is not None and live["preview"]:
         address = f"{url}/preview?step={live['step']}"
-        shown = ShownPicture(address, *fitted(*size, TRY_PX))
+        shown = ShownPicture(address, *size_within(*size, TRY_PX))
         sub = f"step {live['step']} of {live['steps']}"
         return Card(url, name, sub, job.state, shape_of(*size), shown, badge="is painted")
     word = "is painted" if job.state is State.RUNNING else "waits"

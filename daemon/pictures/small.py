@@ -26,7 +26,12 @@ PAPER = "#ffffff"
 
 def small_size(width_px: int, height_px: int, ending: str) -> tuple[int, int]:
     """The width and height of a picture's small version, which is never larger than itself."""
-    scale = min(1.0, LONGEST_PX[ending] / max(width_px, height_px))
+    return size_within(width_px, height_px, LONGEST_PX[ending])
+
+
+def size_within(width_px: int, height_px: int, longest_px: int) -> tuple[int, int]:
+    """The width and height of a picture whose longest side is so long at most."""
+    scale = min(1.0, longest_px / max(width_px, height_px, 1))
     return max(1, round(width_px * scale)), max(1, round(height_px * scale))
 
 

@@ -20,7 +20,7 @@ from daemon.host.loop import BROKEN_WAIT_S, Loop, Round
 from daemon.intake.claim import drop_claim, give_back_all
 from daemon.intake.originals import Originals
 from daemon.intake.strays import is_anothers, let_go
-from daemon.job import ClaimedPicture, Job, Outputs, State
+from daemon.job import OVER, ClaimedPicture, Job, Outputs, State
 from daemon.ledger.store import Ledger, utc_now
 from daemon.messages import Done
 from daemon.outbox.filing import file_original
@@ -45,10 +45,6 @@ REWRITTEN_WARNING = (
     "The picture was still being written when it was claimed: this was made from an earlier state "
     "of the file, which went back to the inbox to be painted again."
 )
-
-
-OVER = (State.DONE, State.FAILED, State.CANCELLED)
-"""Verdicts of what is shown in the gallery."""
 
 
 class Shown(Protocol):

@@ -4,17 +4,15 @@ Speaks JSON lines: a request, then empty answers while it gets further, then one
 hangs with the outbox, or eats memory with a picture, takes it along and nothing else.
 """
 
-import contextlib
 import json
 import os
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from daemon.errors import AtelierError
 from daemon.host.access import explain
-from daemon.host.process import Message, claim_stdout, say
+from daemon.host.process import Message, claim_stdout, limit_memory, say
 
 MEMORY_BYTES = 6 << 30
 
@@ -46,8 +44,7 @@ def answer(settings: Message, request: Message, on_piece: Callable[[], object]) 
 def main() -> None:
     """Answers requests until the input is closed; the settings are the one argument, as JSON."""
     messages, settings = claim_stdout(), json.loads(sys.argv[1])
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    limit_memory(MEMORY_BYTES)
     os.nice(settings["niceness"])
     for line in sys.stdin:
         try:

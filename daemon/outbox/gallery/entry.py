@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from daemon.job import OVER
 from daemon.outbox.gallery.picture_view import photograph_px, result_px
 from daemon.outbox.gallery.reading import Data, mapping, number, text
 
 ID = re.compile(r"[0-9a-f]{8,64}")
 SHA256 = re.compile(r"[0-9a-f]{2,64}")
 MOST_REASON = 400
-OVER = ("done", "failed", "cancelled")
-"""States of records that the gallery shows; a proof that waits for approval is no result."""
 
 
 @dataclass(frozen=True)
