@@ -188,10 +188,10 @@ def two_loops(gradient: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
     for s, y in reversed(pairs):
         turns.append(s.dot(direction) / s.dot(y))
         direction = direction - turns[-1] * y
-    direction = preconditioner.apply(direction)
+    direction = preconditioner.apply(direction.clone())
     if pairs:
         s, y = pairs[-1]
-        direction = s.dot(y) / y.dot(preconditioner.apply(y)) * direction
+        direction = s.dot(y) / y.dot(preconditioner.apply(y.clone())) * direction
     for (s, y), turn in zip(pairs, reversed(turns), strict=True):
         direction = direction + s * (turn - y.dot(direction) / s.dot(y))
     return direction
@@ -236,11 +236,11 @@ def test_preconditioner_strengthens_coarse_structure_and_keeps_the_finest() -> N
     preconditioner = FourierPreconditioner(height, width, CPU)
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     finest = (1.0 - 2.0 * ((rows + columns) % 2)).float().expand(3, -1, -1).reshape(-1)
-    torch.testing.assert_close(preconditioner.apply(finest), finest, rtol=0, atol=1e-5)
+    torch.testing.assert_close(preconditioner.apply(finest.clone()), finest, rtol=0, atol=1e-5)
     flat = torch.ones(3 * height * width)
     # f = 0 against the checkerboard's f = sqrt(1/2): (sqrt(1/2) + 1/64) / (1/64)
     gain = (math.sqrt(0.5) + 1 / 64) * 64
-    torch.testing.assert_close(preconditioner.apply(flat), gain * flat, rtol=1e-5, atol=0)
+    torch.testing.assert_close(preconditioner.apply(flat.clone()), gain * flat, rtol=1e-5, atol=0)
 
 
 def test_opponent_preconditioner_moves_coarse_colours_as_brightness_and_fine_ones_least() -> None:
@@ -255,17 +255,17 @@ def test_opponent_preconditioner_moves_coarse_colours_as_brightness_and_fine_one
         fine, coarse = ((flat * one).reshape(-1) for one in (board, torch.ones_like(board)))
         least = 1.0 if colour == [1.0, 1.0, 1.0] else 1.0 / ratio
         # Float32 Fourier transforms, whose rounding is 1e-7 of the largest gain.
-        torch.testing.assert_close(preconditioner.apply(fine), least * fine, rtol=0, atol=1e-4)
+        torch.testing.assert_close(preconditioner.apply(fine.clone()), least * fine, rtol=0, atol=1e-4)
         expected = ratio**1.5 * coarse
-        torch.testing.assert_close(preconditioner.apply(coarse), expected, rtol=1e-5, atol=1e-3)
+        torch.testing.assert_close(preconditioner.apply(coarse.clone()), expected, rtol=1e-5, atol=1e-3)
 
 
 def test_opponent_preconditioner_works_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     preconditioner = FourierPreconditioner(7, 9, CPU, "opponent")
     vector = torch.randn(3 * 7 * 9, generator=torch.manual_seed(0))
-    whole = preconditioner.apply(vector)
+    whole = preconditioner.apply(vector.clone())
     monkeypatch.setattr(lbfgs_module, "BAND", 10)
-    torch.testing.assert_close(preconditioner.apply(vector), whole)
+    torch.testing.assert_close(preconditioner.apply(vector.clone()), whole)
 
 
 @pytest.mark.parametrize("kind", ["fourier", "opponent"])
@@ -273,9 +273,9 @@ def test_preconditioner_is_symmetric_and_positive(kind: Preconditioner) -> None:
     preconditioner = FourierPreconditioner(7, 9, CPU, kind)
     one, other = torch.randn(2, 3 * 7 * 9, generator=torch.manual_seed(0))
     # L-BFGS needs an inner product: float32 sums of 189 terms agree to about 1e-5.
-    left, right = one.dot(preconditioner.apply(other)), preconditioner.apply(one).dot(other)
+    left, right = one.dot(preconditioner.apply(other.clone())), preconditioner.apply(one).dot(other)
     assert left.item() == pytest.approx(right.item(), rel=1e-4)
-    assert one.dot(preconditioner.apply(one)) > 0
+    assert one.dot(preconditioner.apply(one.clone())) > 0
 
 
 def test_adam_lowers_the_loss_and_stays_between_0_and_1() -> None:

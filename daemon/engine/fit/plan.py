@@ -110,7 +110,8 @@ def make_plan(
     size = (height_px, width_px, recipe)
 
     def has_room(way: Way) -> bool:
-        return resting_bytes(*size, way.history, value_bytes) <= aside_bytes
+        work = PICTURE_BYTES * height_px * width_px if way.history else 0
+        return work + resting_bytes(*size, way.history, value_bytes) <= aside_bytes
 
     plans = [
         Plan(
@@ -183,6 +184,7 @@ def predict(
     if way.aside:
         resting = 0
         bands = 2 * (way.history or 1) + 2
+        advancing -= vector if way.history else 0  # the gradient is smoothed where it is
         if not recorded:
             advancing -= vector  # the picture lies aside, too
         advancing += bands * min(BAND * BYTES_PER_VALUE, vector)

@@ -60,16 +60,15 @@ class FourierPreconditioner:
             self._gains = (brightness, colour, colour)
 
     def apply(self, vector: Tensor) -> Tensor:
-        """vector: (3*H*W,) float32.  Returns the same shape."""
-        filtered = vector.clone()
-        channels = filtered.view(3, -1)
+        """Filters a vector, (3*H*W,) float32, in place, and returns it."""
+        channels = vector.view(3, -1)
         self._mix(channels)
         # One channel after the other: the spectra of all would take as much as three pictures.
         for channel, gain in zip(channels.view(3, *self._shape), self._gains, strict=True):
             spectrum = torch.fft.rfft2(channel).mul_(gain)  # (H, W//2+1)
             channel.copy_(torch.fft.irfft2(spectrum, s=self._shape))
         self._mix(channels, back=True)
-        return filtered
+        return vector
 
     def _mix(self, channels: Tensor, *, back: bool = False) -> None:
         """Turns R, G and B, (3, H*W), into opponent colours in place, or back."""
@@ -109,6 +108,8 @@ class Lbfgs:
         self._PY = scratch.vector(history, size)
         # Between two steps the slot of the coming pair holds the latest move, and P g.
         self._g = scratch.vector(size)
+        # Where memory is short the gradient goes aside, and is filtered where it was.
+        self._work = scratch.vector(size) if scratch.is_aside else None
         small = torch.zeros(history, history, dtype=torch.float64, device=scratch.device)
         self._SY = small.clone()  # s_i · y_j
         self._YPY = small.clone()  # y_i · P y_j
@@ -125,8 +126,11 @@ class Lbfgs:
         """One step from `picture`, whose gradient is given and used up; both (1, 3, H, W)."""
         if self._scale is None:
             self._scale = 1.0 / gradient.abs().max().clamp(min=1e-30)
-        g = Vector(gradient.reshape(-1).mul_(self._scale), self._scratch)
-        Pg = Vector(self._preconditioner.apply(g.values), self._scratch)
+        scaled = gradient.reshape(-1).mul_(self._scale)
+        given = Vector(scaled, self._scratch)
+        g = given if self._work is None else self._work.copy(given)
+        smooth = scaled.clone() if self._work is None else scaled
+        Pg = Vector(self._preconditioner.apply(smooth), self._scratch)
         products = self._learn(g, Pg) if self._moved else None
         direction = self._direction(g, Pg, products)
         rms = (direction.dot(direction)[0] / picture.numel()).sqrt().clamp(min=1e-30)

@@ -228,6 +228,7 @@ def minimise(
                 wrong = step
         yield latest
         if wrong is None:
+            course.scratch.make_room()
             course.optimiser.advance(course.picture, gradient)
         elif not go_back(course, wrong, steps):
             break
