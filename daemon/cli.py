@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.commands.parser import Command, make_parser
-from daemon.errors import AlreadyRunningError, AtelierError, ConfigError, ExitCode, StoppedError
+from daemon.errors import (
+    AlreadyRunningError,
+    AtelierError,
+    ConfigError,
+    ExitCode,
+    Fault,
+    StoppedError,
+)
 from daemon.host import access, files, streams
 from daemon.host.start import prepare_process
 
@@ -150,10 +157,24 @@ def read_anew(path: Path) -> tuple["Config", list[str]]:
     """The configuration in a file and the devices it means; raises ConfigError."""
     from daemon.pool.devices import resolve_devices
     from daemon.settings.config import check_guarded, load_config
+    from daemon.settings.fleet import check_fleet
 
     config = load_config(path)
     check_guarded(config, path)
+    if config.fleet is not None:
+        check_fleet(config.fleet.place(config.state), path)
     return config, resolve_devices(config.devices, str(path))
+
+
+def painting_device(config: "Config", path: Path) -> str:
+    """The device on which a command itself paints; raises ConfigError if there is none."""
+    from daemon.pool.devices import resolve_devices
+
+    devices = resolve_devices(config.devices, str(path))
+    if not devices:
+        told = "is none, so nothing can be painted here; drop the picture into the inbox"
+        raise ConfigError([Fault(str(path), 1, "devices", told)])
+    return devices[0]
 
 
 def end_of(until: str | None, config: "Config") -> datetime | None:
@@ -222,12 +243,11 @@ def preset_sheet(config: Path | None, picture: Path, size: int | None, mask: Pat
     from loguru import logger
 
     from daemon.commands.preset_sheet import paint_sheet
-    from daemon.pool.devices import resolve_devices
     from daemon.status.progress import single_progress
 
     logger.remove()
     in_force, path = configured(config)
-    device = resolve_devices(in_force.devices, str(path))[0]
+    device = painting_device(in_force, path)
     made = paint_sheet(in_force, device, picture, size, single_progress, mask)
     for name, why in made.failed.items():
         say_error(f"{name}: {why}", ExitCode.JOB_FAILED)
@@ -251,14 +271,13 @@ def stylize(
     from loguru import logger
 
     from daemon.commands.stylize import Wish, paint_one
-    from daemon.pool.devices import resolve_devices
     from daemon.status.progress import single_progress
 
     if (preset is None) == (like is None):
         raise UsageError("say either --preset NAME or --like RESULT")
     logger.remove()  # what is worth saying is in the message or in the result's warnings
     in_force, path = configured(config)
-    device = resolve_devices(in_force.devices, str(path))[0]
+    device = painting_device(in_force, path)
     wish = Wish(picture, preset or "", tuple(settings), proof, out, force, mask, like)
     with single_progress(files.printable(picture.name)) as on_progress:
         result = paint_one(in_force, path, device, wish, on_progress)

@@ -17,7 +17,7 @@ from daemon.host import files
 from daemon.host.files import printable
 from daemon.host.zone import UNKNOWN_ZONE, unknown_zone
 from daemon.pool.devices import DRIVER_FILES, resolve_devices
-from daemon.settings.config import Config
+from daemon.settings.config import NO_DEVICES, Config
 from daemon.state.claimed import CLAIMED_FOLDER
 from daemon.status.report import Finding
 
@@ -203,10 +203,10 @@ def check_devices(config: Config, config_path: Path) -> Iterator[Finding]:
 
     def resolved() -> str:
         devices.extend(resolve_devices(config.devices, str(config_path)))
-        return ", ".join(devices)
+        return ", ".join(devices) or "none: what is dropped here is painted by the fleet"
 
     yield found("devices", resolved)
-    if config.devices != "cpu":
+    if config.devices not in ("cpu", NO_DEVICES):
         yield found("graphics", judge_graphics, nodes(), nvidia_cards(), devices)
 
 

@@ -37,11 +37,13 @@ def cuda_devices() -> list[str]:
 def resolve_devices(
     wanted: str | Sequence[str], config_file: str, find: Callable[[], list[str]] = cuda_devices
 ) -> list[str]:
-    """The devices to use, one child each.
+    """The devices to use, one child each; of `none` there are none.
 
     Raises ConfigError if one that was asked for is not there: only `auto` may fall back to the
     CPU.
     """
+    if wanted == "none":
+        return []
     if wanted == "cpu":
         return ["cpu"]
     names = [wanted] if isinstance(wanted, str) else list(wanted)

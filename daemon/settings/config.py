@@ -18,16 +18,22 @@ from daemon.messages import WorkerSettings
 from daemon.pictures.formats import MAX_PIXELS
 from daemon.settings import yamlfile
 from daemon.settings.address import Address, to_address
+from daemon.settings.fleet import FleetSettings
 from daemon.settings.hooks import Hooks
+from daemon.settings.machine import Bytes, LogLevel, Memory, Threads, YieldRule, check_devices
 from daemon.settings.page import PageSettings, check_page, to_page
 from daemon.settings.windows import Hours, find_zone, make_hours, parse_window
 from daemon.settings.yamlfile import Section
 
-BYTES = re.compile(r"\s*\d*\.?\d+\s*[A-Za-z]*\s*", re.ASCII)
-DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 FOLDER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 SYSTEM_CONFIG = Path("/etc/atelierd/config.yaml")
+NO_DEVICES = "none"
 FOLDERS = ("inbox", "outbox", "presets", "state")
+
+
+def check_service_devices(value: object) -> object:
+    """Raises ValueError unless every device could exist; `none` leaves all work to a fleet."""
+    return value if value == NO_DEVICES else check_devices(value)
 
 
 def to_log_file(value: object) -> Path | Literal["auto"] | None:
@@ -35,28 +41,6 @@ def to_log_file(value: object) -> Path | Literal["auto"] | None:
     if value is None or value == "auto":
         return value
     return yamlfile.to_path(value, "auto, null or the path of a file")
-
-
-def check_devices(value: object) -> object:
-    """Raises ValueError unless every device could exist."""
-    if value == "auto":
-        return value
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or not all(DEVICE.fullmatch(str(n)) for n in names):
-        raise ValueError(
-            "must be auto, cpu, cuda or a list such as [cuda:0, cuda:1], not "
-            f"{yamlfile.shortened(value)}"
-        )
-    if len(set(names)) != len(names):
-        raise ValueError("names a device twice; one job at a time runs on each")
-    return value
-
-
-def check_bytes(value: object) -> object:
-    """Raises ValueError for a text of which only the beginning is a size, such as a date."""
-    if isinstance(value, str) and not BYTES.fullmatch(value):
-        raise ValueError(f"must be a size such as 4GiB or 500MB, not {value!r}")
-    return value
 
 
 def check_window(text: object) -> str:
@@ -94,7 +78,6 @@ def check_zone(name: str | None) -> str | None:
 
 
 Folder = Annotated[Path, BeforeValidator(yamlfile.to_path)]
-Bytes = Annotated[ByteSize, BeforeValidator(check_bytes)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 SomeSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -135,12 +118,6 @@ class Schedule(Section):
         return make_hours(self.bulk if priority < ORDINARY else self.ordinary, self.time_zone)
 
 
-class YieldRule(Section):
-    """When a GPU is left to others: what other programs may take of its memory before that."""
-
-    memory_used_by_others_over: Bytes
-
-
 class Log(Section):
     """Where the service's log goes beside standard error, and what its lines look like.
 
@@ -171,22 +148,23 @@ class Config(Section):
     settle_give_up_s: Seconds = 600.0  # until a file that does not decode has failed
     sidecar_wait_s: Seconds = 30.0  # a picture outside every preset's folder waits for its sidecar
     scan_s: HourAtMost | None = None  # between scans at most: 60; 5 where nothing tells of changes
-    devices: Annotated[str | list[str], BeforeValidator(check_devices)] = "auto"
+    devices: Annotated[str | list[str], BeforeValidator(check_service_devices)] = "auto"
     weights: Literal["classic", "torchvision"] = "classic"  # which VGG-19 weights judge
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # the fastest, by a trial
-    memory: Literal["auto"] | Bytes = "auto"  # of a worker: four fifths of what is free
-    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"  # by quota, affinity
+    memory: Memory = "auto"  # of a worker: four fifths of what is free
+    threads: Threads = "auto"  # by quota, affinity
     checkpoint_every: Seconds = 60.0  # between checkpoints of a running job
     dedupe: bool = True  # the same picture, recipe and name of preset is painted only once
     limits: Limits = Limits()
     schedule: Schedule = Schedule()
     yield_gpu_when: YieldRule | None = None
     hooks: Hooks = Hooks()
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     log: Log = Log()
     gallery: bool = True  # pages in the outbox that show what was painted
     metrics: Annotated[Address | None, BeforeValidator(to_address)] = None  # for Prometheus
     page: Annotated[PageSettings | None, BeforeValidator(to_page)] = None  # to look at and drop on
+    fleet: FleetSettings | None = None  # other machines that paint, too
 
     @property
     def inbox_folders(self) -> InboxFolders:
@@ -244,12 +222,7 @@ def find_config(given: Path | None, environment: Mapping[str, str]) -> Path:
 
 def load_config(path: Path) -> Config:
     """The settings of a file, paths relative to it; raises ConfigError naming every fault."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        told = f"cannot be read: {error.strerror}{access.advice(error)}"
-        raise ConfigError([Fault(str(path), 1, "", told)]) from error
-    document = yamlfile.parse(content, str(path))
+    document = yamlfile.read(path)
     config = yamlfile.check(Config, document)
     if config is not None:
         config = absolute(config, path.parent)
@@ -257,6 +230,8 @@ def load_config(path: Path) -> Config:
         check_inbox_folders(config, document)
         if config.page is not None:
             check_page(config.page, document)
+        if config.devices == NO_DEVICES and config.fleet is None:
+            document.fault("is for a service whose pictures a `fleet:` paints", ("devices",))
     if config is None or document.faults:
         raise ConfigError(document.faults)
     return config
@@ -270,6 +245,8 @@ def absolute(config: Config, base: Path) -> Config:
     changed["hooks"] = config.hooks.below(base)
     if config.page is not None:
         changed["page"] = config.page.below(base)
+    if config.fleet is not None:
+        changed["fleet"] = config.fleet.below(base)
     if isinstance(config.log.file, Path):
         file = Path(os.path.normpath(base / config.log.file))
         changed["log"] = config.log.model_copy(update={"file": file})

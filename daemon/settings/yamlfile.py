@@ -15,7 +15,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from daemon.errors import Fault
+from daemon.errors import ConfigError, Fault
+from daemon.host import access
 from daemon.host.files import printable
 
 MAX_BYTES = 65_536
@@ -101,6 +102,16 @@ def dotted(path: KeyPath) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
+
+
+def read(path: Path) -> Document:
+    """Reads a file of settings; raises ConfigError where it cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        told = f"cannot be read: {error.strerror}{access.advice(error)}"
+        raise ConfigError([Fault(str(path), 1, "", told)]) from error
+    return parse(content, str(path))
 
 
 def parse(content: bytes, file: str) -> Document:

@@ -16,6 +16,7 @@ from daemon.cli import COMMANDS as FUNCTIONS
 from daemon.commands.parser import make_parser
 from daemon.errors import ExitCode
 from daemon.settings.config import Config
+from daemon.settings.fleet import NodeSettings
 from daemon.settings.presets import PresetFile, StyleEntry
 from daemon.settings.yamlfile import nested_model
 
@@ -84,6 +85,11 @@ def test_option_of_every_command_is_documented(option: str) -> None:
 @pytest.mark.parametrize("key", sorted(set(keys(Config))))
 def test_configuration_key_is_documented(rows: Rows, key: str) -> None:
     assert any(re.fullmatch(rf"`(\w+: )?{key}`", cell) for cell, _ in rows)
+
+
+@pytest.mark.parametrize("key", sorted(NodeSettings.model_fields))
+def test_key_of_a_node_is_documented(rows: Rows, key: str) -> None:
+    assert any(re.search(rf"(^|, )`{key}`", cell) for cell, _ in rows)
 
 
 @pytest.mark.parametrize("field", sorted(PresetFile.model_fields))

@@ -18,7 +18,8 @@ from daemon.doctor.queues import (
 from daemon.job import Approval, Draft, State
 from daemon.ledger.store import Ledger
 from daemon.pool.memory import DeviceMemory
-from daemon.settings.config import Address, Config, Schedule, YieldRule
+from daemon.settings.config import Address, Config, Schedule
+from daemon.settings.machine import YieldRule
 from daemon.state.pause import pause
 from daemon.status.report import Finding
 

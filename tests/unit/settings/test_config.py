@@ -15,8 +15,10 @@ import daemon
 from daemon.errors import ConfigError
 from daemon.intake.preset_choice import Naming
 from daemon.settings import yamlfile
-from daemon.settings.config import Config, check_bytes, check_guarded, find_config, load_config
+from daemon.settings.config import Config, check_guarded, find_config, load_config
+from daemon.settings.fleet import NodeSettings
 from daemon.settings.hooks import Hook
+from daemon.settings.machine import check_bytes
 from daemon.settings.presets import PresetFile, StyleEntry
 from daemon.settings.yamlfile import nested_model
 
@@ -110,7 +112,7 @@ def keys_of(model: type[BaseModel], *sections: str) -> Iterator[tuple[str, ...]]
             yield from keys_of(inner, *sections, name)
 
 
-@pytest.mark.parametrize("model", [Config, PresetFile, StyleEntry, Naming, Hook])
+@pytest.mark.parametrize("model", [Config, NodeSettings, PresetFile, StyleEntry, Naming, Hook])
 def test_no_message_speaks_of_what_only_programmers_know(model: type[BaseModel]) -> None:
     for *sections, key in keys_of(model):
         for value in VALUES:
