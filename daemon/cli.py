@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ from daemon.host import access, files, streams
 from daemon.host.start import prepare_process
 
 if TYPE_CHECKING:
+    from daemon.install.render import Installation, Scope
+    from daemon.settings.address import Address
     from daemon.settings.config import Config
 
 
@@ -434,15 +437,92 @@ def page(config: Path | None) -> int:
     return ExitCode.FINE
 
 
-def doctor(config: Path | None, *, as_json: bool) -> int:
+def node(config: Path | None) -> int:
+    """Paint for the service of another machine, as a node of its fleet, until stopped."""
+    from daemon.settings.fleet import check_node, find_node, load_node
+    from daemon.status.logs import catch_strays, log_to_stderr
+
+    path = find_node(config)
+    settings = load_node(path)
+    check_node(settings, path)
+    log_to_stderr(settings.log_level)
+    catch_strays()
+    return int(import_module("daemon.fleet.supervisor").run_node(settings, path))
+
+
+def fleet(config: Path | None) -> int:
+    """Show where the fleet's scheduler and files are, and how long its certificates hold."""
+    from daemon.commands.fleet import fleet_report
+    from daemon.settings.fleet import require_extra
+
+    settings, path = configured(config)
+    require_extra(path)
+    for line in fleet_report(settings):
+        print(files.printable(line))
+    return ExitCode.FINE
+
+
+def fleet_certificates(
+    config: Path | None,
+    *,
+    nodes: list[str],
+    folder: Path | None,
+    service_names: list[str],
+    days: int,
+    renew: bool,
+) -> int:
+    """Make the fleet's authority, and certificates for service, scheduler and nodes."""
+    from daemon.settings.fleet import require_extra
+
+    in_force = None
+    if folder is None:
+        in_force, _ = configured(config)
+        folder = in_force.state / "fleet"
+    require_extra(folder)
+    from daemon.commands.fleet import certificate_order, next_copies, told
+    from daemon.fleet.authority import make_certificates
+
+    settings = in_force.fleet if in_force else None
+    order = certificate_order(folder, settings, service_names, nodes, days, renew=renew)
+    for made in make_certificates(order):
+        print(files.printable(told(made)), flush=True)
+    for line in next_copies(order):
+        print(files.printable(line))
+    return ExitCode.FINE
+
+
+def fleet_scheduler(config: Path | None, *, folder: Path | None, listen: "Address") -> int:
+    """Run a fleet's scheduler by itself, until stopped."""
+    from daemon.commands.fleet import run_scheduler
+    from daemon.settings.fleet import require_extra
+    from daemon.status.logs import catch_strays, log_to_stderr
+
+    if folder is None:
+        settings, _ = configured(config)
+        folder = settings.state / "fleet"
+    require_extra(folder)
+    log_to_stderr("INFO")
+    catch_strays()
+    run_scheduler(folder, listen)
+    return ExitCode.FINE
+
+
+def doctor(config: Path | None, *, as_json: bool, node: bool) -> int:
     """Check config, folders, presets, weights, machine and service; say what to mend."""
     from dataclasses import asdict
 
-    from daemon.doctor import examine
     from daemon.status.show import print_findings
 
-    settings, path = configured(config)
-    findings = examine(settings, path)
+    if node:
+        from daemon.doctor.node import examine_node
+        from daemon.settings.fleet import find_node, load_node
+
+        path = find_node(config)
+        findings = examine_node(load_node(path), path)
+    else:
+        from daemon.doctor import examine
+
+        findings = examine(*configured(config))
     told = [asdict(finding) for finding in findings] if as_json else findings
     tell(told, print_findings, as_json=as_json)
     well = all(finding.ok for finding in findings)
@@ -450,19 +530,27 @@ def doctor(config: Path | None, *, as_json: bool) -> int:
 
 
 def install_service(
-    config: Path | None, *, system: bool, user: bool, nightly: bool, dry_run: bool
+    config: Path | None,
+    *,
+    system: bool,
+    user: bool,
+    nightly: bool,
+    node: bool,
+    scheduler: bool,
+    dry_run: bool,
 ) -> int:
     """Make atelierd a service of systemd, and say what to type next."""
-    from daemon.install.render import Order, Scope, running_program
+    from daemon.install.render import Scope
     from daemon.install.write import next_steps, notices, service_files, write_files
-    from daemon.settings.config import check_guarded
 
     if system == user:
         raise UsageError("say either --system or --user")
-    settings, path = configured(config)
-    check_guarded(settings, path)
+    if nightly + node + scheduler > 1:
+        raise UsageError("say one of --nightly, --node and --scheduler")
+    if scheduler and user:
+        raise UsageError("--scheduler is for --system: only there it gets a user of its own")
     scope = Scope.SYSTEM if system else Scope.USER
-    order = Order(scope, nightly, settings, path, running_program())
+    order = to_be_installed(config, scope, nightly=nightly, node=node, scheduler=scheduler)
     wanted = service_files(order)
     done = [] if dry_run else write_files(order, wanted)
     for file in wanted if dry_run else []:
@@ -474,6 +562,27 @@ def install_service(
     if done:
         print("next, type:", *next_steps(order, done), sep="\n  ")
     return ExitCode.FINE
+
+
+def to_be_installed(
+    config: Path | None, scope: "Scope", *, nightly: bool, node: bool, scheduler: bool
+) -> "Installation":
+    """What `install-service` is to install; raises ConfigError."""
+    from daemon.install.fleet import NodeOrder, SchedulerOrder, scheduler_listens
+    from daemon.install.render import Order, running_program
+    from daemon.settings.config import check_guarded
+    from daemon.settings.fleet import check_node, find_node, load_node
+
+    if node:
+        path = find_node(config)
+        node_settings = load_node(path)
+        check_node(node_settings, path)
+        return NodeOrder(scope, node_settings, path, running_program())
+    settings, path = configured(config)
+    check_guarded(settings, path)
+    if scheduler:
+        return SchedulerOrder(settings, path, running_program(), scheduler_listens(settings))
+    return Order(scope, nightly, settings, path, running_program())
 
 
 def weights(config: Path | None) -> int:
@@ -525,6 +634,10 @@ COMMANDS: dict[str, Command] = {
     "pause": pause,
     "resume": resume,
     "page": page,
+    "node": node,
+    "fleet": fleet,
+    "fleet certificates": fleet_certificates,
+    "fleet scheduler": fleet_scheduler,
     "doctor": doctor,
     "install-service": install_service,
     "weights": weights,

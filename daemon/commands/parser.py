@@ -6,11 +6,15 @@ import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from daemon import __version__
 
+if TYPE_CHECKING:
+    from daemon.settings.address import Address
+
 Command = Callable[..., int]
+PAIR_DAYS = 730
 Options = dict[str, dict[str, Any]]
 
 
@@ -47,6 +51,40 @@ def sheet_size(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 64 <= int(text) <= 4096:
         raise ArgumentTypeError("must be a whole number from 64 to 4096")
     return int(text)
+
+
+def days(text: str) -> int:
+    """A number of days that a certificate may hold."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 3650:
+        raise ArgumentTypeError("must be a whole number from 1 to 3650")
+    return int(text)
+
+
+def node_name(text: str) -> str:
+    """A name that a node may have."""
+    from daemon.settings.fleet import check_name
+
+    try:
+        return check_name(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def host_name(text: str) -> str:
+    """A host's name or IP address, as a certificate may have it."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", text):
+        raise ArgumentTypeError("must be a host's name such as studio.example, or an IP address")
+    return text
+
+
+def address(text: str) -> "Address":
+    """HOST:PORT at which something may listen."""
+    from daemon.settings.fleet import to_listening
+
+    try:
+        return to_listening(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def flag(help: str, **further: str) -> dict[str, Any]:
@@ -128,12 +166,56 @@ OPTIONS: dict[str, Options] = {
         "--proof": flag("paint the proof anew, which waits again"),
     },
     "reject": {"jobs": JOBS | {"nargs": "+"}},
-    "doctor": AS_JSON,
+    "doctor": AS_JSON | {"--node": flag("check a node of a fleet, by its node.yaml")},
     "install-service": {
         "--system": flag("for the whole machine, as a user of its own"),
         "--user": flag("for yourself, without root"),
         "--nightly": flag("paint at night only, by a timer"),
+        "--node": flag("a node of a fleet, by its node.yaml"),
+        "--scheduler": flag("a fleet's scheduler, as a user of its own"),
         "--dry-run": flag("print the files, and write nothing"),
+    },
+    "fleet certificates": {
+        "nodes": {
+            "type": node_name,
+            "metavar": "NODE",
+            "nargs": "*",
+            "help": "nodes that get a certificate and key, in a folder to be copied to each",
+        },
+        "--folder": {
+            "type": Path,
+            "metavar": "DIR",
+            "help": "where the authority and all certificates are; else fleet in the state folder",
+        },
+        "--service-name": {
+            "type": host_name,
+            "action": "append",
+            "default": [],
+            "dest": "service_names",
+            "metavar": "NAME",
+            "help": "by which nodes reach the service's host, else its name; may be given again",
+        },
+        "--days": {
+            "type": days,
+            "default": PAIR_DAYS,
+            "metavar": "N",
+            "help": f"how long new certificates hold; else {PAIR_DAYS}",
+        },
+        "--renew": flag("make those of service, scheduler and the nodes named here anew"),
+    },
+    "fleet scheduler": {
+        "--folder": {
+            "type": Path,
+            "metavar": "DIR",
+            "help": "where ca.pem, scheduler.pem and scheduler.key are; else fleet in the state "
+            "folder",
+        },
+        "--listen": {
+            "type": address,
+            "default": "0.0.0.0:8786",
+            "metavar": "HOST:PORT",
+            "help": "where nodes and service connect to; else 0.0.0.0:8786",
+        },
     },
     "weights fetch": {"name": {"choices": ["torchvision"], "help": "which"}},
 }

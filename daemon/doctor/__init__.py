@@ -3,10 +3,10 @@ and changes nothing; what one of them finds wrong keeps none of the others from 
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from daemon.doctor.finding import found
+from daemon.doctor.finding import found, tried
 from daemon.doctor.folders import check_folders
 from daemon.doctor.inbox import check_inbox
 from daemon.doctor.machine import check_machine
@@ -14,9 +14,8 @@ from daemon.doctor.page import examine_page
 from daemon.doctor.queues import examine_queues
 from daemon.doctor.service import check_service
 from daemon.engine.vgg.weights import checked_sha256, locate
-from daemon.errors import AtelierError, ConfigError
+from daemon.errors import ConfigError
 from daemon.host import files
-from daemon.host.access import explain
 from daemon.intake.scan import mount_table
 from daemon.settings.config import Config, check_guarded
 from daemon.settings.presets import shelf_in_use
@@ -41,14 +40,6 @@ def examine(config: Config, config_path: Path) -> list[Finding]:
     for what, check in checks:
         findings += tried(what, check)
     return findings
-
-
-def tried(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """What a check finds, and what keeps it from looking further, which is a finding too."""
-    try:
-        yield from check()
-    except (AtelierError, OSError) as error:
-        yield Finding(what, False, explain(error))
 
 
 def check_rights(config: Config, config_path: Path) -> list[Finding]:

@@ -1,6 +1,6 @@
 """What a check comes to: it returns what is well, and raises what is to be mended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import ParamSpec
 
 from daemon.engine.errors import WeightsError
@@ -23,3 +23,11 @@ def found(
         return Finding(what, True, check(*given, **named))
     except (AtelierError, WeightsError, OSError) as error:
         return Finding(what, False, explain(error))
+
+
+def tried(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What a check finds, and what keeps it from looking further, which is a finding too."""
+    try:
+        yield from check()
+    except (AtelierError, OSError) as error:
+        yield Finding(what, False, explain(error))

@@ -18,9 +18,11 @@ from daemon.host.files import printable
 from daemon.host.zone import UNKNOWN_ZONE, unknown_zone
 from daemon.pool.devices import DRIVER_FILES, resolve_devices
 from daemon.settings.config import NO_DEVICES, Config
+from daemon.settings.fleet import NodeSettings
 from daemon.state.claimed import CLAIMED_FOLDER
 from daemon.status.report import Finding
 
+Settings = Config | NodeSettings
 NETWORK_BYTES = 1_600_000_000
 """What a worker needs to do anything: 1.0 GB with its network, and the rest for small tiles."""
 
@@ -89,7 +91,7 @@ def check_processors(threads: int | None, environment: Mapping[str, str]) -> str
     return f"{told}, {wanted} threads, shared by the workers"
 
 
-def check_memory(config: Config, meminfo: str, groups: Sequence[MemoryGroup] = ()) -> str:
+def check_memory(config: Settings, meminfo: str, groups: Sequence[MemoryGroup] = ()) -> str:
     """Whether a worker finds what it needs. groups: those that limit this process."""
     total, free, swap = (kilobytes(meminfo, n) for n in ("MemTotal", "MemAvailable", "SwapTotal"))
     if not total and not groups:
@@ -197,7 +199,7 @@ def check_temporary(wanted: str | None, find: Callable[[], str]) -> str:
     return told
 
 
-def check_devices(config: Config, config_path: Path) -> Iterator[Finding]:
+def check_devices(config: Settings, config_path: Path) -> Iterator[Finding]:
     """Whether the configured devices are there, and none lies idle for want of software."""
     devices: list[str] = []
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from daemon.errors import SurroundingsError
 from daemon.host.files import printable
@@ -21,6 +22,7 @@ TEMPORARY = Path("/tmp")
 SHARED = Path("/srv/atelierd")
 LOGS = Path("/var/log/atelierd")
 
+ACCOUNT = "atelierd"
 PAGE = "atelierd-page.service"
 SERVICE, NIGHTLY, TIMER = "atelierd.service", "atelierd-nightly.service", "atelierd-nightly.timer"
 
@@ -60,8 +62,53 @@ class Program:
 
 
 @dataclass(frozen=True)
+class File:
+    """A file to be written."""
+
+    path: Path
+    content: str
+
+
+class Installation(Protocol):
+    """What is installed: its units, and what they need.
+
+    account: whom it runs as.  options: what `install-service` is told for it.  starts: the units
+    to enable.  written, read_only: what it writes in, and what it only reads.  keys: files that
+    must be closed to others, and not to its account.
+    """
+
+    @property
+    def scope(self) -> Scope: ...
+    @property
+    def config_file(self) -> Path: ...
+    @property
+    def program(self) -> Program: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def options(self) -> tuple[str, ...]: ...
+    @property
+    def starts(self) -> tuple[str, ...]: ...
+    @property
+    def written(self) -> tuple[Path, ...]: ...
+    @property
+    def read_only(self) -> tuple[Path, ...]: ...
+    @property
+    def keys(self) -> tuple[Path, ...]: ...
+
+    def files(self, folder: Path) -> list[File]:
+        """Every unit, in `folder`."""
+
+    def accounts(self) -> list[File]:
+        """The user and the folders of a system service."""
+
+    def remarks(self) -> Iterator[str]:
+        """What a person should know before starting it, of this kind alone."""
+
+
+@dataclass(frozen=True)
 class Order:
-    """What is to be installed."""
+    """The service itself, to be installed."""
 
     scope: Scope
     nightly: bool
@@ -69,13 +116,53 @@ class Order:
     config_file: Path
     program: Program
 
+    @property
+    def account(self) -> str:
+        return ACCOUNT
 
-@dataclass(frozen=True)
-class File:
-    """A file to be written."""
+    @property
+    def options(self) -> tuple[str, ...]:
+        return (f"--{self.scope}", *(["--nightly"] if self.nightly else []))
 
-    path: Path
-    content: str
+    @property
+    def starts(self) -> tuple[str, ...]:
+        return (names(self)[-1], *page_units(self))
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The folders the service writes in, but for those that systemd makes for it."""
+        config = self.config
+        own = config.log.file
+        log = own.parent if isinstance(own, Path) and not own.is_relative_to(LOGS) else None
+        return (config.inbox, config.outbox, config.state, *([log] if log else []))
+
+    @property
+    def read_only(self) -> tuple[Path, ...]:
+        config = self.config
+        fleet = config.fleet.place(config.state) if config.fleet else None
+        pair = [fleet.ca, fleet.cert, fleet.key] if fleet else []
+        apart = [path for path in pair if not path.is_relative_to(config.state)]
+        return outermost([self.config_file, config.presets, *apart, *self.program.folders])
+
+    @property
+    def keys(self) -> tuple[Path, ...]:
+        fleet = self.config.fleet
+        return (fleet.place(self.config.state).key,) if fleet else ()
+
+    def files(self, folder: Path) -> list[File]:
+        return render(self, folder)
+
+    def accounts(self) -> list[File]:
+        return accounts(self)
+
+    def remarks(self) -> Iterator[str]:
+        if self.nightly:
+            yield f"{NIGHTLY} ends in the morning; one uses either it or {SERVICE}"
+        if self.config.fleet is not None and self.scope is Scope.SYSTEM:
+            yield (
+                "nodes of the fleet reach the service over the network, so that it may speak with "
+                "any address; docs/fleet.md has the drop-in that lets in your own network alone"
+            )
 
 
 def running_program() -> Program:
@@ -109,15 +196,20 @@ def template(name: str) -> str:
 
 def render(order: Order, folder: Path) -> list[File]:
     """Every unit of the order, in `folder`."""
-    header = (
-        "# Written by `atelierd install-service`, which keeps what it replaces as .old. Settings\n"
-        f"# of your own go into a drop-in: systemctl {flag(order.scope)}edit {names(order)[0]}\n"
-    )
     texts = {name: template(name) for name in (*names(order), *page_units(order))}
+    head = header(order.scope, names(order)[0])
     return [
-        File(folder / name, header + (text if name == TIMER else unit(order, text)))
+        File(folder / name, head + (text if name == TIMER else unit(order, text)))
         for name, text in texts.items()
     ]
+
+
+def header(scope: Scope, name: str) -> str:
+    """What stands above every unit."""
+    return (
+        "# Written by `atelierd install-service`, which keeps what it replaces as .old. Settings\n"
+        f"# of your own go into a drop-in: systemctl {flag(scope)}edit {name}\n"
+    )
 
 
 def names(order: Order) -> tuple[str, ...]:
@@ -143,12 +235,11 @@ def flag(scope: Scope) -> str:
 def unit(order: Order, text: str) -> str:
     """A template with the order's paths, and without what its service manager cannot apply."""
     config, program = order.config, order.program
-    text = with_values(text, {"ExecStart": [command_line(order, text)]})
+    text = with_values(text, {"ExecStart": [configured_line(order, text)]})
     needed = [config.state, config.presets, order.config_file, *program.folders]
     text = with_values(text, {"RequiresMountsFor": [words(outermost(needed))]})
     if order.scope is Scope.USER:
-        text = text.replace("WantedBy=multi-user.target", "WantedBy=default.target")
-        return without(text, NOT_FOR_USERS)
+        return without_rights(text)
     makes_presets = is_page(text) and config.page is not None and config.page.presets
     made = [config.presets] if makes_presets else []
     read = [order.config_file, *([] if makes_presets else [config.presets])]
@@ -160,7 +251,15 @@ def unit(order: Order, text: str) -> str:
     }
     if config.state != Path("/var/lib/atelierd"):
         text = without(text, ("StateDirectory", "StateDirectoryMode"))
+    if config.fleet is not None and not is_page(text):
+        text = without(text, ("IPAddressDeny", "IPAddressAllow"))
     return with_values(text, values)
+
+
+def without_rights(text: str) -> str:
+    """A unit as a user's own service manager can run it."""
+    text = text.replace("WantedBy=multi-user.target", "WantedBy=default.target")
+    return without(text, NOT_FOR_USERS)
 
 
 def writable(order: Order) -> list[Path]:
@@ -168,26 +267,36 @@ def writable(order: Order) -> list[Path]:
 
     Nothing is renamed from one writable path of a unit to another: originals are copied then.
     """
-    inbox, outbox, *others = written(order)
+    inbox, outbox, *others = order.written
     both = inbox.is_relative_to(SHARED) and outbox.is_relative_to(SHARED)
     return [*([SHARED] if both else [inbox, outbox]), *others]
 
 
 def environment(program: Program) -> str:
     """The template's variables with this installation's commands found first."""
-    path = quoted(Path(f"{program.bin}:/usr/local/bin:/usr/bin:/bin"), "PATH=")
-    return f"{path} CUDA_CACHE_PATH=%C/atelierd/cuda"
+    return f"{search_path(program)} CUDA_CACHE_PATH=%C/atelierd/cuda"
 
 
-def command_line(order: Order, text: str) -> str:
-    """The template's command with this installation's paths; `:` keeps `$` as it is."""
-    _, _, arguments = text.partition("\nExecStart=")[2].partition("config.yaml ")
-    first, *rest = order.program.command
+def search_path(program: Program) -> str:
+    """The variable PATH with this installation's commands found first."""
+    return quoted(Path(f"{program.bin}:/usr/local/bin:/usr/bin:/bin"), "PATH=")
+
+
+def configured_line(order: Installation, text: str) -> str:
+    """The template's command with this installation's paths."""
+    _, _, arguments = text.partition("\nExecStart=")[2].partition(".yaml ")
+    told = f"--config {quoted(order.config_file)} {arguments.splitlines()[0]}"
+    return command_line(order.program, told)
+
+
+def command_line(program: Program, arguments: str) -> str:
+    """A program of this installation with arguments as units write them; `:` keeps `$` as it is."""
+    first, *rest = program.command
     words = [quoted(Path(word)) for word in rest]
     start = [quoted(Path(first), ":"), *words]
     if re.search(r"[\"'\\]", str(first)):  # systemd refuses to start what is called so
         start = [":/bin/sh", "-c", """'exec "$@"'""", "sh", quoted(Path(first)), *words]
-    return " ".join([*start, "--config", quoted(order.config_file), arguments.splitlines()[0]])
+    return " ".join([*start, arguments])
 
 
 def words(paths: Iterable[Path], prefix: str = "") -> str:
@@ -195,31 +304,18 @@ def words(paths: Iterable[Path], prefix: str = "") -> str:
     return " ".join(quoted(path, prefix) for path in paths)
 
 
-def home(order: Order) -> str:
+def home(order: Installation) -> str:
     """How homes are hidden although something that is needed lies in one; see `adaptations`."""
-    if below_homes(written(order)):
+    if below_homes(order.written):
         return "read-only"
     # Empty homes in which nothing but these folders is seen, whatever the rights on the way.
     shown = shown_alone(order)
     return f"tmpfs\nBindReadOnlyPaths={words(shown)}" if shown else "yes"
 
 
-def shown_alone(order: Order) -> list[Path]:
+def shown_alone(order: Installation) -> list[Path]:
     """What the service sees of homes, where it sees nothing else of them."""
-    return [] if below_homes(written(order)) else below_homes(read_only(order))
-
-
-def written(order: Order) -> tuple[Path, ...]:
-    """The folders the service writes in, but for those that systemd makes for it."""
-    config = order.config
-    own = config.log.file
-    log = own.parent if isinstance(own, Path) and not own.is_relative_to(LOGS) else None
-    return (config.inbox, config.outbox, config.state, *([log] if log else []))
-
-
-def read_only(order: Order) -> tuple[Path, ...]:
-    """What it only reads."""
-    return outermost([order.config_file, order.config.presets, *order.program.folders])
+    return [] if below_homes(order.written) else below_homes(order.read_only)
 
 
 def below_homes(paths: Iterable[Path]) -> list[Path]:
@@ -227,7 +323,7 @@ def below_homes(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if any(path.is_relative_to(home) for home in HOMES)]
 
 
-def adaptations(order: Order) -> Iterator[str]:
+def adaptations(order: Installation) -> Iterator[str]:
     """What differs from the usual units, in words."""
     if order.scope is Scope.USER:
         yield (
@@ -235,10 +331,10 @@ def adaptations(order: Order) -> Iterator[str]:
             "sandbox is left out"
         )
         return
-    for path in (*written(order), *read_only(order)):
+    for path in (*order.written, *order.read_only):
         if path.is_relative_to(TEMPORARY):
             yield f"{path} lies in {TEMPORARY}, which the service does not see; move it"
-    if data := below_homes(written(order)):
+    if data := below_homes(order.written):
         yield (
             f"{told(data)} lies in a home: the service may read all homes as far as their rights "
             "let it (ProtectHome=read-only); move it to /srv to have them hidden"
@@ -266,9 +362,14 @@ def accounts(order: Order) -> list[File]:
         line(config.state, ":0750"),
     ]
     return [
-        File(Path("/etc/sysusers.d/atelierd.conf"), template("atelierd.sysusers.conf")),
+        user(),
         File(Path("/etc/tmpfiles.d/atelierd.conf"), "\n".join(folders) + "\n"),
     ]
+
+
+def user() -> File:
+    """Whom service and nodes run as."""
+    return File(Path("/etc/sysusers.d/atelierd.conf"), template("atelierd.sysusers.conf"))
 
 
 def line(folder: Path, mode: str) -> str:

@@ -10,12 +10,21 @@ from pathlib import Path
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.install import render
-from daemon.install.render import File, Order, Scope
+from daemon.install.fleet import FLEET_UNITS
+from daemon.install.render import ACCOUNT, File, Installation, Scope
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
-ACCOUNT = "atelierd"
 MODE = 0o644
-WRITE, ENTER = 0o2, 0o1
+READ, WRITE, ENTER = 0o4, 0o2, 0o1
+MAKERS = {
+    Path("/etc/sysusers.d"): "systemd-sysusers",
+    Path("/etc/tmpfiles.d"): "systemd-tmpfiles --create",
+}
+"""What makes users and folders of files in these places."""
+
+RIVALS = {render.SERVICE: render.TIMER, render.TIMER: render.SERVICE}
+LASTING = {render.SERVICE, *FLEET_UNITS}
+"""Units that run on as they were when their file has changed."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +36,11 @@ class Written:
     kept: Path | None = None
 
 
-def service_files(order: Order, environment: Mapping[str, str] = os.environ) -> list[File]:
+def service_files(order: Installation, environment: Mapping[str, str] = os.environ) -> list[File]:
     """Everything that belongs to the service, and where it goes."""
     if order.scope is Scope.USER:
-        return render.render(order, user_units(environment))
-    return [*render.render(order, SYSTEM_UNITS), *render.accounts(order)]
+        return order.files(user_units(environment))
+    return [*order.files(SYSTEM_UNITS), *order.accounts()]
 
 
 def user_units(environment: Mapping[str, str]) -> Path:
@@ -45,7 +54,7 @@ def user_units(environment: Mapping[str, str]) -> Path:
     return base / "systemd" / "user"
 
 
-def write_files(order: Order, wanted: Sequence[File]) -> list[Written]:
+def write_files(order: Installation, wanted: Sequence[File]) -> list[Written]:
     """Writes what is not there yet; what was there otherwise is kept as `.old`.
 
     Raises SurroundingsError before anything is written if not all of it can be.
@@ -84,66 +93,67 @@ def may_write(path: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.R_OK))
 
 
-def again(order: Order) -> str:
+def again(order: Installation) -> str:
     """The same command, to be typed from anywhere."""
-    options = [f"--{order.scope}", *(["--nightly"] if order.nightly else [])]
-    given = ["--config", str(order.config_file), "install-service", *options]
+    given = ["--config", str(order.config_file), "install-service", *order.options]
     return shlex.join([*map(str, order.program.command), *given])
 
 
-def next_steps(order: Order, done: Sequence[Written]) -> list[str]:
+def next_steps(order: Installation, done: Sequence[Written]) -> list[str]:
     """What to type next, in order."""
     control = f"systemctl {render.flag(order.scope)}".strip()
     sudo = "sudo " if order.scope is Scope.SYSTEM and os.geteuid() != 0 else ""
-    start = render.names(order)[-1]
+    start = order.starts[0]
     steps = []
     if order.scope is Scope.SYSTEM:
-        steps += ["systemd-sysusers /etc/sysusers.d/atelierd.conf"]
-        steps += ["systemd-tmpfiles --create /etc/tmpfiles.d/atelierd.conf"]
+        steps += [f"{MAKERS[file.path.parent]} {file.path}" for file in order.accounts()]
     steps += [f"{control} daemon-reload"]
     if other := rival(order, done):
         steps += [f"{control} disable --now {other}"]
-    steps += [f"{control} enable --now {start}"]
-    steps += [f"{control} enable --now {unit}" for unit in render.page_units(order)]
-    if any(file.how == "changed" and file.path.name == render.SERVICE for file in done):
-        steps += [f"{control} try-restart {render.SERVICE}"]
+    steps += [f"{control} enable --now {unit}" for unit in order.starts]
+    running = {unit for unit in order.starts if unit in LASTING}
+    changed = {file.path.name for file in done if file.how == "changed"}
+    steps += [f"{control} try-restart {unit}" for unit in sorted(running & changed)]
     if order.scope is Scope.USER:
         steps += [f"loginctl enable-linger {shlex.quote(user_name())}"]
     steps += [f"{control} status {start}"]
     return [f"{sudo}{step}" for step in steps]
 
 
-def rival(order: Order, done: Sequence[Written]) -> str | None:
+def rival(order: Installation, done: Sequence[Written]) -> str | None:
     """The unit of the other kind that lies beside ours: both would want the same state folder."""
-    other = render.SERVICE if order.nightly else render.TIMER
-    return other if (done[0].path.parent / other).exists() else None
+    other = RIVALS.get(order.starts[0])
+    return other if other and (done[0].path.parent / other).exists() else None
 
 
-def notices(order: Order) -> Iterator[str]:
+def notices(order: Installation) -> Iterator[str]:
     """What a person should know before starting it."""
     yield from render.adaptations(order)
-    if order.nightly:
-        yield f"{render.NIGHTLY} ends in the morning; one uses either it or {render.SERVICE}"
+    yield from order.remarks()
     if order.scope is Scope.USER:
         yield "it ends when you log out, unless lingering is enabled (loginctl, below)"
         return
     yield from obstacles(order)
 
 
-def obstacles(order: Order) -> Iterator[str]:
+def obstacles(order: Installation) -> Iterator[str]:
     """What rights keep the service's user from: tmpfiles.d leaves folders that are there alone."""
-    for folder in render.written(order):
+    account = order.account
+    for folder in order.written:
         if lacks(folder, WRITE):  # it may be somebody's share
             yield (
-                f"user {ACCOUNT} may not write in {folder}: chown {ACCOUNT}:{ACCOUNT} {folder}, "
+                f"user {account} may not write in {folder}: chown {account}:{account} {folder}, "
                 "or give its group the right"
             )
+    for key in order.keys:
+        if lacks(key, READ):
+            yield f"user {account} may not read {key}: chown {account}:{account} {key}"
     shown = render.shown_alone(order)
-    for path in [*render.written(order), *render.read_only(order)]:
+    for path in [*order.written, *order.read_only]:
         closed = next((one for one in reversed(path.parents) if lacks(one, ENTER)), None)
         if closed is not None and path not in shown:
             yield (
-                f"user {ACCOUNT} may not pass {closed} on the way to {path}: chmod o+x {closed}, "
+                f"user {account} may not pass {closed} on the way to {path}: chmod o+x {closed}, "
                 "or move what lies there"
             )
 

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, model_val
 
 from daemon.errors import ConfigError, Fault
 from daemon.host import access
+from daemon.host.files import printable
 from daemon.settings import yamlfile
 from daemon.settings.address import Address, to_address
 from daemon.settings.hooks import to_file
@@ -27,6 +28,7 @@ from daemon.settings.yamlfile import Section
 EXTRA = ("distributed", "cryptography")
 INSTALL = "pip install 'atelierd[fleet]'"
 CERTIFY = "atelierd fleet certificates"
+SYSTEM_NODE = Path("/etc/atelierd/node.yaml")
 NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}", re.ASCII)
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -67,7 +69,8 @@ def check_files_url(value: str | None) -> str | None:
         usable = False
     if not usable or "@" in value or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(
-            f"must be https://HOST:PORT such as https://studio:8787, not {yamlfile.shortened(value)}"
+            "must be https://HOST:PORT such as https://studio:8787, not "
+            f"{yamlfile.shortened(value)}"
         )
     return value.rstrip("/")
 
@@ -114,6 +117,7 @@ def to_some_file(value: object) -> Path:
     return yamlfile.to_path(value, "the path of a file")
 
 
+Folder = Annotated[Path, BeforeValidator(yamlfile.to_path)]
 File = Annotated[Path, BeforeValidator(to_some_file)]
 MaybeFile = Annotated[Path | None, BeforeValidator(to_file)]
 Listening = Annotated[Address, BeforeValidator(to_listening)]
@@ -190,7 +194,7 @@ class NodeSettings(Section):
     cert: File = Path("node.pem")  # the node's own
     key: File = Path("node.key")  # to cert
     name: Annotated[str, AfterValidator(check_name)] = ""  # else the host's
-    folder: Annotated[Path, BeforeValidator(yamlfile.to_path)] = Path("cache")  # of files by hash, the network, and runs under way
+    folder: Folder = Path("cache")  # of files by hash, the network, and runs under way
     cache: Annotated[Bytes, Field(ge=1_000_000)] = ByteSize(20 << 30)  # of files by hash
     devices: Annotated[str | list[str], BeforeValidator(check_devices)] = "auto"
     memory: Memory = "auto"  # of a worker: four fifths of what is free
@@ -201,6 +205,7 @@ class NodeSettings(Section):
     yield_gpu_when: YieldRule | None = None
     log_level: LogLevel = "INFO"
     address: Annotated[str | None, AfterValidator(check_reached_at)] = None  # behind a tunnel
+    files_url: Annotated[str | None, AfterValidator(check_files_url)] = None  # that `doctor` tries
 
 
 def beside(base: Path, path: Path | None) -> Path | None:
@@ -244,6 +249,22 @@ def check_node(settings: NodeSettings, node_file: Path) -> None:
     remedy = f"{CERTIFY} {settings.name}, where the service is; then copy nodes/{settings.name}"
     faults = certificate_faults([settings.ca, settings.cert], [settings.key], remedy)
     raise_any([*missing_extra(node_file), *faults])
+
+
+def find_node(given: Path | None) -> Path:
+    """The node.yaml in force; raises ConfigError if there is none."""
+    candidates = [Path("node.yaml"), SYSTEM_NODE] if given is None else [given]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.absolute()
+    looked = " and ".join(map(printable, candidates))
+    told = f"no node.yaml: looked for {looked}; {CERTIFY} NODE makes one; use --config"
+    raise ConfigError([Fault(str(candidates[0]), 1, "", told)])
+
+
+def require_extra(file: Path) -> None:
+    """Raises ConfigError unless what a fleet needs is installed."""
+    raise_any(missing_extra(file))
 
 
 def raise_any(faults: Iterable[Fault]) -> None:

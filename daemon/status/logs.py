@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from daemon.host import files
-from daemon.settings.config import Config
+from daemon.settings.config import Config, Log
+from daemon.settings.machine import LogLevel
 from daemon.state.spool import Spool
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ def start_logging(config: Config, environment: Mapping[str, str] = os.environ) -
     if path is not None:
         file = LogFile(path, int(config.log.rotate_bytes), config.log.keep)
         add(Outlet(f"the log {path}", file.write), config.log_level, plain)
+
+
+def log_to_stderr(level: LogLevel) -> None:
+    """Sends everything from a level up to standard error, as plain lines."""
+    start_logging(Config(log_level=level, log=Log(file=None)))
 
 
 def catch_strays() -> None:

@@ -181,7 +181,12 @@ def test_node_needs_only_the_schedulers_address(node_file: Path) -> None:
     assert (node.ca, node.cert, node.key, node.folder) == tuple(
         folder / name for name in ("ca.pem", "node.pem", "node.key", "cache")
     )
-    assert (node.cache, node.devices, node.memory, node.threads) == (20 << 30, "auto", "auto", "auto")
+    assert (node.cache, node.devices, node.memory, node.threads) == (
+        20 << 30,
+        "auto",
+        "auto",
+        "auto",
+    )
     assert (node.tags, node.yield_gpu_when, node.address) == ((), None, None)
 
 
