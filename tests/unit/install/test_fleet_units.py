@@ -50,7 +50,7 @@ def test_systemd_finds_nothing_wrong_with_the_units_as_they_come(name: str) -> N
 
 @needs_systemd
 @pytest.mark.parametrize(
-    ("name", "most"), [("atelierd-node.service", 2.1), ("atelierd-scheduler.service", 1.7)]
+    ("name", "most"), [("atelierd-node.service", 1.3), ("atelierd-scheduler.service", 1.1)]
 )
 def test_unit_is_exposed_no_more_than_it_must(name: str, most: float) -> None:
     said = analyze("security", "--offline=true", "--no-pager", UNITS / name)
