@@ -191,6 +191,7 @@ class Job:
     outcome: what the worker reported, of a job that was painted or took another's result.
     mask: what says where its styles go; None for none.
     approval: whether its next run paints the proof.  proof: the last one that was decided about.
+    runs_on: what a seat must offer for it, such as a node's name; empty if any will do.
     Times are ISO 8601 in UTC.
     """
 
@@ -218,6 +219,7 @@ class Job:
     mask: MaskRef | None = None
     approval: Approval = Approval.NONE
     proof: PaintedProof | None = None
+    runs_on: str = ""
 
     @property
     def paints_proof(self) -> bool:
@@ -232,7 +234,7 @@ class Draft:
     fingerprint: of all that makes its result; None if it is to be painted whatever there is.
     priority: ORDINARY or BULK.  work: pixels times steps, of all passes that are planned.
     warnings: what its record is to tell, whatever becomes of it.  label, suffix, profiles, mask,
-    approval: as a `Job`'s.
+    approval, runs_on: as a `Job`'s.
     """
 
     id: str
@@ -250,3 +252,4 @@ class Draft:
     profiles: tuple[ProfileRef, ...] = ()
     mask: MaskRef | None = None
     approval: Approval = Approval.NONE
+    runs_on: str = ""

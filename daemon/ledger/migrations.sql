@@ -100,3 +100,7 @@ CREATE INDEX job_alike ON job (fingerprint) WHERE fingerprint IS NOT NULL;
 CREATE INDEX job_awaiting ON job (finished_at) WHERE state = 'awaiting';
 CREATE INDEX job_twinned ON job (seq) WHERE state = 'ready' AND twin IS NOT NULL;
 CREATE INDEX job_of_picture ON job (picture_id);
+-- name: from_9
+-- What a seat must offer for a job, such as a node's name; and what waits by that.
+ALTER TABLE job ADD COLUMN runs_on TEXT NOT NULL DEFAULT '';
+CREATE INDEX job_asking ON job (runs_on, priority DESC, coalesce(place, seq)) WHERE state = 'ready';

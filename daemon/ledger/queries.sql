@@ -15,19 +15,41 @@ WHERE id = :id AND state = 'claiming';
 -- name: add_job
 -- If the same was painted before, that job is its twin.
 INSERT INTO job (id, picture_id, preset, below, label, recipe, styles, profiles, mask, suffix, approval,
-                 state,
+                 runs_on, state,
                  verdict, queued_at, finished_at, reason, priority, work, fingerprint, warnings,
                  twin)
 VALUES (:id, :picture_id, :preset, :below, :label, :recipe, :styles, :profiles, :mask, :suffix, :approval,
-        :state,
+        :runs_on, :state,
         :verdict, :queued_at, :finished_at, :reason, :priority, :work, :fingerprint, :warnings,
         (SELECT id FROM job AS alike WHERE alike.fingerprint = :fingerprint
              AND alike.state = 'done' ORDER BY alike.seq DESC LIMIT 1));
 
+-- name: asked_for
+-- What waiting jobs ask for, each once: a step of the index from one to the next, however many wait.
+WITH RECURSIVE asked (name) AS (
+    SELECT * FROM (SELECT runs_on FROM job INDEXED BY job_asking WHERE state = 'ready'
+                   ORDER BY runs_on LIMIT 1)
+    UNION ALL
+    SELECT (SELECT runs_on FROM job INDEXED BY job_asking
+            WHERE state = 'ready' AND runs_on > asked.name ORDER BY runs_on LIMIT 1)
+    FROM asked WHERE asked.name IS NOT NULL
+) SELECT name FROM asked WHERE name IS NOT NULL;
+
+-- name: count_asking
+-- How many jobs wait that ask for something, by that, and the first of each.
+SELECT runs_on, count, (
+    SELECT id FROM job INDEXED BY job_asking WHERE state = 'ready' AND job.runs_on = asking.runs_on
+    ORDER BY priority DESC, coalesce(place, seq) LIMIT 1
+) AS first FROM (
+    SELECT runs_on, count(*) AS count FROM job INDEXED BY job_asking
+    WHERE state = 'ready' AND runs_on > '' GROUP BY runs_on
+) AS asking;
+
 -- name: first_in_line
--- One whose like is being painted waits for that result. The index has the order; SQLite, left to
--- itself, sorts all that waits at every look.
-SELECT id FROM job INDEXED BY job_waiting WHERE state = 'ready' AND twin IS NULL
+-- Of those that ask for the same. One whose like is being painted waits for that result. The index
+-- has the order; SQLite, left to itself, sorts all that waits at every look.
+SELECT id, priority, coalesce(place, seq) AS place FROM job INDEXED BY job_asking
+WHERE state = 'ready' AND runs_on = :runs_on AND twin IS NULL
     AND priority BETWEEN :least AND :most AND (fingerprint IS NULL OR fingerprint NOT IN (
         SELECT fingerprint FROM job WHERE fingerprint IS NOT NULL
             AND (state = 'running' OR (state = 'publishing' AND verdict = 'done'))

@@ -48,6 +48,15 @@ class Waiting:
     oldest: str | None = None
 
 
+@dataclass(frozen=True)
+class Asking:
+    """Waiting jobs that ask for the same seats.  first: the id of the one that would begin next."""
+
+    runs_on: str
+    count: int
+    first: str
+
+
 def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
     """The columns of a new job."""
     failed = bool(draft.reason)
@@ -63,6 +72,7 @@ def draft_row(draft: Draft, picture_id: str, now: str) -> dict[str, Any]:
         "mask": json.dumps(vars(draft.mask) if draft.mask else None),
         "suffix": draft.suffix,
         "approval": draft.approval,
+        "runs_on": draft.runs_on,
         "state": State.PUBLISHING if failed else State.READY,
         "verdict": State.FAILED if failed else None,
         "queued_at": now,
@@ -128,6 +138,7 @@ def to_job(row: sqlite3.Row) -> Job:
         mask=MaskRef(**mask) if (mask := json.loads(value_of(row, "mask", "null"))) else None,
         approval=Approval(value_of(row, "approval", "")),
         proof=to_proof(json.loads(value_of(row, "proof", "null"))),
+        runs_on=value_of(row, "runs_on", ""),
     )
 
 

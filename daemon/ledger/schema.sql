@@ -1,4 +1,4 @@
--- The ledger. Version 9 (PRAGMA user_version); migrations.sql brings older ones up to it.
+-- The ledger. Version 10 (PRAGMA user_version); migrations.sql brings older ones up to it.
 
 CREATE TABLE picture (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -31,6 +31,7 @@ CREATE TABLE job (
     verdict          TEXT CHECK (verdict IN ('awaiting', 'done', 'failed', 'cancelled')),
     priority         INTEGER NOT NULL DEFAULT 0,
     place            REAL,               -- among those of its priority, NULL: its seq
+    runs_on          TEXT NOT NULL DEFAULT '',     -- what a seat must offer for it, '': nothing
     approval         TEXT NOT NULL DEFAULT '' CHECK (approval IN ('', 'asked', 'given')),
     proof            TEXT NOT NULL DEFAULT 'null', -- JSON, the last that was decided about
     owner            TEXT,               -- who runs it
@@ -53,6 +54,7 @@ CREATE TABLE job (
 ) STRICT;
 
 CREATE INDEX job_waiting ON job (priority DESC, coalesce(place, seq)) WHERE state = 'ready';
+CREATE INDEX job_asking ON job (runs_on, priority DESC, coalesce(place, seq)) WHERE state = 'ready';
 CREATE INDEX job_work ON job (priority, preset, work) WHERE state = 'ready';
 CREATE INDEX job_cancelled ON job (state) WHERE cancel_requested = 1;
 CREATE INDEX job_untold ON job (seq) WHERE untold = 1;

@@ -5,7 +5,7 @@ Every change of state names the state it comes from, and whose job it is.
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,19 +141,37 @@ class Ledger:
 
     # Jobs
 
-    def claim_job(self, owner: str, line: Line = EVERY) -> Job | None:
-        """Ready -> running: the first in line is now the owner's; None if nothing waits there."""
+    def claim_job(
+        self, owner: str, line: Line = EVERY, offers: Collection[str] | None = None
+    ) -> Job | None:
+        """Ready -> running: the `first_in` line is now the owner's; None if nothing waits there."""
         with self.database.transaction():
-            first = self.first_in(line)
+            first = self.first_in(line, offers)
             if first is None:
                 return None
             (row,) = self.database.rows("claim_job", id=first, owner=owner, now=utc_now())
         return to_job(row)
 
-    def first_in(self, line: Line) -> str | None:
-        """The id of the job that would be claimed next; None if none would."""
-        rows = self.database.rows("first_in_line", least=line[0], most=line[1])
-        return rows[0]["id"] if rows else None
+    def first_in(self, line: Line, offers: Collection[str] | None = None) -> str | None:
+        """The id of the job that would be claimed next; None if none would.
+
+        offers: what jobs may ask for (`runs_on`), the empty text being that of those that ask for
+        nothing; None: for whatever.
+        """
+        firsts = [
+            row
+            for name in self.asked_for()
+            if offers is None or name in offers
+            for row in self.database.rows(
+                "first_in_line", least=line[0], most=line[1], runs_on=name
+            )
+        ]
+        first = min(firsts, key=lambda row: (-row["priority"], row["place"]), default=None)
+        return None if first is None else str(first["id"])
+
+    def asked_for(self) -> list[str]:
+        """What waiting jobs ask for (`runs_on`), each once; empty is that of all others."""
+        return [row["name"] for row in self.database.rows("asked_for")]
 
     def release_job(self, job_id: str, owner: str) -> None:
         """Running -> ready, with nothing charged."""

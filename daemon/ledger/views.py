@@ -4,7 +4,7 @@ import os
 
 from daemon.job import QUEUES, ClaimedPicture, Job, State
 from daemon.ledger.database import Database
-from daemon.ledger.rows import Backlog, Waiting, to_job, to_picture
+from daemon.ledger.rows import Asking, Backlog, Waiting, to_job, to_picture
 
 
 class Views:
@@ -16,6 +16,10 @@ class Views:
     def waiting_work(self) -> list[Backlog]:
         """What waits, by queue and preset."""
         return [Backlog(**row) for row in self._database.rows("waiting_work")]
+
+    def asking(self) -> list[Asking]:
+        """Jobs that wait and ask for something, by that."""
+        return [Asking(**row) for row in self._database.rows("count_asking")]
 
     def pace(self, limit: int = 50) -> list[tuple[str, int, float]]:
         """Preset, work and seconds of the jobs that were painted last."""

@@ -179,8 +179,9 @@ def test_jobs_of_a_ledger_of_version_8_are_all_there_and_ask_for_no_approval(
     before = [ledger.job("j1"), replace(ledger.job("j2"), approval=Approval.NONE)]
     ledger.close()
     with contextlib.closing(sqlite3.connect(path)) as old:
-        old.execute("DROP INDEX job_waiting")
-        for column in ("place", "approval", "proof"):
+        for index in ("job_waiting", "job_asking"):
+            old.execute(f"DROP INDEX {index}")
+        for column in ("place", "approval", "proof", "runs_on"):
             old.execute(f"ALTER TABLE job DROP COLUMN {column}")
         old.execute("PRAGMA user_version = 8")
         old.commit()

@@ -53,8 +53,15 @@ def ledger(path: Path) -> Iterator[Ledger]:
     found.close()
 
 
+def drop_columns_since_9(ledger: sqlite3.Connection) -> None:
+    """Makes a ledger what it was before version 10, but for its number."""
+    ledger.execute("DROP INDEX job_asking")
+    ledger.execute("ALTER TABLE job DROP COLUMN runs_on")
+
+
 def drop_columns_since_6(ledger: sqlite3.Connection) -> None:
     """Makes a ledger what it was before version 7, but for its number."""
+    drop_columns_since_9(ledger)
     for table, column in (
         ("job", "suffix"),
         ("job", "profiles"),
@@ -749,6 +756,7 @@ def test_jobs_of_a_ledger_of_version_7_have_no_mask_before_and_after_it_is_broug
         styles = json.dumps([{"name": "wave.png", "sha256": "5a", "weight": 2.0}])
         old.execute("UPDATE job SET styles = ?", [styles])
         old.execute("ALTER TABLE job DROP COLUMN mask")
+        drop_columns_since_9(old)
         old.execute("PRAGMA user_version = 7")
         old.commit()
     for opened in (Ledger(path, read_only=True), Ledger(path)):
