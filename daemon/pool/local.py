@@ -32,10 +32,13 @@ from daemon.messages import (
     plain,
     to_event,
 )
-from daemon.pool.face import OnEvent, Seat
+from daemon.pool.face import OnEvent, Seat, kind_of
 from daemon.pool.memory import DeviceMemory, device_memory
 
 WORKER = "daemon.worker.child"
+
+LOCAL = "local"
+"""What every seat of this machine offers."""
 
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(16 << 20),
@@ -45,6 +48,11 @@ KEEP_MEMORY = {
 getting the middling ones from the system anew takes as long as working on them. The large ones do
 go back: kept, they left holes, and the process grew by half a gigabyte a megapixel. The child
 gives the rest back afterwards."""
+
+
+def offers_here(device: str) -> frozenset[str]:
+    """What jobs may ask for that a device of this machine has: its name, its kind, and `local`."""
+    return frozenset({device, kind_of(device), LOCAL})
 
 
 @dataclass
@@ -76,6 +84,7 @@ class Slot:
         self, settings: WorkerSettings, on_event: OnEvent, module: str, *, shared_by: int
     ) -> None:
         self.device = settings.device
+        self._offers = offers_here(self.device)
         self._settings = settings
         self._module = module
         self._shared_by = shared_by
@@ -89,7 +98,8 @@ class Slot:
     def seat(self) -> Seat:
         """The slot as others see it."""
         run = self._run
-        return Seat(self.device, run.id if run else None, self._answered)
+        run_id = run.id if run else None
+        return Seat(self.device, run_id, self._answered, offers=self._offers)
 
     @property
     def pid(self) -> int | None:
@@ -219,6 +229,11 @@ class LocalPool:
             settings.device: Slot(settings, on_event, worker, shared_by=len(workers))
             for settings in workers
         }
+
+    @property
+    def trouble(self) -> None:
+        """Nothing: its seats are always there."""
+        return None
 
     def seats(self) -> list[Seat]:
         """Every device, as it stands now."""

@@ -69,6 +69,10 @@ def test_seats_are_the_devices_in_their_order_and_free(stage: Stage) -> None:
     assert all(stage.is_free(device) for device in DEVICES)
 
 
+def test_pool_that_has_all_its_seats_tells_of_no_trouble(stage: Stage) -> None:
+    assert stage.pool.trouble is None
+
+
 def test_run_that_goes_well_leaves_its_result_where_the_order_says(stage: Stage) -> None:
     done = stage.play("r1")
     assert isinstance(done, Done) and done.result_bytes == 7

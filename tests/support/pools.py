@@ -23,6 +23,7 @@ from daemon.messages import (
     RunOrder,
     WorkerSettings,
 )
+from daemon.pool.combined import CombinedPool
 from daemon.pool.face import OnEvent, Seat, WorkerPool
 from daemon.pool.local import LocalPool
 from daemon.pool.memory import DeviceMemory
@@ -63,9 +64,21 @@ class PuppetPool:
         self._seats = {settings.device: Seat(settings.device) for settings in workers}
         self._living: set[str] = set()
         self.open: dict[str, Act] = {}
+        self.trouble: str | None = None
 
     def seats(self) -> list[Seat]:
         return list(self._seats.values())
+
+    def add(self, *seats: Seat) -> None:
+        """Seats come, as those of a node that connects."""
+        self._seats |= {seat.device: seat for seat in seats}
+
+    def remove(self, device: str, outcome: Outcome | None = None) -> None:
+        """A seat goes, and its run, if there is one, ends so: as Lost unless it is said."""
+        run_id = self._seats[device].run_id
+        if run_id is not None:
+            self.end(run_id, outcome or Lost("is gone"))
+        del self._seats[device]
 
     def submit(self, device: str, run_id: str, order: RunOrder) -> Future[Outcome]:
         self.warm(device)
@@ -130,7 +143,17 @@ def local_pool(workers: Sequence[WorkerSettings], on_event: OnEvent) -> WorkerPo
     return LocalPool(workers, on_event, worker="tests.support.actor")
 
 
+def combined_pool(workers: Sequence[WorkerSettings], on_event: OnEvent) -> WorkerPool:
+    """Real processes on the first device, and a puppet on each other one."""
+    local, others = local_pool(workers[:1], on_event), PuppetPool(workers[1:], on_event)
+    return CombinedPool([local, others])
+
+
 MakePool = Callable[[Sequence[WorkerSettings], OnEvent], WorkerPool]
 
-BACKENDS: Mapping[str, MakePool] = {"local": local_pool, "puppet": PuppetPool}
+BACKENDS: Mapping[str, MakePool] = {
+    "combined": combined_pool,
+    "local": local_pool,
+    "puppet": PuppetPool,
+}
 """Every kind of pool; a new one is a line here."""
