@@ -211,8 +211,8 @@ class Done:
     result_sha256, result_bytes: of the file of the result.  full: what a proof foretells.
     same_as: the job whose result was taken, where nothing had to be painted.  regions: what share
     of the picture each has, 0 to 1, where a mask drew them.  judge: the figures of the painting by
-    name.  faces: those found in the picture; None where none were looked for.  A field that an
-    earlier version did not tell is None, 0 or empty.
+    name.  faces: those found in the picture; None where none were looked for.  node: the fleet's
+    that painted it, if one did.  A field that an earlier version did not tell is None, 0 or empty.
     """
 
     width_px: int = 0
@@ -233,6 +233,7 @@ class Done:
     regions: Mapping[str, float] = field(default_factory=dict)
     judge: Mapping[str, Any] | None = None
     faces: tuple[Face, ...] | None = None
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -298,8 +299,9 @@ def done_data(done: Done) -> Data:
     data = asdict(done)
     full, same_as, judge, faces = (data.pop(name) for name in ("full", "same_as", "judge", "faces"))
     before = {"same_as": same_as} if same_as else {}
-    if not data["regions"]:
-        del data["regions"]
+    for name in ("regions", "node"):
+        if not data[name]:
+            del data[name]
     after = {name: one for name, one in {"full": full, "judge": judge}.items() if one}
     after |= {} if faces is None else {"faces": faces}
     return before | {"ok": True} | data | after

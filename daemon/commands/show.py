@@ -24,7 +24,7 @@ from daemon.state.spool import Spool
 
 TOLD: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "state", "preset", "label", "version", "device", "dtype"), str),
-    **dict.fromkeys(("finished_at", "reason", "same_as"), str),
+    **dict.fromkeys(("finished_at", "reason", "same_as", "node", "runs_on"), str),
     **dict.fromkeys(("seed", "seconds"), (int, float)),
     **dict.fromkeys(("first_loss", "last_loss", "weights"), dict),
     "proof": bool,
@@ -63,7 +63,8 @@ def made_of_job(config: Config, ledger: Ledger, job: Job) -> Provenance:
     outputs = job.outputs
     paths = (config.outbox / path for path in (outputs.result, outputs.record) if path)
     path = next((path for path in paths if path.is_file()), Path(job.below.name))
-    return Provenance(path, record | {"state": str(job.state)}, "ledger")
+    asked = {"runs_on": job.runs_on} if job.runs_on else {}
+    return Provenance(path, record | asked | {"state": str(job.state)}, "ledger")
 
 
 def describe(config: Config, made: Provenance, config_file: Path | None) -> dict[str, Any]:

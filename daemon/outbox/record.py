@@ -50,6 +50,7 @@ def make_record(
         **({} if done.faces is None else {"faces": [plain(one) for one in done.faces]}),
         "seed": job.recipe.get("seed"),
         "device": done.device,
+        **({"node": done.node} if done.node else {}),
         "dtype": done.dtype,
         "version": __version__,
         "passes": [plain(one) for one in done.passes],

@@ -42,6 +42,8 @@ def lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "settings", settings_text(told["settings"]) or "every one the default"
     if told["last_loss"]:
         yield "losses", losses_text(told["first_loss"] or {}, told["last_loss"])
+    if told["runs_on"]:
+        yield "runs on", told["runs_on"]
     yield from circumstances(told)
 
 
@@ -49,6 +51,7 @@ def circumstances(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """By what, when and how long, and what was worth a word."""
     if told["seconds"]:
         where = f" on {told['device']}" if told["device"] else ""
+        where += f" of {told['node']}" if told["node"] else ""
         ended = f", ended {told['finished_at']}" if told["finished_at"] else ""
         yield "time", f"{in_words(told['seconds'])}{where}{ended}"
     weights = told["weights"] or {}

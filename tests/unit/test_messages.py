@@ -153,6 +153,7 @@ def test_order_is_the_line_it_always_was_and_is_read_back(order: RunOrder, line:
             replace(DONE, full=FullPicture(400, 300, None)),
             f'{DONE_LINE[:-1]}, "full": {{"width_px": 400, "height_px": 300, "seconds": null}}}}',
         ),
+        (replace(DONE, node="desk2"), f'{DONE_LINE[:-1]}, "node": "desk2"}}'),
         (replace(DONE, faces=()), f'{DONE_LINE[:-1]}, "faces": []}}'),
         (
             replace(DONE, faces=(Face(1, 2, 30, 31),)),

@@ -125,6 +125,7 @@ def of_times(record: Data, zone: tzinfo) -> Iterator[tuple[str, str]]:
 def of_the_work(record: Data) -> Iterator[tuple[str, str]]:
     starts = whole(record.get("starts"))
     yield "device", " ".join(filter(None, (text(record.get("device")), text(record.get("dtype")))))
+    yield "node", text(record.get("node"))
     memory = whole(record.get("peak_memory_bytes"))
     yield "memory", bytes_in_words(memory) if memory else ""
     yield "weights", text(mapping(record.get("weights")).get("name"))

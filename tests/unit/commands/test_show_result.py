@@ -187,3 +187,22 @@ def test_word_that_is_neither_file_nor_job_is_told_as_both(config: Config) -> No
         find_made(config, "aa")
     with pytest.raises(BadInputError, match=r"there is no file out/aa\.jpg"):
         find_made(config, "out/aa.jpg")
+
+
+def test_show_tells_the_node_and_what_a_job_asks_for(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = Ledger(config.ledger_path)
+    ledger.add_picture("p1", Path("wave/photo.jpg"))
+    draft = Draft("aa11", "wave", Path("photo.jpg"), RECIPE, (), runs_on="night")
+    ledger.admit("p1", sha256="ab", size=9, width_px=4, height_px=3, drafts=[draft])
+    ledger.claim_job("me")
+    done = Done(device="cuda:0", node="desk2", seconds=65.0)
+    ledger.finish_job("aa11", "me", State.DONE, outcome=done)
+    ledger.close()
+    told = describe(config, find_made(config, "aa11"), None)
+    assert (told["node"], told["runs_on"]) == ("desk2", "night")
+    print_made(told)
+    shown = capsys.readouterr().out
+    assert "1 min 05 s on cuda:0 of desk2" in shown
+    assert "runs on" in shown and "night" in shown

@@ -114,6 +114,15 @@ def test_record_tells_the_faces_found_where_they_were_looked_for(
     assert "faces" not in make_record(make_job(outcome=to_done(OUTCOME)), picture, Outputs())
 
 
+def test_record_of_a_job_that_a_node_painted_names_it_and_no_other_does(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    outcome = to_done(OUTCOME | {"node": "desk2"})
+    record = make_record(make_job(outcome=outcome, runs_on="cuda"), picture, Outputs())
+    assert record.pop("node") == "desk2" and set(record) == RECORD_FIELDS
+    assert record == make_record(make_job(outcome=to_done(OUTCOME)), picture, Outputs())
+
+
 def test_record_of_a_labelled_job_has_its_label_and_all_others_none(
     make_job: Callable[..., Job], picture: ClaimedPicture
 ) -> None:

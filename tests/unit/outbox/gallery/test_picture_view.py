@@ -67,6 +67,13 @@ def test_times_are_those_of_the_zone_asked_for() -> None:
     assert view_of(record, NO_LINKS, east).finished == "2 November 2026, 00:30"
 
 
+def test_node_that_painted_is_told_beside_the_device() -> None:
+    facts = view_of(make_record(1, node="desk2", device="cuda:0"), NO_LINKS, UTC).facts
+    told = {fact.name: fact.text for fact in facts}
+    assert told["node"] == "desk2" and told["device"].startswith("cuda:0")
+    assert "node" not in {fact.name for fact in view_of(make_record(1), NO_LINKS, UTC).facts}
+
+
 def test_passes_are_told_with_their_losses_by_name() -> None:
     view = view_of(make_record(1), NO_LINKS, UTC)
     assert view.loss_names == ["total", "content", "style"]
