@@ -197,7 +197,7 @@ def narrowed(
         return None
     there = files.is_ordinary(filed)
     content = yamlfile.parse(filed.read_bytes(), filed.name).data if there else {}
-    replaced = Naming.model_fields.keys() - {"approve"}
+    replaced = Naming.model_fields.keys() - {"approve", "runs_on"}
     kept = {key: value for key, value in content.items() if key not in replaced}
     presets = list(dict.fromkeys(job.preset for job in jobs))
     source = {"like": content["like"]} if "like" in content else {"presets": presets}

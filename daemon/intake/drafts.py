@@ -145,6 +145,7 @@ class Drafting:
             ),
             mask=mask,
             approval=Approval.ASKED if choice.approve else Approval.NONE,
+            runs_on=choice.runs_on,
         )
         if not self.config.dedupe or choice.approve:
             return draft

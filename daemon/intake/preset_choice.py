@@ -28,6 +28,7 @@ from daemon.settings.presets import (
     profiles_of,
 )
 from daemon.settings.profiles import ProfileSource
+from daemon.settings.runs_on import RunsOn
 from daemon.settings.sweep import Cell, Sweep, cells_of
 
 APPROVES_ONE = (
@@ -47,6 +48,7 @@ class Naming(BaseModel):
     like: str | None = None
     cells: Annotated[list[str], Field(min_length=1)] | None = None
     approve: bool | None = None
+    runs_on: RunsOn = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class SidecarWords:
     """What a sidecar says: presets, or a result of the outbox to paint like, and fields over it.
 
     cells: the labels of those of a sweep that are asked for; None for all.  approve: whether a
-    proof is to wait for approval; None where it does not say.
+    proof is to wait for approval; None where it does not say.  runs_on: likewise, what a device
+    must offer; empty for any.
     """
 
     presets: Sequence[str]
@@ -62,6 +65,7 @@ class SidecarWords:
     overrides: yamlfile.Document
     cells: Sequence[str] | None = None
     approve: bool | None = None
+    runs_on: str | None = None
 
 
 Liken = Callable[[str, str | None], Preset]
@@ -81,7 +85,7 @@ class Choice:
 
     preset: the name that becomes a folder of the outbox; empty if none is known.  profiles, mask:
     those that the recipe names.  label: which cell of a sweep it is; empty if of none.  approve:
-    whether a proof is painted first, and waits for approval.
+    whether a proof is painted first, and waits for approval.  runs_on: what a device must offer.
     """
 
     preset: str
@@ -92,6 +96,7 @@ class Choice:
     mask: MaskSource | None = None
     label: str = ""
     approve: bool = False
+    runs_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -260,10 +265,11 @@ def overridden(
     varied = (override(preset.recipe, fresh), {}) if once else override_swept(preset, fresh)
     cells = picked(*varied, said.cells, fresh)
     approve = preset.approve if said.approve is None else said.approve
+    runs_on = preset.runs_on if said.runs_on is None else said.runs_on
     if approve and (once or cells[0].label):
         raise BadInputError(APPROVES_ONE.format(name))
     made = (with_files(cell, name, preset, folder, fresh_copy(said.overrides)) for cell in cells)
-    return [dataclasses.replace(choice, approve=approve) for choice in made]
+    return [dataclasses.replace(choice, approve=approve, runs_on=runs_on) for choice in made]
 
 
 def fresh_copy(document: yamlfile.Document) -> yamlfile.Document:
@@ -307,7 +313,7 @@ def read_sidecar(content: bytes | None, name: str) -> SidecarWords:
     document = yamlfile.parse(content, name)
     naming = {key: document.data[key] for key in Naming.model_fields if key in document.data}
     named = yamlfile.check(Naming, document, naming)
-    asked = {"cells", "approve"}
+    asked = {"cells", "approve", "runs_on"}
     sources = list(named.model_dump(exclude_none=True, exclude=asked)) if named else []
     if len(sources) > 1:
         said = " or ".join(f"`{key}`" for key in sources)
@@ -317,4 +323,5 @@ def read_sidecar(content: bytes | None, name: str) -> SidecarWords:
     rest: Mapping[str, object] = {k: v for k, v in document.data.items() if k not in naming}
     names = named.presets or ([named.preset] if named.preset else [])
     rest_of = yamlfile.Document(name, dict(rest), document.lines)
-    return SidecarWords(names, named.like, rest_of, named.cells, named.approve)
+    runs_on = named.runs_on or "" if "runs_on" in naming else None
+    return SidecarWords(names, named.like, rest_of, named.cells, named.approve, runs_on)

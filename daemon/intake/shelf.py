@@ -272,6 +272,7 @@ class PresetWatch:
             mask=mask,
             sweep=preset.sweep,
             approve=preset.approve,
+            runs_on=preset.runs_on,
         )
 
     def _stand_in(self, name: str, fault: str) -> Preset | None:

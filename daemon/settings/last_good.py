@@ -35,6 +35,7 @@ class LastGood:
     mask: MaskRef | None = None
     sweep: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     approve: bool = False
+    runs_on: str = ""
 
 
 def read_last_good(state: Path, folder: Path) -> dict[str, LastGood]:

@@ -24,6 +24,7 @@ from daemon.settings.extras import check_extras
 from daemon.settings.last_good import LAST_GOOD_FILE, LastGood, read_last_good, stand_in_text
 from daemon.settings.masks import MaskSource, check_mask
 from daemon.settings.profiles import ProfileSource, check_profiles
+from daemon.settings.runs_on import RunsOn
 from daemon.settings.sources import (
     MOST_STYLES,
     Stamp,
@@ -60,6 +61,9 @@ class PresetFile(SweptRecipe):
         default=False,
         description="true: only a proof of 512 px is painted, and the rest once that is approved",
     )
+    runs_on: RunsOn = Field(
+        default=None, description="a node's name, a tag, cpu, cuda or local; null: anywhere"
+    )
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Preset:
 
     warning: what the record of a job made from it is to tell; empty for one that is in order.
     sweep: which of the recipe's fields are tried with several values.  approve: whether a proof is
-    painted first, and waits for approval.
+    painted first, and waits for approval.  runs_on: what a device must offer; empty for any.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Preset:
     mask: MaskSource | None = None
     sweep: Sweep = field(default_factory=dict)
     approve: bool = False
+    runs_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -257,7 +262,7 @@ def recall(name: str, kept: LastGood, folder: Path, spool: Spool) -> Preset | No
         return None
     warning = stand_in_text(name, kept)
     made = Preset(name, folder / kept.file, recipe, styles, warning, profiles, mask, kept.sweep)
-    return replace(made, approve=kept.approve)
+    return replace(made, approve=kept.approve, runs_on=kept.runs_on)
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -296,7 +301,7 @@ def read_preset(path: Path, inbox_folders: Collection[str] = INBOX_FOLDERS) -> R
     profiles: tuple[ProfileSource, ...] = ()
     mask: MaskSource | None = None
     sweep: Sweep = {}
-    approve = False
+    approve, runs_on = False, ""
     styles = [StyleSource(path, 1.0, path.name)]
     if yaml_stem(path.name) is None:
         check_image(path, (), document, stamps)
@@ -307,7 +312,8 @@ def read_preset(path: Path, inbox_folders: Collection[str] = INBOX_FOLDERS) -> R
         found = yamlfile.check(PresetFile, document)
         recipe = without_sweep(found) if found else None
         sweep = check_sweep(found, document) if found else {}
-        approve = found is not None and found.approve
+        if found is not None:
+            approve, runs_on = found.approve, found.runs_on or ""
         if approve and sweep:
             document.fault("is for one picture, and `sweep` makes several; keep one", ("approve",))
         styles = check_styles(path.parent, document, stamps)
@@ -319,7 +325,8 @@ def read_preset(path: Path, inbox_folders: Collection[str] = INBOX_FOLDERS) -> R
     if recipe is None or document.faults:
         return Reading(None, PresetError(document.faults).faults, stamps)
     name = preset_name(path)
-    preset = Preset(name, path, recipe, tuple(styles), "", profiles, mask, sweep, approve)
+    made = (tuple(styles), "", profiles, mask, sweep, approve, runs_on)
+    preset = Preset(name, path, recipe, *made)
     return Reading(preset, (), stamps)
 
 

@@ -224,6 +224,37 @@ def test_approval_that_is_neither_yes_nor_no_is_a_fault_of_the_sidecar() -> None
     assert choice.fault.startswith("The sidecar is wrong. ") and "approve" in choice.fault
 
 
+@pytest.mark.parametrize(
+    ("preset", "sidecar", "runs_on"),
+    [
+        ("", None, ""),
+        ("desk2", None, "desk2"),
+        ("", "runs_on: cuda", "cuda"),
+        ("desk2", "runs_on: cuda", "cuda"),
+        ("desk2", "runs_on: null", ""),
+        ("desk2", "steps: 7", "desk2"),
+        ("desk2", "sweep: {beta: [5, 20]}", "desk2"),
+    ],
+)
+def test_where_jobs_are_painted_is_asked_by_preset_or_sidecar_which_comes_first(
+    preset: str, sidecar: str | None, runs_on: str
+) -> None:
+    shelf = Shelf(
+        SHELF.folder, {"starry": dataclasses.replace(SHELF.good["starry"], runs_on=preset)}, {}
+    )
+    note = sidecar.encode() if sidecar else None
+    choices = choose(PHOTO, note, "photo.jpg.yaml", shelf, None)
+    assert {(choice.runs_on, choice.fault) for choice in choices} == {(runs_on, "")}
+
+
+@pytest.mark.parametrize("value", ["two words", "[desk1, desk2]", "-x", "''", "desk2/cpu", "7"])
+def test_place_that_no_device_could_offer_is_a_fault_of_the_sidecar_with_its_line(
+    value: str,
+) -> None:
+    (choice,) = chosen(sidecar=f"steps: 7\nruns_on: {value}")
+    assert "photo.yaml:2: runs_on: must be" in choice.fault
+
+
 def labels(choices: list[Choice]) -> list[tuple[str, str]]:
     return [(choice.preset, choice.label) for choice in choices]
 
