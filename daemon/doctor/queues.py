@@ -9,11 +9,13 @@ from daemon.errors import ConfigError, SurroundingsError
 from daemon.job import QUEUES, State
 from daemon.ledger.store import Ledger
 from daemon.pool.devices import resolve_devices
+from daemon.pool.local import offers_here
 from daemon.pool.memory import DeviceMemory, cuda_memory
 from daemon.settings.config import Config
 from daemon.state.lock import is_held
 from daemon.state.pause import paused_since
-from daemon.status.report import Finding
+from daemon.status.live import read_live
+from daemon.status.report import Finding, lacking, lacking_text
 
 CONNECT_S = 2.0
 LONG_DAYS = 14
@@ -30,6 +32,7 @@ def examine_queues(config: Config) -> Iterator[Finding]:
     except ConfigError:  # told where the devices are looked at
         return
     yield from check_neighbours(config, devices, cuda_memory)
+    yield from check_asking(config, devices)
 
 
 def check_metrics(config: Config, *, running: bool) -> Iterator[Finding]:
@@ -82,6 +85,26 @@ def check_proofs(config: Config, now: datetime) -> Iterator[Finding]:
     patient = days < LONG_DAYS
     advice = "" if patient else ": atelierd approve or reject; until then their pictures are kept"
     yield Finding("proofs", patient, told + advice)
+
+
+def check_asking(config: Config, devices: Sequence[str]) -> Iterator[Finding]:
+    """Whether jobs wait for what no device offers; of nodes only a running service knows."""
+    live = read_live(config.state) if is_held(config.state) else None
+    if not config.ledger_path.exists() or (live is None and config.fleet is not None):
+        return
+    here = {"", *(name for device in devices for name in offers_here(device))}
+    try:
+        with contextlib.closing(Ledger(config.ledger_path, read_only=True)) as ledger:
+            if ledger.database.is_current:
+                names = live["lacking"] if live else {*ledger.asked_for()} - here
+                rows = lacking(ledger, names)
+            else:  # no service of this version has brought it up yet
+                rows = []
+    except SurroundingsError:  # told where the ledger is looked at
+        return
+    advice = "start such a node (runs_on), or cancel them and drop their pictures for another"
+    for row in rows:
+        yield Finding("runs_on", False, f"{lacking_text(row)}: {advice}")
 
 
 def check_neighbours(

@@ -27,6 +27,7 @@ Pace = Sequence[tuple[str, int, float]]
 class WaitingRow:
     """A waiting job. eta: until it is done, in words; empty where nothing tells.
 
+    runs_on: what it asks of a device, empty for nothing; lacks: none offers that now.
     above, below: the jobs before which it would stand, moved one up or down; None at the ends.
     """
 
@@ -35,6 +36,8 @@ class WaitingRow:
     label: str
     queue: str
     eta: str
+    runs_on: str
+    lacks: bool
     cancelled: bool
     above: str | None
     below: str | None
@@ -77,9 +80,11 @@ def rows_of(ledger: Ledger, paging: Paging, report: dict[str, Any]) -> Iterator[
     seconds = sum(running["eta_s"] or 0.0 for running in report["running"])
     seconds += seconds_before(ledger, paging.offset, pace) if pace else 0.0
     devices = max(1, len(report["service"]["devices"]))
+    lacking = {one["runs_on"] for one in report["lacking"]}
     for job in shown:
-        place = jobs.index(job)
-        seconds += estimate(job.preset, ledger.views.work(job.id), pace) if pace else 0.0
+        place, lacks = jobs.index(job), job.runs_on in lacking
+        if pace and not lacks:
+            seconds += estimate(job.preset, ledger.views.work(job.id), pace)
         above = neighbour(jobs, place - 1, job)
         after = neighbour(jobs, place + 1, job)
         further = neighbour(jobs, place + 2, job)
@@ -88,7 +93,9 @@ def rows_of(ledger: Ledger, paging: Paging, report: dict[str, Any]) -> Iterator[
             card=waiting_card(job, ledger.find_picture(job.picture_id)),
             label=job.label,
             queue="bulk" if job.priority <= BULK else "",
-            eta=in_words(seconds / devices) if pace else "",
+            eta=in_words(seconds / devices) if pace and not lacks else "",
+            runs_on=job.runs_on,
+            lacks=lacks,
             cancelled=job.cancel_requested,
             above=above.id if above else None,
             below=further.id if further else None,

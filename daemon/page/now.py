@@ -16,7 +16,7 @@ from daemon.outbox.gallery.view import Card, Chart, ShownPicture, shape_of
 from daemon.page.cards import card_of
 from daemon.page.frame import show
 from daemon.page.site import Site, site_of
-from daemon.status.report import gather, in_words
+from daemon.status.report import devices_text, gather, in_words, lacking_text
 
 RECENT = 12
 
@@ -95,12 +95,14 @@ def health_of(report: Mapping[str, Any]) -> Condition:
     if left:
         told = f"{', '.join(left)} is left to another program that needs it."
         return Condition("waits", told)
-    devices = ", ".join(report["service"]["devices"])
+    devices = devices_text(report["service"]["devices"])
+    if not report["service"]["devices"]:
+        return Condition("waits", "It waits for a node: none is connected.")
     return Condition("well", f"All is well; painting on {devices}.")
 
 
 def forecasts(report: Mapping[str, Any]) -> Iterator[str]:
-    """What waits in each queue, in a sentence."""
+    """What waits in each queue, in a sentence, and what of it no device will do for."""
     for name, queue in report["queues"].items():
         if not queue["waiting"] and queue["open"]:
             continue
@@ -114,6 +116,7 @@ def forecasts(report: Mapping[str, Any]) -> Iterator[str]:
             fits = queue["window_fits"]
             parts.append("the window is long enough" if fits else "the window is not long enough")
         yield ", ".join(parts)
+    yield from map(lacking_text, report["lacking"])
 
 
 def running_card(site: Site, ledger: Ledger, live: Mapping[str, Any]) -> RunningCard:

@@ -106,7 +106,8 @@ class Service:
             start(part)
         if (zone := unknown_zone()) and self._config.schedule.time_zone is None:
             logger.warning(UNKNOWN_ZONE.format(files.printable(zone)))
-        logger.info("watching {} on {}", self._config.inbox, ", ".join(self._devices))
+        where = [*self._devices, *(["the fleet"] if self._config.fleet else [])]
+        logger.info("watching {} on {}", self._config.inbox, ", ".join(where))
         self._work()
         self._shut_down()
         lock.release()
@@ -196,8 +197,9 @@ class Service:
         idle_s = self._standstill.lasts_s(reached, active=active)
         if idle_s <= ONCE_GIVE_UP_S + self._intake.patience_s:
             return False
-        left = self._announcer.live.left
-        self._health.bad("once", why_give_up(idle_s, self._health, left, loops))
+        live = self._announcer.live
+        why = why_give_up(idle_s, self._health, live.left, loops, live.lacking)
+        self._health.bad("once", why)
         return True
 
     def _guarded_tick(self) -> bool:
@@ -224,6 +226,7 @@ class Service:
         self._look_after()
         allowed = self._permit()
         self._runs.tick(allowed)
+        self._show_seats()
         owed = self._ledger.owed()
         filing = self._delivery.filing  # asked second: it comes true before the ledger's part ends
         if owed or filing:
@@ -231,6 +234,13 @@ class Service:
         waiting = allowed.line is not None and self._ledger.first_in(allowed.line) is not None
         busy = bool(waiting or self._runs or owed or filing or self._gallery.busy)
         return self._notifier.tick(busy=busy) or busy
+
+    def _show_seats(self) -> None:
+        """Shows others which seats there are now, and what jobs ask for in vain."""
+        live = self._announcer.live
+        live.devices = [seat.device for seat in self._runs.seats]
+        live.lacking = self._runs.lacking
+        self._metrics.show_seats(live.devices)
 
     def _permit(self) -> Permit:
         """What may run now, which others are shown too."""
@@ -280,7 +290,6 @@ class Service:
             logger.error("{} cannot change while the service runs; the old ones stay", names)
             config = config.model_copy(update={name: getattr(self._config, name) for name in FIXED})
         self._config, self._devices = config, devices
-        self._announcer.live.devices = devices
         logs.start_logging(config)
         logs.keep_job_logs(self._spool)
         for part in self._parts:

@@ -1,6 +1,6 @@
 """When a service that is to end by itself gives up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from daemon.errors import SurroundingsError
 from daemon.host.loop import Loop
@@ -20,9 +20,15 @@ def are_at_work(loops: Loops, decode_s: float) -> bool:
     )
 
 
-def why_give_up(idle_s: float, health: Health, left: list[str], loops: Loops) -> SurroundingsError:
-    """Why nothing has got further for so long.  left: devices that are left to others."""
+def why_give_up(
+    idle_s: float, health: Health, left: list[str], loops: Loops, lacking: Sequence[str] = ()
+) -> SurroundingsError:
+    """Why nothing has got further for so long.
+
+    left: devices that are left to others.  lacking: what jobs ask for that no seat offers.
+    """
     why = [f"{part}: {what}" for part, what in health.essential.items()]
+    why += [f"jobs ask for {name}, which no device offers (runs_on)" for name in lacking]
     why += [f"{device} is left to others (yield_gpu_when)" for device in left]
     for part, loop in loops.items():
         if loop.hangs_s() > ONCE_GIVE_UP_S:

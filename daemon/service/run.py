@@ -1,5 +1,6 @@
 """One run: what is known of it, and what its worker is told, before it begins."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -54,9 +55,12 @@ def make_run(config: Config, device: str, job: Job, picture: ClaimedPicture, now
     return Run(job, shown, limits.job_s, now_s + limits.job_s, stall_s, now_s)
 
 
-def coming_bytes(ledger: Ledger, line: Line) -> int:
-    """How large the result of the first in line may be: once it is painted it must find room."""
-    first = ledger.first_in(line)
+def coming_bytes(ledger: Ledger, line: Line, offers: Collection[str]) -> int:
+    """How large the result of the next job may be: once it is painted it must find room.
+
+    offers: what jobs may ask for that the free seats have.
+    """
+    first = ledger.first_in(line, offers)
     if first is None:
         return 0
     job = ledger.job(first)

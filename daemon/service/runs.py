@@ -2,7 +2,7 @@
 
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 
 from loguru import logger
@@ -24,16 +24,25 @@ from daemon.messages import (
     OutOfMemory,
     Preview,
     Progress,
-    WorkerSettings,
 )
 from daemon.pool import retry
-from daemon.pool.face import OnEvent, WorkerPool
-from daemon.pool.local import LocalPool
+from daemon.pool.face import Seat, offers_of
 from daemon.pool.memory import DeviceMemory
 from daemon.service.delivery import CANCELLED_REASON
 from daemon.service.permit import Permit
+from daemon.service.pools import MakePool, make_pool, workers_of
 from daemon.service.run import Run, StopReason, coming_bytes, make_order, make_run
-from daemon.service.supervision import Instruction, Kill, Rest, Start, Stop, decide, giving_way
+from daemon.service.seating import Seating
+from daemon.service.supervision import (
+    Instruction,
+    Kill,
+    Rest,
+    Start,
+    Stop,
+    decide,
+    giving_way,
+    seat_for,
+)
 from daemon.settings.config import Config
 from daemon.state.spool import Spool
 from daemon.status.health import Health
@@ -46,14 +55,15 @@ CHANGE_S = 15.0
 """How long the main loop, and with it the watchdog, may wait for the workers to stop."""
 
 DRAIN_LOOK_S = 0.05
+MOST_STARTS = 50
+"""How many jobs a tick gives to seats; each is a commit, and the watchdog waits meanwhile."""
+
 NO_WORKER = "no worker can be started: {}"
+NODE_LEAVES = "the node leaves"
 LATE_REASON = (
     "Painting took more than {:.0f} s (limits: job_s). Choose a smaller `size` or fewer `steps`, "
     "or raise the limit in config.yaml."
 )
-
-
-MakePool = Callable[[Sequence[WorkerSettings], OnEvent], WorkerPool]
 
 
 class Runs:
@@ -69,7 +79,7 @@ class Runs:
         health: Health,
         metrics: Metrics,
         wake: Callable[[], None],
-        make_pool: MakePool = LocalPool,
+        make_pool: MakePool = make_pool,
     ) -> None:
         self._config = config
         self._ledger = ledger
@@ -82,15 +92,15 @@ class Runs:
         self._runs: dict[str, Run] = {}
         self._ended: queue.SimpleQueue[tuple[Job, Future[Outcome]]] = queue.SimpleQueue()
         self._further: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._resting_until_s = 0.0
         self._furthest = Furthest()
-        self._broken: dict[str, SurroundingsError] = {}  # by device
+        self._seating = Seating(health)
+        self._lacking: list[str] = []
         self._warm_again_s = 0.0
-        self._workers = [config.worker(device) for device in devices]
+        self._devices = devices
 
     def start(self) -> None:
         """Makes the pool; a worker starts with its first job, or with `warm`."""
-        self._pool = self._make_pool(self._workers, self._hear)
+        self._pool = self._make_pool(self._config, self._devices, self._hear)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -104,13 +114,27 @@ class Runs:
         """The runs as `status` shows them."""
         return [run.shown for run in self._runs.values()]
 
+    @property
+    def seats(self) -> list[Seat]:
+        """The seats as they were at the last tick."""
+        return self._seating.seats
+
+    @property
+    def lacking(self) -> list[str]:
+        """What waiting jobs ask for that no seat offered at the last tick."""
+        return self._lacking
+
     def memory(self) -> list[DeviceMemory]:
         """The memory of the devices."""
         return self._pool.memory()
 
     def warm(self) -> bool:
-        """Starts every worker that has not answered yet; whether all have."""
-        seats = self._pool.seats()
+        """Starts every worker here that has not answered yet; whether all have.
+
+        Nodes come when they come, and start theirs with their first job.
+        """
+        self._look()
+        seats = [seat for seat in self.seats if not seat.node]
         if time.monotonic() >= self._warm_again_s:  # one that ends at once is not started at once
             self._warm_again_s = time.monotonic() + BROKEN_WAIT_S
             for seat in seats:
@@ -118,9 +142,9 @@ class Runs:
                     continue
                 try:
                     self._pool.warm(seat.device)
-                    self._note_worker(seat.device, None)
+                    self._seating.note_worker(seat.device, None)
                 except OSError as error:
-                    self._note_worker(seat.device, NO_WORKER.format(error))
+                    self._seating.note_worker(seat.device, NO_WORKER.format(error))
         return all(seat.answered for seat in seats)
 
     # What is asked of it, every tick
@@ -130,11 +154,15 @@ class Runs:
         self._note_progress()
         self._end_all()
         cancelled = self._ledger.cancel_requests()
-        now_s, seats = time.monotonic(), self._pool.seats()
-        instructions = decide(self._runs.values(), seats, cancelled, permit, now_s)
+        self._look()
+        instructions = decide(self._runs.values(), self.seats, cancelled, permit, time.monotonic())
         for instruction in instructions:
             self._obey(instruction)
-        self._dispatch([one.device for one in instructions if isinstance(one, Start)], permit)
+        self._dispatch([one.seat for one in instructions if isinstance(one, Start)], permit)
+        self._lacking = sorted({*self._ledger.asked_for()} - {"", *offers_of(self.seats)})
+
+    def _look(self) -> None:
+        self._seating.look(self._pool.seats(), self._pool.trouble)
 
     def stop_all(self, why: str, grace_s: float) -> None:
         """Stops every run; their jobs go back into the line."""
@@ -165,42 +193,59 @@ class Runs:
 
     def change(self, config: Config, devices: list[str]) -> None:
         """Goes on with other settings; where they are the workers', with other workers."""
-        workers = [config.worker(device) for device in devices]
-        if workers != self._workers:
-            self.stop_all("the settings of the workers change", CHANGE_S)
-            self.drain(CHANGE_S + 1.0)
-            self.join(1.0)
-            self._workers = workers
-            self.start()
-            self._broken.clear()
-        self._config = config
+        before, self._config = self._config, config
+        if workers_of(config, devices) == workers_of(before, self._devices):
+            return
+        self.stop_all("the settings of the workers change", CHANGE_S)
+        self.drain(CHANGE_S + 1.0)
+        self.join(1.0)
+        self._devices = devices
+        self.start()
+        self._seating.forget()
 
     # Starting
 
-    def _dispatch(self, free: Sequence[str], permit: Permit) -> None:
-        """Gives every free device a job, unless the devices are resting after trouble."""
-        if permit.line is None or time.monotonic() < self._resting_until_s:
+    def _dispatch(self, free: Sequence[Seat], permit: Permit) -> None:
+        """Gives every free seat a job that it will do for, unless it is resting after trouble."""
+        ready = self._seating.rested(free)
+        if permit.line is None or (free and not ready):
             return
-        coming = coming_bytes(self._ledger, permit.line) if free else 0
+        coming = coming_bytes(self._ledger, permit.line, offers_of(ready))
         try:
             files.ensure_room(self._config.state, coming, self._config.limits.free_bytes)
         except SurroundingsError as error:
             self._health.bad("disk", error)
             return
         self._health.good("disk")
-        for device in free:
-            claimed = self._claim(permit.line)
+        for _ in range(MOST_STARTS):
+            claimed = self._claim(permit.line, offers_of(ready)) if ready else None
             if claimed is None:
-                return
-            self._start(device, *claimed)
-        way = None if free or permit.line[1] <= BULK else giving_way(self._runs.values())
-        if way and self._ledger.first_in((BULK + 1, EVERY[1])):
+                break
+            seat = seat_for(claimed[0].runs_on, ready, self._ledger.asked_for())
+            ready.remove(seat)
+            self._start(seat.device, *claimed)
+        else:
+            self._wake()  # the others get theirs at the next tick, which comes at once
+        if permit.line[1] > BULK:
+            self._make_way(free)
+
+    def _make_way(self, free: Sequence[Seat]) -> None:
+        """Stops a bulk run where an ordinary job waits for its seat, and for none that was free."""
+        bulk = {run.shown.device: run for run in self._runs.values() if run.job.priority <= BULK}
+        seats = self._seating.seats_of([*bulk])
+        first = self._ledger.first_in((BULK + 1, EVERY[1]), offers_of(seats) - offers_of(free))
+        if first is None:
+            return
+        runs_on = self._ledger.job(first).runs_on
+        if way := giving_way([bulk[seat.device] for seat in seats if seat.will_do(runs_on)]):
             self._obey(way)
 
-    def _claim(self, line: Line) -> tuple[Job, ClaimedPicture, int | None] | None:
+    def _claim(
+        self, line: Line, offers: Collection[str]
+    ) -> tuple[Job, ClaimedPicture, int | None] | None:
         """The next job with its picture and the memory it may take; all of it, or no claim."""
         with self._ledger.together():
-            job = self._ledger.claim_job(self._owner, line)
+            job = self._ledger.claim_job(self._owner, line, offers)
             if job is None:
                 return None
             _, memory_bytes = self._ledger.memory_of(job.id)
@@ -221,8 +266,8 @@ class Runs:
             future = self._pool.submit(device, job.id, order)
         except OSError as error:
             run.stop = NO_WORKER.format(error)
-            self._note_worker(device, run.stop)
-            self._rest(BROKEN_WAIT_S)
+            self._seating.note_worker(device, run.stop)
+            self._seating.rest(device, BROKEN_WAIT_S)
             future = Future()
             future.set_result(Cancelled())
 
@@ -231,19 +276,6 @@ class Runs:
             self._wake()
 
         future.add_done_callback(end)
-
-    def _note_worker(self, device: str, trouble: str | None) -> None:
-        """Notes what is wrong with a device's worker, None: nothing; the others keep theirs."""
-        self._broken.pop(device, None)
-        if trouble is not None:
-            self._broken[device] = SurroundingsError(f"{device}: {trouble}")
-        if self._broken:
-            self._health.bad("worker", *self._broken.values())
-        else:
-            self._health.good("worker")
-
-    def _rest(self, seconds: float) -> None:
-        self._resting_until_s = time.monotonic() + seconds
 
     # Watching
 
@@ -291,7 +323,7 @@ class Runs:
                     run.stall_s,
                 )
                 self._pool.kill(run.job.id)
-            case Rest(device):
+            case Rest(device) if self._seating.is_to_rest(device):
                 self._pool.rest(device)
 
     # Ending
@@ -333,18 +365,18 @@ class Runs:
         verdict = State.AWAITING if job.paints_proof else State.DONE
         logger.bind(job=job.id, action="end").info("painted in {:.1f} s", done.seconds)
         self._ledger.finish_job(job.id, self._owner, verdict, outcome=done, warnings=done.warnings)
-        self._note_worker(run.shown.device, None)
+        self._seating.note_worker(run.shown.device, None)
 
     def _end_failed(self, run: Run, failed: Failed) -> None:
         """The job has failed; back into the line where the surroundings are at fault."""
         self._metrics.count_error(failed.kind)
         if failed.kind == "surroundings":
             self._ledger.release_job(run.job.id, self._owner)
-            self._rest(BROKEN_WAIT_S)
-            self._note_worker(run.shown.device, failed.reason)
+            self._seating.note_worker(run.shown.device, failed.reason)
+            self._seating.rest(run.shown.device, BROKEN_WAIT_S)
             return
         self._fail(run.job, failed.reason, failed.painted)
-        self._note_worker(run.shown.device, None)
+        self._seating.note_worker(run.shown.device, None)
 
     def _end_stopped(self, run: Run) -> None:
         """Stopped on request: somebody's, or the service's own."""
@@ -355,7 +387,8 @@ class Runs:
         elif run.stop is StopReason.LATE:  # another start would take as long
             self._fail(job, LATE_REASON.format(run.limit_s))
         else:
-            logger.bind(job=job.id, action="requeue").info("back into the line: {}", run.stop)
+            why = run.stop or NODE_LEAVES  # nobody asked here
+            logger.bind(job=job.id, action="requeue").info("back into the line: {}", why)
             self._ledger.release_job(job.id, self._owner)
 
     def _end_broken(self, run: Run, outcome: Lost | OutOfMemory) -> None:
@@ -372,10 +405,10 @@ class Runs:
             case retry.Again(wait_s):
                 log.warning("the worker {}; the job goes back into the line", outcome.how)
                 self._ledger.return_job(job.id, self._owner)
-                self._rest(wait_s)
+                self._seating.rest(run.shown.device, wait_s)
             case retry.Smaller(memory_bytes, warning, wait_s):
                 log.warning("{}; {}", outcome.how, warning)
-                self._rest(wait_s)
+                self._seating.rest(run.shown.device, wait_s)
                 self._ledger.return_out_of_memory(
                     job.id, self._owner, memory_bytes=memory_bytes, warning=warning
                 )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from daemon.job import BULK
-from daemon.pool.face import Seat
+from daemon.pool.face import CUDA, Seat
 from daemon.service.permit import Permit
 from daemon.service.run import Run, StopReason
 
@@ -42,7 +42,7 @@ class Rest:
 class Start:
     """A free seat may take a job."""
 
-    device: str
+    seat: Seat
 
 
 Instruction = Stop | Kill | Rest | Start
@@ -57,11 +57,24 @@ def decide(
 ) -> list[Instruction]:
     """Says what is to be done now.  cancelled: ids of jobs that somebody asked to be stopped."""
     told = [instruct(run, run.job.id in cancelled, permit, now_s) for run in runs]
-    free = [seat.device for seat in seats if seat.run_id is None]
+    free = [seat for seat in seats if seat.run_id is None]
     return [
         *(instruction for instruction in told if instruction is not None),
-        *(Start(one) if permit.lets_start_on(one) else Rest(one) for one in free),
+        *(Start(one) if permit.lets_start_on(one.device) else Rest(one.device) for one in free),
     ]
+
+
+def seat_for(runs_on: str, seats: Collection[Seat], asked: Collection[str] = ()) -> Seat:
+    """Chooses the seat of a job from those of which at least one will do for it.
+
+    asked: what waiting jobs ask for; seats that offer it are left to them where others will do.
+    Where nodes are among them GPUs come first, since nobody chose the order in which nodes came.
+    """
+    others, any_node = {*asked} - {runs_on, ""}, any(seat.node for seat in seats)
+    return min(
+        (seat for seat in seats if seat.will_do(runs_on)),
+        key=lambda seat: (not others.isdisjoint(seat.offers), any_node and CUDA not in seat.offers),
+    )
 
 
 def instruct(run: Run, is_cancelled: bool, permit: Permit, now_s: float) -> Stop | Kill | None:
@@ -78,7 +91,10 @@ def instruct(run: Run, is_cancelled: bool, permit: Permit, now_s: float) -> Stop
 
 
 def giving_way(runs: Collection[Run]) -> Stop | None:
-    """Says which bulk job lets an ordinary one go first; None if none can, or one does already."""
+    """Says which bulk job lets an ordinary one go first; None if none can, or one does already.
+
+    runs: those on whose seats it would be painted.
+    """
     bulk = [run for run in runs if run.job.priority <= BULK]
     if not bulk or any(run.stop for run in bulk):
         return None

@@ -46,9 +46,11 @@ class RunningJob:
 class Live:
     """Everything the file says. health: what is wrong now, by part; empty when all is well.
 
-    left: devices that others need now.  waits: the first of what lies in the inbox and does not get
-    on; waits_more: how many others do so.  others: who else has claimed pictures in it.
-    foreign: how many files lie there that are no pictures.
+    devices: the seats there are now, such as `cpu`, or `desk2/cuda:0` of a node.  lacking: what
+    waiting jobs ask for that none of them offers.  left: devices that others need now.  waits: the
+    first of what lies in the inbox and does not get on; waits_more: how many others do so.
+    others: who else has claimed pictures in it.  foreign: how many files lie there that are no
+    pictures.
     """
 
     pid: int
@@ -57,6 +59,7 @@ class Live:
     devices: list[str] = field(default_factory=list)
     running: list[RunningJob] = field(default_factory=list)
     health: dict[str, str] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     waits: list[dict[str, Any]] = field(default_factory=list)
     waits_more: int = 0

@@ -34,6 +34,9 @@ ERROR_KINDS = ("input", "surroundings", "worker_lost", "out_of_memory", "bug", "
 HOOK_EVENTS = ("done", "failed", "proof", "idle")
 HOOK_OUTCOMES = ("fine", "failed")
 
+MOST_DEVICES, MORE = 1000, "more"
+"""How many seats have series of their own, and as what the others count."""
+
 UPWARDS = (1, 2, 5, 10, 20, 30)
 HOURS = (1, 2, 4, 8, 12)
 JOB_BUCKETS_S = (*UPWARDS, *(n * 60 for n in UPWARDS), *(n * 3600 for n in HOURS))
@@ -55,6 +58,8 @@ class Metrics:
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is told once, by the start time
         self.registry = CollectorRegistry()
+        self._devices = list(devices)
+        self._labels = frozenset(devices)
         self._count_jobs(devices)
         self._count_rounds()
         self._count_troubles(devices)
@@ -139,22 +144,46 @@ class Metrics:
 
     # What happens
 
+    def show_seats(self, devices: Sequence[str]) -> None:
+        """Keeps series for the seats there are now, and removes those of seats that are gone.
+
+        There are at most MOST_DEVICES; what further seats do counts as MORE.
+        """
+        if list(devices) == self._devices:
+            return
+        labels = frozenset((*devices[:MOST_DEVICES], *([MORE] if devices[MOST_DEVICES:] else [])))
+        before, self._devices, self._labels = self._labels, list(devices), labels
+        for made in (self._steps, self._work, self._pace, self._eta, self._restarts):
+            for device in before - labels:
+                made.remove(device)
+            for device in labels - before:
+                made.labels(device)
+
+    def _label(self, device: str) -> str | None:
+        """The label of a seat's series; None where it is gone, and so are they."""
+        if device in self._labels:
+            return device
+        return MORE if MORE in self._labels else None
+
     def observe_progress(self, device: str, progress: Progress, eta_s: float | None) -> None:
         """Counts a step that a worker took, and shows how long its job will still take."""
         size = progress.passes[progress.pass_number - 1]
         self.count_steps(device, 1, pixels=size.width_px * size.height_px)
-        self._pace.labels(device).set(1 / progress.seconds if progress.seconds else 0)
-        self._eta.labels(device).set(eta_s or 0)
+        if device in self._labels:
+            self._pace.labels(device).set(1 / progress.seconds if progress.seconds else 0)
+            self._eta.labels(device).set(eta_s or 0)
 
     def count_steps(self, device: str, steps: int, *, pixels: int) -> None:
         """Counts steps that were taken, of a picture of so many pixels."""
-        self._steps.labels(device).inc(steps)
-        self._work.labels(device).inc(steps * pixels)
+        if label := self._label(device):
+            self._steps.labels(label).inc(steps)
+            self._work.labels(label).inc(steps * pixels)
 
     def rest(self, device: str) -> None:
         """Shows that a run has ended: nothing is painted there now."""
-        self._pace.labels(device).set(0)
-        self._eta.labels(device).set(0)
+        if device in self._labels:
+            self._pace.labels(device).set(0)
+            self._eta.labels(device).set(0)
 
     def observe_job(self, job: Job) -> None:
         """Counts a job that is over. One that got another's result has no seconds of painting."""
@@ -184,7 +213,8 @@ class Metrics:
 
     def count_restart(self, device: str) -> None:
         """Counts a worker that was lost during a run; the next run starts another."""
-        self._restarts.labels(device).inc()
+        if label := self._label(device):
+            self._restarts.labels(label).inc()
 
     def count_hook(self, event: str, outcome: str) -> None:
         """Counts a hook that was run; outcome: one of HOOK_OUTCOMES."""

@@ -1,5 +1,6 @@
 """What `atelierd status` tells: from the ledger, which needs no service, and the live file."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ from daemon.status.live import LIVE_FILE, read_live
 
 RECENT = 8
 PROOFS = 8
+MOST_DEVICES = 12
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,10 @@ class Finding:
 def gather(config: Config) -> dict[str, Any]:
     """The state of service and queue as plain data.
 
-    queues: each queue's `Forecast`.  foreign: how many files of the inbox are no pictures; None
-    while no service looks.  proofs: the oldest of those that wait for approval.  Raises
-    SurroundingsError where the state folder may not be looked into.
+    queues: each queue's `Forecast`.  lacking: what jobs ask for that no device offers.  foreign:
+    how many files of the inbox are no pictures; None while no service looks.  proofs: the oldest of
+    those that wait for approval.  Raises SurroundingsError where the state folder may not be looked
+    into.
     """
     held = is_there(config.state) and is_held(config.state)
     live = read_live(config.state) if held else None
@@ -50,6 +53,7 @@ def gather(config: Config) -> dict[str, Any]:
         "health": dict(live["health"]) | preset_troubles(config) if live else {},
         "paused_since": paused_since(config.state),
         "left_to_others": live.get("left", []) if live else [],
+        "lacking": [],
         "jobs": {str(state): 0 for state in State},
         "queues": {},
         "running": live["running"] if live else [],
@@ -76,6 +80,7 @@ def gather(config: Config) -> dict[str, Any]:
         report["recent"] = [recent_row(job) for job in names.values()]
         if ledger.database.is_current:  # else no service of this version has brought it up yet
             report["queues"] = queues(config, ledger, report)
+            report["lacking"] = lacking(ledger, live["lacking"] if live else [])
             report["proofs"] = [proof_row(job) for job in ledger.views.awaiting(PROOFS)]
         ledger.close()
     except SurroundingsError as error:
@@ -103,6 +108,30 @@ def queues(config: Config, ledger: Ledger, report: dict[str, Any]) -> dict[str, 
         devices=len(report["service"]["devices"]),
     )
     return {name: asdict(each) for name, each in forecasts.items()}
+
+
+def lacking(ledger: Ledger, names: Collection[str]) -> list[dict[str, Any]]:
+    """The jobs that wait for what no device offers, by that.  first: the one to begin next."""
+    return [
+        {"runs_on": asking.runs_on, "jobs": asking.count, "first": asking.first}
+        for asking in (ledger.views.asking() if names else ())
+        if asking.runs_on in names
+    ]
+
+
+def lacking_text(row: Mapping[str, Any]) -> str:
+    """A row of `lacking` as a sentence."""
+    count, name = row["jobs"], row["runs_on"]
+    jobs = "1 job waits" if count == 1 else f"{count} jobs wait"
+    return f"{jobs} for {name}, which no device offers now; the first is {row['first'][:8]}"
+
+
+def devices_text(devices: Sequence[str]) -> str:
+    """The seats there are, the first by name; those of a large fleet fill no screen."""
+    if not devices:
+        return "no device"
+    more = len(devices) - MOST_DEVICES
+    return ", ".join(devices[:MOST_DEVICES]) + (f" and {more} more" if more > 0 else "")
 
 
 def proof_row(job: Job) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from daemon.host import files
 from daemon.job import State
 from daemon.messages import known
 from daemon.status.live import RunningJob, loss_text
-from daemon.status.report import Finding, in_words
+from daemon.status.report import Finding, devices_text, in_words, lacking_text
 
 if TYPE_CHECKING:  # presets read pictures, and `status` must answer fast
     from daemon.settings.presets import Shelf
@@ -106,7 +106,7 @@ def make_console() -> Console:
 def render_status(report: Mapping[str, Any]) -> RenderableType:
     """Service, queue, running and recent jobs, one under the other."""
     service = report["service"]
-    where = escape(f"running, pid {service['pid']}, on {', '.join(service['devices'])}")
+    where = escape(f"running, pid {service['pid']}, on {devices_text(service['devices'])}")
     state = f"[green]{where}[/green]" if service["running"] else "[yellow]not running[/yellow]"
     jobs = report["jobs"]
     counts = ", ".join(f"{count} {name}" for name, count in jobs.items() if count) or "empty"
@@ -120,6 +120,7 @@ def render_status(report: Mapping[str, Any]) -> RenderableType:
             parts.append(f"{name: <8} {queue_line(queue)}")
     for device in report["left_to_others"]:
         parts.append(f"[yellow]left[/yellow]     {escape(device)} to another program that needs it")
+    parts += [f"[yellow]lacks[/yellow]    {escape(lacking_text(one))}" for one in report["lacking"]]
     for part, trouble in report["health"].items():
         parts.append(f"[bold red]trouble[/bold red]  {escape(part)}: {escape(trouble)}")
     parts += wait_lines(report)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.doctor.queues import (
+    check_asking,
     check_metrics,
     check_neighbours,
     check_proofs,
@@ -19,8 +20,11 @@ from daemon.job import Approval, Draft, State
 from daemon.ledger.store import Ledger
 from daemon.pool.memory import DeviceMemory
 from daemon.settings.config import Address, Config, Schedule
+from daemon.settings.fleet import FleetSettings
 from daemon.settings.machine import YieldRule
+from daemon.state import lock
 from daemon.state.pause import pause
+from daemon.status.live import Live, write_live
 from daemon.status.report import Finding
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -74,6 +78,31 @@ def test_proofs_that_wait_are_told_and_one_that_was_forgotten_is_minded(tmp_path
     assert found == [Finding("proofs", True, told.format(3))]
     (found,) = check_proofs(config, now + timedelta(days=20))
     assert not found.ok and found.detail.startswith(told.format(20) + ": atelierd approve")
+
+
+def test_jobs_that_ask_for_what_no_device_offers_are_a_fault_that_names_them(
+    tmp_path: Path,
+) -> None:
+    config = settings(state=tmp_path)
+    assert list(check_asking(config, ["cpu"])) == []
+    with contextlib.closing(Ledger(config.ledger_path)) as ledger:
+        ledger.add_picture("p", Path("starry/photo.jpg"))
+        drafts = [
+            Draft(f"j-{name}", "starry", Path("photo.jpg"), {}, (), runs_on=name)
+            for name in ("cpu", "local", "cuda", "")
+        ]
+        ledger.admit("p", sha256="ab", size=9, width_px=4, height_px=3, drafts=drafts)
+    (found,) = check_asking(config, ["cpu"])
+    assert not found.ok and found.detail.startswith("1 job waits for cuda, which no device offers")
+    assert "j-cuda" in found.detail
+    assert list(check_asking(config, ["cpu", "cuda:0"])) == []
+    fleet = settings(state=tmp_path, fleet=FleetSettings(embedded=True))
+    assert list(check_asking(fleet, ["cpu"])) == []  # which nodes there will be nobody knows
+    held = lock.hold(tmp_path)
+    write_live(tmp_path, Live(42, "then", lacking=["local"]))
+    (found,) = check_asking(fleet, ["cpu"])
+    held.release()
+    assert "1 job waits for local" in found.detail
 
 
 def test_queues_and_the_pause_are_told_and_are_no_fault(tmp_path: Path) -> None:

@@ -32,13 +32,21 @@ class Desk:
     jobs: int = 0
     headers: dict[str, str] = field(default_factory=dict)
 
-    def add(self, name: str = "photo.jpg", *, preset: str = "quick", path: str = "") -> str:
+    def add(
+        self,
+        name: str = "photo.jpg",
+        *,
+        preset: str = "quick",
+        path: str = "",
+        runs_on: str = "",
+    ) -> str:
         """A waiting job; its id."""
         self.jobs += 1
         job, picture = f"{self.jobs:04}{NUMBER}"[:32], f"{self.jobs:04}{NUMBER[::-1]}"[:32]
         ledger = Ledger(self.config.ledger_path)
         ledger.add_picture(picture, Path(path or f"{preset}/{name}"))
-        draft = Draft(job, preset, Path(name), {"size": 64, "beta": 30.0}, (), work=1000)
+        recipe = {"size": 64, "beta": 30.0}
+        draft = Draft(job, preset, Path(name), recipe, (), work=1000, runs_on=runs_on)
         with_jobs = {"sha256": "ab" * 32, "size": 10, "width_px": 96, "height_px": 64}
         ledger.admit(picture, **with_jobs, drafts=[draft])
         ledger.close()

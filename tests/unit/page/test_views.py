@@ -9,6 +9,8 @@ from daemon.job import State
 from daemon.ledger.store import Ledger
 from daemon.page.scaling import Scaler
 from daemon.page.site import NoLedgerError
+from daemon.state import lock
+from daemon.status.live import Live, write_live
 from tests.support.atelier import encoded, photograph
 from tests.unit.page.conftest import Desk
 
@@ -36,6 +38,30 @@ def test_ledger_of_another_version_is_told_and_left_alone(desk: Desk) -> None:
     assert "another version" in desk.client.get("/done").text
     with contextlib.suppress(NoLedgerError), desk.site.ledger():
         raise AssertionError("it was opened")
+
+
+def test_job_that_asks_for_what_no_device_offers_says_so_in_its_row_and_holds_up_no_other(
+    desk: Desk,
+) -> None:
+    desk.add("a.jpg", runs_on="desk9")
+    desk.add("b.jpg", runs_on="cuda")
+    held = lock.hold(desk.config.state)
+    live = Live(42, "2026-01-01T00:00:00Z", devices=["d/cuda:0"], lacking=["desk9"])
+    write_live(desk.config.state, live)
+    queue, now = desk.client.get("/queue").text, desk.client.get("/").text
+    held.release()
+    told = "1 job waits for desk9, which no device offers now"
+    assert told in queue and told in now and "painting on d/cuda:0" in now
+    assert "· on cuda" in queue and "no device offers desk9 now" in queue
+    assert "no device offers cuda" not in queue
+
+
+def test_service_without_any_device_says_that_it_waits_for_a_node(desk: Desk) -> None:
+    held = lock.hold(desk.config.state)
+    write_live(desk.config.state, Live(42, "2026-01-01T00:00:00Z"))
+    html = desk.client.get("/").text
+    held.release()
+    assert "It waits for a node: none is connected." in html
 
 
 def test_queue_is_shown_in_its_order_and_jobs_move_in_it(desk: Desk) -> None:

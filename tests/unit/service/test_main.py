@@ -19,7 +19,7 @@ from daemon.settings.config import Config
 class Stand:
     """In the place of any part: notes what is asked of it, and has nothing to do."""
 
-    waits = holdings = foreign = ()
+    waits = holdings = foreign = seats = lacking = ()
     reached = failed = 0
     quiet, looked, restored, filing, busy = True, True, True, False, False
     patience_s = 0.0
@@ -80,8 +80,11 @@ class Bench:
             for name in NAMES:
                 setattr(service, f"_{name}", parts[name])
             service._loops = {"inbox": parts["intake"].loop, "outbox": parts["delivery"].loop}
-            show = SimpleNamespace(show_paused=lambda _: None, show_queue=lambda *_, **__: None)
-            service._metrics = show  # type: ignore[assignment]
+            service._metrics = SimpleNamespace(  # type: ignore[assignment]
+                show_paused=lambda _: None,
+                show_queue=lambda *_, **__: None,
+                show_seats=lambda _: None,
+            )
             service._copies = SimpleNamespace(awaited=lambda restored: False)  # type: ignore[assignment]
 
         self.make_parts = service._make_parts = make_parts  # type: ignore[method-assign]

@@ -63,9 +63,11 @@ def test_once_gives_up_when_nothing_gets_further_and_says_why(bench: Bench) -> N
     assert not bench.gives_up()
     bench.now_s += 1
     bench.service._announcer.live.left = ["cuda:0"]
+    bench.service._announcer.live.lacking = ["desk9"]
     assert bench.gives_up()
     why = bench.health.essential["once"]
     assert "outbox: a.jpg: Read-only file system" in why and "cuda:0 is left to others" in why
+    assert "jobs ask for desk9, which no device offers (runs_on)" in why
 
 
 def test_once_names_the_picture_that_hangs_when_it_gives_up(bench: Bench) -> None:

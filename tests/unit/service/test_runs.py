@@ -2,7 +2,7 @@
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from daemon.messages import (
     Preview,
     RunOrder,
 )
+from daemon.pool.face import OnEvent
 from daemon.service.permit import Permit
 from daemon.service.run import make_order, make_run, result_size
 from daemon.service.runs import Runs
@@ -82,27 +83,28 @@ class Bench:
         self.runs.start()
         self.queue("j1")
 
-    def _make_pool(self, *given: object) -> PoorPool:
-        self.pools.append(PoorPool(*given))  # type: ignore[arg-type]
+    def _make_pool(self, config: Config, devices: Sequence[str], hear: OnEvent) -> PoorPool:
+        self.pools.append(PoorPool([config.worker(device) for device in devices], hear))
         return self.pools[-1]
 
     @property
     def pool(self) -> PoorPool:
         return self.pools[-1]
 
-    def queue(self, job_id: str, priority: int = 0) -> None:
+    def queue(self, job_id: str, priority: int = 0, runs_on: str = "") -> None:
         """A picture with one job."""
         picture_id = f"p-{job_id}"
         self.ledger.add_picture(picture_id, Path("starry/photo.jpg"))
         styles = (StyleRef("wave.png", "5a", 2.0),)
-        draft = Draft(job_id, "starry", Path("photo.jpg"), RECIPE, styles, priority=priority)
+        photo = Path("photo.jpg")
+        draft = Draft(job_id, "starry", photo, RECIPE, styles, priority=priority, runs_on=runs_on)
         self.ledger.admit(
             picture_id, sha256="ab", size=1, width_px=64, height_px=64, drafts=[draft]
         )
 
     def tick(self) -> None:
         """A tick of the service, whose devices have rested long enough."""
-        self.runs._resting_until_s = 0.0
+        self.runs._seating._resting_until_s.clear()
         self.runs.tick(ANYTHING)
 
     def end(self, outcome: Outcome, job_id: str = "j1") -> None:

@@ -18,6 +18,7 @@ from daemon.service.supervision import (
     Stop,
     decide,
     giving_way,
+    seat_for,
 )
 from daemon.status.live import RunningJob
 
@@ -109,7 +110,7 @@ def test_run_that_stops_already_is_not_asked_again() -> None:
 def test_free_seats_take_jobs_where_they_may_and_rest_where_not() -> None:
     seats = [Seat("cuda:0"), Seat("cuda:1", "j1"), Seat("cuda:2")]
     crowded = Permit(EVERY, left=frozenset({"cuda:2"}))
-    assert decide([], seats, (), crowded, 0.0) == [Start("cuda:0"), Rest("cuda:2")]
+    assert decide([], seats, (), crowded, 0.0) == [Start(seats[0]), Rest("cuda:2")]
     assert decide([], seats, (), Permit(None), 0.0) == [Rest("cuda:0"), Rest("cuda:2")]
 
 
@@ -120,3 +121,27 @@ def test_last_bulk_run_gives_way_and_only_one_at_a_time() -> None:
     last.stop = way.why
     assert giving_way([first, last]) is None
     assert giving_way([make_run()]) is None
+
+
+def seat(name: str, *offers: str, node: str = "") -> Seat:
+    return Seat(name, node=node, offers=frozenset(offers))
+
+
+def test_job_gets_the_first_seat_that_will_do_for_it() -> None:
+    seats = [seat("cpu", "cpu", "local"), seat("cuda:0", "cuda", "local")]
+    assert seat_for("", seats) == seats[0]
+    assert seat_for("cuda", seats) == seats[1]
+
+
+def test_seat_that_others_ask_for_is_left_to_them_where_another_will_do() -> None:
+    big, small = seat("a/cuda:0", "big", "cuda"), seat("b/cuda:0", "cuda")
+    assert seat_for("", [big, small], ["", "big"]) == small
+    assert seat_for("cuda", [big, small], ["big", "cuda"]) == small
+    assert seat_for("big", [big, small], ["big"]) == big
+    assert seat_for("", [big], ["big"]) == big
+
+
+def test_gpus_come_first_where_nodes_are_among_the_seats() -> None:
+    here, there = seat("cpu", "cpu", "local"), seat("b/cuda:0", "cuda", node="b")
+    assert seat_for("", [here, there]) == there
+    assert seat_for("local", [here, there]) == here

@@ -15,7 +15,14 @@ from daemon.ledger.store import Ledger
 from daemon.messages import Done, PassAccount, Progress
 from daemon.pool.memory import DeviceMemory
 from daemon.status.health import Health
-from daemon.status.metrics import ERROR_KINDS, VERDICTS, Metrics, size_label
+from daemon.status.metrics import (
+    ERROR_KINDS,
+    MORE,
+    MOST_DEVICES,
+    VERDICTS,
+    Metrics,
+    size_label,
+)
 from daemon.status.scrape import LedgerState
 
 DEVICES = ["cpu", "cuda:0"]
@@ -190,6 +197,36 @@ def test_progress_counts_steps_and_shows_pace_and_rest(metrics: Metrics) -> None
     assert value(metrics, "steps_per_second", device="cpu") == 0
     assert value(metrics, "running_eta_seconds", device="cpu") == 0
     assert value(metrics, "steps_total", device="cuda:0") == 0
+
+
+def test_series_of_a_seat_begin_when_it_comes_and_end_when_it_goes(metrics: Metrics) -> None:
+    metrics.show_seats([*DEVICES, "desk2/cpu"])
+    assert value(metrics, "steps_total", device="desk2/cpu") == 0
+    metrics.count_steps("desk2/cpu", 3, pixels=10)
+    metrics.show_seats(DEVICES)
+    names = ("steps_total", "work_total", "steps_per_second", "running_eta_seconds")
+    for name in (*names, "worker_restarts_total"):
+        assert value(metrics, name, device="desk2/cpu") is None
+        assert value(metrics, name, device="cpu") == 0
+
+
+def test_what_is_heard_of_a_seat_that_is_gone_makes_no_series(metrics: Metrics) -> None:
+    metrics.observe_progress("desk2/cpu", Progress(1, (Pass(1, 2, 5),), 1, 3.0, {}, 0.5), 60.0)
+    metrics.rest("desk2/cpu")
+    metrics.count_restart("desk2/cpu")
+    assert "desk2" not in str(list(metrics.registry.collect()))
+
+
+def test_seats_beyond_the_first_thousand_are_counted_together(metrics: Metrics) -> None:
+    seats = [f"desk{number}/cpu" for number in range(MOST_DEVICES + 2)]
+    metrics.show_seats(seats)
+    for device in seats[-3:]:
+        metrics.observe_progress(device, Progress(1, (Pass(1, 2, 5),), 1, 3.0, {}, 0.5), 60.0)
+    assert value(metrics, "steps_total", device=seats[-3]) == 1
+    assert value(metrics, "steps_total", device=seats[-1]) is None
+    assert value(metrics, "steps_total", device=MORE) == 2
+    metrics.show_seats(DEVICES)
+    assert value(metrics, "steps_total", device=MORE) is None
 
 
 def test_seconds_of_a_job_go_by_preset_and_longest_side(metrics: Metrics) -> None:

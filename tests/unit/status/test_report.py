@@ -13,7 +13,7 @@ from daemon.settings.config import Config
 from daemon.settings.last_good import LastGood, write_last_good
 from daemon.state import lock
 from daemon.status.live import LIVE_FILE, Live, write_live
-from daemon.status.report import gather, in_words
+from daemon.status.report import MOST_DEVICES, devices_text, gather, in_words
 from daemon.status.show import status_text
 
 
@@ -148,11 +148,40 @@ def test_what_does_not_get_on_and_what_others_have_is_told_in_status(config: Con
     assert "foreign  3 in the inbox that are no pictures stay there; atelierd doctor" in text
 
 
+def test_jobs_that_ask_for_what_no_device_offers_are_told_with_how_many_and_for_what(
+    config: Config,
+) -> None:
+    ledger = Ledger(config.ledger_path)
+    ledger.add_picture("p1", Path("photo.jpg"))
+    asked = ("desk9", "desk9", "cuda", "")
+    drafts = [
+        Draft(f"job-{number}-id", "starry", Path("photo.jpg"), {}, (), runs_on=name)
+        for number, name in enumerate(asked)
+    ]
+    ledger.admit("p1", sha256="", size=1, width_px=1, height_px=1, drafts=drafts)
+    ledger.close()
+    held = lock.hold(config.state)
+    write_live(config.state, Live(42, "then", devices=["a/cuda:0"], lacking=["desk9"]))
+    report = gather(config)
+    held.release()
+    assert report["lacking"] == [{"runs_on": "desk9", "jobs": 2, "first": "job-0-id"}]
+    told = "lacks    2 jobs wait for desk9, which no device offers now; the first is job-0-id"
+    assert told in status_text(report)
+    assert gather(config)["lacking"] == []  # without a service nobody knows
+
+
+def test_many_devices_are_told_by_the_first_and_how_many_more() -> None:
+    assert devices_text([]) == "no device"
+    assert devices_text(["cpu", "desk2/cpu"]) == "cpu, desk2/cpu"
+    seats = [f"desk{number}/cpu" for number in range(MOST_DEVICES + 3)]
+    assert devices_text(seats) == ", ".join(seats[:MOST_DEVICES]) + " and 3 more"
+
+
 def test_live_file_of_an_older_version_has_no_waits(config: Config) -> None:
     held = lock.hold(config.state)
     write_live(config.state, Live(42, "then"))
     older = json.loads((config.state / LIVE_FILE).read_text())
-    for key in ("waits", "waits_more", "others", "foreign"):
+    for key in ("waits", "waits_more", "others", "foreign", "lacking"):
         del older[key]
     (config.state / LIVE_FILE).write_text(json.dumps(older))
     report = gather(config)

@@ -1,0 +1,30 @@
+"""Chooses the pool that a configuration asks for: this machine's devices, a fleet's nodes, or both.
+
+Nothing of a fleet is loaded where none is configured.
+"""
+
+from collections.abc import Callable, Sequence
+
+from daemon.pool.combined import CombinedPool
+from daemon.pool.face import OnEvent, WorkerPool
+from daemon.pool.local import LocalPool
+from daemon.settings.config import Config
+
+MakePool = Callable[[Config, Sequence[str], OnEvent], WorkerPool]
+
+
+def make_pool(config: Config, devices: Sequence[str], on_event: OnEvent) -> WorkerPool:
+    """Makes the pool of a configuration.  devices: this machine's, none where only nodes paint."""
+    pools: list[WorkerPool] = []
+    if devices:
+        pools.append(LocalPool([config.worker(device) for device in devices], on_event))
+    if config.fleet is not None:
+        from daemon.pool.dask import DaskPool
+
+        pools.append(DaskPool(config.fleet.place(config.state), config.worker(""), on_event))
+    return pools[0] if len(pools) == 1 else CombinedPool(pools)
+
+
+def workers_of(config: Config, devices: Sequence[str]) -> object:
+    """All that a pool is made of, to be compared: others mean another pool."""
+    return config.fleet, [config.worker(device) for device in (*devices, "")]

@@ -1,0 +1,37 @@
+"""Which pool a configuration means, and what of it is loaded."""
+
+import subprocess
+import sys
+
+from daemon.pool.combined import CombinedPool
+from daemon.pool.local import LocalPool
+from daemon.service.pools import make_pool, workers_of
+from daemon.settings.config import Config
+from daemon.settings.fleet import FleetSettings
+
+
+def test_pool_of_this_machines_devices_is_the_local_one_alone() -> None:
+    pool = make_pool(Config(), ["cpu"], lambda run_id, event: None)
+    assert isinstance(pool, LocalPool) and not isinstance(pool, CombinedPool)
+
+
+def test_service_without_a_fleet_loads_nothing_of_it() -> None:
+    code = (
+        "import sys; import daemon.service.main; from daemon.service.pools import make_pool; "
+        "from daemon.settings.config import Config; make_pool(Config(), ['cpu'], print); "
+        "print(*(n for n in sys.modules if n.split('.')[0] in ('dask', 'distributed', "
+        "'cryptography') or n == 'daemon.pool.dask'))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert told.stdout.split() == []
+
+
+def test_other_devices_or_another_fleet_are_other_workers() -> None:
+    plain = Config()
+    fleet = plain.model_copy(update={"fleet": FleetSettings(embedded=True)})
+    assert workers_of(plain, ["cpu"]) == workers_of(Config(dedupe=False), ["cpu"])
+    assert workers_of(plain, ["cpu"]) != workers_of(fleet, ["cpu"])
+    assert workers_of(fleet, ["cpu"]) != workers_of(fleet, [])
+    assert workers_of(fleet, []) != workers_of(
+        fleet.model_copy(update={"checkpoint_every": 5.0}), []
+    )
