@@ -10,28 +10,23 @@ from loguru import logger
 from daemon.errors import StaleJobError, SurroundingsError
 from daemon.host import files
 from daemon.host.standstill import Furthest
-from daemon.job import BULK, ClaimedPicture, Job, State
+from daemon.job import BULK, ClaimedPicture, Job
 from daemon.ledger.store import EVERY, Ledger, Line
 from daemon.messages import (
     Cancelled,
     CheckpointWritten,
-    Done,
     Event,
-    Failed,
     LogLine,
-    Lost,
     Outcome,
-    OutOfMemory,
     Preview,
     Progress,
 )
-from daemon.pool import retry
 from daemon.pool.face import Seat, offers_of
 from daemon.pool.memory import DeviceMemory
-from daemon.service.delivery import CANCELLED_REASON
+from daemon.service.endings import BROKEN_WAIT_S, Endings
 from daemon.service.permit import Permit
 from daemon.service.pools import MakePool, make_pool, workers_of
-from daemon.service.run import Run, StopReason, coming_bytes, make_order, make_run
+from daemon.service.run import Run, coming_bytes, make_order, make_run
 from daemon.service.seating import Seating
 from daemon.service.supervision import (
     Instruction,
@@ -49,7 +44,6 @@ from daemon.status.health import Health
 from daemon.status.live import RunningJob, follow
 from daemon.status.metrics import Metrics
 
-BROKEN_WAIT_S = 5.0
 STOP_GRACE_S = 5.0
 CHANGE_S = 15.0
 """How long the main loop, and with it the watchdog, may wait for the workers to stop."""
@@ -59,11 +53,6 @@ MOST_STARTS = 50
 """How many jobs a tick gives to seats; each is a commit, and the watchdog waits meanwhile."""
 
 NO_WORKER = "no worker can be started: {}"
-NODE_LEAVES = "the node leaves"
-LATE_REASON = (
-    "Painting took more than {:.0f} s (limits: job_s). Choose a smaller `size` or fewer `steps`, "
-    "or raise the limit in config.yaml."
-)
 
 
 class Runs:
@@ -94,6 +83,7 @@ class Runs:
         self._further: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._furthest = Furthest()
         self._seating = Seating(health)
+        self._endings = Endings(ledger, owner, metrics, self._seating)
         self._lacking: list[str] = []
         self._warm_again_s = 0.0
         self._devices = devices
@@ -333,101 +323,11 @@ class Runs:
             job, future = self._ended.get()
             try:
                 self._note_progress()  # what was said before the end counts
-                self._end_run(job, future.result())
+                self._endings.end(self._runs[job.id], future.result())
+                del self._runs[job.id]
             except SurroundingsError:
                 self._ended.put((job, future))  # the ledger could not be told yet
                 raise
             except StaleJobError:
                 del self._runs[job.id]  # it is somebody else's
                 raise
-
-    def _end_run(self, job: Job, outcome: Outcome) -> None:
-        """Turns how a run ended into a transition.
-
-        What is logged of a job is logged before: once it is publishing its log is taken away.
-        """
-        run = self._runs[job.id]
-        self._metrics.rest(run.shown.device)
-        match outcome:
-            case Done():
-                self._end_done(run, outcome)
-            case Failed():
-                self._end_failed(run, outcome)
-            case Cancelled():
-                self._end_stopped(run)
-            case Lost() | OutOfMemory():
-                self._end_broken(run, outcome)
-        del self._runs[job.id]
-
-    def _end_done(self, run: Run, done: Done) -> None:
-        """The picture is painted, or its proof."""
-        job = run.job
-        verdict = State.AWAITING if job.paints_proof else State.DONE
-        logger.bind(job=job.id, action="end").info("painted in {:.1f} s", done.seconds)
-        self._ledger.finish_job(job.id, self._owner, verdict, outcome=done, warnings=done.warnings)
-        self._seating.note_worker(run.shown.device, None)
-
-    def _end_failed(self, run: Run, failed: Failed) -> None:
-        """The job has failed; back into the line where the surroundings are at fault."""
-        self._metrics.count_error(failed.kind)
-        if failed.kind == "surroundings":
-            self._ledger.release_job(run.job.id, self._owner)
-            self._seating.note_worker(run.shown.device, failed.reason)
-            self._seating.rest(run.shown.device, BROKEN_WAIT_S)
-            return
-        self._fail(run.job, failed.reason, failed.painted)
-        self._seating.note_worker(run.shown.device, None)
-
-    def _end_stopped(self, run: Run) -> None:
-        """Stopped on request: somebody's, or the service's own."""
-        job = run.job
-        if job.id in self._ledger.cancel_requests():
-            logger.bind(job=job.id, action="cancel").info("cancelled while it ran")
-            self._ledger.finish_job(job.id, self._owner, State.CANCELLED, reason=CANCELLED_REASON)
-        elif run.stop is StopReason.LATE:  # another start would take as long
-            self._fail(job, LATE_REASON.format(run.limit_s))
-        else:
-            why = run.stop or NODE_LEAVES  # nobody asked here
-            logger.bind(job=job.id, action="requeue").info("back into the line: {}", why)
-            self._ledger.release_job(job.id, self._owner)
-
-    def _end_broken(self, run: Run, outcome: Lost | OutOfMemory) -> None:
-        """The worker is gone: again after a rest, again with less memory, or never."""
-        job = run.job
-        log = logger.bind(job=job.id, action="lost")
-        if run.stop is not None or job.id in self._ledger.cancel_requests():
-            self._end_stopped(run)
-            return
-        out_of_memory = isinstance(outcome, OutOfMemory)
-        self._metrics.count_error("out_of_memory" if out_of_memory else "worker_lost")
-        self._metrics.count_restart(run.shown.device)
-        match self._after(run, outcome):
-            case retry.Again(wait_s):
-                log.warning("the worker {}; the job goes back into the line", outcome.how)
-                self._ledger.return_job(job.id, self._owner)
-                self._seating.rest(run.shown.device, wait_s)
-            case retry.Smaller(memory_bytes, warning, wait_s):
-                log.warning("{}; {}", outcome.how, warning)
-                self._seating.rest(run.shown.device, wait_s)
-                self._ledger.return_out_of_memory(
-                    job.id, self._owner, memory_bytes=memory_bytes, warning=warning
-                )
-            case retry.GiveUp(reason):
-                self._fail(job, reason)
-
-    def _after(
-        self, run: Run, outcome: Lost | OutOfMemory
-    ) -> retry.Again | retry.Smaller | retry.GiveUp:
-        if run.stalled:
-            outcome = Lost(f"said nothing for {run.stall_s:.0f} s and was ended")
-        if isinstance(outcome, Lost):
-            return retry.after_loss(self._ledger.fruitless_starts(run.job.id), outcome.how)
-        return retry.after_out_of_memory(*self._ledger.memory_of(run.job.id), outcome.plan)
-
-    def _fail(self, job: Job, reason: str, painted: Done | None = None) -> None:
-        """The job has failed. painted: what it came to, where that was refused."""
-        logger.bind(job=job.id, action="fail").error("failed: {}", reason)
-        warnings = painted.warnings if painted else ()
-        self._ledger.finish_job(
-            job.id, self._owner, State.FAILED, outcome=painted, reason=reason, warnings=warnings
-        )
