@@ -26,7 +26,7 @@ from daemon.messages import Progress
 from daemon.pool.memory import DeviceMemory
 from daemon.status.health import Health
 from daemon.status.http import Route
-from daemon.status.scrape import HealthState, LedgerState, MemoryState
+from daemon.status.scrape import MOST_DEVICES, HealthState, LedgerState, MemoryState
 
 SIZES_PX = (512, 1024, 2048, 4096)
 VERDICTS = (State.DONE, State.FAILED, State.CANCELLED)
@@ -34,8 +34,8 @@ ERROR_KINDS = ("input", "surroundings", "worker_lost", "out_of_memory", "bug", "
 HOOK_EVENTS = ("done", "failed", "proof", "idle")
 HOOK_OUTCOMES = ("fine", "failed")
 
-MOST_DEVICES, MORE = 1000, "more"
-"""How many seats have series of their own, and as what the others count."""
+MORE = "more"
+"""What seats beyond the first MOST_DEVICES count as."""
 
 UPWARDS = (1, 2, 5, 10, 20, 30)
 HOURS = (1, 2, 4, 8, 12)

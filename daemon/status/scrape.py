@@ -17,6 +17,9 @@ from daemon.status.health import Health
 
 PARTS = ("disk", "inbox", "ledger", "metrics", "outbox", "state folder", "worker")
 
+MOST_DEVICES = 1000
+"""How many devices have series of their own."""
+
 KEPT_FOR = 100
 KEPT_MOST_S = 15.0
 """What the ledger said is told again for a hundred times as long as it took to ask, or so long."""
@@ -97,7 +100,7 @@ class MemoryState:
 
     def collect(self) -> Iterator[Metric]:
         """Yields what is used, by all and by us, and what there is, by device."""
-        devices = list(self._memory())
+        devices = list(self._memory())[:MOST_DEVICES]
         for name, text in (
             ("used", "Memory of a device that everybody holds."),
             ("own", "Memory of a device that the workers hold."),

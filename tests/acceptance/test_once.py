@@ -195,10 +195,14 @@ def test_run_once_ends_beside_what_never_ends_and_says_what_is_left(
     studio = Studio(tmp_path, paints=False)
     grows = studio.drop("quick/grows.jpg", encoded(photograph()))
     studio.drop("quick/empty.jpg", b"")
+    studio.drop("quick/asks.jpg.yaml", b"runs_on: desk9\n")
+    studio.drop("quick/asks.jpg", encoded(photograph()))
     with growing(grows):
         answer = studio.run("run", "--once", timeout_s=60)
     assert answer.returncode == 1, answer.stderr
     assert "it ends, since nothing has got further for" in answer.stderr
+    assert "jobs ask for desk9, which no device offers (runs_on)" in answer.stderr
+    assert "asks.jpg (ready)" in answer.stderr
     assert "quick/empty.jpg (in the inbox: it is empty)" in answer.stderr
     assert "quick/grows.jpg (in the inbox: it is still being written)" in answer.stderr
 

@@ -344,13 +344,14 @@ def asked_again(config: Config, name: str = "wave/p3.jpg") -> object:
 @pytest.mark.usefixtures("nothing_waits")
 def test_retried_cell_of_a_sweep_is_painted_again_alone(config: Config) -> None:
     swept = "sweep: {beta: [1, 2, 3]}\nsteps: 9\n"
-    fail_cells(config, CELLS, sidecar=swept)
+    fail_cells(config, CELLS, sidecar=swept + "runs_on: desk2\n")
     assert retry_jobs(config, ["c1"], failed=False) == [
         ("c1 wave/p3.jpg (beta 2): back in the inbox", "")
     ]
     assert asked_again(config) == {
         "sweep": {"beta": [1, 2, 3]},
         "steps": 9,
+        "runs_on": "desk2",
         "presets": ["wave"],
         "cells": ["beta 2"],
     }

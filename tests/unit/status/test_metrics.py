@@ -18,12 +18,11 @@ from daemon.status.health import Health
 from daemon.status.metrics import (
     ERROR_KINDS,
     MORE,
-    MOST_DEVICES,
     VERDICTS,
     Metrics,
     size_label,
 )
-from daemon.status.scrape import LedgerState
+from daemon.status.scrape import MOST_DEVICES, LedgerState
 
 DEVICES = ["cpu", "cuda:0"]
 MEMORY = [DeviceMemory("cpu", 7, 5, 9)]
