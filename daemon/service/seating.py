@@ -1,6 +1,7 @@
 """The seats a pool has at this moment: which rest after trouble, and what is wrong with any."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from daemon.errors import SurroundingsError
@@ -10,6 +11,9 @@ from daemon.status.health import Health
 NO_NODE = "waits for a node: none is connected"
 NODES_COME_S = 10.0
 """How long scheduler and nodes may take to come, or to come back, before that is told."""
+
+LONGEST_REST_S = 300.0
+"""How long a node rests at most that meets with trouble again and again."""
 
 HERE = ""
 """What this machine's seats rest as: whatever one of them met with the others would, too."""
@@ -25,6 +29,7 @@ class Seating:
         self._broken: dict[str, SurroundingsError] = {}  # by device
         self._resting_until_s: dict[str, float] = {}  # by device of a node, or HERE
         self._told_to_rest: set[str] = set()  # devices of nodes
+        self._stumbles: Counter[str] = Counter()  # in a row, by device of a node
         self._well_s = clock()
 
     @property
@@ -56,7 +61,10 @@ class Seating:
     def note_worker(self, device: str, trouble: str | None) -> None:
         """Notes what is wrong with a seat's worker, None: nothing; the others keep theirs."""
         self._broken.pop(device, None)
-        if trouble is not None and device in self._seats:
+        if trouble is None:
+            self._stumbles.pop(device, None)
+        elif device in self._seats:
+            self._stumbles[device] += 1
             self._broken[device] = SurroundingsError(f"{device}: {trouble}")
         if self._broken:
             self._health.bad("worker", *self._broken.values())
@@ -64,10 +72,17 @@ class Seating:
             self._health.good("worker")
 
     def rest(self, device: str, seconds: float) -> None:
-        """Lets a seat rest, of this machine all of them; one that is gone needs none."""
+        """Lets a seat rest, of this machine all of them; one that is gone needs none.
+
+        A node that keeps stumbling rests ever longer: it would draw job after job to itself.
+        """
         seat = self._seats.get(device)
-        if seat is not None:
-            self._resting_until_s[device if seat.node else HERE] = self._clock() + seconds
+        if seat is None:
+            return
+        if seat.node:
+            doublings = min(10, max(0, self._stumbles[device] - 1))
+            seconds = min(LONGEST_REST_S, seconds * 2**doublings)
+        self._resting_until_s[device if seat.node else HERE] = self._clock() + seconds
 
     def rested(self, seats: Sequence[Seat]) -> list[Seat]:
         """Those of some seats that do not rest."""

@@ -20,7 +20,8 @@ from daemon.status.live import LIVE_FILE, read_live
 
 RECENT = 8
 PROOFS = 8
-MOST_DEVICES = 12
+MOST_TOLD = 12
+"""How many nodes, and devices of this machine, are told by name."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,19 @@ def lacking_text(row: Mapping[str, Any]) -> str:
 
 
 def devices_text(devices: Sequence[str]) -> str:
-    """The seats there are, the first by name; those of a large fleet fill no screen."""
+    """The seats there are, by node, the first of them by name.
+
+    devices: such as `cpu`, or `desk2/cuda:0` of a node.
+    """
     if not devices:
         return "no device"
-    more = len(devices) - MOST_DEVICES
-    return ", ".join(devices[:MOST_DEVICES]) + (f" and {more} more" if more > 0 else "")
+    by_node: dict[str, list[str]] = {}
+    for seat in devices:
+        node, _, device = seat.rpartition("/")
+        by_node.setdefault(node, []).append(device)
+    told = by_node.pop("", []) + [f"{node} ({', '.join(own)})" for node, own in by_node.items()]
+    more = len(told) - MOST_TOLD
+    return ", ".join(told[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def proof_row(job: Job) -> dict[str, Any]:

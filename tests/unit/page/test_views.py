@@ -51,7 +51,7 @@ def test_job_that_asks_for_what_no_device_offers_says_so_in_its_row_and_holds_up
     queue, now = desk.client.get("/queue").text, desk.client.get("/").text
     held.release()
     told = "1 job waits for desk9, which no device offers now"
-    assert told in queue and told in now and "painting on d/cuda:0" in now
+    assert told in queue and told in now and "painting on d (cuda:0)" in now
     assert "· on cuda" in queue and "no device offers desk9 now" in queue
     assert "no device offers cuda" not in queue
 

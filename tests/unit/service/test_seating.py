@@ -51,6 +51,22 @@ def test_node_that_comes_back_does_not_rest_for_what_it_did_before() -> None:
     assert bench.rested() == [NODE]
 
 
+def test_node_that_stumbles_again_and_again_rests_ever_longer_until_it_has_painted() -> None:
+    bench = Bench()
+    bench.look(CPU, NODE)
+    lasted = []
+    for trouble in (*["is broken"] * 8, None, "is broken"):
+        bench.seating.note_worker("desk1/cpu", trouble)
+        bench.seating.rest("desk1/cpu", 5.0)
+        lasted.append(bench.seating._resting_until_s["desk1/cpu"] - bench.now_s)
+    assert lasted == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 5.0, 5.0]
+    for _ in range(3):
+        bench.seating.note_worker("cpu", "is broken")
+        bench.seating.rest("cpu", 5.0)
+    bench.now_s += 5.0
+    assert CPU in bench.rested()
+
+
 def test_trouble_of_a_worker_goes_with_its_seat() -> None:
     bench = Bench()
     bench.look(CPU, NODE)

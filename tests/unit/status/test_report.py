@@ -13,7 +13,7 @@ from daemon.settings.config import Config
 from daemon.settings.last_good import LastGood, write_last_good
 from daemon.state import lock
 from daemon.status.live import LIVE_FILE, Live, write_live
-from daemon.status.report import MOST_DEVICES, devices_text, gather, in_words
+from daemon.status.report import MOST_TOLD, devices_text, gather, in_words
 from daemon.status.show import status_text
 
 
@@ -170,11 +170,12 @@ def test_jobs_that_ask_for_what_no_device_offers_are_told_with_how_many_and_for_
     assert gather(config)["lacking"] == []  # without a service nobody knows
 
 
-def test_many_devices_are_told_by_the_first_and_how_many_more() -> None:
+def test_devices_are_told_by_node_and_of_many_nodes_the_first() -> None:
     assert devices_text([]) == "no device"
-    assert devices_text(["cpu", "desk2/cpu"]) == "cpu, desk2/cpu"
-    seats = [f"desk{number}/cpu" for number in range(MOST_DEVICES + 3)]
-    assert devices_text(seats) == ", ".join(seats[:MOST_DEVICES]) + " and 3 more"
+    seats = ["cpu", "desk2/cuda:0", "desk1/cpu", "desk2/cuda:1"]
+    assert devices_text(seats) == "cpu, desk2 (cuda:0, cuda:1), desk1 (cpu)"
+    many = devices_text([f"desk{number}/cpu" for number in range(MOST_TOLD + 3)])
+    assert many.endswith(f"desk{MOST_TOLD - 1} (cpu) and 3 more")
 
 
 def test_live_file_of_an_older_version_has_no_waits(config: Config) -> None:
