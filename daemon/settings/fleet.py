@@ -30,6 +30,11 @@ INSTALL = "pip install 'atelierd[fleet]'"
 CERTIFY = "atelierd fleet certificates"
 SYSTEM_NODE = Path("/etc/atelierd/node.yaml")
 NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
+REACHED = re.compile(
+    r"(\[(?P<six>[\w:.%]+)\]|(?P<host>[^\s:\[\]/]+))(:(?P<port>\d{1,5}))?"
+    r"|(?P<bare>[\da-fA-F]*:[\da-fA-F:.]*:[\da-fA-F:.]*)",
+    re.ASCII,
+)
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}", re.ASCII)
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """What listens everywhere, and where this machine itself reaches it."""
@@ -95,20 +100,22 @@ def check_tag(value: str) -> str:
     return value
 
 
-def check_reached_at(value: str | None) -> str | None:
-    """Raises ValueError unless it is a host, or HOST:PORT."""
-    if value is None:
-        return None
-    host = f"[{value}]" if value.count(":") > 1 and not value.startswith("[") else value
-    try:
-        if not value or value.startswith(":"):
-            raise ValueError(value)
-        to_address(host if re.search(r"[^:]:\d+$|\]:\d+$", host) else f"{host}:1")
-    except ValueError as error:
+def to_reached(text: str) -> tuple[str, int]:
+    """Host and port of HOST or HOST:PORT, 0 where none is named; raises ValueError for neither."""
+    match = REACHED.fullmatch(text)
+    port = int(match["port"] or 0) if match else 0
+    if match is None or port > 65_535 or (match["port"] and port == 0):
         raise ValueError(
             "must be the host, or HOST:PORT, at which the scheduler reaches this node, not "
-            f"{yamlfile.shortened(value)}"
-        ) from error
+            f"{yamlfile.shortened(text)}"
+        )
+    return match["six"] or match["host"] or match["bare"], port
+
+
+def check_reached(value: str | None) -> str | None:
+    """Raises ValueError unless it is a host, or HOST:PORT."""
+    if value is not None:
+        to_reached(value)
     return value
 
 
@@ -204,8 +211,16 @@ class NodeSettings(Section):
     ] = ()  # that presets ask for by `runs_on`
     yield_gpu_when: YieldRule | None = None
     log_level: LogLevel = "INFO"
-    address: Annotated[str | None, AfterValidator(check_reached_at)] = None  # behind a tunnel
+    address: Annotated[str | None, AfterValidator(check_reached)] = None  # behind a tunnel
     files_url: Annotated[str | None, AfterValidator(check_files_url)] = None  # that `doctor` tries
+
+    def reached_at(self, number: int) -> tuple[str, int]:
+        """Where the scheduler reaches a device's process; number: the device's, from 0.
+
+        An empty host where it finds that out, port 0 for any. Devices have ports in a row.
+        """
+        host, port = to_reached(self.address) if self.address else ("", 0)
+        return host, port + number if port else 0
 
 
 def beside(base: Path, path: Path | None) -> Path | None:

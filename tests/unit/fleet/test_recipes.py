@@ -1,6 +1,7 @@
 """The recipes of docs/fleet: files that work as they stand."""
 
 import os
+import pwd
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ def test_slurm_script_makes_a_node_of_what_it_is_granted(tmp_path: Path) -> None
     told = {
         "PATH": os.environ["PATH"],
         "HOME": "/home/an na",
-        "USER": "anna",
         "TMPDIR": str(tmp_path / "scratch disk"),
         "SLURM_ARRAY_TASK_ID": "3",
         "SLURM_CPUS_PER_TASK": "8",
@@ -45,7 +45,8 @@ def test_slurm_script_makes_a_node_of_what_it_is_granted(tmp_path: Path) -> None
     assert job.returncode == 0
     process, *words = out.split(maxsplit=1)
     assert int(process) == job.pid  # Slurm signals the batch script, and that is the node itself
-    place = tmp_path / "scratch disk" / "atelierd-node-anna-3"
+    user = pwd.getpwuid(os.getuid()).pw_name
+    place = tmp_path / "scratch disk" / f"atelierd-node-{user}-3"
     assert words == [f"--config {place}/node.yaml node\n"]
     node = load_node(place / "node.yaml")
     assert (node.name, node.threads, node.tags) == ("slurm-3", 8, ("slurm",))

@@ -222,13 +222,28 @@ def test_every_fault_of_a_node_is_told_with_its_line(node_file: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("address", ["desk2", "desk2:9000", "192.0.2.7", "'[2001:db8::7]:9000'"])
-def test_node_may_be_reached_at_a_host_or_at_one_port(node_file: Path, address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "first", "second"),
+    [
+        ("desk2", ("desk2", 0), ("desk2", 0)),
+        ("desk2:9000", ("desk2", 9000), ("desk2", 9001)),
+        ("192.0.2.7", ("192.0.2.7", 0), ("192.0.2.7", 0)),
+        ("'[2001:db8::7]:9000'", ("2001:db8::7", 9000), ("2001:db8::7", 9001)),
+        ("'2001:db8::7'", ("2001:db8::7", 0), ("2001:db8::7", 0)),
+        ("null", ("", 0), ("", 0)),
+    ],
+)
+def test_devices_of_a_node_are_reached_at_a_host_or_at_ports_in_a_row(
+    node_file: Path, address: str, first: tuple[str, int], second: tuple[str, int]
+) -> None:
     node_file.write_text(f"scheduler: tls://studio:8786\naddress: {address}\n")
-    assert load_node(node_file).address == address.strip("'")
+    node = load_node(node_file)
+    assert (node.reached_at(0), node.reached_at(1)) == (first, second)
 
 
-@pytest.mark.parametrize("address", ["'a b'", "':9000'", "desk2:0", "tls://desk2", "''", "desk2:x"])
+@pytest.mark.parametrize(
+    "address", ["'a b'", "':9000'", "desk2:0", "tls://desk2", "''", "desk2:x", "d:70000"]
+)
 def test_address_that_is_none_is_told(node_file: Path, address: str) -> None:
     node_file.write_text(f"scheduler: tls://studio:8786\naddress: {address}\n")
     with pytest.raises(ConfigError, match="must be the host, or HOST:PORT"):
