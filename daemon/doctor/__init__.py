@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from daemon.doctor.finding import found, tried
+from daemon.doctor.fleet import examine_fleet
 from daemon.doctor.folders import check_folders
 from daemon.doctor.inbox import check_inbox
 from daemon.doctor.machine import check_machine
@@ -35,6 +36,7 @@ def examine(config: Config, config_path: Path) -> list[Finding]:
         ("service", lambda: check_service(config, config_path)),
         ("queues", lambda: examine_queues(config)),
         ("page", lambda: examine_page(config)),
+        ("fleet", lambda: examine_fleet(config, config_path)),
     ]
     findings = [Finding("config", True, files.printable(config_path))]
     for what, check in checks:

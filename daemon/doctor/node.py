@@ -1,8 +1,6 @@
 """A node of a fleet: whether it would be let in, and could paint what it is sent."""
 
 import os
-import socket
-import ssl
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from daemon.doctor.finding import LackError, found, tried
+from daemon.doctor.fleet import REQUEST, check_peer, check_validity
 from daemon.doctor.folders import check_folder, nearest
 from daemon.doctor.machine import (
     check_clock,
@@ -23,16 +22,12 @@ from daemon.doctor.machine import (
 from daemon.engine.fit.cgroups import memory_groups
 from daemon.engine.vgg.weights import checked_sha256, locate
 from daemon.errors import ConfigError
-from daemon.fleet.certificates import Role, client_context, role_of, validity
-from daemon.host import access, files
+from daemon.fleet.certificates import Role, client_context
+from daemon.host import files
 from daemon.settings.fleet import CERTIFY, NodeSettings, check_node
 from daemon.status.report import Finding
 
-CONNECT_S = 5.0
-ANSWER_S = 2.0
 LEAST_FREE_BYTES = 1 << 30
-REQUEST = b"GET / HTTP/1.1\r\nHost: files\r\nConnection: close\r\n\r\n"
-"""What a server of files answers in any case, be it with a refusal."""
 
 
 def examine_node(settings: NodeSettings, node_file: Path) -> list[Finding]:
@@ -64,18 +59,6 @@ def check_certificates(settings: NodeSettings, node_file: Path) -> Iterator[Find
     yield found("key", check_key, settings)
 
 
-def check_validity(path: Path, role: Role, renew: str, now: datetime) -> str:
-    """Whether a certificate holds, and will for a while. renew: what makes another."""
-    held = validity(path)
-    told = f"{path}, of {held.name or 'nobody'}, holds until {held.ends:%Y-%m-%d}"
-    if held.role not in ("", role):
-        raise LackError(f"{told}, but for a {held.role}: here belongs that of a {role}")
-    if fault := held.fault(now):
-        remedy = renew or f"make all of them anew ({CERTIFY}, in another folder)"
-        raise LackError(f"{path} {fault}; {remedy}")
-    return told
-
-
 def check_key(settings: NodeSettings) -> str:
     """Whether key and certificate belong together."""
     client_context(settings.ca, settings.cert, settings.key)
@@ -91,42 +74,6 @@ def check_network(settings: NodeSettings) -> Iterator[Finding]:
     # The service tells each run where its files are; until then its usual place is all we know.
     files_at = (url.hostname or place[0], url.port or (443 if url.hostname else 8787))
     yield found("files", check_peer, context, files_at, Role.SERVICE, REQUEST)
-
-
-def check_peer(context: ssl.SSLContext, place: tuple[str, int], role: Role, request: bytes) -> str:
-    """Connects by TLS, and hears whether our certificate is taken. request: what to say first."""
-    where = f"{place[0]}:{place[1]}"
-    try:
-        with (
-            socket.create_connection(place, timeout=CONNECT_S) as plain,
-            context.wrap_socket(plain) as connection,
-        ):
-            told = role_of(connection.getpeercert() or {})
-            connection.settimeout(ANSWER_S)
-            connection.sendall(request)
-            hear(connection)
-    except ssl.SSLError as error:
-        raise LackError(
-            f"{where} and this node do not trust one another: {error.reason or error}; both need "
-            f"certificates of one authority that hold ({CERTIFY}), and clocks that are right"
-        ) from error
-    except OSError as error:
-        raise LackError(
-            f"{where} does not answer: {access.reason(error)}; is the {role} running, and does a "
-            "firewall let this machine in?"
-        ) from error
-    if told not in ("", role):
-        raise LackError(f"{where} is a {told}, not the {role}; look at node.yaml")
-    return f"{where} answers, and lets this node in"
-
-
-def hear(connection: ssl.SSLSocket) -> None:
-    """Waits for a first word: in TLS 1.3 a refusal comes after the handshake. Raises SSLError."""
-    try:
-        if not connection.recv(1):
-            raise ConnectionResetError(0, "it hung up")
-    except TimeoutError:
-        return  # it has nothing to say to us yet, and nothing against us
 
 
 def check_weights() -> str:

@@ -6,16 +6,19 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from daemon.doctor import node
+from daemon.doctor import fleet, node
 from daemon.doctor.finding import found
 from daemon.fleet.authority import CertificateOrder, make_certificates
 from daemon.fleet.certificates import Role, server_context, validity
-from daemon.settings.fleet import NodeSettings, load_node
+from daemon.settings.config import Config
+from daemon.settings.fleet import FleetSettings, NodeSettings, load_node
 from daemon.status.report import Finding
 
+PAIR = {"ca": "ca.pem", "cert": "service.pem", "key": "service.key"}
 Serve = Callable[[ssl.SSLContext], int]
 
 
@@ -137,7 +140,7 @@ def test_server_that_speaks_no_tls_is_told(settings: NodeSettings) -> None:
         thread.start()
         context = context_of_client(settings)
         place = ("127.0.0.1", int(listener.getsockname()[1]))
-        finding = found("scheduler", node.check_peer, context, place, Role.SCHEDULER, b"")
+        finding = found("scheduler", fleet.check_peer, context, place, Role.SCHEDULER, b"")
         thread.join()
     assert not finding.ok
     assert "do not trust one another" in finding.detail
@@ -152,7 +155,7 @@ def test_certificate_that_ends_soon_is_told_with_what_renews_it(settings: NodeSe
 
     def at(before: timedelta) -> Finding:
         given = (settings.cert, Role.NODE, "RENEW", ends - before)
-        return found("certificate", node.check_validity, *given)
+        return found("certificate", fleet.check_validity, *given)
 
     assert at(timedelta(days=31)).ok
     assert at(timedelta(days=29, hours=1)).detail.endswith("in 29 days; RENEW")
@@ -162,7 +165,7 @@ def test_certificate_that_ends_soon_is_told_with_what_renews_it(settings: NodeSe
 def test_certificate_of_another_role_is_told(settings: NodeSettings, folder: Path) -> None:
     now = datetime.now(UTC)
     given = (folder / "service.pem", Role.NODE, "", now)
-    finding = found("certificate", node.check_validity, *given)
+    finding = found("certificate", fleet.check_validity, *given)
     assert not finding.ok
     assert "but for a service: here belongs that of a node" in finding.detail
 
@@ -177,6 +180,33 @@ def test_missing_certificates_are_told_and_the_rest_is_looked_at(
     assert "gone.pem" in wrong["certificates"] and "gone.pem" in wrong["scheduler"]
     fine = {finding.what for finding in findings if finding.ok}
     assert {"node.yaml", "weights", "folder", "clock", "devices"} <= fine
+
+
+def test_service_of_a_fleet_hears_of_certificates_that_end(
+    folder: Path, tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = serve(context_of(folder, "scheduler"))
+    pair = {name: str(folder / path) for name, path in PAIR.items()}
+    told = FleetSettings.model_validate({"scheduler": f"tls://127.0.0.1:{port}", **pair})
+    config = Config().model_copy(update={"fleet": told, "state": tmp_path})
+
+    def faults() -> dict[str, str]:
+        found = fleet.examine_fleet(config, tmp_path / "config.yaml")
+        return {finding.what: finding.detail for finding in found if not finding.ok}
+
+    assert faults() == {}
+    soon = validity(folder / "service.pem").ends - timedelta(days=3, hours=1)
+    monkeypatch.setattr(fleet, "datetime", Mock(now=lambda zone: soon))
+    (told_certificate,) = (v for k, v in faults().items() if k == "fleet: certificate")
+    assert told_certificate.endswith("in 3 days; atelierd fleet certificates --renew")
+
+
+def test_service_of_a_fleet_hears_of_certificates_that_are_missing(tmp_path: Path) -> None:
+    told = FleetSettings(embedded=True)
+    config = Config().model_copy(update={"fleet": told, "state": tmp_path})
+    findings = list(fleet.examine_fleet(config, tmp_path / "config.yaml"))
+    assert len(findings) == 5 and not any(finding.ok for finding in findings)
+    assert list(fleet.examine_fleet(Config(), tmp_path / "config.yaml")) == []
 
 
 def test_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
