@@ -171,13 +171,15 @@ class PaintedProof:
     """A proof that somebody has decided about.
 
     outputs: where it was published to wait.  outcome: what the worker reported.  recipe: it was
-    painted with, as plain data.  finished_at: ISO 8601 in UTC.
+    painted with, as plain data.  finished_at: ISO 8601 in UTC.  first_recipe: of the job's first
+    proof, as it was dropped; None where an earlier version kept none.
     """
 
     outputs: Outputs
     outcome: "Done"
     recipe: Mapping[str, Any]
     finished_at: str
+    first_recipe: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -225,6 +227,14 @@ class Job:
     def paints_proof(self) -> bool:
         """Whether what is painted next, or was painted last, is a proof."""
         return self.approval is Approval.ASKED
+
+    @property
+    def approved_settings(self) -> dict[str, Any] | None:
+        """What decisions about its proofs have changed of its recipe; None without an approval."""
+        if self.approval is not Approval.GIVEN or self.proof is None:
+            return None
+        before = self.proof.first_recipe or self.proof.recipe
+        return {key: value for key, value in self.recipe.items() if before.get(key) != value}
 
 
 @dataclass(frozen=True)

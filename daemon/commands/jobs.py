@@ -146,7 +146,8 @@ def is_of_all(config: Config, picture: ClaimedPicture) -> bool:
 def put_back(config: Config, ledger: Ledger, jobs: Sequence[Job]) -> None:
     """Moves the picture of jobs and its companions to where they were dropped, and reasons away.
 
-    Its sidecar then names these cells of a sweep, or these of all presets, and no others. For other
+    Its sidecar then names these cells of a sweep, or these of all presets, and no others; of a job
+    that was approved, its preset, what was set at the approval, and that no proof waits. For other
     jobs that failed it stays where it is, too.  The ledger goes first: the picture must never come
     again beside a job that still has it. Repeating finishes what was cut off.
     """
@@ -187,13 +188,16 @@ def put_back(config: Config, ledger: Ledger, jobs: Sequence[Job]) -> None:
 def narrowed(
     config: Config, jobs: Sequence[Job], picture: ClaimedPicture, filed: Path
 ) -> bytes | None:
-    """The sidecar that asks for these jobs of a sheet alone; None where it comes as it was.
+    """The sidecar that asks for these jobs alone, of a sheet or approved; None where it comes as it
+    was.
 
     filed: the one that came with the picture, if it had any.  So it comes back of a picture that
     failed before any preset was known, by its own fault or the sidecar's.
     """
     labels = [job.label for job in jobs if job.label]
-    if not (labels or is_of_all(config, picture)) or not all(job.preset for job in jobs):
+    approved = jobs[0].approved_settings  # what is approved is of one picture in one preset
+    is_partial = labels or approved is not None or is_of_all(config, picture)
+    if not is_partial or not all(job.preset for job in jobs):
         return None
     there = files.is_ordinary(filed)
     content = yamlfile.parse(filed.read_bytes(), filed.name).data if there else {}
@@ -202,6 +206,8 @@ def narrowed(
     presets = list(dict.fromkeys(job.preset for job in jobs))
     source = {"like": content["like"]} if "like" in content else {"presets": presets}
     asked = kept | source | ({"cells": labels} if labels else {})
+    if approved is not None:
+        asked |= approved | {"approve": False}
     text: str = yaml.safe_dump(asked, allow_unicode=True, sort_keys=False)
     return text.encode()
 

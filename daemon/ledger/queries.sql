@@ -117,7 +117,9 @@ WHERE state = 'ready' AND cancel_requested = 1 RETURNING *;
 -- A proof was looked at. What became of it is kept, and the job is as if it had never run; hooks
 -- need not be told any more that it waits.
 UPDATE job SET proof = json_object('outputs', json(outputs), 'outcome', json(outcome),
-                                   'recipe', json(recipe), 'finished_at', finished_at),
+                                   'recipe', json(recipe), 'finished_at', finished_at,
+                                   'first_recipe',
+                                   json(coalesce(json_extract(proof, '$.first_recipe'), recipe))),
        state = 'ready', verdict = NULL, owner = NULL, outputs = '{}', outcome = '{}', reason = '',
        started_at = NULL, finished_at = NULL, starts = 0, fruitless = 0, shortages = 0,
        memory_bytes = NULL, untold = 0

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,16 @@ import yaml
 from daemon.commands.jobs import cancel_jobs, retry_jobs
 from daemon.errors import SurroundingsError
 from daemon.host import files
-from daemon.job import Draft, Job, Outputs, State
+from daemon.intake.preset_choice import choose
+from daemon.job import Approval, Draft, Job, Outputs, State
 from daemon.ledger.store import Ledger
+from daemon.messages import Done
 from daemon.outbox.filing import file_original
 from daemon.outbox.finishers import FinishedPicture
 from daemon.outbox.naming import as_dropped, layout
 from daemon.pictures.form import JobRecipe
 from daemon.settings.config import Config
-from daemon.settings.presets import Preset, override_swept
+from daemon.settings.presets import Preset, Shelf, override_swept
 from daemon.settings.sweep import cells_of
 from daemon.settings.yamlfile import parse
 from daemon.status.live import Live, write_live
@@ -415,3 +418,70 @@ def test_cell_is_not_retried_over_a_sidecar_that_lies_there(config: Config) -> N
     ((_, fault),) = retry_jobs(config, ["c1"], failed=False)
     assert "p3.jpg.yaml is there already" in fault
     assert job(config, "c1").state is State.FAILED
+
+
+@pytest.mark.usefixtures("nothing_waits")
+@pytest.mark.parametrize("sidecar", ["", "presets: [wave, ink]\nsteps: 9\napprove: true\n"])
+def test_retried_job_that_was_approved_goes_on_as_approved(config: Config, sidecar: str) -> None:
+    decide_twice(config, sidecar)
+    assert retry_jobs(config, ["dd55"], failed=False) == [
+        ("dd55 proof/wave/p4.jpg: back in the inbox", "")
+    ]
+    kept = {"steps": 9} if sidecar else {}
+    set_then = {"size": 2048, "beta": 40.0, "style_scale": [1.0, 0.5], "approve": False}
+    assert asked_again(config, "proof/wave/p4.jpg") == kept | {"presets": ["wave"]} | set_then
+    shelf = Shelf(config.presets, {"wave": Preset("wave", Path("wave"), JobRecipe(tv=3.0), ())}, {})
+    written = (config.inbox / "proof/wave/p4.jpg.yaml").read_bytes()
+    (choice,) = choose(Path("wave/p4.jpg"), written, "it.yaml", shelf, None, approve=True)
+    mended = JobRecipe(size=2048, beta=40.0, style_scale=[1.0, 0.5], tv=3.0, **kept)
+    assert (choice.fault, choice.approve, choice.recipe) == ("", False, mended)
+
+
+@pytest.mark.usefixtures("nothing_waits")
+def test_retried_job_that_was_rejected_is_a_proof_again(config: Config) -> None:
+    decide_twice(config, "", rejected=True)
+    assert retry_jobs(config, ["dd55"], failed=False)[0].fault == ""
+    assert (config.inbox / "proof/wave/p4.jpg").exists()
+    assert not (config.inbox / "proof/wave/p4.jpg.yaml").exists()
+
+
+def decide_twice(config: Config, sidecar: str, *, rejected: bool = False) -> None:
+    """A job whose proof was painted again with another size, approved with another beta and scale,
+    and failed; or rejected the second time.
+    """
+    ledger = Ledger(config.ledger_path)
+    path = Path("proof/wave/p4.jpg")
+    ledger.add_picture("p4", path, [Path(f"{path}.yaml")] if sidecar else [])
+    draft = Draft("dd55", "wave", Path("p4.jpg"), JobRecipe().model_dump(), ())
+    drafts = [replace(draft, approval=Approval.ASKED)]
+    ledger.admit("p4", sha256="ab", size=7, width_px=1, height_px=1, drafts=drafts)
+    changes = (
+        ({"size": 2048}, Approval.ASKED),
+        ({"size": 2048, "beta": 40.0, "style_scale": [1.0, 0.5]}, Approval.GIVEN),
+    )
+    for settings, approval in changes:
+        end(ledger, State.AWAITING, Outputs(record="proof/r.json", result="proof/p4.jpg"))
+        if approval is Approval.GIVEN and rejected:
+            ledger.proofs.reject("dd55", "Rejected.")
+            break
+        decided = replace(draft, recipe=JobRecipe(**settings).model_dump(), approval=approval)
+        ledger.proofs.repaint("dd55", decided, [])
+    outputs = failed_at("failed/wave/p4.jpg")
+    for file in outputs.by_kind().values():
+        files.write_bytes(config.outbox / file, b'{"id": "dd55"}')
+    if sidecar:
+        files.write_bytes(config.outbox / f"{outputs.original}.yaml", sidecar.encode())
+    end(ledger, State.FAILED, outputs, is_over=rejected)
+    ledger.file_picture("p4")
+    ledger.close()
+
+
+def end(ledger: Ledger, verdict: State, outputs: Outputs, *, is_over: bool = False) -> None:
+    """Has the only waiting job run and end so, unless it is over, and publishes it."""
+    if not is_over:
+        claimed = ledger.claim_job("me")
+        assert claimed is not None and claimed.id == "dd55"
+        outcome = Done() if verdict is State.AWAITING else None
+        ledger.finish_job("dd55", "me", verdict, outcome=outcome, reason="Broken.")
+    ledger.plan_outputs("dd55", outputs)
+    ledger.publish_job("dd55")
