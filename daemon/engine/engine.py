@@ -30,7 +30,7 @@ from daemon.engine.recipe import Recipe
 from daemon.engine.regions import Masks, check_masks, laid_over, mask_sha256
 from daemon.engine.schedule import Pass, check_style_size, plan_passes, style_size
 from daemon.engine.tensors import crop_pixels, to_tensor
-from daemon.engine.vgg.arithmetic import choose_arithmetic
+from daemon.engine.vgg.arithmetic import Arithmetic, choose_arithmetic, describe_arithmetic
 from daemon.engine.vgg.kernels import load_kernels
 from daemon.engine.vgg.network import Network
 from daemon.engine.vgg.timings import Precision
@@ -69,9 +69,10 @@ class Engine:
 
     device: a torch device such as `cpu` or `cuda:0`.  weights: `classic` or `torchvision`.
     folder: what the engine keeps: fetched weights, timings, moments of styles.  precision: `auto`
-    takes the fastest arithmetic of this machine.  memory_bytes: what the process (on CUDA: on the
-    device) may take; None: what it has and four fifths of what is free when a pass begins.
-    Raises WeightsError or DeviceError when made.
+    takes the fastest arithmetic of this machine.  arithmetic: in place of that, such as a
+    checkpoint's.  memory_bytes: what the process (on CUDA: on the device) may take; None: what it
+    has and four fifths of what is free when a pass begins.  Raises WeightsError or DeviceError when
+    made.
     """
 
     def __init__(
@@ -81,12 +82,13 @@ class Engine:
         folder: Path,
         precision: Precision = "auto",
         memory_bytes: int | None = None,
+        arithmetic: Arithmetic | None = None,
     ) -> None:
         self._memory_bytes = memory_bytes
         self.device = usable_device(device)
-        self.arithmetic = choose_arithmetic(self.device, precision, folder)
+        self.arithmetic = arithmetic or choose_arithmetic(self.device, precision, folder)
         self.dtype = self.arithmetic.dtype
-        self._way = f"{self.device.type} {self.arithmetic}"
+        self._way = describe_arithmetic(self.device, self.arithmetic)
         loaded = load_kernels(weights, folder)
         self.weights_name = loaded.name
         self.weights_sha256 = loaded.sha256

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 import torch
 
+from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.device import device_error
 from daemon.engine.engine import Engine, Style
 from daemon.engine.errors import (
@@ -32,6 +33,7 @@ from daemon.engine.errors import (
 )
 from daemon.engine.fit import memory
 from daemon.engine.paint import Moment, Painted
+from daemon.engine.vgg.arithmetic import Arithmetic
 from daemon.host import files
 from daemon.host.process import claim_stdout, say
 from daemon.messages import (
@@ -60,6 +62,7 @@ from daemon.worker.account import (
     noted,
 )
 from daemon.worker.checkpoint import read_checkpoint
+from daemon.worker.engines import arithmetic_of, choose, make_engine
 from daemon.worker.follower import Follower
 from daemon.worker.frames import draw_frames
 from daemon.worker.gate import refusal
@@ -81,6 +84,8 @@ STYLES_KEPT = 16
 SHARED_BYTES = 1 << 27
 """Of a painting that is kept for the next job: eleven megapixels. A larger one is painted again."""
 
+UNUSABLE = "the checkpoint cannot be used: {}; begins anew"
+
 SPENT = 3
 """Exit code of a child that is of no more use: its device failed, or its memory ran out."""
 
@@ -92,6 +97,7 @@ class Worker:
         self._settings = settings
         self._out = out
         self._engine: Engine | None = None
+        self._chosen: Arithmetic | None = None
         self._styles: dict[str, Style] = {}
         self._shared: dict[str, Painted] = {}
         self._cancelled: set[str] = set()
@@ -124,7 +130,8 @@ class Worker:
     ) -> Done | Failed | None:
         """The outcome of a run that was painted to its end; None if it was cancelled."""
         began = time.perf_counter()
-        engine = self._warm_engine(tell)
+        resumed = read_resumed(order, tell)
+        engine = self._warm_engine(tell, resumed)
         memory.reset_peak(engine.device)
         task = read_task(order, tell)
         keep_small(order, PHOTOGRAPH, task.picture.pixels, task.picture, tell)
@@ -134,7 +141,7 @@ class Worker:
         follower = Follower(
             order, self._settings.checkpoint_s, tell, lambda: run_id in self._cancelled
         )
-        painted = self._painting(order, tell) or paint(begin, follower, engine, order, tell)
+        painted = self._painting(order, tell) or paint(begin, resumed, follower, engine, tell)
         del begin  # and with it the picture
         if painted is None:
             return None
@@ -193,19 +200,14 @@ class Worker:
         if order.shared and painted.pixels.nbytes <= SHARED_BYTES:
             self._shared = {order.shared: painted}
 
-    def _warm_engine(self, tell: Callable[[Event], None]) -> Engine:
+    def _warm_engine(self, tell: Callable[[Event], None], resumed: Checkpoint | None) -> Engine:
+        """The engine, computing as a run's checkpoint was made, or else in what a trial chose."""
         if self._engine is None:
-            began = time.perf_counter()
-            settings = self._settings
-            self._engine = Engine(
-                settings.device,
-                settings.weights,
-                settings.engine_folder,
-                settings.precision,
-                settings.memory_bytes,
-            )
-            seconds = time.perf_counter() - began
-            tell(LogLine("INFO", f"network ready on {settings.device} after {seconds:.1f} s"))
+            self._chosen = choose(self._settings, tell)
+        wanted = arithmetic_of(resumed, self._settings) or self._chosen
+        if self._engine is None or (wanted is not None and wanted != self._engine.arithmetic):
+            self._engine = None  # what it takes is given back before the next one takes as much
+            self._engine = make_engine(self._settings, wanted, tell)
         return self._engine
 
     def _style(self, ordered: OrderedStyle, max_pixels: int, proof: ProofProfile | None) -> Style:
@@ -243,21 +245,29 @@ def finish(
     return (*write_result(order, painted.pixels, task.picture, task.recipe, told), *filmed)
 
 
+def read_resumed(order: RunOrder, tell: Callable[[Event], None]) -> Checkpoint | None:
+    """The checkpoint that a run is to go on from; None if it begins."""
+    try:
+        return read_checkpoint(order.checkpoint) if order.checkpoint else None
+    except CheckpointError as error:
+        tell(LogLine("WARNING", UNUSABLE.format(error)))
+        return None
+
+
 def paint(
     begin: Callable[..., Iterator[Moment]],
+    resumed: Checkpoint | None,
     follower: Follower,
     engine: Engine,
-    order: RunOrder,
     tell: Callable[[Event], None],
 ) -> Painted | None:
     """Paints from a checkpoint, or from the beginning; None if it was cancelled."""
     try:
-        resumed = read_checkpoint(order.checkpoint) if order.checkpoint else None
         if resumed:
             tell(LogLine("INFO", f"goes on {describe_checkpoint(resumed)}"))
         return follower.follow(begin(resumed=resumed), engine)
     except CheckpointError as error:
-        tell(LogLine("WARNING", f"the checkpoint cannot be used: {error}; begins anew"))
+        tell(LogLine("WARNING", UNUSABLE.format(error)))
         return follower.follow(begin(), engine)
 
 

@@ -1,11 +1,10 @@
 """What follows from the timings of a trial, without torch."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from daemon.engine.vgg.timings import kept_seconds, timings_file, waiting
+from daemon.engine.vgg.timings import Trial, keep_trial, kept_trials, timings_file, waiting
 
 KEY = "Some Processor x86_64, {} threads, torch 2.11.0"
 BFLOAT = {"float32 direct": 1.0, "float32 winograd": 0.5, "bfloat16 direct": 0.2}
@@ -14,7 +13,7 @@ PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def keep(folder: Path, seconds: dict[str, float], threads: int = 2) -> None:
-    timings_file(folder).write_text(json.dumps({KEY.format(threads): seconds}))
+    keep_trial(folder, KEY.format(threads), Trial(seconds, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -44,8 +43,20 @@ def test_what_the_environment_says_of_waiting_holds(tmp_path: Path) -> None:
     assert waiting(tmp_path, "auto", 2, {"OMP_WAIT_POLICY": "ACTIVE"}) == {}
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 3}', '{"x, 2 threads, y": {"a": "b"}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{",
+        '{"a": 3}',
+        '{"x, 2 threads, y": {"a": "b"}}',
+        '{"x, 2 threads, y": {"seconds": {"a": 0}, "others": 0}}',
+        '{"x, 2 threads, y": {"seconds": [1], "others": 0}}',
+        '{"x, 2 threads, y": {"seconds": {"a": 1}, "others": "none"}}',
+    ],
+)
 def test_timings_that_are_none_are_left_out(tmp_path: Path, content: str) -> None:
     timings_file(tmp_path).write_text(content)
-    assert kept_seconds(tmp_path) == {}
+    assert kept_trials(tmp_path) == {}
     assert waiting(tmp_path, "auto", 2, {}) == {}

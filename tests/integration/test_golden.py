@@ -17,6 +17,7 @@ import safetensors
 from daemon.engine.checkpoint import of_today
 from daemon.engine.judgement import Judgement
 from daemon.engine.vgg import arithmetic
+from daemon.engine.vgg.timings import Trial, keep_trial
 from daemon.host.files import sha256_of
 from daemon.job import ClaimedPicture, Job, Outputs, PictureState, State, StyleRef
 from daemon.messages import Blob, OrderedStyle, RunOrder, WorkerSettings, to_done
@@ -81,7 +82,7 @@ def said(
     engine = folder / "engine"
     engine.mkdir(exist_ok=True)
     plain = {name: 1.0 for name in arithmetic.WAYS} | {"float32 direct": 0.1}
-    (engine / "arithmetic.json").write_text(json.dumps({arithmetic.machine_key(): plain}))
+    keep_trial(engine, arithmetic.machine_key(), Trial(plain, others=0.0))
     wire = Wire(after)
     settings = WorkerSettings("cpu", "classic", engine, "float32", checkpoint_s=1000.0)
     wire.worker = Worker(settings, wire)

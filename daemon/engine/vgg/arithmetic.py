@@ -2,11 +2,10 @@
 
 A processor's name says little: one computes bfloat16 eight times as fast as float32, the next
 claims to and is slower. So one middle layer is timed each way. The answer is kept in a file,
-because the same machine must paint the same bytes tomorrow.
+because the same machine must paint the same bytes tomorrow: for good if the machine was quiet, and
+until the next start if other programs disturbed it.
 """
 
-import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -18,7 +17,8 @@ import torch.nn.functional as F
 
 from daemon.engine.vgg import winograd
 from daemon.engine.vgg.network import Method
-from daemon.engine.vgg.timings import Precision, fastest, kept_seconds, timings_file
+from daemon.engine.vgg.processors import processor_times, share_of_others
+from daemon.engine.vgg.timings import Precision, Trial, fastest, keep_trial, kept_trials
 
 Work = Callable[[int], object]
 
@@ -59,8 +59,23 @@ def choose_arithmetic(device: torch.device, precision: Precision, folder: Path) 
     if device.type == "cuda":
         fast = precision == "auto" and torch.cuda.is_bf16_supported(including_emulation=False)
         return WAYS["bfloat16 direct"] if fast or precision == "bfloat16" else PLAIN
-    seconds = measured_before(folder) or measure(folder)
-    return WAYS[fastest(seconds, precision)]
+    return WAYS[fastest(find_trial(folder).seconds, precision)]
+
+
+def named_arithmetic(told: object, device: torch.device, precision: Precision) -> Arithmetic | None:
+    """The arithmetic of that precision that a checkpoint tells of; None if it tells of none.
+
+    told: as `describe_arithmetic` has it.
+    """
+    allowed = [
+        way for name, way in WAYS.items() if precision == "auto" or name.startswith(precision)
+    ]
+    return next((way for way in allowed if describe_arithmetic(device, way) == told), None)
+
+
+def describe_arithmetic(device: torch.device, way: Arithmetic) -> str:
+    """How something was computed, as checkpoints and moments are known by it."""
+    return f"{device.type} {way}"
 
 
 def machine_key() -> str:
@@ -79,14 +94,31 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def measured_before(folder: Path) -> dict[str, float] | None:
-    """The seconds of an earlier trial on this machine, if there was one."""
-    seconds = kept_seconds(folder).get(machine_key(), {})
-    return seconds if seconds.keys() == WAYS.keys() else None
+def kept_trial(folder: Path) -> Trial | None:
+    """An earlier trial on this machine, if there was one."""
+    trial = kept_trials(folder).get(machine_key())
+    return trial if trial is not None and trial.seconds.keys() == WAYS.keys() else None
 
 
-def measure(folder: Path) -> dict[str, float]:
-    """Times every way and keeps the seconds, as far as the folder allows it."""
+def find_trial(folder: Path) -> Trial:
+    """The trial that was kept, or another one if there was none, or if that was disturbed."""
+    kept = kept_trial(folder)
+    if kept is not None and kept.undisturbed:
+        return kept
+    made = make_trial().quickest(kept)
+    keep_trial(folder, machine_key(), made)
+    return made
+
+
+def make_trial() -> Trial:
+    """Times every way, and looks at what other programs do meanwhile."""
+    before = processor_times()
+    seconds = measure()
+    return Trial(seconds, share_of_others(before, processor_times(), torch.get_num_threads()))
+
+
+def measure() -> dict[str, float]:
+    """The seconds of every way."""
     hopeful = {name: prepare(way) for name, way in WAYS.items()}
     seconds: dict[str, float] = {}
     for height, rounds in ROUNDS:
@@ -98,14 +130,6 @@ def measure(folder: Path) -> dict[str, float]:
             bound = HOPELESS * min(least.values())
             hopeful = {name: work for name, work in hopeful.items() if least[name] <= bound}
         seconds |= least
-    target = timings_file(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps({machine_key(): seconds}, indent=2), "utf-8")
-        temporary.replace(target)
-    except OSError:
-        pass  # no harm but another trial next time
     return seconds
 
 

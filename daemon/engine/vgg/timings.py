@@ -4,8 +4,9 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -13,6 +14,9 @@ PLAIN = "float32 direct"
 WAITS_WELL = "bfloat16 direct"
 GAIN = 1.2
 """A way must be so many times as fast as the plain one to be worth its rounding."""
+
+QUIET = 0.1
+"""What others may compute, to what the trial can, without that being wrong."""
 
 OWN_WISHES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
@@ -22,17 +26,62 @@ def timings_file(folder: Path) -> Path:
     return folder / "arithmetic.json"
 
 
-def kept_seconds(folder: Path) -> dict[str, dict[str, float]]:
-    """The seconds of each way, by machine; what is damaged is left out."""
+@dataclass(frozen=True)
+class Trial:
+    """A trial of the arithmetic: the seconds of each way, and how quiet the machine was.
+
+    others: what other programs computed meanwhile, to what it could itself with all its threads;
+    None where that is not known, as of trials that an earlier version made.
+    """
+
+    seconds: Mapping[str, float]
+    others: float | None = None
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether it is to be kept for good: another one would find the same."""
+        return self.others is not None and self.others <= QUIET
+
+    def quickest(self, earlier: "Trial | None") -> "Trial":
+        """It, with the shorter times of an earlier one: other programs only make a way slower."""
+        if earlier is None or self.undisturbed:
+            return self
+        least = {
+            way: min(value, earlier.seconds.get(way, value)) for way, value in self.seconds.items()
+        }
+        return Trial(least, self.others)
+
+
+def kept_trials(folder: Path) -> dict[str, Trial]:
+    """The trials by machine; none of a file that is damaged."""
     try:
         found = json.loads(timings_file(folder).read_text("utf-8"))
-        kept = {
-            machine: {way: float(value) for way, value in ways.items()}
-            for machine, ways in found.items()
-        }
+        return {machine: to_trial(data) for machine, data in found.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
-    return {machine: ways for machine, ways in kept.items() if all(map(is_time, ways.values()))}
+
+
+def keep_trial(folder: Path, machine: str, trial: Trial) -> None:
+    """Keeps a machine's trial in the place of all others, as far as the folder allows it."""
+    target = timings_file(folder)
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")
+    data = {"seconds": dict(trial.seconds), "others": trial.others}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps({machine: data}, indent=2), "utf-8")
+        temporary.replace(target)
+    except OSError:
+        pass  # no harm but another trial next time
+
+
+def to_trial(data: Mapping[str, Any]) -> Trial:
+    """A trial of its data; an earlier version kept the seconds alone. Raises ValueError or so."""
+    others = data.get("others")
+    told = data["seconds"] if "seconds" in data else data
+    seconds = {way: float(value) for way, value in told.items()}
+    if not all(map(is_time, seconds.values())):
+        raise ValueError("seconds that cannot have been measured")
+    return Trial(seconds, None if others is None else float(others))
 
 
 def is_time(seconds: float) -> bool:
@@ -62,7 +111,7 @@ def waiting(
     if threads < 2 or any(name in environment for name in OWN_WISHES):
         return {}
     of_so_many = f" {threads} threads,"
-    kept = [ways for machine, ways in kept_seconds(folder).items() if of_so_many in machine]
+    kept = [one.seconds for machine, one in kept_trials(folder).items() if of_so_many in machine]
     # Heuristic: the file has one machine as a rule, the last that made a trial here.
     known = [ways for ways in kept if {PLAIN, WAITS_WELL} <= ways.keys()]
     passive = bool(known) and fastest(known[-1], precision) == WAITS_WELL

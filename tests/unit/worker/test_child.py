@@ -12,9 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
+from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.errors import DivergedError, OutOfMemoryError, WeightsError
 from daemon.engine.paint import Moment
+from daemon.engine.vgg.arithmetic import WAYS, Arithmetic, describe_arithmetic
 from daemon.messages import Blob, OrderedStyle, RunOrder, WorkerSettings
+from daemon.worker import child
 from daemon.worker.child import SPENT, Worker
 
 
@@ -178,3 +181,37 @@ def test_cancel_that_comes_before_its_run_is_over_with_it(
     worker.cancel("j1")
     after(worker, DivergedError("not a number"), order)
     assert "j1" not in worker._cancelled
+
+
+def test_run_that_goes_on_is_computed_as_it_was_begun_and_others_as_a_trial_chose(
+    tmp_path: Path, out: io.StringIO, order: RunOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, winograd, bfloat16 = WAYS.values()
+    made: list[Arithmetic | None] = []
+
+    def make_engine(settings: WorkerSettings, arithmetic: Arithmetic | None, tell: object) -> Any:
+        made.append(arithmetic)
+        engine = FailingEngine(DivergedError("not a number"))
+        engine.arithmetic = arithmetic  # type: ignore[assignment]
+        return engine
+
+    def run(begun_in: Arithmetic | None) -> None:
+        told = describe_arithmetic(torch.device("cpu"), begun_in) if begun_in else None
+        kept = Checkpoint({}, {"identity": {"arithmetic": told}}) if begun_in else None
+        monkeypatch.setattr(child, "read_checkpoint", lambda path: kept)
+        worker.run("j1", replace(order, checkpoint=tmp_path / "checkpoint"))
+        assert said(out)["result"]["kind"] == "input"
+
+    monkeypatch.setattr(child, "choose", lambda settings, tell: winograd)
+    monkeypatch.setattr(child, "make_engine", make_engine)
+    worker = Worker(WorkerSettings("cpu", "", tmp_path, "float32"), out)
+    for begun_in, expected in (
+        (plain, [plain]),
+        (plain, []),
+        (None, [winograd]),
+        (None, []),
+        (bfloat16, []),  # which this worker may not compute in any more
+    ):
+        made.clear()
+        run(begun_in)
+        assert made == expected
