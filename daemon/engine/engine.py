@@ -84,7 +84,7 @@ class Engine:
         memory_bytes: int | None = None,
         arithmetic: Arithmetic | None = None,
     ) -> None:
-        self._memory_bytes = memory_bytes
+        self.memory_bytes = memory_bytes
         self.device = usable_device(device)
         self.arithmetic = arithmetic or choose_arithmetic(self.device, precision, folder)
         self.dtype = self.arithmetic.dtype
@@ -114,11 +114,12 @@ class Engine:
         arguments and plans give the same pixels on the same CPU, whether it was resumed or not.
         passes: in place of the recipe's own, such as a proof's.  faces: of `picture`, for a recipe
         with `faces`.  resumed: a checkpoint of the same arguments; raises CheckpointError if it is
-        not.  memory_bytes: what this painting may take, where that is less than the engine's own.
-        masks: how much each place belongs to the regions that styles name; places of none are not
-        painted. Raises PictureError if the picture is too narrow to be painted or something else
-        than pixels, or masks and styles do not fit each other, OutOfMemoryError, DeviceError, or
-        DivergedError.
+        not.  memory_bytes: what this painting may take, where that is less than the engine's own,
+        as after a want of memory.  masks: how much each place belongs to the regions that styles
+        name; places of none are not painted. Raises PictureError if the picture is too narrow to be
+        painted or something else than pixels, or masks and styles do not fit each other,
+        TooLargeError before anything is painted that needs far more memory than the engine may
+        take, unless it goes on or is held to less, OutOfMemoryError, DeviceError, or DivergedError.
         """
         masks = masks or {}
         check_masks(styles, masks)
@@ -169,14 +170,18 @@ class Engine:
         memory_bytes: int | None = None,
         history: int | None = None,
         maps: int = 0,
+        aside_bytes: int | None = None,
     ) -> Plan:
         """How a pass fits into the memory there is now; history: the pairs it brings already.
 
-        maps: how many maps of weights it has.
+        maps: how many maps of weights it has.  aside_bytes: what may lie aside; None: what there is
+        room for.
         """
+        if aside_bytes is None:
+            aside_bytes = memory.aside_bytes(self.device, self.folder)
         memory.give_back()
         coming = self.network.coming_bytes(layers_of(recipe))
-        budget = memory.budget_bytes(self.device, self._memory_bytes)
+        budget = memory.budget_bytes(self.device, self.memory_bytes)
         return make_plan(
             size.height_px,
             size.width_px,
@@ -184,7 +189,7 @@ class Engine:
             value_bytes=self.dtype.itemsize,
             held_bytes=memory.held_bytes(self.device) + coming,
             budget_bytes=budget if memory_bytes is None else min(budget, memory_bytes),
-            aside_bytes=memory.aside_bytes(self.device, self.folder),
+            aside_bytes=aside_bytes,
             history=history,
             recorded=self.device.type == "cuda",
             maps=maps,

@@ -29,5 +29,9 @@ class OutOfMemoryError(EngineError):
     """The device or the host has not enough memory for this picture at this size."""
 
 
+class TooLargeError(EngineError):
+    """A picture needs far more memory than it may take: nothing of it was begun."""
+
+
 class CheckpointError(EngineError):
     """A checkpoint is of another painting, or damaged; the painting can begin anew."""

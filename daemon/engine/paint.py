@@ -49,6 +49,7 @@ from daemon.engine.pixels import Bounds, FloatPixels, Pixels, bounds_of, resize,
 from daemon.engine.recipe import Recipe
 from daemon.engine.regions import Masks, share_of, weight_maps
 from daemon.engine.schedule import Pass, style_size
+from daemon.engine.shortage import check_memory
 from daemon.engine.tensors import hold, refine, to_pixels, to_tensor
 
 if TYPE_CHECKING:
@@ -157,6 +158,8 @@ def paint_passes(
     point = resume_point(resumed, identity)
     reports, warnings, earlier = point.reports, point.warnings, point.earlier
     passes, painted = commission.passes, None
+    if resumed is None and memory_bytes is None:
+        check_memory(engine, commission.recipe, passes[-1], maps_of(commission))
     for number, size in enumerate(passes[len(reports) :], start=len(reports) + 1):
         began_s = time.perf_counter() - (earlier.seconds if earlier else 0.0)
         plan = plan_pass(engine, commission, size, memory_bytes, earlier)
@@ -209,9 +212,13 @@ def plan_pass(
 ) -> Plan:
     """How a pass is computed: as before where it goes on, unless there is less memory now."""
     history = earlier.plan.history if earlier else None
-    maps = count_maps(len(commission.masks), len(commission.faces))
-    now = engine.plan(commission.recipe, size, memory_bytes, history, maps)
+    now = engine.plan(commission.recipe, size, memory_bytes, history, maps_of(commission))
     return earlier.still_good(now) if earlier else now
+
+
+def maps_of(commission: Commission) -> int:
+    """How many maps of weights a painting has."""
+    return count_maps(len(commission.masks), len(commission.faces))
 
 
 def take_steps(

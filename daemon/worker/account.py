@@ -15,7 +15,8 @@ from daemon.engine.fit.plan import Plan
 from daemon.engine.optimise.steps import Step
 from daemon.engine.paint import Painted, Stepped
 from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import Pass
+from daemon.engine.schedule import Pass, plan_passes
+from daemon.engine.shortage import shortage
 from daemon.messages import Done, FullPicture, PassAccount, PassPlan
 from daemon.pictures.picture import Picture
 from daemon.worker.gate import figures_of
@@ -148,6 +149,15 @@ def foretell(
     size = full[-1][0]
     seconds = estimate_s(full, recipe, painted, statistics.median(step_s))
     return FullPicture(size.width_px, size.height_px, None if is_full else round(seconds))
+
+
+def foresee_shortage(
+    engine: Engine, picture: Picture, recipe: Recipe, *, maps: int = 0
+) -> tuple[str, ...]:
+    """A warning if a proof's full picture needs far more memory than it may take."""
+    full = plan_passes(recipe, *picture.size)[-1]
+    why = shortage(engine, recipe, full, maps)
+    return (f"the full picture would be refused: {why}",) if why else ()
 
 
 def losses_of(step: Step) -> dict[str, float]:

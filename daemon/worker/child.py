@@ -29,6 +29,7 @@ from daemon.engine.errors import (
     EngineError,
     OutOfMemoryError,
     PictureError,
+    TooLargeError,
     WeightsError,
 )
 from daemon.engine.fit import memory
@@ -58,6 +59,7 @@ from daemon.worker.account import (
     account,
     describe,
     describe_checkpoint,
+    foresee_shortage,
     foretell,
     noted,
 )
@@ -74,6 +76,7 @@ from daemon.worker.task import Task, read_file, read_task
 
 KINDS: list[tuple[type[EngineError], FailureKind]] = [
     (PictureError, "input"),
+    (TooLargeError, "input"),
     (DivergedError, "input"),
     (DeviceError, "surroundings"),
     (WeightsError, "surroundings"),
@@ -167,7 +170,8 @@ class Worker:
             full = foretell(
                 engine, task.picture, task.painting, painted, follower.step_s, maps=task.maps
             )
-            done = replace(done, full=full)
+            refused = foresee_shortage(engine, task.picture, task.painting, maps=task.maps)
+            done = replace(done, full=full, warnings=(*done.warnings, *refused))
         return done
 
     def _beginning(

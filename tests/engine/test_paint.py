@@ -509,7 +509,7 @@ def test_short_memory_means_tiles_the_same_picture_and_a_warning_if_it_is_too_sh
     wide = resize(photo, 400, 60)
     recipe = Recipe(size=400, steps=4)
     plenty = finish(engine.paint(wide, [starry], recipe))
-    monkeypatch.setattr(engine, "_memory_bytes", 1)
+    monkeypatch.setattr(engine, "memory_bytes", 1)
     monkeypatch.setattr(plan, "HOLES_BYTES", 0)  # they outweigh what tiles of 256 px save
     short = finish(
         engine.paint(wide, [starry], recipe, memory_bytes=1 << 40)
@@ -536,12 +536,11 @@ def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
     settings: dict[str, object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine, "_memory_bytes", memory_bytes)
     monkeypatch.setattr(plan, "HOLES_BYTES", 0)  # they outweigh what tiles of 256 px save
     wide = resize(photo, 272, 64)
     recipe = Recipe(**({"size": 272, "steps": 4} | settings))
     kept: list[Checkpoint] = []
-    for moment in engine.paint(wide, [starry], recipe):
+    for moment in engine.paint(wide, [starry], recipe, memory_bytes=memory_bytes):
         match moment:
             case Resting(make_checkpoint):
                 made = make_checkpoint()
@@ -551,7 +550,8 @@ def test_painting_goes_on_from_a_checkpoint_to_the_same_bytes(
                 whole = moment
     assert all(report.plan.aside is bool(memory_bytes) for report in whole.passes)
     for checkpoint in (kept[2], kept[-3]):  # of the first and of the last pass
-        resumed = finish(engine.paint(wide, [starry], recipe, resumed=checkpoint))
+        again = engine.paint(wide, [starry], recipe, resumed=checkpoint, memory_bytes=memory_bytes)
+        resumed = finish(again)
         assert resumed.pixels.tobytes() == whole.pixels.tobytes()
         assert len(resumed.warnings) == len(whole.warnings)
 

@@ -26,6 +26,9 @@ REFUSALS = (
 SHARE_OF_FREE = 0.8
 """Of what is free, what a job may take; the rest is for everybody else."""
 
+PART_OF_DISK = 4
+"""One part in so many of the free disk may be taken by what lies aside."""
+
 
 def reset_peak(device: torch.device) -> None:
     """Starts measuring anew, where the platform lets it."""
@@ -73,9 +76,18 @@ def aside_bytes(device: torch.device, folder: Path) -> int:
         return int(free_host_bytes() * SHARE_OF_FREE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return shutil.disk_usage(folder).free // 4
+        return shutil.disk_usage(folder).free // PART_OF_DISK
     except OSError:
         return 0
+
+
+def to_be_freed_bytes(device: torch.device, folder: Path, aside: int) -> int:
+    """What must be freed, of the disk or for CUDA of host memory, for `aside` bytes to lie aside.
+
+    0 if there is room.
+    """
+    missing = max(0, aside - aside_bytes(device, folder))
+    return int(missing / SHARE_OF_FREE) if device.type == "cuda" else missing * PART_OF_DISK
 
 
 def free_host_bytes() -> int:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from daemon.engine.checkpoint import Checkpoint
-from daemon.engine.errors import DivergedError, OutOfMemoryError, WeightsError
+from daemon.engine.errors import DivergedError, OutOfMemoryError, TooLargeError, WeightsError
 from daemon.engine.paint import Moment
 from daemon.engine.vgg.arithmetic import WAYS, Arithmetic, describe_arithmetic
 from daemon.messages import Blob, OrderedStyle, RunOrder, WorkerSettings
@@ -121,6 +121,7 @@ def test_picture_that_is_gone_is_to_be_dropped_again(
     ("failure", "kind", "words"),
     [
         (DivergedError("the loss is not a number"), "input", "the loss is not a number"),
+        (TooLargeError("it needs 9 GB"), "input", "it needs 9 GB"),
         (WeightsError("the weights are missing"), "surroundings", "the weights are missing"),
         (OSError(28, "No space left on device", "/s/result"), "surroundings", "No space left"),
     ],

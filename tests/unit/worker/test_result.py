@@ -45,7 +45,7 @@ from daemon.pictures.picture import Metadata, Picture
 from daemon.pictures.profiles import DISPLAY_P3, SRGB_CURVE, RgbSpace, rgb_profile, srgb_profile
 from daemon.pictures.read import read_picture
 from daemon.pictures.write import write_picture
-from daemon.worker import child
+from daemon.worker import account, child
 from daemon.worker.child import Worker
 from daemon.worker.result import painting_recipe, without_pixels
 from tests.support.profiles import cmyk_profile, scanner_profile
@@ -85,6 +85,9 @@ class UnchangedEngine:
         report = PassReport(size, plan, 0.1, step, step, False, step)
         pixels = to_pixels(to_tensor(picture, self.device))
         yield Painted(pixels, (report,), ("pass 1: of the painting",), self.judgement)
+
+    def plan(self, *_: object, **__: object) -> Plan:
+        return Plan(None, 20, aside=False, predicted_bytes=1, budget_bytes=2)
 
 
 @pytest.fixture
@@ -172,6 +175,23 @@ def test_small_painting_is_the_full_pictures_though_a_proof_was_painted_before(
     assert kept == {"photograph.jpg", "photograph.thumb.jpg"}
     assert isinstance(run(worker, out, asked), Done)
     assert (tmp_path / "small/painting.jpg").exists()
+
+
+def test_proof_warns_of_a_full_picture_that_would_be_refused(
+    worker: Worker, out: io.StringIO, order: RunOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def shortage(engine: object, recipe: Recipe, size: Pass, maps: int) -> str:
+        asked.append((max(size.width_px, size.height_px), maps))
+        return "it needs about 14.4 GB."
+
+    monkeypatch.setattr(child, "foretell", lambda *_, **__: FullPicture(2048, 2048, 9))
+    monkeypatch.setattr(account, "shortage", shortage)
+    large = replace(order, recipe=order.recipe | {"size": 2048})
+    proof = run(worker, out, replace(large, proof=True))
+    assert isinstance(proof, Done) and asked == [(2048, 0)]
+    assert "the full picture would be refused: it needs about 14.4 GB." in proof.warnings
 
 
 def test_faces_are_found_painted_told_and_framed_in_a_proof(
