@@ -50,6 +50,7 @@ def show(request: Request, template: str, tab: str, status: int = 200, **told: A
         "seen": site.watcher.seen,
         "said": site.answers.take(request.query_params.get("said", "")),
         "here": here(request),
+        "hanging": site.hanging(),
     }
     html = site.pages.get_template(template).render(shown | told)
     return HTMLResponse(html, status)

@@ -28,7 +28,8 @@ MOST_LEVEL, MOST_TILE = 12, 4096
 async def preview(request: Request) -> Response:
     """What a running painting looks like."""
     site, found = await asked(request)
-    return await send_file(request, site.readers, Spool(site.config.state).preview(found.job.id))
+    path = Spool(site.config.state).preview(found.job.id)
+    return await send_file(request, site.state_readers, path)
 
 
 async def smaller(request: Request) -> Response:
@@ -46,7 +47,7 @@ async def smaller(request: Request) -> Response:
     made = await to_thread.run_sync(
         partial(site.scaler.small, source, key, longest_px), limiter=site.makers
     )
-    return await send_file(request, site.readers, made, cache=DAY)
+    return await send_file(request, site.state_readers, made, cache=DAY)
 
 
 def gallery_version(site: Site, found: FoundJob, which: str, size: str) -> Path | None:
@@ -73,7 +74,7 @@ async def tile(request: Request) -> Response:
     made = await to_thread.run_sync(
         partial(site.scaler.tile, source, key, wanted), limiter=site.makers
     )
-    return await send_file(request, site.readers, made, cache=DAY)
+    return await send_file(request, site.state_readers, made, cache=DAY)
 
 
 async def result(request: Request) -> Response:
@@ -120,7 +121,7 @@ async def style(request: Request) -> Response:
     key = f"style-{hashlib.sha256(told).hexdigest()[:32]}"
     make = partial(site.scaler.small, source, key, SMALL_PX)
     made = await to_thread.run_sync(make, limiter=site.makers)
-    return await send_file(request, site.readers, made)
+    return await send_file(request, site.state_readers, made)
 
 
 async def asked(request: Request) -> tuple[Site, FoundJob]:

@@ -107,10 +107,13 @@ def course_of(site: Site, job: Job) -> Any:
     found: list[Any] = []
 
     def look() -> None:
-        record = read_json(site.config.outbox / job.outputs.record)
+        try:
+            record = read_json(site.config.outbox / job.outputs.record)
+        finally:
+            site.lookers.release()
         found.append(record.get("course") if record else None)
 
-    if job.outputs.record:
+    if job.outputs.record and site.lookers.acquire(blocking=False):
         with suppress(OSError, NoAnswerError):  # the outbox is away: all else is shown
             within(ANSWER_S, look)
     return found[0] if found else None

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from functools import partial
+from io import IOBase
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote
@@ -37,28 +39,68 @@ DAY = "private, max-age=86400"
 FRESH = "private, no-cache"
 
 
+@dataclass(eq=False)
+class Reading:
+    """One piece of work of a thread, which may outlive the request that asked for it."""
+
+    began: bool = False
+    ended: bool = False
+
+
 class Readers:
     """The threads that read what may lie on a share."""
 
     def __init__(self, most: int = READERS) -> None:
+        self._most = most
         self._limiter = CapacityLimiter(most)
+        self._left: dict[Reading, Path] = {}
 
     async def run(self, work: Callable[[], Found], what: Path) -> Found:
         """What `work` gives; raises SurroundingsError where it takes too long or fails.
 
-        A thread that hangs is left to itself.
+        A thread that hangs is left to itself; while as many are as there may be, nothing is tried.
         """
+        if len(self._left) >= self._most:
+            raise no_answer(what)
+        reading = Reading()
+
+        def read() -> Found:
+            reading.began = True
+            try:
+                found = work()
+                if reading in self._left and isinstance(found, IOBase):
+                    found.close()  # nobody waits for it any more
+                return found
+            finally:
+                reading.ended = True
+                self._left.pop(reading, None)
+
         try:
             with anyio.fail_after(ANSWER_S):
-                return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
+                return await to_thread.run_sync(read, abandon_on_cancel=True, limiter=self._limiter)
         except TimeoutError as error:
-            raise SurroundingsError(
-                f"{files.printable(what)} does not answer: its disk or share hangs; try again"
-            ) from error
+            raise no_answer(what) from error
         except FileNotFoundError:
             raise
         except OSError as error:
             raise SurroundingsError(explain(error, what)) from error
+        finally:
+            if reading.began and not reading.ended:
+                self._left[reading] = what
+                if reading.ended:  # just now
+                    self._left.pop(reading, None)
+
+    @property
+    def hanging(self) -> list[Path]:
+        """What threads still wait for that were left to themselves."""
+        return list(self._left.values())
+
+
+def no_answer(what: Path) -> SurroundingsError:
+    """What is told of a file whose disk or share hangs."""
+    return SurroundingsError(
+        f"{files.printable(what)} does not answer: its disk or share hangs; try again"
+    )
 
 
 async def send_file(

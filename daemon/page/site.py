@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files as resources
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from anyio import CapacityLimiter
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
@@ -31,6 +32,9 @@ TEMPLATES = ("daemon.page", "daemon.outbox.gallery")
 MOST_SAID = 64
 MAKERS = 6
 """Threads that wait for small pictures."""
+
+LOOKERS = 4
+"""Threads that may hang at a record; without it a picture is shown all the same."""
 
 
 class NoLedgerError(SurroundingsError):
@@ -58,7 +62,11 @@ class Answers:
 
 @dataclass(frozen=True)
 class Site:
-    """What every view works with."""
+    """What every view works with.
+
+    readers: of what may lie on a share; what lies in the state folder has its own, so that it is
+    shown while a share hangs.  lookers: who may look into a record at a time.
+    """
 
     config: Config
     page: PageSettings
@@ -69,8 +77,21 @@ class Site:
     shelves: Shelves
     uploads: UploadLimits
     readers: Readers = field(default_factory=Readers)
+    state_readers: Readers = field(default_factory=Readers)
+    lookers: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(LOOKERS))
     answers: Answers = field(default_factory=Answers)
     makers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAKERS))
+
+    def hanging(self) -> list[str]:
+        """Which folders do not answer at the moment, in sentences."""
+        waited_for = self.readers.hanging
+        folders = {"outbox": self.config.outbox, "presets folder": self.config.presets}
+        return [
+            f"The {name} {files.printable(folder)} does not answer: its disk or share hangs. What "
+            "lies there is shown once it answers."
+            for name, folder in folders.items()
+            if any(path.is_relative_to(folder) for path in waited_for)
+        ]
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:

@@ -1,5 +1,6 @@
 """The page in a real browser, with a real service, as somebody uses it who has never seen it."""
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -58,17 +59,24 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     return studio
 
 
-@pytest.fixture(scope="module")
-def page(studio: Studio) -> Iterator[Page]:
-    """The page of a studio."""
+@contextlib.contextmanager
+def serving(studio: Studio, **settings: Any) -> Iterator[Page]:
+    """The page of a studio with settings of its own, at a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    studio.configure(page={"address": f"127.0.0.1:{port}", "presets": True})
+    studio.configure(page={"address": f"127.0.0.1:{port}", **settings})
     page = Page(studio, port)
     yield page
     page.process.kill()
     page.process.wait()
+
+
+@pytest.fixture(scope="module")
+def page(studio: Studio) -> Iterator[Page]:
+    """The page of a studio."""
+    with serving(studio, presets=True) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
@@ -266,3 +274,40 @@ def test_no_view_keeps_anybody_out(
             assert shown.evaluate("document.documentElement.scrollWidth") <= width, view
         found = axe.run(shown)
         assert found.violations_count == 0, f"{view}: {found.generate_report()}"
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The page of another studio, with a password."""
+    studio = Studio(tmp_path_factory.mktemp("locked") / "atelier", paints=False)
+    secret = studio.root / "password"
+    secret.write_text("an open sesame that nobody guesses\n")
+    secret.chmod(0o600)
+    with serving(studio, password_file=str(secret)) as page:
+        yield page
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_way_in_keeps_out_nobody_but_who_has_no_password(
+    locked: Page, open_page: Callable[..., Any], theme: str
+) -> None:
+    """Axe has nothing to find in it, fresh and after a wrong password; by keyboard it lets in."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    shown = open_page(f"{locked.url}/queue", theme=theme)
+
+    def check(what: str) -> None:
+        assert shown.url == f"{locked.url}/login"
+        for width, height in (WIDE, PHONE):
+            shown.set_viewport_size({"width": width, "height": height})
+            assert shown.evaluate("document.documentElement.scrollWidth") <= width, what
+        found = axe.run(shown)
+        assert found.violations_count == 0, f"{what}: {found.generate_report()}"
+
+    check("fresh")
+    shown.keyboard.type("not this one")
+    shown.keyboard.press("Enter")
+    shown.get_by_role("alert").get_by_text("not the password").wait_for(timeout=SECONDS)
+    check("refused")
+    shown.keyboard.type("an open sesame that nobody guesses")
+    shown.keyboard.press("Enter")
+    shown.get_by_role("button", name="Log out").wait_for(timeout=SECONDS)

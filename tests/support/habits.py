@@ -60,4 +60,6 @@ CROSSING = "crossing"
 """Moving from one folder to another is EXDEV, as in pools of several disks."""
 NO_ROOM_TOLD = "no room told"
 """All sizes of the file system are 0."""
-HABITS = (*LOOKS, *NAMES, *REFUSALS, CROSSING, NO_ROOM_TOLD)
+HANGS = "hangs"
+"""Nothing answers while there is a file beside the source with its name and `.hangs`."""
+HABITS = (*LOOKS, *NAMES, *REFUSALS, CROSSING, NO_ROOM_TOLD, HANGS)

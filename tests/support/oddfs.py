@@ -6,6 +6,7 @@ Run as a child: `python -m tests.support.oddfs SOURCE MOUNT HABIT...`; ends when
 import errno
 import os
 import sys
+import time
 from typing import Any
 
 import fuse
@@ -13,6 +14,7 @@ import fuse
 from tests.support.habits import (
     CROSSING,
     HABITS,
+    HANGS,
     LOOKS,
     NAMES,
     NO_ROOM_TOLD,
@@ -34,6 +36,7 @@ ROOM = (
     "f_frsize",
     "f_namemax",
 )
+HANGING_LOOK_S = 0.02
 NAMING = ("mkdir", "create", "rename", "link", "symlink")
 TWO_PATHS = ("rename", "link")
 
@@ -53,6 +56,7 @@ class Passing(fuse.Operations):  # type: ignore[misc]
         }
         self._crossing = CROSSING in habits
         self._no_room_told = NO_ROOM_TOLD in habits
+        self._hanging = self._source + b".hangs" if HANGS in habits else b""
 
     def __call__(self, operation: str, path: str, *rest: Any) -> Any:
         place = self._place(path)
@@ -68,7 +72,9 @@ class Passing(fuse.Operations):  # type: ignore[misc]
         return self._source + path.encode("latin-1")
 
     def _check(self, operation: str, place: bytes, rest: tuple[Any, ...]) -> None:
-        """Raises what a habit makes of an operation."""
+        """Raises what a habit makes of an operation, or waits for as long as nothing answers."""
+        while self._hanging and os.path.exists(self._hanging):
+            time.sleep(HANGING_LOOK_S)
         numbers = [self._refused.get(operation, 0)]
         new_folder, _, new_name = (rest[0] if operation == "rename" else place).rpartition(b"/")
         if operation in NAMING:

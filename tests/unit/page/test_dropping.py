@@ -1,10 +1,12 @@
 """What is dropped on the page lands in the inbox like any file, with its wishes beside it."""
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from daemon.host import files
@@ -12,7 +14,7 @@ from daemon.page.drop import uploads_folder
 from daemon.page.dropping import DropWish, plan_landing
 from daemon.state.spool import Spool
 from tests.support.atelier import encoded, photograph
-from tests.unit.page.conftest import Desk
+from tests.unit.page.conftest import HOST, Desk
 
 PHOTO = encoded(photograph())
 LAST_PID = (1 << 22) + 1
@@ -140,3 +142,67 @@ def test_upload_has_the_rights_of_a_dropped_file(desk: Desk) -> None:
     plain = desk.config.inbox / "plain"
     files.write_bytes(plain, b"")
     assert mode == plain.stat().st_mode & 0o777
+
+
+class BrokenOff:
+    """A browser that sends so many bytes of a picture, in pieces, and then goes away."""
+
+    def __init__(self, desk: Desk, address: str, sent: int) -> None:
+        token = desk.token()
+        cookies = "; ".join(f"{name}={value}" for name, value in desk.client.cookies.items())
+        headers = {
+            "host": "127.0.0.1:8470",
+            "origin": HOST,
+            "x-csrf-token": token,
+            "cookie": cookies,
+            "content-length": str(len(PHOTO)),
+        }
+        path, _, query = address.partition("?")
+        self._app = desk.client.app
+        self._scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
+        }
+        pieces = [PHOTO[at : min(at + 500, sent)] for at in range(0, sent, 500)]
+        told = [{"type": "http.request", "body": one, "more_body": True} for one in pieces]
+        self._messages = iter([*told, {"type": "http.disconnect"}])
+        self.answers: list[Any] = []
+
+    async def receive(self) -> dict[str, Any]:
+        return next(self._messages)
+
+    async def send(self, message: Any) -> None:
+        self.answers.append(message)
+
+    def go(self) -> None:
+        asyncio.run(self._app(self._scope, self.receive, self.send))
+
+
+@pytest.mark.parametrize("sent", [0, 1, 700, len(PHOTO) - 1])
+@pytest.mark.parametrize("address", ["/drop?name=cat.jpg&preset=quick&beta=3", "/try?name=cat.jpg"])
+def test_upload_that_its_browser_breaks_off_leaves_nothing(
+    desk: Desk, address: str, sent: int
+) -> None:
+    upload = BrokenOff(desk, address, sent)
+    upload.go()
+    assert upload.answers[0]["status"] == 400
+    assert lies(desk) == {}
+    assert not list((desk.config.state / "page" / "uploads").iterdir())
+    assert desk.site.uploads._running == 0
+    assert drop(desk, "name=cat.jpg&preset=quick").status_code == 200
+
+
+def test_style_image_whose_upload_breaks_off_makes_no_preset(make_desk: Any) -> None:
+    desk = make_desk(presets=True)
+    there = sorted(desk.config.presets.iterdir())
+    upload = BrokenOff(desk, "/presets?preset=mine&name=it.jpg", 700)
+    upload.go()
+    assert upload.answers[0]["status"] == 400
+    assert sorted(desk.config.presets.iterdir()) == there
+    assert not list((desk.config.state / "page" / "uploads").iterdir())
