@@ -228,8 +228,10 @@ def test_systemd_understands_any_path(
     command.write_text("#!/bin/sh\n")
     command.chmod(0o755)
     paths: dict[str, Any] = {key: str(place / key) for key in ("inbox", "outbox", "state")}
+    config = moved(order, presets=f"/root/{name}", **paths).config
     odd = dataclasses.replace(
-        moved(order, presets=f"/root/{name}", **paths),
+        order,
+        config=config.model_copy(update={"page": PageSettings()}),
         scope=scope,
         nightly=nightly,
         config_file=place / "config.yaml",
@@ -240,7 +242,9 @@ def test_systemd_understands_any_path(
     for file in written:
         file.path.write_text(file.content)
     manager = ["--user"] if scope is Scope.USER else []
-    assert analyze(*manager, "verify", written[0].path) == ""
+    services = [file.path for file in written if file.path.suffix == ".service"]
+    assert any("page" in service.name for service in services)
+    assert analyze(*manager, "verify", *services) == ""
 
 
 def test_a_wheel_brings_the_templates_where_they_are_looked_for() -> None:
