@@ -56,11 +56,12 @@ def shortage(engine: "Engine", recipe: Recipe, size: Pass, maps: int) -> str:
 def ways_with_more_room(engine: "Engine", recipe: Recipe, size: Pass, maps: int) -> Iterator[str]:
     """What lets vectors and targets lie aside: room for them, or fewer of them, or both."""
     for words, changed in lighter_recipes(recipe):
-        if engine.plan(changed, size, maps=maps).fits:
+        if not engine.plan(changed, size, maps=maps).is_far_over:
             yield words
             continue
         fewest = HISTORIES[-1] if changed.optimizer == "lbfgs" else 0
-        if engine.plan(changed, size, None, fewest, maps, aside_bytes=sys.maxsize).fits:
+        roomy = engine.plan(changed, size, None, fewest, maps, aside_bytes=sys.maxsize)
+        if not roomy.is_far_over:
             value_bytes = engine.dtype.itemsize
             aside = resting_bytes(size.height_px, size.width_px, changed, fewest, value_bytes)
             freed = memory.to_be_freed_bytes(engine.device, engine.folder, aside)
