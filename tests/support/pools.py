@@ -24,17 +24,21 @@ from daemon.messages import (
     WorkerSettings,
 )
 from daemon.pool.combined import CombinedPool
+from daemon.pool.dask import DaskPool
 from daemon.pool.face import OnEvent, Seat, WorkerPool
 from daemon.pool.local import LocalPool
 from daemon.pool.memory import DeviceMemory
 from tests.support.actor import PLAN, STEP
+from tests.support.atelier import wait_for
 
 
 def order(folder: Path, play: str = "paint", **changes: object) -> RunOrder:
     """An order whose files lie in a folder."""
+    picture = folder / "picture"
+    picture.write_bytes(b"a picture")
     made = RunOrder(
         name="photo.jpg",
-        picture=Blob("ab", folder / "picture"),
+        picture=Blob(sha256_of(picture), picture),
         max_pixels=100,
         recipe={"size": 64, "seed": 0},
         styles=(),
@@ -149,10 +153,20 @@ def combined_pool(workers: Sequence[WorkerSettings], on_event: OnEvent) -> Worke
     return CombinedPool([local, others])
 
 
+def dask_pool(workers: Sequence[WorkerSettings], on_event: OnEvent) -> WorkerPool:
+    """The pool of two devices of a node on this machine, over TLS, with workers that play."""
+    from tests.support.fleet import shared_fleet
+
+    pool = DaskPool(shared_fleet().place(embedded=False), workers[0], on_event)
+    wait_for("both devices of the node", lambda: len(pool.seats()) == len(workers))
+    return pool
+
+
 MakePool = Callable[[Sequence[WorkerSettings], OnEvent], WorkerPool]
 
 BACKENDS: Mapping[str, MakePool] = {
     "combined": combined_pool,
+    "dask": dask_pool,
     "local": local_pool,
     "puppet": PuppetPool,
 }
