@@ -23,7 +23,8 @@ class Checkpoint:
     """A painting on its way, to go on from in another process: tensors and plain data.
 
     facts: the `identity` of the painting, the pass's `plan` and the `seconds` spent in it,
-    `reports` of the passes before it, `warnings`, and the `course` of the optimisation.
+    `reports` of the passes before it, `warnings`, and the `course` of the optimisation; `light` is
+    true where the optimiser's tensors were left out, to be carried to another machine.
     release: to be called after reading a tensor, which may be large and lie in a file.
     """
 
@@ -75,12 +76,16 @@ class PassReport:
 
 @dataclass(frozen=True)
 class Earlier:
-    """How the pass of a checkpoint was computed before, and where its optimisation stands."""
+    """How the pass of a checkpoint was computed before, and where its optimisation stands.
+
+    light: without what the optimiser had learnt.
+    """
 
     plan: Plan
     seconds: float
     tensors: Mapping[str, Tensor]
     course: Mapping[str, Any]
+    light: bool = False
 
     def still_good(self, now: Plan) -> Plan:
         """Its plan, unless there is less memory now: then today's, which has its history."""
@@ -107,7 +112,8 @@ def resume_point(resumed: Checkpoint | None, identity: Mapping[str, Any]) -> Res
         facts = resumed.facts
         if of_today(facts["identity"]) != identity:
             raise CheckpointError("it belongs to another painting, or another way of computing it")
-        earlier = Earlier(Plan(**facts["plan"]), facts["seconds"], resumed.tensors, facts["course"])
+        plan, is_light = Plan(**facts["plan"]), bool(facts.get("light"))
+        earlier = Earlier(plan, facts["seconds"], resumed.tensors, facts["course"], is_light)
         reports = [PassReport.from_data(report) for report in facts["reports"]]
         return ResumePoint(reports, list(facts["warnings"]), earlier)
     except (KeyError, TypeError, ValueError) as error:

@@ -177,6 +177,8 @@ def paint_passes(
         )
         with translated_errors(size):
             evaluate, course = begin_pass(engine, commission, size, plan, painted, earlier)
+            if earlier and earlier.light and course.taken < size.steps:
+                warnings.append(began_anew(course.taken, number))
             minimum = yield from take_steps(evaluate, course, number, commission, keep)
         earlier = None
         with translated_errors(size):
@@ -375,11 +377,19 @@ def put_aside(start: Tensor, scratch: Scratch) -> Tensor:
 def go_on(course: Course, earlier: Earlier) -> None:
     """Takes a run to where a checkpoint left it; raises CheckpointError if it is of another."""
     try:
-        course.resume(earlier.tensors, earlier.course)
+        course.resume(earlier.tensors, earlier.course, light=earlier.light)
     except (KeyError, TypeError, RuntimeError) as error:
         if memory.is_out_of_memory(error):
             raise
         raise CheckpointError(f"it belongs to another painting ({error})") from error
+
+
+def began_anew(taken: int, number: int) -> str:
+    """What to tell of a painting whose optimiser was left behind after so many steps of a pass."""
+    return (
+        f"went on from a light checkpoint at step {taken} of pass {number}: the optimiser began "
+        "anew there, so the bytes differ from an uninterrupted painting"
+    )
 
 
 def too_large(plan: Plan) -> str:

@@ -58,9 +58,7 @@ def moved(order: RunOrder, taken: Mapping[str, Path], folder: Path) -> RunOrder:
             for name, style in numbered("style", order.styles)
         ),
         mask=moved_mask(order.mask, taken),
-        profiles={
-            profile: taken[name] for name, profile in numbered("profile", order.profiles)
-        },
+        profiles={profile: taken[name] for name, profile in numbered("profile", order.profiles)},
         result=places["result"],
         preview=places.get("preview"),
         checkpoint=places.get(CHECKPOINT),

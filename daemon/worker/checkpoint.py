@@ -6,7 +6,6 @@ as JSON in its header. Written whole or not at all.
 
 import contextlib
 import json
-import struct
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,10 +18,9 @@ from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.errors import CheckpointError
 from daemon.engine.fit import memory
 from daemon.host import files
+from daemon.host.tensorfile import FACTS, METADATA, encode_header
 
-FACTS = "atelierd"
 CODES = {torch.float32: "F32", torch.float64: "F64"}
-ALIGNMENT = 8
 PARTS_OF_TIME = 20
 """Writing takes at most one part in so many of a run's time, however large the picture is."""
 
@@ -32,7 +30,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
     Written tensor by tensor: the library's own writer would hold all of them twice.
     """
-    header: dict[str, Any] = {"__metadata__": {FACTS: json.dumps(checkpoint.facts)}}
+    header: dict[str, Any] = {METADATA: {FACTS: json.dumps(checkpoint.facts)}}
     end = 0
     for name, tensor in checkpoint.tensors.items():
         begin, end = end, end + tensor.nbytes
@@ -41,12 +39,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             "shape": list(tensor.shape),
             "data_offsets": [begin, end],
         }
-    encoded = json.dumps(header).encode()
-    encoded += b" " * (-len(encoded) % ALIGNMENT)
 
     def fill(file: BinaryIO) -> None:
-        file.write(struct.pack("<Q", len(encoded)))
-        file.write(encoded)
+        file.write(encode_header(header))
         for tensor in checkpoint.tensors.values():
             part = tensor.detach().cpu().contiguous()
             file.write(part.reshape(-1).view(torch.uint8).numpy().data)

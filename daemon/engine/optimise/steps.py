@@ -181,16 +181,23 @@ class Course:
         }
         return tensors, facts
 
-    def resume(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Goes on from a `state`; raises KeyError or RuntimeError if it is another run's."""
-        self.optimiser.resume(tensors)
+    def resume(
+        self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], *, light: bool = False
+    ) -> None:
+        """Goes on from a `state`; raises KeyError or RuntimeError if it is another run's.
+
+        light: the optimiser begins anew, of which the state has nothing, and so does the look-out
+        for the end: while it learns again the loss hardly falls.
+        """
+        if not light:
+            self.optimiser.resume(tensors)
         self.picture.copy_(tensors["picture"])
         self.kept.picture.copy_(tensors["best"])
         self.scratch.release()
         self.kept.total = tensors["loss"].to(self.picture.device)
         self.taken = facts["taken"]
         self.warnings = list(facts["warnings"])
-        self.falling = list(facts["falling"])
+        self.falling = list(facts["falling"][-1:] if light else facts["falling"])
         self.first, self.best, self.last = (
             Step.from_data(facts[name]) if facts[name] else None
             for name in ("first", "best", "last")
