@@ -98,7 +98,9 @@ def found_nodes(workers: Mapping[str, Data]) -> Iterable[FoundNode]:
 class Bridge:
     """Carries runs to nodes and what becomes of them back. Everything in one loop's thread."""
 
-    def __init__(self, client: "Client", depot: Depot, files_url: str, tell: Callable[[Data], None]):
+    def __init__(
+        self, client: "Client", depot: Depot, files_url: str, tell: Callable[[Data], None]
+    ):
         self._client = client
         self._depot = depot
         self._files_url = files_url
@@ -255,7 +257,10 @@ class Bridge:
     def _checked(self, token: str, data: Data) -> Data:
         """An end as told; of one whose result is not here as told, that it was lost."""
         result = data.get("result", {})
-        if not result.get("ok") or self._depot.given(token).get("result") == result["result_sha256"]:
+        if (
+            not result.get("ok")
+            or self._depot.given(token).get("result") == result["result_sha256"]
+        ):
             return data
         return {"event": "lost", "run": data["run"], "how": "was lost: its result did not arrive"}
 

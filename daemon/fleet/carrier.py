@@ -4,14 +4,14 @@ import hashlib
 import os
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection, parse_headers
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from daemon.errors import SurroundingsError
@@ -237,7 +237,8 @@ class Carrier:
         connection.auto_open = 0  # never again without a look at who is there
         with self._link():
             connection.connect()
-            role = role_of(connection.sock.getpeercert())
+            shown: Mapping[str, Any] = connection.sock.getpeercert() or {}
+            role = role_of(shown)
         if role != Role.SERVICE:
             connection.close()
             raise CarriageError(

@@ -35,7 +35,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def set_up_dask() -> None:
-    """Sets what our processes want otherwise than Dask's defaults; before `distributed` is loaded."""
+    """Sets what we want otherwise than Dask's defaults; before `distributed` is loaded."""
     dask.config.set(SETTINGS)
 
 

@@ -28,6 +28,7 @@ FACTS = "atelierd"
 JOIN_S = "30s"
 HANDED_OVER_S = 10.0
 
+
 def facts_of(settings: SeatSettings) -> Data:
     """What a node tells of itself once: names, tags, and the versions of what must fit."""
     return {

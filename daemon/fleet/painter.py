@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from loguru import logger
 
@@ -221,7 +220,9 @@ class Painter:
             outcome = Failed("surroundings", f"{self._settings.node}: {error}")
         except Exception as error:
             logger.exception("a fault of the node")
-            outcome = Failed("bug", f"{self._settings.node}: {error!r}. This is a fault of atelierd")
+            outcome = Failed(
+                "bug", f"{self._settings.node}: {error!r}. This is a fault of atelierd"
+            )
         finally:
             self._visit = None
             self._stopped.pop(visit.token, None)

@@ -60,9 +60,7 @@ def run_node(settings: NodeSettings, node_file: Path) -> ExitCode:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     kept = [keep(seat) for seat in seats_of(settings, devices)]
-    logger.info(
-        "node {} works for {} on {}", settings.name, settings.scheduler, ", ".join(devices)
-    )
+    logger.info("node {} works for {} on {}", settings.name, settings.scheduler, ", ".join(devices))
     while not stop.wait(1.0):  # signals are heard between waits
         pass
     logger.info("the node leaves: what is painted goes back as it stands")

@@ -255,9 +255,13 @@ def test_opponent_preconditioner_moves_coarse_colours_as_brightness_and_fine_one
         fine, coarse = ((flat * one).reshape(-1) for one in (board, torch.ones_like(board)))
         least = 1.0 if colour == [1.0, 1.0, 1.0] else 1.0 / ratio
         # Float32 Fourier transforms, whose rounding is 1e-7 of the largest gain.
-        torch.testing.assert_close(preconditioner.apply(fine.clone()), least * fine, rtol=0, atol=1e-4)
+        torch.testing.assert_close(
+            preconditioner.apply(fine.clone()), least * fine, rtol=0, atol=1e-4
+        )
         expected = ratio**1.5 * coarse
-        torch.testing.assert_close(preconditioner.apply(coarse.clone()), expected, rtol=1e-5, atol=1e-3)
+        torch.testing.assert_close(
+            preconditioner.apply(coarse.clone()), expected, rtol=1e-5, atol=1e-3
+        )
 
 
 def test_opponent_preconditioner_works_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:

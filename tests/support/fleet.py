@@ -2,8 +2,8 @@
 
 import atexit
 import json
-import socket
 import shutil
+import socket
 import tempfile
 from dataclasses import replace
 from functools import cache
@@ -57,7 +57,10 @@ class Fleet:
         settings = {name: str(fleet / file) for name, file in files.items()}
         settings["listen"] = f"127.0.0.1:{self.port}"
         child = KeptChild(
-            SCHEDULER, [json.dumps(settings)], name="scheduler", on_message=lambda message: None,
+            SCHEDULER,
+            [json.dumps(settings)],
+            name="scheduler",
+            on_message=lambda message: None,
             on_line=self.lines.append,
         )
         child.start()
