@@ -36,14 +36,18 @@ class GiveUp:
 
 
 def after_loss(fruitless_starts: int, ending: str) -> Again | GiveUp:
-    """After the worker was lost during a job that has begun so often without getting further."""
+    """After the worker was lost during a job that has begun so often without getting further.
+
+    The first loss is mostly nobody's fault, and the job begins again at once.
+    """
     if fruitless_starts >= MAX_FRUITLESS_STARTS:
         return GiveUp(
             f"The worker was lost {fruitless_starts} times in a row while painting this picture "
             f"(the last time it {ending}). Other pictures may be fine: try a smaller `size`, look "
             "at the log beside this file, then use `atelierd retry`."
         )
-    return Again(wait_s=min(LONGEST_BACKOFF_S, 2.0**fruitless_starts))
+    wait_s = 2.0**fruitless_starts if fruitless_starts > 1 else 0.0
+    return Again(min(LONGEST_BACKOFF_S, wait_s))
 
 
 def after_out_of_memory(

@@ -17,8 +17,10 @@ from daemon.pool.retry import (
 PLAN = PassPlan("4000x3000 px", "one tile", 6_100_000_000, 1_100_000_000, 8_000_000_000)
 
 
-@pytest.mark.parametrize(("starts", "wait_s"), [(1, 2.0), (2, 4.0)])
-def test_lost_job_goes_back_into_the_line_after_a_growing_rest(starts: int, wait_s: float) -> None:
+@pytest.mark.parametrize(("starts", "wait_s"), [(1, 0.0), (2, 4.0)])
+def test_lost_job_goes_back_into_the_line_at_once_and_then_after_a_growing_rest(
+    starts: int, wait_s: float
+) -> None:
     assert after_loss(starts, "was ended by SIGKILL") == Again(wait_s)
 
 
