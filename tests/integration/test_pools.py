@@ -22,7 +22,7 @@ from daemon.messages import (
 )
 from tests.support.actor import PLAN, STEP
 from tests.support.atelier import PATIENCE_S, wait_for
-from tests.support.pools import BACKENDS, MakePool, order
+from tests.support.pools import BACKENDS, PICTURE, MakePool, order
 
 DEVICES = ("cpu", "cuda:0")
 
@@ -32,6 +32,7 @@ class Stage:
 
     def __init__(self, make: MakePool, folder: Path) -> None:
         self.folder = folder
+        (folder / "picture").write_bytes(PICTURE)
         self.heard: list[tuple[str, Event]] = []
         workers = [WorkerSettings(name, "classic", folder, threads=1) for name in DEVICES]
         self.pool = make(workers, lambda run_id, event: self.heard.append((run_id, event)))

@@ -4,6 +4,7 @@ What a run is to do stands in its order's note, as `play`: paint, wait (until it
 (never, whatever it is asked), fail, out of memory, die, newer (tell what nobody knows, and paint).
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -31,14 +32,14 @@ from daemon.pool.memory import DeviceMemory
 from tests.support.actor import PLAN, STEP
 from tests.support.atelier import wait_for
 
+PICTURE = b"a picture"
+
 
 def order(folder: Path, play: str = "paint", **changes: object) -> RunOrder:
-    """An order whose files lie in a folder."""
-    picture = folder / "picture"
-    picture.write_bytes(b"a picture")
+    """An order whose files lie in a folder, where PICTURE is to be its picture."""
     made = RunOrder(
         name="photo.jpg",
-        picture=Blob(sha256_of(picture), picture),
+        picture=Blob(hashlib.sha256(PICTURE).hexdigest(), folder / "picture"),
         max_pixels=100,
         recipe={"size": 64, "seed": 0},
         styles=(),
