@@ -50,6 +50,7 @@ SELECT runs_on, count, (
 -- has the order; SQLite, left to itself, sorts all that waits at every look.
 SELECT id, priority, coalesce(place, seq) AS place FROM job INDEXED BY job_asking
 WHERE state = 'ready' AND runs_on = :runs_on AND twin IS NULL
+    AND id NOT IN (SELECT value FROM json_each(:put_off))
     AND priority BETWEEN :least AND :most AND (fingerprint IS NULL OR fingerprint NOT IN (
         SELECT fingerprint FROM job WHERE fingerprint IS NOT NULL
             AND (state = 'running' OR (state = 'publishing' AND verdict = 'done'))

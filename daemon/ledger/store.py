@@ -142,29 +142,37 @@ class Ledger:
     # Jobs
 
     def claim_job(
-        self, owner: str, line: Line = EVERY, offers: Collection[str] | None = None
+        self,
+        owner: str,
+        line: Line = EVERY,
+        offers: Collection[str] | None = None,
+        put_off: Collection[str] = (),
     ) -> Job | None:
         """Ready -> running: the `first_in` line is now the owner's; None if nothing waits there."""
         with self.database.transaction():
-            first = self.first_in(line, offers)
+            first = self.first_in(line, offers, put_off)
             if first is None:
                 return None
             (row,) = self.database.rows("claim_job", id=first, owner=owner, now=utc_now())
         return to_job(row)
 
-    def first_in(self, line: Line, offers: Collection[str] | None = None) -> str | None:
+    def first_in(
+        self,
+        line: Line,
+        offers: Collection[str] | None = None,
+        put_off: Collection[str] = (),
+    ) -> str | None:
         """The id of the job that would be claimed next; None if none would.
 
         offers: what jobs may ask for (`runs_on`), the empty text being that of those that ask for
-        nothing; None: for whatever.
+        nothing; None: for whatever.  put_off: ids of jobs that are passed over.
         """
+        within = {"least": line[0], "most": line[1], "put_off": json.dumps(list(put_off))}
         firsts = [
             row
             for name in self.asked_for()
             if offers is None or name in offers
-            for row in self.database.rows(
-                "first_in_line", least=line[0], most=line[1], runs_on=name
-            )
+            for row in self.database.rows("first_in_line", runs_on=name, **within)
         ]
         first = min(firsts, key=lambda row: (-row["priority"], row["place"]), default=None)
         return None if first is None else str(first["id"])

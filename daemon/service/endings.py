@@ -8,6 +8,7 @@ from daemon.job import Job, State
 from daemon.ledger.store import Ledger
 from daemon.messages import Cancelled, Done, Failed, Lost, Outcome, OutOfMemory
 from daemon.pool import retry
+from daemon.service.avoidance import Avoidance
 from daemon.service.delivery import CANCELLED_REASON
 from daemon.service.run import Run, StopReason
 from daemon.service.seating import Seating
@@ -31,6 +32,7 @@ class Endings:
     _owner: str
     _metrics: Metrics
     _seating: Seating
+    _avoidance: Avoidance
 
     def end(self, run: Run, outcome: Outcome) -> None:
         """Turns how a run ended into a transition.
@@ -38,6 +40,10 @@ class Endings:
         What is logged of a job is logged before: once it is publishing its log is taken away.
         """
         self._metrics.rest(run.shown.device)
+        if run.node and isinstance(outcome, Lost):
+            self._avoidance.note_loss(run.job, run.shown.device)
+        else:
+            self._avoidance.forget(run.job.id)
         match outcome:
             case Done():
                 self._end_done(run, outcome)
@@ -102,6 +108,7 @@ class Endings:
                     job.id, self._owner, memory_bytes=memory_bytes, warning=warning
                 )
             case retry.GiveUp(reason):
+                self._avoidance.forget(job.id)
                 self._fail(job, reason)
 
     def _after(

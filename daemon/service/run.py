@@ -33,6 +33,7 @@ class Run:
     """A job that runs: what is shown of it, until when it may, and what it was stopped for.
 
     stop: a text says why it goes back into the line.  stalled: it said nothing, and was ended.
+    node: where it runs, empty for this machine.
     """
 
     job: Job
@@ -43,6 +44,7 @@ class Run:
     heard_s: float
     stop: StopReason | str | None = None
     stalled: bool = False
+    node: str = ""
 
 
 def make_run(config: Config, device: str, job: Job, picture: ClaimedPicture, now_s: float) -> Run:

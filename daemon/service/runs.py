@@ -2,7 +2,7 @@
 
 import queue
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from loguru import logger
@@ -23,6 +23,7 @@ from daemon.messages import (
 )
 from daemon.pool.face import Seat, offers_of
 from daemon.pool.memory import DeviceMemory
+from daemon.service.avoidance import Avoidance
 from daemon.service.endings import BROKEN_WAIT_S, Endings
 from daemon.service.permit import Permit
 from daemon.service.pools import MakePool, make_pool, workers_of
@@ -83,7 +84,8 @@ class Runs:
         self._further: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._furthest = Furthest()
         self._seating = Seating(health)
-        self._endings = Endings(ledger, owner, metrics, self._seating)
+        self._avoidance = Avoidance()
+        self._endings = Endings(ledger, owner, metrics, self._seating, self._avoidance)
         self._lacking: list[str] = []
         self._warm_again_s = 0.0
         self._devices = devices
@@ -208,12 +210,13 @@ class Runs:
             return
         self._health.good("disk")
         for _ in range(MOST_STARTS):
-            claimed = self._claim(permit.line, offers_of(ready)) if ready else None
+            claimed = self._claim(permit.line, ready) if ready else None
             if claimed is None:
                 break
-            seat = seat_for(claimed[0].runs_on, ready, self._ledger.asked_for())
+            free_for = self._avoidance.better(claimed[0].id, ready)
+            seat = seat_for(claimed[0].runs_on, free_for, self._ledger.asked_for())
             ready.remove(seat)
-            self._start(seat.device, *claimed)
+            self._start(seat, *claimed)
         else:
             self._wake()  # the others get theirs at the next tick, which comes at once
         if permit.line[1] > BULK:
@@ -231,21 +234,26 @@ class Runs:
             self._obey(way)
 
     def _claim(
-        self, line: Line, offers: Collection[str]
+        self, line: Line, ready: Sequence[Seat]
     ) -> tuple[Job, ClaimedPicture, int | None] | None:
-        """The next job with its picture and the memory it may take; all of it, or no claim."""
+        """The next job for any of some seats, with its picture and the memory it may take; all of
+        it, or no claim.
+        """
+        put_off = self._avoidance.put_off(ready, self.seats)
         with self._ledger.together():
-            job = self._ledger.claim_job(self._owner, line, offers)
+            job = self._ledger.claim_job(self._owner, line, offers_of(ready), put_off)
             if job is None:
                 return None
             _, memory_bytes = self._ledger.memory_of(job.id)
             return job, self._ledger.picture(job.picture_id), memory_bytes
 
     def _start(
-        self, device: str, job: Job, picture: ClaimedPicture, memory_bytes: int | None
+        self, seat: Seat, job: Job, picture: ClaimedPicture, memory_bytes: int | None
     ) -> None:
         """Gives a claimed job to a worker; one that gets none ends as if it had been stopped."""
+        device = seat.device
         run = make_run(self._config, device, job, picture, time.monotonic())
+        run.node = seat.node
         self._runs[job.id] = run
         logger.bind(job=job.id, action="start").info(  # first: the worker's own lines follow
             "start {} of {} after {} on {}", job.starts, run.shown.picture, job.preset, device

@@ -13,7 +13,7 @@ NODES_COME_S = 10.0
 """How long scheduler and nodes may take to come, or to come back, before that is told."""
 
 LONGEST_REST_S = 300.0
-"""How long a node rests at most that meets with trouble again and again."""
+"""How long a node rests at most that stumbles again and again."""
 
 HERE = ""
 """What this machine's seats rest as: whatever one of them met with the others would, too."""
@@ -47,6 +47,7 @@ class Seating:
             self.note_worker(device, None)
         for device in self._resting_until_s.keys() - self._seats.keys() - {HERE}:
             del self._resting_until_s[device]
+            self._stumbles.pop(device, None)
         self._told_to_rest -= {seat.device for seat in seats if seat.run_id is not None}
         self._told_to_rest &= self._seats.keys()
         self._tell(trouble or (None if seats else NO_NODE))
@@ -64,7 +65,6 @@ class Seating:
         if trouble is None:
             self._stumbles.pop(device, None)
         elif device in self._seats:
-            self._stumbles[device] += 1
             self._broken[device] = SurroundingsError(f"{device}: {trouble}")
         if self._broken:
             self._health.bad("worker", *self._broken.values())
@@ -74,15 +74,16 @@ class Seating:
     def rest(self, device: str, seconds: float) -> None:
         """Lets a seat rest, of this machine all of them; one that is gone needs none.
 
-        A node that keeps stumbling rests ever longer: it would draw job after job to itself.
+        A node rests an eighth of that at first, for one loss makes no broken machine, and each time
+        twice as long until it has painted: a broken one would draw job after job to itself.
         """
         seat = self._seats.get(device)
-        if seat is None:
-            return
-        if seat.node:
-            doublings = min(10, max(0, self._stumbles[device] - 1))
-            seconds = min(LONGEST_REST_S, seconds * 2**doublings)
-        self._resting_until_s[device if seat.node else HERE] = self._clock() + seconds
+        if seat is not None and seat.node:
+            seconds = min(LONGEST_REST_S, seconds / 8 * 2 ** min(12, self._stumbles[device]))
+            self._stumbles[device] += 1
+            self._resting_until_s[device] = self._clock() + seconds
+        elif seat is not None:
+            self._resting_until_s[HERE] = self._clock() + seconds
 
     def rested(self, seats: Sequence[Seat]) -> list[Seat]:
         """Those of some seats that do not rest."""

@@ -75,6 +75,13 @@ def test_line_that_is_closed_is_closed_to_those_who_ask_too(ledger: Ledger) -> N
     assert ledger.first_in((EVERY[0], BULK), ("desk2",)) == "c"
 
 
+def test_job_that_is_put_off_lets_those_behind_it_go_first(ledger: Ledger) -> None:
+    claim = ledger.claim_job("me", EVERY, CPU, ["a", "nobody"])
+    assert claim is not None and claim.id == "d"
+    assert ledger.first_in(EVERY, CPU, ["a"]) is None
+    assert ledger.first_in(EVERY, CPU) == "a"
+
+
 def test_job_that_came_back_asks_for_what_it_asked_for(ledger: Ledger) -> None:
     assert claimed(ledger, "cuda") == "b"
     ledger.release_job("b", "me")
@@ -95,7 +102,7 @@ def test_what_is_asked_for_is_told_with_how_many_wait_and_which_is_the_first(
 
 @pytest.mark.parametrize("query", ["asked_for", "first_in_line"])
 def test_next_job_is_found_by_an_index_that_has_the_order(ledger: Ledger, query: str) -> None:
-    values = {"least": EVERY[0], "most": EVERY[1], "runs_on": ""}
+    values = {"least": EVERY[0], "most": EVERY[1], "runs_on": "", "put_off": "[]"}
     plan = ledger.database.connection.execute(
         f"EXPLAIN QUERY PLAN {ledger.database.queries[query]}", values
     ).fetchall()

@@ -104,6 +104,35 @@ def test_broken_node_rests_alone_while_its_job_is_painted_elsewhere(fleet: Fleet
     assert fleet.health.troubles["worker"] == "desk1/cpu: the device is lost"
 
 
+def test_job_that_a_broken_node_loses_twice_waits_for_another_and_is_not_failed(
+    fleet: Fleet,
+) -> None:
+    fleet.pool.add(seat("desk1/cpu"), seat("desk2/cpu"))
+    fleet.queue("long", runs_on="desk2")
+    fleet.queue("a")
+    fleet.queue("b")
+    for _ in range(2):
+        fleet.tick()
+        assert fleet.where() == {"a": "desk1/cpu", "long": "desk2/cpu"}
+        fleet.pool.end("a", Lost("was ended by SIGKILL"))
+        fleet.tick()  # the seat rests from now on
+    fleet.tick()
+    assert fleet.where() == {"b": "desk1/cpu", "long": "desk2/cpu"}
+    fleet.pool.end("long", Done(seconds=1.0))
+    fleet.tick()
+    assert fleet.where() == {"a": "desk2/cpu", "b": "desk1/cpu"}
+
+
+def test_job_that_two_nodes_lose_fails_as_it_would_here(fleet: Fleet) -> None:
+    fleet.pool.add(seat("desk1/cpu"), seat("desk2/cpu"))
+    fleet.queue("a")
+    for _ in range(3):
+        fleet.tick()
+        fleet.pool.end("a", Lost("was ended by SIGKILL"))
+    fleet.tick()
+    assert fleet.ledger.job("a").verdict is State.FAILED
+
+
 def test_late_end_of_a_run_that_was_given_to_another_seat_changes_nothing(fleet: Fleet) -> None:
     fleet.pool.add(seat("desk1/cpu"), seat("desk2/cpu"))
     fleet.queue("a")

@@ -30,7 +30,7 @@ def test_seats_of_this_machine_rest_together_and_nodes_each_alone() -> None:
     bench.look(CPU, GPU, NODE, OTHER)
     bench.seating.rest("cuda:0", 5.0)
     assert bench.rested() == [NODE, OTHER]
-    bench.seating.rest("desk1/cpu", 9.0)
+    bench.seating.rest("desk1/cpu", 72.0)
     assert bench.rested() == [OTHER]
     bench.now_s += 5.0
     assert bench.rested() == [CPU, GPU, OTHER]
@@ -59,7 +59,7 @@ def test_node_that_stumbles_again_and_again_rests_ever_longer_until_it_has_paint
         bench.seating.note_worker("desk1/cpu", trouble)
         bench.seating.rest("desk1/cpu", 5.0)
         lasted.append(bench.seating._resting_until_s["desk1/cpu"] - bench.now_s)
-    assert lasted == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 5.0, 5.0]
+    assert lasted == [0.625, 1.25, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 0.625, 1.25]
     for _ in range(3):
         bench.seating.note_worker("cpu", "is broken")
         bench.seating.rest("cpu", 5.0)

@@ -27,7 +27,9 @@ BULK_ONLY = Permit((BULK, BULK))
 LIMIT_S, STALL_S = 100.0, 10.0
 
 
-def make_run(job_id: str = "j1", *, priority: int = ORDINARY, device: str = "cpu") -> Run:
+def make_run(
+    job_id: str = "j1", *, priority: int = ORDINARY, device: str = "cpu", runs_on: str = ""
+) -> Run:
     """A run that began at 0, and was heard then."""
     job = Job(
         id=job_id,
@@ -48,6 +50,7 @@ def make_run(job_id: str = "j1", *, priority: int = ORDINARY, device: str = "cpu
         outputs=Outputs(),
         reason="",
         warnings=(),
+        runs_on=runs_on,
     )
     shown = RunningJob(job_id, "photo.jpg", "starry", device)
     return Run(job, shown, LIMIT_S, LIMIT_S, STALL_S, 0.0)
