@@ -26,6 +26,11 @@ ACCOUNT = "atelierd"
 PAGE = "atelierd-page.service"
 SERVICE, NIGHTLY, TIMER = "atelierd.service", "atelierd-nightly.service", "atelierd-nightly.timer"
 
+CUT_OFF = ("PrivateNetwork", "IPAddressDeny", "IPAddressAllow")
+"""What keeps the machines of a fleet out."""
+
+FAMILIES = "AF_UNIX AF_INET AF_INET6"
+
 NOT_FOR_USERS = tuple(
     """
     After User Group ExecStartPre StateDirectory StateDirectoryMode CacheDirectory
@@ -252,7 +257,7 @@ def unit(order: Order, text: str) -> str:
     if config.state != Path("/var/lib/atelierd"):
         text = without(text, ("StateDirectory", "StateDirectoryMode"))
     if config.fleet is not None and not is_page(text):
-        text = without(text, ("IPAddressDeny", "IPAddressAllow"))
+        text = with_values(without(text, CUT_OFF), {"RestrictAddressFamilies": [FAMILIES]})
     return with_values(text, values)
 
 

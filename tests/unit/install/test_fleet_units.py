@@ -153,12 +153,15 @@ def test_scheduler_that_nobody_would_use_is_told(scheduler: SchedulerOrder, orde
     assert scheduler_listens(order.config) == Address("0.0.0.0", 8786)
 
 
-def test_service_with_a_fleet_may_be_reached_by_it(order: Order) -> None:
-    usual = render(order, Path("/x"))[0].content
-    assert values(usual, "IPAddressDeny") == ["any"]
+@pytest.mark.parametrize(("nightly", "shut"), [(False, "IPAddressDeny"), (True, "PrivateNetwork")])
+def test_service_with_a_fleet_may_be_reached_by_it(order: Order, nightly: bool, shut: str) -> None:
+    order = dataclasses.replace(order, nightly=nightly)
+    assert values(render(order, Path("/x"))[0].content, shut)
     fleet = fleet_order(order, embedded=True)
     text = render(fleet, Path("/x"))[0].content
-    assert values(text, "IPAddressDeny") == values(text, "IPAddressAllow") == []
+    for key in ("IPAddressDeny", "IPAddressAllow", "PrivateNetwork"):
+        assert values(text, key) == [], key
+    assert "AF_INET" in values(text, "RestrictAddressFamilies")[0]
     assert "nodes of the fleet reach the service" in "".join(notices(fleet))
 
 

@@ -222,6 +222,13 @@ def test_every_fault_of_a_node_is_told_with_its_line(node_file: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["name: local", "tags: [fast, cuda]", "name: cpu"])
+def test_words_that_presets_mean_devices_by_are_no_names(node_file: Path, text: str) -> None:
+    node_file.write_text(f"scheduler: tls://studio:8786\n{text}\n")
+    with pytest.raises(ConfigError, match=r"must not be '(local|cuda|cpu)'"):
+        load_node(node_file)
+
+
 @pytest.mark.parametrize(
     ("address", "first", "second"),
     [
