@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -84,3 +85,13 @@ def is_there(folder: Path) -> bool:
         os.stat(f"{folder}/.")  # noqa: PTH116  # a Path drops the dot, which asks for the right
         return True
     return False
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Whether any user may write a file, or put another into a folder in an old one's place."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    shielded = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
+    return bool(mode & stat.S_IWOTH) and not shielded

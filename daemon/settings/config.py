@@ -308,11 +308,17 @@ def check_guarded(config: Config, config_file: Path) -> None:
     """
     obeyed = [config_file, config_file.parent]
     secrets = [hook.secret_file for _, hook in config.hooks.all() if hook.secret_file]
+    if config.fleet is not None:
+        place = config.fleet.place(config.state)
+        obeyed += [place.ca, place.cert, place.ca.parent, place.cert.parent]
     for path in (*secrets, *(hook.program for _, hook in config.hooks.all() if hook.program)):
         obeyed += [path, path.parent, real(path).parent]
     faults = [
         Fault(str(path), 1, "", "everybody may write here; take that right away (chmod o-w)")
-        for path in (*filter(is_open_to_all, dict.fromkeys(obeyed)), *open_presets(config.presets))
+        for path in (
+            *filter(access.is_open_to_all, dict.fromkeys(obeyed)),
+            *open_presets(config.presets),
+        )
     ]
     told = {path: secret_fault(path) for path in secrets}
     faults += [Fault(str(path), 1, "", fault) for path, fault in told.items() if fault]
@@ -328,8 +334,8 @@ def open_presets(folder: Path) -> list[Path]:
     found: list[Path] = []
 
     def look() -> None:
-        found.extend(filter(is_open_to_all, [folder]))
-        found.extend(filter(is_open_to_all, sorted(folder.iterdir())))
+        found.extend(filter(access.is_open_to_all, [folder]))
+        found.extend(filter(access.is_open_to_all, sorted(folder.iterdir())))
 
     with contextlib.suppress(OSError, NoAnswerError):
         within(ANSWER_S, look)
@@ -347,13 +353,3 @@ def secret_fault(path: Path) -> str:
     if mode & stat.S_IROTH:
         return "everybody may read this secret; take that right away (chmod o-r)"
     return ""
-
-
-def is_open_to_all(path: Path) -> bool:
-    """Whether any user may write a file, or put another into a folder in an old one's place."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    shielded = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
-    return bool(mode & stat.S_IWOTH) and not shielded

@@ -36,6 +36,9 @@ REACHED = re.compile(
     re.ASCII,
 )
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}", re.ASCII)
+KINDS = ("local", "cpu", "cuda")
+"""What `runs_on` means otherwise: this machine, and kinds of devices."""
+
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """What listens everywhere, and where this machine itself reaches it."""
 
@@ -87,7 +90,7 @@ def check_name(value: str) -> str:
             "must have at most 63 letters, digits, dots, _ and -, and begin and end with a letter "
             f"or digit, not {yamlfile.shortened(value)}"
         )
-    return value
+    return free(value)
 
 
 def check_tag(value: str) -> str:
@@ -97,7 +100,14 @@ def check_tag(value: str) -> str:
             "must have at most 63 letters, digits, dots, _ and -, and not begin with a dot or -, "
             f"not {yamlfile.shortened(value)}"
         )
-    return value
+    return free(value)
+
+
+def free(word: str) -> str:
+    """Raises ValueError for a word that presets mean something else by."""
+    if word in KINDS:
+        raise ValueError(f"must not be {word!r}: by `runs_on`, that is no node of its own")
+    return word
 
 
 def to_reached(text: str) -> tuple[str, int]:
@@ -263,7 +273,8 @@ def check_node(settings: NodeSettings, node_file: Path) -> None:
     """Raises ConfigError unless the extra is installed, and every certificate can be read."""
     remedy = f"{CERTIFY} {settings.name}, where the service is; then copy nodes/{settings.name}"
     faults = certificate_faults([settings.ca, settings.cert], [settings.key], remedy)
-    raise_any([*missing_extra(node_file), *faults])
+    obeyed = [node_file, settings.ca, settings.cert]
+    raise_any([*missing_extra(node_file), *open_faults(obeyed), *faults])
 
 
 def find_node(given: Path | None) -> Path:
@@ -308,6 +319,14 @@ def certificate_faults(
             yield Fault(str(path), 1, "", f"cannot be read: {told}; make it with: {remedy}")
         elif path in secret and path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
             yield Fault(str(path), 1, "", "others may read this key; take that away (chmod o-rw)")
+
+
+def open_faults(obeyed: Iterable[Path]) -> Iterator[Fault]:
+    """A fault for each file that anybody could change, or put another in the place of."""
+    paths = dict.fromkeys(one for path in obeyed for one in (path, path.parent))
+    for path in filter(access.is_open_to_all, paths):
+        told = "everybody may write here; take that right away (chmod o-w)"
+        yield Fault(str(path), 1, "", told)
 
 
 def unreadable(path: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 from daemon.errors import ConfigError
 from daemon.messages import known, plain
 from daemon.settings import fleet
-from daemon.settings.config import Config, load_config
+from daemon.settings.config import Config, check_guarded, load_config
 from daemon.settings.fleet import FleetPlace, check_fleet, check_node, load_node
 
 Load = Callable[[str], Config]
@@ -273,3 +273,25 @@ def test_certificate_that_may_not_be_read_is_told(load: Load, tmp_path: Path) ->
     where.key.chmod(0o000)
     with pytest.raises(ConfigError, match=r"service\.key:1: cannot be read: Permission denied"):
         check_fleet(where, tmp_path / "config.yaml")
+
+
+def test_authority_that_anybody_may_change_is_not_obeyed(load: Load, tmp_path: Path) -> None:
+    config = load("fleet: {embedded: true}\n")
+    (tmp_path / "presets").mkdir()
+    make_pairs(place(config))
+    check_guarded(config, tmp_path / "config.yaml")
+    place(config).ca.chmod(0o666)
+    with pytest.raises(ConfigError, match=r"ca\.pem:1: everybody may write here"):
+        check_guarded(config, tmp_path / "config.yaml")
+
+
+def test_node_that_anybody_may_change_does_not_start(node_file: Path) -> None:
+    node = load_node(node_file)
+    for path in (node.ca, node.cert, node.key):
+        path.write_text("x")
+        path.chmod(0o600)
+    check_node(node, node_file)
+    node_file.parent.chmod(0o777)
+    with pytest.raises(ConfigError, match="everybody may write here") as caught:
+        check_node(node, node_file)
+    assert [fault.file for fault in caught.value.faults] == [str(node_file.parent)]
