@@ -11,6 +11,7 @@ from daemon.commands.approval import approve_jobs, reject_jobs
 from daemon.commands.jobs import Answer, cancel_jobs, retry_jobs
 from daemon.commands.order import first_jobs, move_job
 from daemon.errors import AtelierError
+from daemon.host.bounded import NoAnswerError, within
 from daemon.ledger.store import utc_now
 from daemon.page.site import Site, site_of
 from daemon.settings.config import Config
@@ -52,6 +53,11 @@ def retry_failed(request: Request) -> Response:
     return did(request, lambda: list(retry_jobs(config, [], failed=True)) or NOTHING_FAILED)
 
 
+ANSWER_S = 10.0
+LATE = Answer(fault="it takes long: a disk or share is slow or hangs. It goes on; look again later")
+BUSY = Answer(
+    fault="nothing was done: much that was asked for waits for a disk or share that hangs"
+)
 NOTHING_FAILED = [Answer("there is no failed job")]
 
 
@@ -79,9 +85,25 @@ def resume_painting(request: Request) -> Response:
 
 
 def did(request: Request, work: Callable[[], list[Answer]]) -> Response:
-    """Does something and tells what came of it: a script in JSON, a person on the view before."""
+    """Does something and tells what came of it: a script in JSON, a person on the view before.
+
+    What hangs in a share is done once that answers; few threads may wait for that.
+    """
+    answers: list[Answer] = []
+    changers = site_of(request).changers
+
+    def change() -> None:
+        try:
+            answers.extend(work())
+        finally:
+            changers.release()
+
+    if not changers.acquire(blocking=False):
+        return told(request, [BUSY])
     try:
-        answers = work()
+        within(ANSWER_S, change)
+    except NoAnswerError:
+        answers = [LATE]
     except AtelierError as error:
         answers = [Answer(fault=str(error))]
     return told(request, answers)

@@ -40,7 +40,7 @@ FRESH = "private, no-cache"
 
 
 @dataclass(eq=False)
-class Reading:
+class FileRead:
     """One piece of work of a thread, which may outlive the request that asked for it."""
 
     began: bool = False
@@ -53,7 +53,7 @@ class Readers:
     def __init__(self, most: int = READERS) -> None:
         self._most = most
         self._limiter = CapacityLimiter(most)
-        self._left: dict[Reading, Path] = {}
+        self._left: dict[FileRead, Path] = {}
 
     async def run(self, work: Callable[[], Found], what: Path) -> Found:
         """What `work` gives; raises SurroundingsError where it takes too long or fails.
@@ -62,7 +62,7 @@ class Readers:
         """
         if len(self._left) >= self._most:
             raise no_answer(what)
-        reading = Reading()
+        reading = FileRead()
 
         def read() -> Found:
             reading.began = True

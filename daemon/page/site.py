@@ -33,6 +33,9 @@ MOST_SAID = 64
 MAKERS = 6
 """Threads that wait for small pictures."""
 
+CHANGERS = 16
+"""Threads that do what people ask for, which may hang in a share."""
+
 LOOKERS = 4
 """Threads that may hang at a record; without it a picture is shown all the same."""
 
@@ -65,7 +68,8 @@ class Site:
     """What every view works with.
 
     readers: of what may lie on a share; what lies in the state folder has its own, so that it is
-    shown while a share hangs.  lookers: who may look into a record at a time.
+    shown while a share hangs.  lookers, changers: who may look into a record at a time, and who may
+    do what was asked for.
     """
 
     config: Config
@@ -79,6 +83,7 @@ class Site:
     readers: Readers = field(default_factory=Readers)
     state_readers: Readers = field(default_factory=Readers)
     lookers: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(LOOKERS))
+    changers: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(CHANGERS))
     answers: Answers = field(default_factory=Answers)
     makers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAKERS))
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from daemon.commands.jobs import Answer
 from daemon.errors import SurroundingsError
 from daemon.host import files
 from daemon.host.bounded import within
-from daemon.page import results, sending
+from daemon.page import changes, results, sending, shelf
 from daemon.page.sending import Readers
+from daemon.settings.presets import Shelf, ShelfReader
 from daemon.state.lock import hold
 from daemon.state.spool import Spool
 from daemon.status.live import Live, write_live
@@ -129,4 +131,46 @@ def test_records_that_hang_are_bounded_and_the_picture_is_shown(
     for _ in range(10):
         assert desk.client.get(f"/job/{job}").status_code == 200
     assert 1 <= len(begun) <= 4
+    release.set()
+
+
+def test_presets_that_hang_are_told_and_keep_one_thread_until_they_answer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "ANSWER_S", 0.05)
+    release, begun = threading.Event(), []
+    read = ShelfReader.read
+
+    def hangs(reader: ShelfReader) -> Shelf:
+        begun.append(reader)
+        release.wait(PATIENCE_S)
+        return read(reader)
+
+    monkeypatch.setattr(ShelfReader, "read", hangs)
+    for view in ("/drop", "/try", "/presets", "/", "/done"):
+        answer = desk.client.get(view)
+        assert answer.status_code == 200
+        told = f"{desk.config.presets} does not answer" in answer.text
+        assert told is (view in ("/drop", "/try", "/presets"))
+    assert len(begun) == 1
+    release.set()
+    wait_for("the presets", lambda: "quick" in desk.client.get("/drop").text)
+
+
+def test_change_that_hangs_in_a_share_is_told_and_keeps_few_threads(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "ANSWER_S", 0.01)
+    release, begun = threading.Event(), []
+
+    def hangs(config: object, job: str, form: object) -> list[Answer]:
+        begun.append(job)
+        release.wait(PATIENCE_S)
+        return []
+
+    monkeypatch.setitem(changes.CHANGES, "retry", hangs)  # type: ignore[arg-type]
+    answers = [desk.post("/job/a/do/retry") for _ in range(20)]
+    assert {answer.status_code for answer in answers} == {409}
+    assert "It goes on" in answers[0].text and "nothing was done" in answers[-1].text
+    wait_for("all threads to have begun", lambda: len(begun) == 16)
     release.set()
