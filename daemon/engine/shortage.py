@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from daemon.engine.errors import TooLargeError
 from daemon.engine.fit import memory
-from daemon.engine.fit.plan import HISTORIES, Plan, features_bytes, resting_bytes
+from daemon.engine.fit.plan import HISTORIES, Plan, features_bytes, lying_aside_bytes
 from daemon.engine.recipe import Recipe
 from daemon.engine.schedule import Pass, fit
 from daemon.engine.vgg.layers import MIN_SIDE_PX
@@ -63,7 +63,7 @@ def ways_with_more_room(engine: "Engine", recipe: Recipe, size: Pass, maps: int)
         roomy = engine.plan(changed, size, None, fewest, maps, aside_bytes=sys.maxsize)
         if not roomy.is_far_over:
             value_bytes = engine.dtype.itemsize
-            aside = resting_bytes(size.height_px, size.width_px, changed, fewest, value_bytes)
+            aside = lying_aside_bytes(size.height_px, size.width_px, changed, fewest, value_bytes)
             freed = memory.to_be_freed_bytes(engine.device, engine.folder, aside)
             room = f"{gigabytes(freed)} more free {place_aside(engine)}"
             yield f"{words} with {room}" if words else room

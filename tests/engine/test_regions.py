@@ -184,7 +184,9 @@ def test_regions_in_tiles_are_painted_as_in_one(
     whole = paint()
     plan = engine.plan
     monkeypatch.setattr(
-        engine, "plan", lambda *asked: replace(plan(*asked), tile_px=128, aside=False)
+        engine,
+        "plan",
+        lambda *asked, **named: replace(plan(*asked, **named), tile_px=128, aside=False),
     )
     tiled = paint()
     assert whole.passes[-1].plan.tile_px is None and tiled.passes[-1].plan.tile_px == 128

@@ -119,8 +119,7 @@ def make_plan(
     size = (height_px, width_px, recipe)
 
     def has_room(way: Way) -> bool:
-        work = PICTURE_BYTES * height_px * width_px if way.history else 0
-        return work + resting_bytes(*size, way.history, value_bytes) <= aside_bytes
+        return lying_aside_bytes(*size, way.history, value_bytes) <= aside_bytes
 
     plans = [
         Plan(
@@ -243,6 +242,14 @@ def resting_bytes(
     vectors = 2 + 2 * (history or 1)  # Adam's two moments are as large as a pair
     targets = sum(features_bytes(layer, pixels, value_bytes) for layer in kept_layers(recipe))
     return vectors * PICTURE_BYTES * pixels + int(targets)
+
+
+def lying_aside_bytes(
+    height_px: int, width_px: int, recipe: Recipe, history: int, value_bytes: int
+) -> int:
+    """What must find room aside: what rests, and with L-BFGS the gradient of the step."""
+    resting = resting_bytes(height_px, width_px, recipe, history, value_bytes)
+    return resting + (PICTURE_BYTES * height_px * width_px if history else 0)
 
 
 def features_bytes(layer: str, pixels: int, value_bytes: int) -> float:
