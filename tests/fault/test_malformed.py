@@ -443,6 +443,7 @@ TEXT_FIELDS = (
     "mask",
     "proof_folder",
     "profile",
+    "runs_on",
 )
 
 
