@@ -13,7 +13,7 @@ from loguru import logger
 from daemon.errors import AtelierError, SurroundingsError
 from daemon.fleet.certificates import Validity, server_context, validity
 from daemon.host.access import explain
-from daemon.settings.address import Address
+from daemon.settings.address import Address, to_address
 from daemon.settings.config import Config
 from daemon.settings.fleet import CERTIFY, FleetSettings
 
@@ -34,16 +34,26 @@ def certificate_order(
     from daemon.fleet.authority import CertificateOrder
 
     names = tuple(service_names) or (socket.gethostname(),)
-    told = fleet or FleetSettings(embedded=True)
+    in_force = fleet or FleetSettings(embedded=True)
     return CertificateOrder(
         folder.absolute(),
         names,
         nodes=tuple(dict.fromkeys(nodes)),
-        scheduler=told.scheduler or f"tls://{Address(names[0], told.listen.port)}",
-        files_url=told.files_url or f"https://{Address(names[0], told.files.port)}",
+        scheduler=scheduler_for_nodes(in_force, names[0]),
+        files_url=in_force.files_url or f"https://{Address(names[0], in_force.files.port)}",
         days=days,
         renew=renew,
     )
+
+
+def scheduler_for_nodes(fleet: FleetSettings, service_name: str) -> str:
+    """Where nodes reach the scheduler: at the service's host where it runs on that."""
+    if fleet.scheduler is None:
+        return f"tls://{Address(service_name, fleet.listen.port)}"
+    address = to_address(fleet.scheduler.removeprefix("tls://"))
+    if address is None or not address.is_loopback:
+        return fleet.scheduler
+    return f"tls://{Address(service_name, address.port)}"
 
 
 def told(made: "Certificate") -> str:

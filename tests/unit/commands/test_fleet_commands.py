@@ -70,6 +70,22 @@ def test_state_folder_and_a_fleet_can_begin_with_its_certificates(
     assert f"tls://{name}:9000" in node
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "told"),
+    [
+        ("tls://127.0.0.1:9000", "tls://studio:9000"),  # as a user of its own on the same host
+        ("tls://gate.example:9000", "tls://gate.example:9000"),
+    ],
+)
+def test_node_is_told_the_scheduler_as_it_reaches_it(
+    config: Path, scheduler: str, told: str
+) -> None:
+    config.write_text(f"fleet: {{scheduler: '{scheduler}'}}\n")
+    assert typed(config, "fleet", "certificates", "--service-name", "studio", "desk2") == 0
+    node = (config.parent / "state" / "fleet" / "nodes" / "desk2" / "node.yaml").read_text()
+    assert f"scheduler: {told}\n" in node
+
+
 def test_folder_of_ones_own_needs_no_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
