@@ -55,6 +55,7 @@ def make_worker(settings: SeatSettings, state: Callable[[], Data]) -> "Worker":
         nthreads=1,
         memory_limit=0,
         dashboard=False,
+        dashboard_address="127.0.0.1:0",
         protocol="tls",
         security=make_security(settings.ca, settings.cert, settings.key),
         local_directory=str(settings.folder / "dask"),

@@ -34,7 +34,7 @@ async def schedule(
         protocol="tls",
         security=make_security(ca, cert, key),
         dashboard=False,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # by default it takes port 8787, for everybody
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -5,8 +5,10 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
+from daemon.host.kept import KeptChild
 from daemon.messages import (
     Cancelled,
     Done,
@@ -22,6 +24,7 @@ from daemon.messages import (
 )
 from tests.support.actor import PLAN, STEP
 from tests.support.atelier import PATIENCE_S, wait_for
+from tests.support.fleet import shared_fleet
 from tests.support.pools import BACKENDS, PICTURE, MakePool, order
 
 DEVICES = ("cpu", "cuda:0")
@@ -200,3 +203,20 @@ def test_closed_pool_loses_what_runs(stage: Stage) -> None:
     runs = [stage.submit("r1", "wait"), stage.submit("r2", "deaf", device=stage.second)]
     stage.pool.close(grace_s=0.2)
     assert all(isinstance(run.result(PATIENCE_S), Lost) for run in runs)
+
+
+def test_node_listens_for_others_at_its_tls_port_alone() -> None:
+    node = shared_fleet().start_node("cpu", "other")
+    wait_for("its port", lambda: far_ports(node))
+    assert len(far_ports(node)) == 1
+    node.retire()
+    node.close(1.0)
+
+
+def far_ports(child: KeptChild) -> set[int]:
+    """The ports at which other machines reach a process."""
+    if child.pid is None:
+        return set()
+    connections = psutil.Process(child.pid).net_connections("tcp")
+    listening = [one.laddr for one in connections if one.status == psutil.CONN_LISTEN]
+    return {one.port for one in listening if one.ip not in ("127.0.0.1", "::1")}
