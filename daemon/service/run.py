@@ -1,13 +1,12 @@
 """One run: what is known of it, and what its worker is told, before it begins."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from daemon.engine.schedule import PROOF_PX, fit
 from daemon.host import files
 from daemon.job import ClaimedPicture, Job
-from daemon.ledger.store import Ledger, Line
+from daemon.ledger.store import Ledger
 from daemon.messages import Blob, OrderedMask, OrderedStyle, RunOrder
 from daemon.pictures.form import ResultForm
 from daemon.pictures.formats import output_format, output_name
@@ -57,15 +56,11 @@ def make_run(config: Config, device: str, job: Job, picture: ClaimedPicture, now
     return Run(job, shown, limits.job_s, now_s + limits.job_s, stall_s, now_s)
 
 
-def coming_bytes(ledger: Ledger, line: Line, offers: Collection[str]) -> int:
-    """How large the result of the next job may be: once it is painted it must find room.
-
-    offers: what jobs may ask for that the free seats have.
-    """
-    first = ledger.first_in(line, offers)
-    if first is None:
+def coming_bytes(ledger: Ledger, job_id: str | None) -> int:
+    """How large the result of a job may be, None: of none; once painted it must find room."""
+    if job_id is None:
         return 0
-    job = ledger.job(first)
+    job = ledger.job(job_id)
     return result_bytes(job, ledger.picture(job.picture_id))
 
 

@@ -202,29 +202,36 @@ class Runs:
         ready = self._seating.rested(free)
         if permit.line is None or (free and not ready):
             return
-        coming = coming_bytes(self._ledger, permit.line, offers_of(ready))
+        first = self._ledger.first_in(permit.line, offers_of(ready))
+        coming = coming_bytes(self._ledger, first)
         try:
             files.ensure_room(self._config.state, coming, self._config.limits.free_bytes)
         except SurroundingsError as error:
             self._health.bad("disk", error)
             return
         self._health.good("disk")
+        if first is not None:
+            self._give(ready, permit.line)
+        if permit.line[1] > BULK:
+            self._make_way(free)
+
+    def _give(self, ready: list[Seat], line: Line) -> None:
+        """Gives jobs to seats until either is used up, or enough were given for a tick."""
         for _ in range(MOST_STARTS):
-            claimed = self._claim(permit.line, ready) if ready else None
+            claimed = self._claim(line, ready) if ready else None
             if claimed is None:
-                break
+                return
             free_for = self._avoidance.better(claimed[0].id, ready)
             seat = seat_for(claimed[0].runs_on, free_for, self._ledger.asked_for())
             ready.remove(seat)
             self._start(seat, *claimed)
-        else:
-            self._wake()  # the others get theirs at the next tick, which comes at once
-        if permit.line[1] > BULK:
-            self._make_way(free)
+        self._wake()  # the others get theirs at the next tick, which comes at once
 
     def _make_way(self, free: Sequence[Seat]) -> None:
         """Stops a bulk run where an ordinary job waits for its seat, and for none that was free."""
         bulk = {run.shown.device: run for run in self._runs.values() if run.job.priority <= BULK}
+        if not bulk:
+            return
         seats = self._seating.seats_of([*bulk])
         first = self._ledger.first_in((BULK + 1, EVERY[1]), offers_of(seats) - offers_of(free))
         if first is None:
