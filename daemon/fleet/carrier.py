@@ -21,6 +21,9 @@ from daemon.fleet.grants import PIECE_BYTES
 from daemon.host import files
 
 ANSWER_S = 30.0
+SLOWEST_DISK_BYTES_S = 10_000_000
+"""A file that was given is answered for when it is on the disk, which may take long."""
+
 KEPT_S = 10.0
 """How long an idle connection is kept: the depot ends it later than that."""
 
@@ -189,9 +192,11 @@ class Carrier:
             check(status, headers, HTTPStatus.CONTINUE)
             self._send(connection, file, size)
             with self._link():
+                connection.sock.settimeout(ANSWER_S + size / SLOWEST_DISK_BYTES_S)
                 response = connection.getresponse()
             with response:
                 check(response.status, response.headers, HTTPStatus.CREATED)
+            connection.sock.settimeout(ANSWER_S)
 
     def _send(self, connection: HTTPSConnection, file: BinaryIO, size: int) -> None:
         """Sends the bytes of a file."""

@@ -7,13 +7,20 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.fleet.carrier import WAITS_S, CarriageError, Carrier, RevokedError
+from daemon.fleet.carrier import (
+    ANSWER_S,
+    SLOWEST_DISK_BYTES_S,
+    WAITS_S,
+    CarriageError,
+    Carrier,
+    RevokedError,
+)
 from daemon.fleet.certificates import client_context
 from daemon.fleet.depot import Depot
 from daemon.host import files
@@ -116,6 +123,28 @@ def test_fetched_file_has_the_bytes_of_the_granted_one(
     assert carrier.fetch(token, "picture", to, sha256(LARGE)) == sha256(LARGE)
     assert (there / "deep" / "picture").read_bytes() == LARGE
     assert listed(there / "deep") == ["picture"]
+
+
+def test_slow_disk_of_the_service_is_given_the_time_to_take_a_large_file(
+    depot: Depot,
+    carrier: Carrier,
+    token: str,
+    here: Path,
+    there: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    depot.grant(token, {"picture": here / "picture"}, {"result": here / "result"})
+    patience_s: list[float | None] = []
+    answer = HTTPSConnection.getresponse
+
+    def noted(connection: HTTPSConnection) -> HTTPResponse:
+        patience_s.append(connection.sock.gettimeout())
+        return answer(connection)
+
+    monkeypatch.setattr(HTTPSConnection, "getresponse", noted)
+    carrier.give(token, "result", there / "result")
+    carrier.fetch(token, "picture", there / "picture")  # by the same connection
+    assert patience_s == [ANSWER_S + len(LARGE) / SLOWEST_DISK_BYTES_S, ANSWER_S]
 
 
 def test_empty_file_travels_both_ways(
