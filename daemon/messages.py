@@ -120,6 +120,11 @@ class RunOrder:
     small: Path | None = None
 
 
+def frames_of(timelapse: Path) -> Path:
+    """The folder beside a time-lapse whose frames it is made of in the end."""
+    return timelapse.with_name("frames")
+
+
 USUALLY_EMPTY = (
     "result_name",
     "proof",

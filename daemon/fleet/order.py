@@ -5,9 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from daemon.messages import Blob, OrderedMask, RunOrder
+from daemon.messages import Blob, OrderedMask, RunOrder, frames_of
 
-CHECKPOINT, COURSE = "checkpoint", "course"
+CHECKPOINT, COURSE, SMALL, FRAMES = "checkpoint", "course", "small/", "frames/"
+FILM = "film/"
+"""Before the names of frames that are taken: the time-lapse lies beside their folder."""
+
 Numbered = TypeVar("Numbered")
 
 
@@ -15,8 +18,9 @@ def takes(order: RunOrder) -> dict[str, Blob]:
     """Every file that an order reads, by the name a node asks for it under.
 
     `picture`, `style.0` and so on, `mask`, `profile.0` and so on; and where a run before has left
-    them, `checkpoint` and `course`. Those without a sha256 are of this run alone, and not to be
-    kept. An order that came over the wire has none for its picture (`messages.order_data`).
+    them, `checkpoint`, `course`, and `film/frames/NAME` for each frame. Those without a sha256 are
+    of this run alone, and not to be kept. An order that came over the wire has none for its
+    picture (`messages.order_data`).
     """
     files = {"picture": order.picture}
     files |= {name: style.file for name, style in numbered("style", order.styles)}
@@ -24,7 +28,16 @@ def takes(order: RunOrder) -> dict[str, Blob]:
         files["mask"] = order.mask.file
     files |= {name: Blob("", path) for name, path in numbered("profile", order.profiles.values())}
     begun = {CHECKPOINT: order.checkpoint, COURSE: order.course}
-    return files | {name: Blob("", path) for name, path in begun.items() if path and path.exists()}
+    files |= {name: Blob("", path) for name, path in begun.items() if path and path.exists()}
+    return files | (frames(order.timelapse) if CHECKPOINT in files and order.timelapse else {})
+
+
+def frames(timelapse: Path) -> dict[str, Blob]:
+    """The frames that a run before has left for a time-lapse."""
+    folder = frames_of(timelapse)
+    paths = sorted(folder.iterdir()) if folder.is_dir() else ()
+    kept = (path for path in paths if not path.name.startswith("."))
+    return {f"{FILM}{FRAMES}{path.name}": Blob("", path) for path in kept}
 
 
 def gives(order: RunOrder) -> dict[str, Path]:
@@ -38,7 +51,8 @@ def gives(order: RunOrder) -> dict[str, Path]:
         CHECKPOINT: order.checkpoint,
         "timelapse": order.timelapse,
         COURSE: order.course,
-        "small/": order.small,
+        FRAMES: frames_of(order.timelapse) if order.timelapse else None,
+        SMALL: order.small,
     }
     return {name: path for name, path in wanted.items() if path}
 
@@ -47,9 +61,13 @@ def moved(order: RunOrder, taken: Mapping[str, Path], folder: Path) -> RunOrder:
     """The same order with a node's paths: what it reads where it was `taken`, the rest in `folder`.
 
     What is both read and written, the checkpoint and the course, is where it was taken, which is to
-    be a place of this run alone.  Raises KeyError for a file of `takes` that was not taken.
+    be a place of this run alone; a time-lapse is beside the folder of its frames.
+    Raises KeyError for a file of `takes` that was not taken.
     """
     places = {name: taken.get(name, folder / path.name) for name, path in gives(order).items()}
+    frame = next((path for name, path in taken.items() if name.startswith(FILM)), None)
+    if frame and order.timelapse:
+        places["timelapse"] = frame.parents[1] / order.timelapse.name
     return replace(
         order,
         picture=Blob(order.picture.sha256, taken["picture"]),
@@ -64,7 +82,7 @@ def moved(order: RunOrder, taken: Mapping[str, Path], folder: Path) -> RunOrder:
         checkpoint=places.get(CHECKPOINT),
         timelapse=places.get("timelapse"),
         course=places.get(COURSE),
-        small=places.get("small/"),
+        small=places.get(SMALL),
     )
 
 

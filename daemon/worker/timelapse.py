@@ -11,6 +11,7 @@ from daemon.engine.paint import Stepped
 from daemon.engine.pixels import FloatPixels, to_levels
 from daemon.engine.schedule import Pass, fit
 from daemon.host import files
+from daemon.messages import frames_of
 from daemon.worker.preview import reduced
 
 LONGEST_PX = 320
@@ -31,7 +32,7 @@ class Timelapse:
 
     def __init__(self, target: Path, warn: Callable[[str], None]) -> None:
         self._target = target
-        self._folder = target.with_name("frames")
+        self._folder = frames_of(target)
         self._warn = warn
         self._began = False
         self.warnings: tuple[str, ...] = ()

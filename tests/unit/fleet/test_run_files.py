@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from daemon.fleet.order import gives, moved, takes
-from daemon.messages import Blob, OrderedMask, OrderedStyle, RunOrder, order_data, to_order
+from daemon.messages import (
+    Blob,
+    OrderedMask,
+    OrderedStyle,
+    RunOrder,
+    frames_of,
+    order_data,
+    to_order,
+)
 
 
 @pytest.fixture
@@ -81,15 +89,35 @@ def test_everything_that_is_written_is_given(order: RunOrder, here: Path) -> Non
         "checkpoint": here / "checkpoint.safetensors",
         "timelapse": here / "timelapse.webp",
         "course": here / "course.json",
+        "frames/": here / "frames",
         "small/": here / "small",
     }
+
+
+def test_film_of_a_run_that_goes_on_elsewhere_has_the_frames_of_the_one_before(
+    order: RunOrder, here: Path, there: Path
+) -> None:
+    frames = here / "frames"
+    frames.mkdir()
+    for name in ("01-000001.jpg", "01-000002.jpg", ".atelierd-half.tmp"):
+        (frames / name).touch()
+    assert not [name for name in takes(order) if "frames" in name]  # it begins anew
+    (here / "checkpoint.safetensors").touch()
+    taken = {name: there / f"taken.{name}" for name in takes(order)}
+    on_node = moved(order, taken, there)
+    assert on_node.timelapse is not None
+    mine = frames_of(on_node.timelapse)
+    brought = {path for name, path in taken.items() if "frames" in name}
+    assert brought == {mine / "01-000001.jpg", mine / "01-000002.jpg"}
+    assert gives(on_node)["frames/"] == mine
 
 
 def test_order_on_a_node_names_none_of_the_services_paths(
     order: RunOrder, here: Path, there: Path
 ) -> None:
-    for one in gives(order).values():
-        one.touch()
+    for name, path in gives(order).items():
+        path.mkdir() if name.endswith("/") else path.touch()
+    (here / "frames" / "01-000001.jpg").touch()
     taken = {name: there / name for name in takes(order)}
     on_node = moved(order, taken, there)
     assert str(here) not in json.dumps(order_data(on_node))
@@ -98,8 +126,9 @@ def test_order_on_a_node_names_none_of_the_services_paths(
         "result": there / "result",
         "preview": there / "preview.jpg",
         "checkpoint": there / "checkpoint",  # it goes on where it was taken to
-        "timelapse": there / "timelapse.webp",
+        "timelapse": there / "film" / "timelapse.webp",
         "course": there / "course",
+        "frames/": there / "film" / "frames",
         "small/": there / "small",
     }
 
