@@ -85,6 +85,8 @@ class Endings:
             why = run.stop or NODE_LEAVES  # nobody asked here
             logger.bind(job=job.id, action="requeue").info("back into the line: {}", why)
             self._ledger.release_job(job.id, self._owner)
+            if run.node and run.stop is None:
+                self._seating.rest_node(run.node)
 
     def _end_broken(self, run: Run, outcome: Lost | OutOfMemory) -> None:
         """The worker is gone: again after a rest, again with less memory, or never."""

@@ -15,6 +15,9 @@ NODES_COME_S = 10.0
 LONGEST_REST_S = 300.0
 """How long a node rests at most that stumbles again and again."""
 
+LEAVES_S = 60.0
+"""How long a node that leaves is given nothing more, unless it has gone and come back before."""
+
 HERE = ""
 """What this machine's seats rest as: whatever one of them met with the others would, too."""
 
@@ -84,6 +87,12 @@ class Seating:
             self._resting_until_s[device] = self._clock() + seconds
         elif seat is not None:
             self._resting_until_s[HERE] = self._clock() + seconds
+
+    def rest_node(self, node: str) -> None:
+        """Lets all seats of a node rest that has begun to leave, or its devices are others' now."""
+        for seat in self.seats:
+            if seat.node == node:
+                self._resting_until_s[seat.device] = self._clock() + LEAVES_S
 
     def rested(self, seats: Sequence[Seat]) -> list[Seat]:
         """Those of some seats that do not rest."""

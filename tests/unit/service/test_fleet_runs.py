@@ -84,6 +84,20 @@ def test_job_of_a_node_that_leaves_goes_back_uncharged_and_the_log_says_why(flee
     assert (fleet.state("a"), fleet.ledger.fruitless_starts("a")) == (State.READY, 0)
 
 
+def test_node_that_leaves_is_given_nothing_more_while_its_seats_are_still_told_of(
+    fleet: Fleet,
+) -> None:
+    fleet.pool.add(seat("desk1/cuda:0"), seat("desk1/cuda:1"))
+    fleet.queue("a")
+    fleet.tick()
+    fleet.pool.end("a", Cancelled())
+    fleet.runs.tick(Permit(EVERY))
+    assert fleet.where() == {} and fleet.state("a") is State.READY
+    fleet.pool.add(seat("desk2/cpu"))
+    fleet.runs.tick(Permit(EVERY))
+    assert fleet.where() == {"a": "desk2/cpu"}
+
+
 def test_job_of_a_node_that_is_lost_begins_at_once_on_another(fleet: Fleet) -> None:
     fleet.pool.add(seat("desk1/cpu"), seat("desk2/cpu"))
     fleet.queue("a")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from daemon.pool.face import Seat
-from daemon.service.seating import NO_NODE, NODES_COME_S, Seating
+from daemon.service.seating import LEAVES_S, NO_NODE, NODES_COME_S, Seating
 from daemon.status.health import Health
 
 CPU, GPU = Seat("cpu"), Seat("cuda:0")
@@ -36,6 +36,20 @@ def test_seats_of_this_machine_rest_together_and_nodes_each_alone() -> None:
     assert bench.rested() == [CPU, GPU, OTHER]
     bench.now_s += 4.0
     assert bench.rested() == [CPU, GPU, NODE, OTHER]
+
+
+def test_node_that_leaves_rests_with_all_its_seats_until_it_has_gone_and_come_back() -> None:
+    bench = Bench()
+    second = Seat("desk1/cuda:0", node="desk1")
+    bench.look(CPU, NODE, second, OTHER)
+    bench.seating.rest_node("desk1")
+    assert bench.rested() == [CPU, OTHER]
+    bench.look(CPU, OTHER)
+    bench.look(CPU, NODE, second, OTHER)
+    assert bench.rested() == [CPU, NODE, second, OTHER]
+    bench.seating.rest_node("desk1")
+    bench.now_s += LEAVES_S
+    assert bench.rested() == [CPU, NODE, second, OTHER]  # it has stayed after all
 
 
 def test_node_that_comes_back_does_not_rest_for_what_it_did_before() -> None:
