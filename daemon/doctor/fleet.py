@@ -1,7 +1,5 @@
 """The fleet from the service's side, and what both sides look at: certificates, and who answers."""
 
-import socket
-import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,15 +7,13 @@ from urllib.parse import urlsplit
 
 from daemon.doctor.finding import LackError, found
 from daemon.errors import ConfigError
-from daemon.fleet.certificates import Role, client_context, role_of, validity
-from daemon.host import access
+from daemon.fleet.certificates import Role, client_context, validity
+from daemon.fleet.peer import check_peer
 from daemon.settings.config import Config
 from daemon.settings.fleet import CERTIFY, FleetPlace, check_fleet
 from daemon.state.lock import is_held
 from daemon.status.report import Finding
 
-CONNECT_S = 5.0
-ANSWER_S = 2.0
 REQUEST = b"GET / HTTP/1.1\r\nHost: files\r\nConnection: close\r\n\r\n"
 """What a server of files answers in any case, be it with a refusal."""
 
@@ -59,41 +55,3 @@ def check_validity(path: Path, role: Role, renew: str, now: datetime) -> str:
         remedy = renew or f"make all of them anew ({CERTIFY}, in another folder)"
         raise LackError(f"{path} {fault}; {remedy}")
     return told
-
-
-def check_peer(context: ssl.SSLContext, place: tuple[str, int], role: Role, request: bytes) -> str:
-    """Connects by TLS, and hears whether our certificate is taken. request: what to say first."""
-    where = f"{place[0]}:{place[1]}"
-    try:
-        with (
-            socket.create_connection(place, timeout=CONNECT_S) as plain,
-            context.wrap_socket(plain) as connection,
-        ):
-            told = role_of(connection.getpeercert() or {})
-            connection.settimeout(ANSWER_S)
-            connection.sendall(request)
-            hear(connection)
-    except ssl.SSLError as error:
-        raise LackError(
-            f"{where} and this machine do not trust one another: {error.reason or error}; both "
-            f"need certificates of one authority that hold ({CERTIFY}), and clocks that are right"
-        ) from error
-    except OSError as error:
-        raise LackError(
-            f"{where} does not answer: {access.reason(error)}; is the {role} running, and does a "
-            "firewall let this machine in?"
-        ) from error
-    if told not in ("", role):
-        raise LackError(
-            f"{where} is a {told}, not the {role}: look at its address in the configuration"
-        )
-    return f"{where} answers, and lets us in"
-
-
-def hear(connection: ssl.SSLSocket) -> None:
-    """Waits for a first word: in TLS 1.3 a refusal comes after the handshake. Raises SSLError."""
-    try:
-        if not connection.recv(1):
-            raise ConnectionResetError(0, "it hung up")
-    except TimeoutError:
-        return  # it has nothing to say to us yet, and nothing against us

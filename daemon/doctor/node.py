@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from daemon.doctor.finding import LackError, found, tried
-from daemon.doctor.fleet import REQUEST, check_peer, check_validity
+from daemon.doctor.fleet import REQUEST, check_validity
 from daemon.doctor.folders import check_folder, nearest
 from daemon.doctor.machine import (
     check_clock,
@@ -23,6 +23,7 @@ from daemon.engine.fit.cgroups import memory_groups
 from daemon.engine.vgg.weights import checked_sha256, locate
 from daemon.errors import ConfigError
 from daemon.fleet.certificates import Role, client_context
+from daemon.fleet.peer import check_peer
 from daemon.host import files
 from daemon.settings.fleet import CERTIFY, NodeSettings, check_node
 from daemon.status.report import Finding

@@ -12,11 +12,15 @@ import threading
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from loguru import logger
 
 from daemon import __version__
+from daemon.errors import SurroundingsError
+from daemon.fleet.certificates import Role, client_context
 from daemon.fleet.painter import Painter, SeatSettings
+from daemon.fleet.peer import check_peer
 from daemon.messages import Data, known
 
 if TYPE_CHECKING:
@@ -128,6 +132,13 @@ def heed_input(drain: Callable[[], object]) -> None:
     threading.Thread(target=listen, name="input", daemon=True).start()
 
 
+def check_scheduler(settings: SeatSettings) -> None:
+    """Raises SurroundingsError, in our words, where the scheduler cannot be reached or trusted."""
+    context = client_context(settings.ca, settings.cert, settings.key)
+    where = urlsplit(settings.scheduler)
+    check_peer(context, (where.hostname or "", where.port or 0), Role.SCHEDULER, b"")
+
+
 def main() -> None:
     """Works as its one argument, the fields of `SeatSettings` as JSON, says."""
     from daemon.fleet.dask_settings import set_up_dask
@@ -138,8 +149,9 @@ def main() -> None:
     logger.add(sys.stderr, format="{message}", level="INFO")
     set_up_dask()
     try:
+        check_scheduler(settings)
         asyncio.run(serve(settings))
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, SurroundingsError) as error:
         logger.error("cannot work for {}: {}", settings.scheduler, error)
         sys.stderr.flush()
         os._exit(1)

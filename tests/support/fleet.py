@@ -98,11 +98,13 @@ class Fleet:
             worker="tests.support.actor",
         )
 
-    def start_node(self, device: str, node: str = "desk", **changes: object) -> KeptChild:
+    def start_node(
+        self, device: str, node: str = "desk", *, module: str = NODE, **changes: object
+    ) -> KeptChild:
         """Starts the process of a node's device, which is started again when it ends."""
         settings = replace(self.seat(device, node), **changes)  # type: ignore[arg-type]
         child = KeptChild(
-            NODE,
+            module,
             [json.dumps(plain(settings))],
             name=settings.seat,
             on_message=lambda message: None,

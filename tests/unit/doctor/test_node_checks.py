@@ -14,6 +14,7 @@ from daemon.doctor import fleet, node
 from daemon.doctor.finding import found
 from daemon.fleet.authority import CertificateOrder, make_certificates
 from daemon.fleet.certificates import Role, server_context, validity
+from daemon.fleet.peer import check_peer
 from daemon.settings.config import Config
 from daemon.settings.fleet import FleetSettings, NodeSettings, load_node
 from daemon.status.report import Finding
@@ -140,7 +141,7 @@ def test_server_that_speaks_no_tls_is_told(settings: NodeSettings) -> None:
         thread.start()
         context = context_of_client(settings)
         place = ("127.0.0.1", int(listener.getsockname()[1]))
-        finding = found("scheduler", fleet.check_peer, context, place, Role.SCHEDULER, b"")
+        finding = found("scheduler", check_peer, context, place, Role.SCHEDULER, b"")
         thread.join()
     assert not finding.ok
     assert "do not trust one another" in finding.detail
