@@ -26,11 +26,18 @@ def prepare_process() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.umask(os.umask(0o077) & 0o077)  # what we make we can read, whatever others may
+    allow_open_files(OPEN_FILES)
+
+
+def allow_open_files(count: int) -> int:
+    """Lets this process have so many files open, or as many as the system lets it: how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return count if soft == resource.RLIM_INFINITY else min(soft, count)
 
 
 def speak_utf8() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SurroundingsError
+from daemon.fleet import depot_server
 from daemon.fleet.carrier import (
     ANSWER_S,
     SLOWEST_DISK_BYTES_S,
@@ -483,6 +484,34 @@ def test_one_carrier_serves_many_threads_at_once(
     for thread in threads:
         thread.join(60)
     assert depot.given(token) == {f"small/{number}": sha256(LARGE) for number in range(8)}
+
+
+def test_caller_for_whom_there_is_no_room_comes_again(
+    depot: Depot,
+    papers: Papers,
+    token: str,
+    here: Path,
+    there: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(depot_server, "MOST_CALLERS", 1)
+    port = depot.start()
+    depot.grant(token, {"picture": here / "picture"}, {})
+    server = depot._server
+    assert server is not None
+    other = socket.create_connection(("127.0.0.1", port), 20)
+    waits: list[float] = []
+
+    def other_leaves(seconds: float) -> None:
+        waits.append(seconds)
+        other.close()
+        with server._changed:
+            assert server._changed.wait_for(lambda: not server._callers, 20)
+
+    carrier = Carrier(f"https://127.0.0.1:{port}", *papers.node, sleep=other_leaves)
+    carrier.fetch(token, "picture", there / "picture", sha256(LARGE))
+    carrier.close()
+    assert waits == [WAITS_S[0]]
 
 
 def test_address_that_cannot_be_had_is_told(depot: Depot, port: int, papers: Papers) -> None:
