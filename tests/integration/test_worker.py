@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from daemon.engine.checkpoint import Checkpoint
+from daemon.fleet.light import cut_light
 from daemon.host.files import sha256_of
 from daemon.job import State
 from daemon.messages import (
@@ -310,6 +311,23 @@ def test_cancelled_run_leaves_a_checkpoint_to_go_on_from(bench: Bench) -> None:
     assert bench.steps("second")[0].number == taken + 1
     bench.pool.cancel("second", grace_s=PATIENCE_S)
     assert isinstance(ended(future), Cancelled)
+
+
+def test_run_that_goes_on_from_a_light_checkpoint_says_so_in_its_account(bench: Bench) -> None:
+    order = bench.order(recipe=SHALLOW | {"steps": STEPS}, course=bench.root / "light/course.json")
+    bench.on_event = lambda run, event: (
+        bench.pool.cancel(run, grace_s=PATIENCE_S) if isinstance(event, Progress) else None
+    )
+    assert isinstance(ended(bench.submit("first", order)), Cancelled)
+    bench.on_event = lambda run, event: None
+    taken = bench.steps("first")[-1].number
+    assert taken < STEPS and order.checkpoint and order.course
+    cut_light(order.checkpoint, order.checkpoint)
+    done = bench.done("second", order)
+    assert [one.number for one in bench.steps("second")] == [*range(taken + 1, STEPS + 1)]
+    (warning,) = done.warnings
+    assert f"went on from a light checkpoint at step {taken} of pass 1" in warning
+    assert json.loads(order.course.read_bytes())["step"] == [*range(1, STEPS + 1)]
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other", "later"])
