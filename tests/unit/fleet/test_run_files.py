@@ -112,9 +112,14 @@ def test_film_of_a_run_that_goes_on_elsewhere_has_the_frames_of_the_one_before(
     assert gives(on_node)["frames/"] == mine
 
 
+NO_FILES = {"memory_bytes", "result_name", "proof", "shared"}
+
+
 def test_order_on_a_node_names_none_of_the_services_paths(
     order: RunOrder, here: Path, there: Path
 ) -> None:
+    every = {field.name for field in fields(RunOrder)} - NO_FILES
+    assert all(getattr(order, name) for name in every)  # a new field is to be tried too
     for name, path in gives(order).items():
         path.mkdir() if name.endswith("/") else path.touch()
     (here / "frames" / "01-000001.jpg").touch()
