@@ -45,12 +45,17 @@ LIGHT_S = 120.0
 """Between checkpoints that travel back: what a node that is lost costs at most, and a little."""
 
 BUNDLE_S = 0.25
-LOOK_S = 0.5
 GRACE_S = 60.0
 """How long a worker may take to its next step and checkpoint when nobody wants its run here."""
 
 CALM_S = 120.0
 """How long a device is left to others after they last needed it."""
+
+GOES_WITH = {"checkpoint": ("course", "frames/")}
+"""What is given with another file: whoever goes on from a checkpoint needs what led there, too."""
+
+OF_THE_WAY = ("checkpoint", "frames/")
+"""What is of no use once there is a result."""
 
 Tell = Callable[[str, Data], None]
 """Sends a message under a topic."""
@@ -251,6 +256,8 @@ class Painter:
         return self._carriers[url]
 
     def _paint(self, visit: Visit, payload: Data) -> Outcome:
+        if self.leaving:
+            return Cancelled()
         takes: Mapping[str, str] = payload["takes"]
         with contextlib.ExitStack() as held:
             taken = {name: self._bring(visit, name, sha, held) for name, sha in takes.items()}
@@ -327,7 +334,8 @@ class Painter:
 
         def give() -> None:
             try:
-                self._give(visit, name)
+                for one in (name, *GOES_WITH.get(name, ())):
+                    self._give_all(visit, one)
                 visit.events.append(event_data(visit.run_id, then))
             except (SurroundingsError, OSError) as error:
                 self._warn(visit, f"{name} does not get to the service: {error}")
@@ -354,7 +362,7 @@ class Painter:
         """
         self._sender.submit(lambda: None).result()  # what was under way
         for name in visit.gives:
-            if name == "result" or (name == "checkpoint" and isinstance(outcome, Done)):
+            if name == "result" or (name in OF_THE_WAY and isinstance(outcome, Done)):
                 continue
             try:
                 self._give_all(visit, name)
@@ -372,7 +380,7 @@ class Painter:
         if not name.endswith("/"):
             self._give(visit, name)
             return
-        folder = visit.gives[name]
+        folder = visit.gives.get(name, visit.folder / "none")
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             visit.carrier.give(visit.token, f"{name}{path.name}", path)
 
