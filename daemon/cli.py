@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -439,6 +438,7 @@ def page(config: Path | None) -> int:
 
 def node(config: Path | None) -> int:
     """Paint for the service of another machine, as a node of its fleet, until stopped."""
+    from daemon.fleet.supervisor import run_node
     from daemon.settings.fleet import check_node, find_node, load_node
     from daemon.status.logs import catch_strays, log_to_stderr
 
@@ -447,7 +447,7 @@ def node(config: Path | None) -> int:
     check_node(settings, path)
     log_to_stderr(settings.log_level)
     catch_strays()
-    return int(import_module("daemon.fleet.supervisor").run_node(settings, path))
+    return run_node(settings, path)
 
 
 def fleet(config: Path | None) -> int:

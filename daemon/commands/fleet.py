@@ -4,15 +4,15 @@ import asyncio
 import socket
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from daemon.errors import AtelierError, SurroundingsError
 from daemon.fleet.certificates import Validity, server_context, validity
 from daemon.host.access import explain
+from daemon.host.process import Message
 from daemon.settings.address import Address, to_address
 from daemon.settings.config import Config
 from daemon.settings.fleet import CERTIFY, FleetSettings
@@ -103,18 +103,21 @@ def run_scheduler(folder: Path, listen: Address) -> None:
     folder: where its certificates lie. Raises SurroundingsError where they are not, or are no
     longer good, or where nothing can listen.
     """
+    from daemon.fleet.dask_settings import set_up_dask
+    from daemon.fleet.scheduler import schedule
+
     ca, cert, key = (folder / name for name in ("ca.pem", "scheduler.pem", "scheduler.key"))
     server_context(ca, cert, key)  # said in our words, before Dask says it in its own
     if fault := validity(cert).fault(datetime.now(UTC)):
         logger.warning("{} {}; make another with: {} --renew", cert, fault, CERTIFY)
-    import_module("daemon.fleet.dask_settings").set_up_dask()
-    scheduler = import_module("daemon.fleet.scheduler")
+    set_up_dask()
 
-    def tell(message: dict[str, Any]) -> None:
+    def tell(message: Message) -> None:
         logger.info("the scheduler listens at {}", message.get("address"))
 
     try:
-        asyncio.run(scheduler.schedule(str(listen), ca, cert, key, told=tell))
-    except OSError as error:
-        raise SurroundingsError(f"nothing can listen at {listen}: {explain(error)}") from error
+        asyncio.run(schedule(str(listen), ca, cert, key, told=tell))
+    except (OSError, RuntimeError) as error:  # Dask's own, for the reason that it is caused by
+        why = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        raise SurroundingsError(f"nothing can listen at {listen}: {explain(why)}") from error
     logger.info("stopped")

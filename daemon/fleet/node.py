@@ -6,6 +6,7 @@ Its standard input says when it is to be drained, and ends it when it is closed.
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -143,6 +144,9 @@ def main() -> None:
     """Works as its one argument, the fields of `SeatSettings` as JSON, says."""
     from daemon.fleet.dask_settings import set_up_dask
 
+    # The supervisor hears it, and has us drained. Slurm tells every process of a job at once; what
+    # is ignored here is so in the child that paints, too.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     data = json.loads(sys.argv[1])
     settings = known(SeatSettings, data, tags=tuple(data.get("tags", ())))
     logger.remove()

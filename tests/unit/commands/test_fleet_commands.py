@@ -1,5 +1,6 @@
 """What is typed to look after a fleet, as it answers."""
 
+import errno
 import json
 import os
 import socket
@@ -10,7 +11,6 @@ from unittest.mock import Mock
 import pytest
 
 from daemon import cli
-from daemon.commands import fleet
 from daemon.settings import fleet as fleet_settings
 from daemon.settings.address import Address
 from daemon.settings.config import check_guarded, load_config
@@ -175,10 +175,10 @@ def node_file(tmp_path: Path, capsys: Capture) -> Path:
 def test_node_runs_with_what_its_file_says(
     node_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = Mock(run_node=Mock(return_value=0))
-    monkeypatch.setattr(cli, "import_module", {"daemon.fleet.supervisor": module}.__getitem__)
+    run_node = Mock(return_value=0)
+    monkeypatch.setattr("daemon.fleet.supervisor.run_node", run_node)
     assert typed(node_file, "node") == 0
-    settings, path = module.run_node.call_args.args
+    settings, path = run_node.call_args.args
     assert (settings.name, path) == ("desk2", node_file)
 
 
@@ -234,11 +234,8 @@ def test_scheduler_runs_with_the_pair_of_its_folder(
         asked.extend(given)
         told({"event": "listening", "address": "tls://0.0.0.0:9000"})
 
-    modules = {
-        "daemon.fleet.scheduler": Mock(schedule=schedule),
-        "daemon.fleet.dask_settings": Mock(),
-    }
-    monkeypatch.setattr(fleet, "import_module", modules.__getitem__)
+    monkeypatch.setattr("daemon.fleet.dask_settings.set_up_dask", Mock())
+    monkeypatch.setattr("daemon.fleet.scheduler.schedule", schedule)
     words = ["fleet", "scheduler", "--folder", str(folder), "--listen", "0.0.0.0:9000"]
     assert cli.answer(words) == 0
     assert asked == [
@@ -247,6 +244,24 @@ def test_scheduler_runs_with_the_pair_of_its_folder(
         folder / "scheduler.pem",
         folder / "scheduler.key",
     ]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_address_that_is_taken_is_told(
+    node_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, wrapped: bool
+) -> None:
+    async def schedule(*_: Any, told: Any) -> None:
+        taken = OSError(errno.EADDRINUSE, "Address already in use")
+        if wrapped:  # as Dask does it
+            raise RuntimeError("Scheduler failed to start.") from taken
+        raise taken
+
+    monkeypatch.setattr("daemon.fleet.dask_settings.set_up_dask", Mock())
+    monkeypatch.setattr("daemon.fleet.scheduler.schedule", schedule)
+    folder = str(node_file.parents[2])
+    assert cli.answer(["fleet", "scheduler", "--folder", folder, "--listen", "127.0.0.1:9000"]) == 1
+    told = capsys.readouterr().err
+    assert "nothing can listen at 127.0.0.1:9000: Address already in use" in told
 
 
 def test_scheduler_without_its_pair_says_so(tmp_path: Path, capsys: Capture) -> None:
