@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 from daemon.host.files import sha256_of
 from daemon.messages import (
@@ -154,13 +155,39 @@ def combined_pool(workers: Sequence[WorkerSettings], on_event: OnEvent) -> Worke
     return CombinedPool([local, others])
 
 
+class KeptDaskPool:
+    """The face of a pool on the shared fleet, whose bridge stays for later tests unless it works.
+
+    A bridge takes a second of a processor to begin.
+    """
+
+    _kept: ClassVar[DaskPool | None] = None
+    _on_event: ClassVar[OnEvent] = lambda run_id, event: None
+
+    def __init__(self, workers: Sequence[WorkerSettings], on_event: OnEvent) -> None:
+        cls = type(self)
+        cls._on_event = on_event
+        if cls._kept is None:
+            from tests.support.fleet import shared_fleet
+
+            place = shared_fleet().place(embedded=False)
+            cls._kept = DaskPool(place, workers[0], lambda run, event: cls._on_event(run, event))
+        self._pool = cls._kept
+        wait_for("both devices of the node", lambda: len(self._pool.seats()) == len(workers))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def close(self, *, grace_s: float) -> None:
+        """Closes the pool if it has open runs; an idle one is kept."""
+        if any(seat.run_id for seat in self._pool.seats()):
+            type(self)._kept = None
+            self._pool.close(grace_s=grace_s)
+
+
 def dask_pool(workers: Sequence[WorkerSettings], on_event: OnEvent) -> WorkerPool:
     """The pool of two devices of a node on this machine, over TLS, with workers that play."""
-    from tests.support.fleet import shared_fleet
-
-    pool = DaskPool(shared_fleet().place(embedded=False), workers[0], on_event)
-    wait_for("both devices of the node", lambda: len(pool.seats()) == len(workers))
-    return pool
+    return KeptDaskPool(workers, on_event)  # type: ignore[return-value]
 
 
 MakePool = Callable[[Sequence[WorkerSettings], OnEvent], WorkerPool]
