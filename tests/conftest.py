@@ -76,3 +76,25 @@ def photo_file(photograph: Image.Image, tmp_path: Path) -> Callable[..., Path]:
         return target
 
     return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lets every process of a run begin with its share of the long tests, module by module.
+
+    They start processes, paint or browse: in every folder but `unit`. One that begins last would
+    keep a processor waiting for a minute.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    modules: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    unit = Path(__file__).parent / "unit"
+    short = [item for item in items if item.path.is_relative_to(unit)]
+    long = [found for path, found in modules.items() if not path.is_relative_to(unit)]
+    share, ordered = -(-len(items) // count), list[pytest.Item]()
+    for number in range(count):
+        mine = [item for module in long[number::count] for item in module]
+        left = max(0, share - len(mine))
+        ordered += [*mine, *short[:left]]
+        short = short[left:]
+    items[:] = [*ordered, *short]
