@@ -29,8 +29,8 @@ sys.path.insert(0, str(ROOT))
 
 from daemon.fleet.authority import CertificateOrder, make_certificates  # noqa: E402
 from daemon.fleet.carrier import Carrier  # noqa: E402
-from daemon.fleet.dask_settings import make_security, set_up_dask  # noqa: E402
-from daemon.fleet.node import FACTS, facts_of  # noqa: E402
+from daemon.fleet.dask_settings import set_up_dask  # noqa: E402
+from daemon.fleet.node import make_worker  # noqa: E402
 from daemon.fleet.painter import SeatSettings  # noqa: E402
 from daemon.host.files import sha256_of  # noqa: E402
 from daemon.job import Draft, State, StyleRef  # noqa: E402
@@ -91,24 +91,10 @@ class WaitingPainter:
 
 async def work(seats: list[SeatSettings], job_s: float, result_bytes: int) -> None:
     """Runs many nodes in this process."""
-    from distributed import Worker
-    from distributed.worker import DEFAULT_METRICS, DEFAULT_STARTUP_INFORMATION
 
     def make(settings: SeatSettings) -> Any:
         painter = WaitingPainter(settings, job_s, os.urandom(result_bytes))
-        facts = facts_of(settings)
-        worker: Any = Worker(
-            settings.scheduler,
-            nthreads=1,
-            memory_limit=0,
-            dashboard=False,
-            dashboard_address="127.0.0.1:0",
-            protocol="tls",
-            security=make_security(settings.ca, settings.cert, settings.key),
-            local_directory=str(settings.folder / "dask"),
-            metrics={**DEFAULT_METRICS, FACTS: lambda _: painter.state()},
-            startup_information={**DEFAULT_STARTUP_INFORMATION, FACTS: lambda _: facts},
-        )
+        worker: Any = make_worker(settings, painter.state)
         worker.painter = painter
         painter.worker = worker
         return worker

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from daemon.doctor.finding import LackError, found
 from daemon.errors import ConfigError
-from daemon.fleet.certificates import Role, client_context, validity
-from daemon.fleet.peer import check_peer
+from daemon.fleet.certificates import Role, validity
+from daemon.fleet.peer import check_scheduler
 from daemon.settings.config import Config
-from daemon.settings.fleet import CERTIFY, FleetPlace, check_fleet
+from daemon.settings.fleet import CERTIFY, check_fleet
 from daemon.state.lock import is_held
 from daemon.status.report import Finding
 
@@ -35,14 +34,8 @@ def examine_fleet(config: Config, config_file: Path) -> Iterator[Finding]:
         given = (place.scheduler_cert, Role.SCHEDULER, renew, now)
         yield found("fleet: its scheduler's", check_validity, *given)
     if not place.listen or is_held(config.state):  # ours runs beside the service alone
-        yield found("fleet: scheduler", check_scheduler, place)
-
-
-def check_scheduler(place: FleetPlace) -> str:
-    """Whether the scheduler answers, and lets the service in."""
-    context = client_context(place.ca, place.cert, place.key)
-    where = urlsplit(place.scheduler)
-    return check_peer(context, (where.hostname or "", where.port or 0), Role.SCHEDULER, b"")
+        mine = (place.ca, place.cert, place.key)
+        yield found("fleet: scheduler", check_scheduler, place.scheduler, *mine)
 
 
 def check_validity(path: Path, role: Role, renew: str, now: datetime) -> str:

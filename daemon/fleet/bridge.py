@@ -25,8 +25,9 @@ from daemon.fleet.dask_settings import make_security, set_up_dask
 from daemon.fleet.depot import Depot
 from daemon.fleet.node import FACTS
 from daemon.fleet.order import gives, takes
-from daemon.host.process import claim_stdout, say
+from daemon.host.process import claim_stdout, heed_input, say
 from daemon.messages import Blob, Data, known, order_data, to_order
+from daemon.pool.face import kind_of
 from daemon.settings.fleet import FleetPlace
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ class Sent:
     """A run that a node was given: on which worker, as which task, and what shows its preview."""
 
     id: str
-    seat: str
     address: str
     future: "Future[None]"
     preview: Path | None
@@ -73,8 +73,7 @@ class FoundNode:
     @property
     def offers(self) -> list[str]:
         """The names by which a job can ask for it: node, tags, kind of device."""
-        kind = str(self.facts["device"]).partition(":")[0]
-        return sorted({self.facts["node"], kind, *self.facts["tags"]})
+        return sorted({self.facts["node"], kind_of(self.facts["device"]), *self.facts["tags"]})
 
     @property
     def misfit(self) -> str:
@@ -195,8 +194,8 @@ class Bridge:
                 self._ask(node.address, request)
 
     def _run(self, request: Data) -> None:
-        token, seat, run_id = request["token"], request["seat"], request["run"]
-        node = self._nodes.get(seat)
+        token, run_id = request["token"], request["run"]
+        node = self._nodes.get(request["seat"])
         if node is None:  # it has just gone, which is not the run's fault
             self._tell({"event": "cancelled", "run": run_id, "token": token})
             return
@@ -224,7 +223,7 @@ class Bridge:
             pure=False,
             retries=0,
         )
-        self._sent[token] = Sent(run_id, seat, node.address, future, order.preview)
+        self._sent[token] = Sent(run_id, node.address, future, order.preview)
         loop = asyncio.get_running_loop()
         future.add_done_callback(
             lambda done: loop.call_soon_threadsafe(self._note_end, token, done.status)
@@ -342,12 +341,7 @@ async def carry(place: FleetPlace, tell: Callable[[Data], None]) -> None:
     requests: asyncio.Queue[Data] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
-    def listen() -> None:
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(requests.put_nowait, json.loads(line))
-        os._exit(0)
-
-    threading.Thread(target=listen, name="input", daemon=True).start()
+    heed_input(lambda request: loop.call_soon_threadsafe(requests.put_nowait, request))
     bridge = Bridge(await connect(place, tell), depot, place.files_url, tell)
 
     async def obey() -> None:

@@ -9,20 +9,19 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from loguru import logger
 
 from daemon import __version__
 from daemon.errors import SurroundingsError
-from daemon.fleet.certificates import Role, client_context
 from daemon.fleet.painter import Painter, SeatSettings
-from daemon.fleet.peer import check_peer
+from daemon.fleet.peer import check_scheduler
+from daemon.host.process import Message, heed_input
 from daemon.messages import Data, known
+from daemon.settings.address import Address
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -54,7 +53,7 @@ def make_worker(settings: SeatSettings, state: Callable[[], Data]) -> "Worker":
     from daemon.fleet.dask_settings import make_security
 
     facts = facts_of(settings)
-    port = settings.port or (free_port() if settings.host else None)
+    port = settings.port or (free_port() if settings.host else 0)
     return Worker(
         settings.scheduler,
         nthreads=1,
@@ -65,8 +64,8 @@ def make_worker(settings: SeatSettings, state: Callable[[], Data]) -> "Worker":
         security=make_security(settings.ca, settings.cert, settings.key),
         local_directory=str(settings.folder / "dask"),
         death_timeout=JOIN_S,
-        port=port,
-        contact_address=f"tls://{in_brackets(settings.host)}:{port}" if settings.host else None,
+        port=port or None,
+        contact_address=f"tls://{Address(settings.host, port)}" if settings.host else None,
         metrics={**DEFAULT_METRICS, FACTS: lambda worker: state()},
         startup_information={**DEFAULT_STARTUP_INFORMATION, FACTS: lambda worker: facts},
     )
@@ -78,11 +77,6 @@ def free_port() -> int:
         probe.bind(("", 0))
         port: int = probe.getsockname()[1]
     return port
-
-
-def in_brackets(host: str) -> str:
-    """A host as it stands before a port."""
-    return f"[{host}]" if ":" in host else host
 
 
 async def serve(settings: SeatSettings) -> None:
@@ -97,7 +91,12 @@ async def serve(settings: SeatSettings) -> None:
     mine = Painter(settings, lambda topic, message: worker.log_event(topic, message), is_wanted)
     worker = make_worker(settings, mine.state)
     worker.painter = mine  # type: ignore[attr-defined]  # for `remote`, which knows no other
-    heed_input(lambda: loop.call_soon_threadsafe(draining.set))
+
+    def heed(request: Message) -> None:
+        if request.get("do") == "drain":
+            loop.call_soon_threadsafe(draining.set)
+
+    heed_input(heed)
     async with worker:
         logger.info("{} works for {}", settings.seat, settings.scheduler)
         gone = asyncio.create_task(worker.finished())
@@ -121,25 +120,6 @@ async def handed_over(worker: "Worker", mine: Painter) -> None:
         await asyncio.sleep(0.1)
 
 
-def heed_input(drain: Callable[[], object]) -> None:
-    """Drains when the input says so; its end ends the process."""
-
-    def listen() -> None:
-        for line in sys.stdin:
-            if json.loads(line).get("do") == "drain":
-                drain()
-        os._exit(0)
-
-    threading.Thread(target=listen, name="input", daemon=True).start()
-
-
-def check_scheduler(settings: SeatSettings) -> None:
-    """Raises SurroundingsError, in our words, where the scheduler cannot be reached or trusted."""
-    context = client_context(settings.ca, settings.cert, settings.key)
-    where = urlsplit(settings.scheduler)
-    check_peer(context, (where.hostname or "", where.port or 0), Role.SCHEDULER, b"")
-
-
 def main() -> None:
     """Works as its one argument, the fields of `SeatSettings` as JSON, says."""
     from daemon.fleet.dask_settings import set_up_dask
@@ -153,7 +133,7 @@ def main() -> None:
     logger.add(sys.stderr, format="{message}", level="INFO")
     set_up_dask()
     try:
-        check_scheduler(settings)
+        check_scheduler(settings.scheduler, settings.ca, settings.cert, settings.key)
         asyncio.run(serve(settings))
     except (OSError, TimeoutError, ValueError, SurroundingsError) as error:
         logger.error("cannot work for {}: {}", settings.scheduler, error)

@@ -8,9 +8,10 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from loguru import logger
@@ -258,9 +259,7 @@ class Painter:
     def _paint(self, visit: Visit, payload: Data) -> Outcome:
         if self.leaving:
             return Cancelled()
-        takes: Mapping[str, str] = payload["takes"]
-        with contextlib.ExitStack() as held:
-            taken = {name: self._bring(visit, name, sha, held) for name, sha in takes.items()}
+        with self._brought(visit, payload["takes"]) as taken:
             order = moved(to_order(payload["order"]), taken, visit.folder)
             visit.gives = gives(order)
             pool = self._pool_with(payload["with"])
@@ -271,17 +270,18 @@ class Painter:
             outcome = self._follow(visit, pool, future)
             return self._carry_back(visit, order, outcome)
 
-    def _bring(self, visit: Visit, name: str, sha256: str, held: contextlib.ExitStack) -> Path:
-        """A file of the order on this machine; known ones stay for later runs."""
-        if not sha256:
-            place = visit.folder / f"taken.{name}"
-            visit.carrier.fetch(visit.token, name, place)
-            return place
-        path = self._cache.hold(
-            sha256, lambda to: visit.carrier.fetch(visit.token, name, to, sha256)
-        )
-        held.callback(self._cache.let_go, sha256)
-        return path
+    @contextlib.contextmanager
+    def _brought(self, visit: Visit, takes: Mapping[str, str]) -> Iterator[dict[str, Path]]:
+        """The files of the order on this machine; those of a known hash stay for later runs."""
+        fetch = partial(visit.carrier.fetch, visit.token)
+        known = {
+            sha256: partial(fetch, name, sha256=sha256) for name, sha256 in takes.items() if sha256
+        }
+        own = {name: visit.folder / f"taken.{name}" for name, sha256 in takes.items() if not sha256}
+        for name, place in own.items():
+            fetch(name, place)
+        with self._cache.held(known) as paths:
+            yield own | {name: paths[sha256] for name, sha256 in takes.items() if sha256}
 
     def _pool_with(self, settings: Data) -> LocalPool:
         """The pool of one seat, with what the service's configuration says of workers."""

@@ -2,14 +2,23 @@
 
 import socket
 import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from daemon.errors import SurroundingsError
-from daemon.fleet.certificates import Role, role_of
+from daemon.fleet.certificates import Role, client_context, role_of
 from daemon.host import access
 from daemon.settings.fleet import CERTIFY
 
 CONNECT_S = 5.0
 ANSWER_S = 2.0
+
+
+def check_scheduler(scheduler: str, ca: Path, cert: Path, key: Path) -> str:
+    """Connects to a scheduler, tls://HOST:PORT, as `check_peer` does."""
+    where = urlsplit(scheduler)
+    place = (where.hostname or "", where.port or 0)
+    return check_peer(client_context(ca, cert, key), place, Role.SCHEDULER, b"")
 
 
 def check_peer(context: ssl.SSLContext, place: tuple[str, int], role: Role, request: bytes) -> str:

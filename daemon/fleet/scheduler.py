@@ -6,16 +6,14 @@ its own, with nothing else to read.
 
 import asyncio
 import json
-import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from daemon.fleet.dask_settings import make_security, set_up_dask
-from daemon.host.process import Message, claim_stdout, say
+from daemon.host.process import Message, claim_stdout, heed_input, say
 
 
 async def schedule(
@@ -45,23 +43,12 @@ async def schedule(
         await stop.wait()
 
 
-def end_with_input() -> None:
-    """Ends this process when its standard input is closed."""
-
-    def listen() -> None:
-        for _ in sys.stdin:
-            pass
-        os._exit(0)
-
-    threading.Thread(target=listen, name="input", daemon=True).start()
-
-
 def main() -> None:
     """Runs a scheduler as its one argument, an object of `listen`, `ca`, `cert`, `key`, says."""
     out = claim_stdout()
     settings = json.loads(sys.argv[1])
     set_up_dask()
-    end_with_input()
+    heed_input(lambda message: None)  # nothing is asked of it but its end
     ca, cert, key = (Path(settings[name]) for name in ("ca", "cert", "key"))
     told = partial(say, out)
     asyncio.run(schedule(settings["listen"], ca, cert, key, told=told))

@@ -228,3 +228,17 @@ def say(stream: TextIO, message: Message) -> None:
     """In a child: sends one message."""
     stream.write(json.dumps(message) + "\n")
     stream.flush()
+
+
+def heed_input(obey: Callable[[Message], object]) -> None:
+    """In a child: has each message that comes obeyed, in a thread of its own.
+
+    The end of the input ends the process at once, whatever it does: nobody wants it any more.
+    """
+
+    def listen() -> None:
+        for line in sys.stdin:
+            obey(json.loads(line))
+        os._exit(0)
+
+    threading.Thread(target=listen, name="input", daemon=True).start()

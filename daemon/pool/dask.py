@@ -9,7 +9,7 @@ import json
 import secrets
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loguru import logger
 
@@ -108,13 +108,7 @@ class DaskPool:
         """Every device of every node, as it stands now."""
         with self._lock:
             busy = {run.seat: run.id for run in self._open.values()}
-            return [
-                Seat(
-                    seat.device, busy.get(seat.device), seat.answered, node=seat.node,
-                    offers=seat.offers,
-                )
-                for seat in self._seats
-            ]  # fmt: skip
+            return [replace(seat, run_id=busy.get(seat.device)) for seat in self._seats]
 
     def submit(self, device: str, run_id: str, order: RunOrder) -> Future[Outcome]:
         """Starts a run on a free seat. One that has just gone ends it as Cancelled."""

@@ -1,14 +1,10 @@
 """What a worker is asked for, on its standard input: runs, one after the other, and their ends."""
 
-import json
-import os
 import queue
-import sys
-import threading
 from collections.abc import Callable
 from typing import NoReturn
 
-from daemon.host.process import Message
+from daemon.host.process import Message, heed_input
 
 
 def serve(run: Callable[[str, Message], object], cancel: Callable[[str], object]) -> NoReturn:
@@ -18,16 +14,13 @@ def serve(run: Callable[[str, Message], object], cancel: Callable[[str], object]
     """
     runs: queue.SimpleQueue[Message] = queue.SimpleQueue()
 
-    def listen() -> None:
-        for line in sys.stdin:
-            request = json.loads(line)
-            if request["do"] == "cancel":
-                cancel(request["run"])
-            else:
-                runs.put(request)
-        os._exit(0)
+    def heed(request: Message) -> None:
+        if request["do"] == "cancel":
+            cancel(request["run"])
+        else:
+            runs.put(request)
 
-    threading.Thread(target=listen, daemon=True).start()
+    heed_input(heed)
     while True:
         request = runs.get()
         run(request["run"], request["payload"])
