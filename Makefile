@@ -51,12 +51,8 @@ torture: .venv/installed  ## 200 pictures while everything goes wrong, three tim
 kills: .venv/installed  ## 300 jobs and 50 x kill -9
 	$(BIN)/python -m tests.torture --plain --pictures 300 --kills 50
 
-bench: .venv/installed  ## steps, equal loss and bulk against a peer, start-up (half an hour)
-	$(BIN)/python bench/step.py 512 1024
-	$(BIN)/python bench/equal_loss.py 256 512
-	$(BIN)/python bench/bulk.py
-	$(BIN)/python bench/startup.py
-	$(BIN)/python bench/figure.py
+bench: .venv/installed  ## all benches that matter, and one table of what they found (40 minutes at most)
+	$(BIN)/python bench/all.py
 
 bench-gpu: .venv/installed  ## the same for the first CUDA device, and the tests that need one
 	$(BIN)/pytest tests/gpu

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 from surroundings import ROOT
+from table import print_row
 
 PEER_PICTURES = 2
 
@@ -103,6 +104,11 @@ def main() -> None:
         print(f"{who} {steps:5d} steps {seconds:7.1f} s a picture {3600 / seconds:7.0f} an hour")
     print(f"(the peer's from {PEER_PICTURES} pictures)")
     print(f"ratio {peer / ours:.1f}")
+    print_row(
+        f"pictures an hour at {options.size} px, {options.steps} steps a size",
+        f"{3600 / ours:.0f}",
+        f"peer {3600 / peer:.0f} at {options.peer_steps} steps: {peer / ours:.1f} times",
+    )
 
 
 if __name__ == "__main__":

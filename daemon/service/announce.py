@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -19,7 +20,12 @@ from daemon.status.health import Health
 from daemon.status.live import LIVE_FILE, Live, RunningJob, write_live
 from daemon.status.report import in_words
 
-LIVE_S = 0.5
+LIVE_S = 1.0
+"""Who follows what goes on looks once a second (`page/watch.py`)."""
+
+UNCHANGED_S = 10.0
+"""How often the live file is written while nothing is new: each time a disk has to turn."""
+
 STATUS_S = 5.0
 
 
@@ -41,6 +47,7 @@ class Announcer:
         self._on_change = on_change
         self._clock = clock
         self._written_s = self._told_s = 0.0
+        self._written: dict[str, Any] = {}
         self._ready = False
 
     def show(self, running: list[RunningJob], intake: IntakeLoop) -> None:
@@ -58,12 +65,18 @@ class Announcer:
         except Exception as error:  # a terminal that is gone: nobody looks, the painting goes on
             logger.warning("progress is shown no more: {!r}", error)
             self._on_change = lambda live: None
-        if now_s - self._written_s < LIVE_S:
+        self._write(now_s)
+
+    def _write(self, now_s: float) -> None:
+        """Writes the live file if something is new, or nothing was for long."""
+        news = {**self.live.as_data(), "written_at": ""}
+        if now_s - self._written_s < (UNCHANGED_S if news == self._written else LIVE_S):
             return
-        self._written_s = now_s
+        self._written_s, self._written = now_s, news
         try:
-            write_live(self._state, live)
+            write_live(self._state, self.live)
         except OSError as error:
+            self._written = {}
             self._health.bad("state folder", error)
         else:
             self._health.good("state folder")

@@ -1,14 +1,12 @@
 """The service's own word on what it is doing, in a small file others may read at any time."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from daemon.engine.schedule import Pass
 from daemon.host import files
 from daemon.messages import Progress
 
@@ -103,17 +101,7 @@ def follow(job: RunningJob, progress: Progress) -> None:
     job.steps = sum(one.steps for one in passes)
     job.total, job.losses = progress.total, dict(progress.losses)
     job.step_s = progress.seconds
-    job.eta_s = eta_s(passes, number, progress.number, progress.seconds)
-
-
-def eta_s(passes: Sequence[Pass], number: int, step: int, step_s: float) -> float:
-    """Seconds left, from the last step's seconds; a step's time grows with its pixels."""
-    current = passes[number - 1]
-    per_pixel = step_s / (current.width_px * current.height_px)
-    left = (current.steps - step) * step_s
-    for later in passes[number:]:
-        left += later.steps * later.width_px * later.height_px * per_pixel
-    return left
+    job.eta_s = progress.left_s
 
 
 def loss_text(job: RunningJob) -> str:

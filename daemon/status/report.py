@@ -70,7 +70,7 @@ def gather(config: Config) -> dict[str, Any]:
     if unclear:
         report["health"]["live"] = (
             f"{files.printable(config.state / LIVE_FILE)} cannot be read, or another version wrote "
-            "it; the service writes it anew twice a second"
+            "it; the service writes it anew every ten seconds, and when there is news"
         )
     if not config.ledger_path.exists():
         return report

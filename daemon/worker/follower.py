@@ -1,5 +1,7 @@
 """Following a painting: its moments are told, checkpoints kept, and it is stopped on request."""
 
+import math
+import time
 from collections.abc import Callable, Iterator
 
 from daemon.engine.checkpoint import Checkpoint
@@ -28,11 +30,14 @@ class Follower:
         checkpoint_s: float,
         tell: Callable[[Event], None],
         is_cancelled: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._order = order
         self._tell = tell
         self._is_cancelled = is_cancelled
-        self._share = TimeShare(checkpoint_s, PARTS_OF_TIME)
+        self._checkpoint_s = checkpoint_s
+        self._left_s = math.inf
+        self._share = TimeShare(checkpoint_s, PARTS_OF_TIME, clock)
         self._previewer = Previewer(order.preview, self._warn) if order.preview else None
         self._timelapse = Timelapse(order.timelapse, self._warn) if order.timelapse else None
         self._course = LossRecorder(order.course, self._warn) if order.course else None
@@ -71,9 +76,11 @@ class Follower:
         if step.number == 1:
             self.step_s.clear()
         self.step_s.append(step.seconds)
-        self._tell(
-            Progress(moment.pass_number, passes, step.number, step.total, step.losses, step.seconds)
+        progress = Progress(
+            moment.pass_number, passes, step.number, step.total, step.losses, step.seconds
         )
+        self._left_s = progress.left_s
+        self._tell(progress)
         if step.number in (1, size.steps) or step.number % max(1, size.steps // 5) == 0:
             self._tell(LogLine("DEBUG", describe_step(moment)))
         previewer, preview = self._previewer, self._order.preview
@@ -85,13 +92,15 @@ class Follower:
             self._course.offer(moment)
 
     def _keep(self, make_checkpoint: Callable[[], Checkpoint]) -> None:
-        """Writes a checkpoint if it is time, or the last moment to."""
-        if (place := self._order.checkpoint) is None:
+        """Writes a checkpoint if it is time, or the last moment to.
+
+        None shortly before the end: it would be many times what the result is, and soon removed.
+        """
+        place, stops = self._order.checkpoint, self._is_cancelled()
+        if place is None or (self._left_s < self._checkpoint_s and not stops):
             return
         try:
-            if self._share.offer(
-                lambda: write_checkpoint(place, make_checkpoint()), now=self._is_cancelled()
-            ):
+            if self._share.offer(lambda: write_checkpoint(place, make_checkpoint()), now=stops):
                 if self._course:
                     self._course.keep()
                 self._tell(LogLine("DEBUG", "checkpoint written"))

@@ -55,7 +55,8 @@ class Previewer:
 def write_preview(path: Path, picture: Tensor, palette: Palette | None = None) -> None:
     """Puts a preview of `picture`, (1, 3, H, W), in the place of an earlier one. Raises OSError."""
     image = reduced(picture, palette)
-    files.write_whole(path, lambda file: image.save(file, "JPEG"), replace=True)
+    files.make_folder(path.parent)
+    files.write_fleeting(path, lambda file: image.save(file, "JPEG"))
 
 
 def reduced(

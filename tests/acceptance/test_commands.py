@@ -254,10 +254,7 @@ def test_stylize_begins_anew_with_less_when_memory_runs_out(studio: Studio) -> N
         assert result.size == (320, 240)
 
 
-def test_proof_is_the_small_picture_and_says_how_long_the_full_one_takes(
-    painting_studio: Studio,
-) -> None:
-    studio = painting_studio
+def test_proof_is_the_small_picture_and_says_how_long_the_full_one_takes(studio: Studio) -> None:
     (studio.root / "photo.jpg").write_bytes(encoded(photograph((1000, 500))))
     answer = studio.run(
         "stylize",

@@ -16,9 +16,12 @@ WARNING = (
 )
 
 
-@pytest.fixture
-def kernel_ends() -> Iterator[Callable[[int], None]]:
-    """Has the kernel end a process, by its id, as soon as it takes more memory."""
+@pytest.fixture(params=["refused", "killed"])
+def exhaust(request: pytest.FixtureRequest) -> Iterator[Callable[[int], None]]:
+    """Leaves a process, by its id, without more memory: it is told so, or the kernel ends it."""
+    if request.param == "refused":
+        yield give_no_more_memory
+        return
     with contextlib.ExitStack() as stack:
         try:
             move = stack.enter_context(memory_group(LITTLE_BYTES))
@@ -27,33 +30,12 @@ def kernel_ends() -> Iterator[Callable[[int], None]]:
         yield move
 
 
-@pytest.fixture(params=["refused", "killed"])
-def exhaust(request: pytest.FixtureRequest) -> Callable[[int], None]:
-    """Leaves a process, by its id, without any more memory."""
-    if request.param == "refused":
-        return give_no_more_memory
-    move: Callable[[int], None] = request.getfixturevalue("kernel_ends")
-    return move
-
-
 def test_job_whose_memory_runs_out_goes_on_with_less_to_its_full_size(
     studio: Studio, exhaust: Callable[[int], None]
 ) -> None:
-    paint_while_memory_runs_out(studio, exhaust, steps=30)
-
-
-def test_painting_whose_worker_the_kernel_ends_goes_on_with_less_to_its_full_size(
-    painting_studio: Studio, kernel_ends: Callable[[int], None]
-) -> None:
-    paint_while_memory_runs_out(painting_studio, kernel_ends, steps=5)
-
-
-def paint_while_memory_runs_out(
-    studio: Studio, exhaust: Callable[[int], None], *, steps: int
-) -> None:
-    """A picture whose first worker has no memory any more; asserts what becomes of it."""
+    """That the worker that paints does likewise is told in `tests/integration/test_worker.py`."""
     studio.configure(checkpoint_every=0, precision="float32")
-    studio.add_preset("wide", size=320, steps=steps)
+    studio.add_preset("wide", size=320, steps=30)
     studio.drop("wide/photo.jpg")
     jobs = studio.state / "spool" / "jobs"
     with studio.service() as service:

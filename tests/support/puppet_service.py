@@ -33,6 +33,7 @@ def hurry() -> None:
     retry.LONGEST_BACKOFF_S = 1.0
     Loop.__init__.__kwdefaults__["retry_s"] = 1.0
     waits = {"BROKEN_WAIT_S": 1.0, "BUSY_TIMEOUT_S": 2.0, "STATUS_S": 1.0}
+    waits |= {"LIVE_S": 0.2, "UNCHANGED_S": 0.5}
     if give_up_s := os.environ.get("PUPPET_GIVE_UP_S"):
         waits["ONCE_GIVE_UP_S"] = float(give_up_s)
     for name, module in sys.modules.items():

@@ -1,8 +1,12 @@
 """Results written for tests, and what other programs say of them."""
 
+import atexit
+import functools
 import json
+import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ NOTE: dict[str, Any] = {
     "recipe": {"size": 512, "steps": 200},
 }
 EXIFTOOL = shutil.which("exiftool")
+ENDED = re.compile(r"\{ended (\d+)\}\n$")
 needs_exiftool = pytest.mark.skipif(EXIFTOOL is None, reason="exiftool is not installed")
 
 
@@ -65,11 +70,51 @@ def levels_of(path: Path) -> NDArray[Any]:
     return imagecodecs.png_decode(path.read_bytes())
 
 
+class ExifTool:
+    """An exiftool that stays for the tests to come: it loads its tables once. Ends with them."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["exiftool", "-stay_open", "True", "-@", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+        )
+        atexit.register(self.close)
+
+    def ask(self, arguments: Sequence[str]) -> str:
+        """What it says. Raises CalledProcessError if it did not do what was asked."""
+        assert self._process.stdin and self._process.stdout
+        end = "-echo3", "{ended ${status}}", "-execute"
+        self._process.stdin.write("".join(f"{word}\n" for word in (*arguments, *end)))
+        self._process.stdin.flush()
+        said = []
+        for line in self._process.stdout:
+            if found := ENDED.search(line):
+                self._process.stdout.readline()  # {ready}
+                said.append(line[: found.start()])
+                if found[1] != "0":
+                    raise subprocess.CalledProcessError(int(found[1]), arguments, "".join(said))
+                return "".join(said)
+            said.append(line)
+        raise EOFError(f"exiftool has ended, when it was asked {arguments}")
+
+    def close(self) -> None:
+        """Ends it."""
+        self._process.communicate("-stay_open\nFalse\n")
+
+
+@functools.cache
+def shared_exiftool() -> ExifTool:
+    """The exiftool of this process."""
+    return ExifTool()
+
+
 def exiftool(*arguments: str | Path) -> str:
     """What exiftool says."""
-    return subprocess.run(
-        ["exiftool", *map(str, arguments)], check=True, capture_output=True, text=True
-    ).stdout
+    return shared_exiftool().ask([str(word) for word in arguments])
 
 
 def tags_of(path: Path, *names: str) -> dict[str, Any]:

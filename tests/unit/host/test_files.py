@@ -63,6 +63,29 @@ def test_file_whose_writing_fails_does_not_appear(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_file_for_who_looks_now_is_whole_or_absent_and_never_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "sync", pytest.fail)
+    target, seen = tmp_path / "a.jpg", list[bytes]()
+
+    def fill(file: BinaryIO) -> None:
+        file.write(b"new")
+        seen.append(target.read_bytes())
+
+    target.write_bytes(b"old")
+    files.write_fleeting(target, fill)
+    assert (seen, target.read_bytes(), names(tmp_path)) == ([b"old"], b"new", ["a.jpg"])
+
+
+def test_file_for_who_looks_now_whose_writing_fails_leaves_the_one_before(tmp_path: Path) -> None:
+    target = tmp_path / "a.jpg"
+    target.write_bytes(b"old")
+    with pytest.raises(OSError, match="device"):
+        files.write_fleeting(target, refuse(errno.ENOSPC))
+    assert (target.read_bytes(), names(tmp_path)) == (b"old", ["a.jpg"])
+
+
 def test_failed_replacement_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_bytes(b"old")

@@ -336,7 +336,7 @@ def standard_picture(path: Path, *more: str) -> Path:
     maker = path.with_suffix(".jpg") if path.suffix == ".webp" else path
     Image.fromarray(PAINTED).resize((96, 64)).save(maker, dpi=(300, 300))
     extra = OF_IPTC if path.suffix in (".jpg", ".tif") else ()
-    exiftool("-q", "-m", "-overwrite_original", *STANDARD, *more, *extra, maker)
+    exiftool("-m", "-overwrite_original", *STANDARD, *more, *extra, maker)
     if path.suffix == ".webp":
         with Image.open(maker) as opened:
             opened.save(path, exif=opened.info["exif"], xmp=opened.info["xmp"])

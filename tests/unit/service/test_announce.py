@@ -9,9 +9,9 @@ import pytest
 
 from daemon.errors import SurroundingsError
 from daemon.ledger.store import Ledger
-from daemon.service.announce import LIVE_S, STATUS_S, Announcer
+from daemon.service.announce import LIVE_S, STATUS_S, UNCHANGED_S, Announcer
 from daemon.status.health import Health
-from daemon.status.live import Live, RunningJob, read_live
+from daemon.status.live import LIVE_FILE, Live, RunningJob, read_live
 
 
 class Manager:
@@ -94,7 +94,7 @@ def test_terminal_that_is_gone_ends_the_progress_and_not_the_service(
     assert read_live(tmp_path) is not None
 
 
-def test_live_file_is_written_twice_a_second_and_a_terminal_shown_every_tick(
+def test_news_are_written_once_a_second_and_a_terminal_shown_every_tick(
     bench: Bench, tmp_path: Path
 ) -> None:
     bench.show()
@@ -108,6 +108,27 @@ def test_live_file_is_written_twice_a_second_and_a_terminal_shown_every_tick(
     assert before is not None and before["health"] == {}
     assert after is not None and after["health"] == {"outbox": "away"}
     assert len(bench.shown) == 3
+
+
+def test_live_file_without_news_is_written_now_and_then_to_show_that_the_service_lives(
+    bench: Bench, tmp_path: Path
+) -> None:
+    written = []
+    for _ in range(4):
+        bench.show()
+        live = read_live(tmp_path)
+        written.append(live and live["written_at"])
+        (tmp_path / LIVE_FILE).unlink(missing_ok=True)
+        bench.now_s += UNCHANGED_S / 2
+    assert [bool(one) for one in written] == [True, False, True, False]
+
+
+def test_step_of_a_job_is_news(bench: Bench, tmp_path: Path) -> None:
+    for step in (1, 2):
+        bench.show(RunningJob("j1", "a.jpg", "starry", "cpu", step=step))
+        bench.now_s += LIVE_S
+    live = read_live(tmp_path)
+    assert live is not None and live["running"][0]["step"] == 2
 
 
 def test_live_file_counts_what_is_no_picture(bench: Bench, tmp_path: Path) -> None:

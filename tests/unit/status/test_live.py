@@ -10,7 +10,6 @@ from daemon.messages import Progress, known
 from daemon.status.live import (
     Live,
     RunningJob,
-    eta_s,
     follow,
     loss_text,
     read_live,
@@ -33,7 +32,7 @@ LOSSES = {"content": 1.0, "style": 0.1, "edges": 0.25}
 def test_time_left_grows_with_steps_and_pixels(
     number: int, step: int, step_s: float, left_s: float
 ) -> None:
-    assert eta_s(PASSES, number, step, step_s) == pytest.approx(left_s)
+    assert Progress(number, PASSES, step, 3.0, LOSSES, step_s).left_s == pytest.approx(left_s)
 
 
 def test_running_job_counts_its_steps_over_all_passes() -> None:
