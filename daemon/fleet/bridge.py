@@ -43,6 +43,9 @@ UNANSWERED_S = 30.0
 EVENTS_S = 2.0
 """How long the last events of a run may be later than its end."""
 
+GONE_S = 0.2
+"""The same of a node that is gone: the scheduler tells that after all that the node said."""
+
 MARGIN_S = 10.0
 """How long a node may take to answer beyond what it was given."""
 
@@ -150,7 +153,7 @@ class Bridge:
         self._refuse(misfits)
         for token, sent in list(self._sent.items()):
             if sent.address not in workers:
-                self._later(EVENTS_S, self._lose, token, "was lost: its node is gone")
+                self._later(GONE_S, self._lose, token, "was lost: its node is gone")
         return len(workers)
 
     def _tell_seats(self) -> None:
