@@ -7,7 +7,7 @@ from daemon.engine.fit.plan import Plan
 from daemon.engine.fit.tiles import cut
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import Pass
+from daemon.engine.schedule import Pass, limits_of
 
 GROWTH = 0.05
 """Measured: seconds a pixel grow about with this power of the pixels worked on at once (0 to 0.14
@@ -16,11 +16,6 @@ from 512 to 1024 px on two cores, the more so the larger blocks of memory are gi
 SECOND_LOOK = 0.3
 """Measured: the share of a step that a tile costs again. The losses need every tile's features
 before the first gradient, so that all but one go through the network forwards twice."""
-
-FINISH = 2.2
-"""Times the steps of a smaller pass that the last one takes. A heuristic: progress falls about with
-the square of the steps, and the last pass ends at a fifth of the others'. Measured: 5 % over 20
-steps is left after 61 to 74 steps, 3 % after 78 to 95, 2 % after 97 and 99."""
 
 
 def estimate_s(
@@ -34,11 +29,26 @@ def estimate_s(
     proof: the passes that were painted, and the steps each took.  step_s: seconds of a step of the
     last of them.
     """
-    smaller_steps = proof[-2][1] if len(proof) > 1 else recipe.steps
-    last_steps = min(recipe.steps, round(smaller_steps * FINISH))
     per_work = step_s / work([proof[-1][0].width_px * proof[-1][0].height_px])
-    *before, last = [work(regions(size, plan, recipe)) for size, plan in full]
-    return per_work * (smaller_steps * sum(before) + last_steps * last)
+    steps = steps_of([size for size, _ in full], recipe, proof)
+    works = [work(regions(size, plan, recipe)) for size, plan in full]
+    return per_work * sum(taken * cost for taken, cost in zip(steps, works, strict=True))
+
+
+def steps_of(
+    full: Sequence[Pass], recipe: Recipe, proof: Sequence[tuple[Pass, int]]
+) -> list[float]:
+    """The steps that each pass will take: all, unless a smaller one of the proof ended before.
+
+    A heuristic: progress over a window of steps falls about with the square of the steps. Measured:
+    5 % over 20 steps is left after 61 to 74 steps, 3 % after 78 to 95, 2 % after 97 and 99.
+    """
+    most = [size.steps for size in full]
+    if len(proof) < 2 or proof[-2][1] == proof[-2][0].steps:
+        return [*most]
+    limits, taken = limits_of(recipe), proof[-2][1]
+    finish = taken * math.sqrt(limits.coarse_progress / limits.last_progress)
+    return [*(min(steps, taken) for steps in most[:-1]), min(most[-1], finish)]
 
 
 def regions(size: Pass, plan: Plan, recipe: Recipe) -> list[int]:

@@ -37,7 +37,6 @@ from daemon.engine.losses.term import Materials, Region
 from daemon.engine.losses.terms import layers_of
 from daemon.engine.optimise.recorded import Evaluate, recorded
 from daemon.engine.optimise.steps import (
-    LEAST_PROGRESS,
     Course,
     Minimum,
     Step,
@@ -48,15 +47,12 @@ from daemon.engine.palette import Palette
 from daemon.engine.pixels import Bounds, FloatPixels, Pixels, bounds_of, resize, size_of
 from daemon.engine.recipe import Recipe
 from daemon.engine.regions import Masks, share_of, weight_maps
-from daemon.engine.schedule import Pass, style_size
+from daemon.engine.schedule import Pass, limits_of, style_size
 from daemon.engine.shortage import check_memory
 from daemon.engine.tensors import hold, refine, to_pixels, to_tensor
 
 if TYPE_CHECKING:
     from daemon.engine.engine import Engine, Style
-
-COARSE_PROGRESS = 0.05
-"""Measured: what a smaller pass gains below this, the next one gains in a few steps anyway."""
 
 CUDA_BURST = 10
 """Steps between two looks at the losses."""
@@ -236,7 +232,8 @@ def take_steps(
     """
     passes = commission.passes
     size = passes[number - 1]
-    least = LEAST_PROGRESS if size == passes[-1] else COARSE_PROGRESS
+    limits = limits_of(commission.recipe)
+    least = limits.last_progress if number == len(passes) else limits.coarse_progress
     burst = CUDA_BURST if course.picture.is_cuda else 1
     for steps in minimise(evaluate, course, steps=size.steps, burst=burst, least_progress=least):
         for step in steps:

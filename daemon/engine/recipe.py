@@ -3,7 +3,8 @@
 Torch-free, so that the service can check and store recipes without loading it.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -35,6 +36,12 @@ Preconditioner = Literal["fourier", "opponent"]
 
 Colors = Literal["style", "content", "luminance", "match"]
 """Whose colours the result has."""
+
+Effort = Literal["draft", "good", "best"]
+"""How far the optimisation goes."""
+
+OF_LENGTH = frozenset({"effort", "steps"})
+"""The fields that say how far: whichever is asked for last, the other does not count."""
 
 
 class Recipe(BaseModel):
@@ -104,9 +111,14 @@ class Recipe(BaseModel):
         description="how lbfgs weights a picture's frequencies; opponent leaves no coloured grain, "
         "and is not for init: noise, whose noise would stay",
     )
-    steps: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=100,
-        description="steps at each size of the schedule, at most",
+    effort: Effort = Field(
+        default="good",
+        description="draft: to see what comes; good: until more is hardly seen; best: until the "
+        "loss hardly falls",
+    )
+    steps: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None,
+        description="steps at each size of the schedule, at most, in place of the effort's",
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         default=0, description="random numbers of init: noise"
@@ -117,3 +129,12 @@ class Recipe(BaseModel):
         """Every size that the style images are seen at, relative to the picture."""
         scale = self.style_scale
         return tuple(scale) if isinstance(scale, list) else (scale,)
+
+
+def overlaid(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a recipe with others in their place, which are not checked.
+
+    Whoever asks for an effort asks for its steps: a number that the recipe had goes.
+    """
+    before = {"steps": None} if "effort" in changes else {}
+    return {**recipe.model_dump(), **before, **changes}

@@ -29,7 +29,17 @@ from daemon.status.live import read_live
 
 TRY_PX = 256
 MARK = re.compile(r"[0-9a-f]{12}")
-FIELDS = ("beta", "style_scale", "match", "tv", "edges", "colors", "pooling", "statistics", "steps")
+FIELDS = (
+    "beta",
+    "style_scale",
+    "match",
+    "tv",
+    "edges",
+    "colors",
+    "pooling",
+    "statistics",
+    "effort",
+)
 """What people mostly sweep; all of them are fields of a recipe."""
 
 

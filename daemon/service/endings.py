@@ -19,7 +19,7 @@ BROKEN_WAIT_S = 5.0
 
 NODE_LEAVES = "the node leaves"
 LATE_REASON = (
-    "Painting took more than {:.0f} s (limits: job_s). Choose a smaller `size` or fewer `steps`, "
+    "Painting took more than {:.0f} s (limits: job_s). Choose a smaller `size` or less `effort`, "
     "or raise the limit in config.yaml."
 )
 

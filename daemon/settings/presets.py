@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from daemon.engine.recipe import Positive
+from daemon.engine.recipe import OF_LENGTH, Positive, overlaid
 from daemon.errors import Fault, PresetError, SurroundingsError
 from daemon.host import files
 from daemon.host.access import refusals
@@ -364,7 +364,7 @@ def override(recipe: JobRecipe, document: Document) -> JobRecipe:
             "is for presets and for sidecars of one preset's pictures; here each paints one",
             ("sweep",),
         )
-    merged: dict[str, Any] = recipe.model_dump() | document.data
+    merged = overlaid(recipe, document.data)
     found = yamlfile.check(SweptRecipe, document, merged)
     if found is not None:
         check_extras(found, document)
@@ -379,9 +379,9 @@ def override_swept(preset: Preset, document: Document) -> tuple[JobRecipe, Sweep
     The document's takes the place of the preset's own, in which a field that the document gives is
     swept no more.
     """
-    own = {name: list(values) for name, values in preset.sweep.items() if name not in document.data}
-    swept: dict[str, Any] = {"sweep": own or None}
-    merged = preset.recipe.model_dump() | swept | document.data
+    given = {*document.data} | (OF_LENGTH if OF_LENGTH & document.data.keys() else set())
+    own = {name: list(values) for name, values in preset.sweep.items() if name not in given}
+    merged = overlaid(preset.recipe, {"sweep": own or None, **document.data})
     found = yamlfile.check(SweptRecipe, document, merged)
     sweep = check_sweep(found, document) if found else {}
     if found is not None:

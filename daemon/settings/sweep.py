@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import Field, ValidationError
 
+from daemon.engine.recipe import OF_LENGTH, overlaid
 from daemon.pictures.form import JobRecipe, ResultForm
 from daemon.settings import yamlfile
 from daemon.settings.yamlfile import Document
@@ -52,6 +53,8 @@ def check_sweep(swept: SweptRecipe, document: Document) -> Sweep:
     before = len(document.faults)
     sweep = {name: checked(name, values, recipe, document) for name, values in given.items()}
     count = math.prod(map(len, sweep.values()))
+    if given.keys() >= OF_LENGTH:
+        document.fault("has effort and steps, which say the same; keep one of them", ("sweep",))
     if count > MOST_CELLS:
         document.fault(f"makes {count} pictures of one; at most {MOST_CELLS} may be", ("sweep",))
     if len(document.faults) > before:
@@ -106,7 +109,7 @@ def cells_of(sweep: Sweep, recipe: JobRecipe) -> list[Cell]:
 
 def varied(recipe: JobRecipe, changed: Mapping[str, Value]) -> JobRecipe:
     """The recipe with other values; raises ValidationError."""
-    return JobRecipe.model_validate({**recipe.model_dump(), **changed})
+    return JobRecipe.model_validate(overlaid(recipe, changed))
 
 
 def label_of(values: Mapping[str, Value]) -> str:

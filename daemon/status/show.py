@@ -258,7 +258,7 @@ def shelf_report(shelf: "Shelf") -> dict[str, Any]:
 
 def print_presets(shelf: "Shelf") -> None:
     """The presets as text, the wrong ones with every fault."""
-    table = plain_table("preset", "styles", "size", "steps", "beta", "content", "style layers")
+    table = plain_table("preset", "styles", "size", "effort", "beta", "content", "style layers")
     for name, preset in sorted(shelf.good.items()):
         recipe = preset.recipe
         images = ", ".join(style.path.name for style in preset.styles)
@@ -266,7 +266,7 @@ def print_presets(shelf: "Shelf") -> None:
             escape(name),
             escape(images),
             str(recipe.size),
-            str(recipe.steps),
+            f"{recipe.steps} steps" if recipe.steps else recipe.effort,
             f"{recipe.beta:g}",
             " ".join(recipe.content_layers),
             " ".join(recipe.style_layers),

@@ -109,7 +109,7 @@ def fault_of_progress(painted: Painted, recipe: Recipe, share: float) -> str:
     if judgement.change < least:
         return (
             f"What was painted is hardly changed from the photograph (by {judgement.change:.4f} of "
-            "1), though `beta` asks for more. Raise `beta` or `steps`, or lower `alpha`"
+            "1), though `beta` asks for more. Raise `beta` or `effort`, or lower `alpha`"
         )
     return ""
 
@@ -122,6 +122,6 @@ def fault_of_noise(judgement: Judgement) -> str:
         return ""
     return (
         f"What was painted is far noisier than photograph and style images: {noise:.1f} times as "
-        f"much in light and dark, {colour_noise:.1f} in colour. Set `tv: auto`, take more `steps`, "
+        f"much in light and dark, {colour_noise:.1f} in colour. Set `tv: auto`, `effort: best`, "
         "or `init: content`"
     )

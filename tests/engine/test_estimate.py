@@ -4,8 +4,8 @@ import pytest
 
 from daemon.engine.estimate import GROWTH, SECOND_LOOK, estimate_s, regions, work
 from daemon.engine.fit.plan import Plan
-from daemon.engine.recipe import Recipe
-from daemon.engine.schedule import Pass, plan_passes, plan_proof
+from daemon.engine.recipe import Effort, Recipe
+from daemon.engine.schedule import EFFORTS, Pass, plan_passes, plan_proof
 
 WHOLE = Plan(None, 20, False, 0, 1)
 
@@ -13,7 +13,7 @@ WHOLE = Plan(None, 20, False, 0, 1)
 def foretold(recipe: Recipe, plan: Plan = WHOLE, *, taken: int = 60, step_s: float = 1.0) -> float:
     """Seconds of a square picture whose smaller passes took `taken` steps in the proof."""
     *smaller, last = plan_proof(recipe, 512, 512)
-    proof = [*((size, min(taken, recipe.steps)) for size in smaller), (last, last.steps)]
+    proof = [*((size, min(taken, size.steps)) for size in smaller), (last, last.steps)]
     return estimate_s(
         [(size, plan) for size in plan_passes(recipe, 512, 512)], recipe, proof, step_s
     )
@@ -24,7 +24,21 @@ def test_seconds_are_those_of_every_pass_of_the_full_picture() -> None:
     # and four times the pixels cost 4 to the power of 1 + GROWTH.
     four = 4 ** (1 + GROWTH)
     by_hand = 60 * (four**-2 + four**-1 + 1) + 100 * four
-    assert foretold(Recipe(size=1024)) == pytest.approx(by_hand)
+    assert foretold(Recipe(size=1024, steps=100)) == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_passes_that_took_all_their_steps_foretell_that_the_others_will(effort: Effort) -> None:
+    limits, four = EFFORTS[effort], 4 ** (1 + GROWTH)
+    by_hand = limits.first * four**-2 + limits.between * (four**-1 + 1) + limits.last * four
+    assert foretold(Recipe(size=1024, effort=effort), taken=1000) == pytest.approx(by_hand)
+
+
+def test_smaller_pass_that_ended_early_foretells_an_early_end_of_each() -> None:
+    # Progress falls with the square of the steps: 5 % after 8, so 1 % after 8 times the root of 5.
+    four = 4 ** (1 + GROWTH)
+    by_hand = 8 * (four**-2 + four**-1 + 1) + 8 * 5**0.5 * four
+    assert foretold(Recipe(size=1024), taken=8) == pytest.approx(by_hand)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +58,9 @@ def test_seconds_follow_the_machines() -> None:
     assert foretold(recipe, step_s=0.02) == pytest.approx(foretold(recipe) / 50)
 
 
-@pytest.mark.parametrize(("steps", "last"), [(40, 40), (100, 100), (400, 132)])
+@pytest.mark.parametrize(("steps", "last"), [(40, 40), (100, 100), (400, 60 * 5**0.5)])
 def test_last_pass_takes_longer_than_the_smaller_ones_but_no_more_than_its_steps(
-    steps: int, last: int
+    steps: int, last: float
 ) -> None:
     fewer, more = foretold(Recipe(size=1024, steps=steps)), foretold(Recipe(size=1024, steps=1))
     four = 4 ** (1 + GROWTH)

@@ -24,7 +24,6 @@ from daemon.engine.optimise.lbfgs import (
 )
 from daemon.engine.optimise.steps import (
     CONVERGED_WINDOW,
-    LEAST_PROGRESS,
     MAX_RESTARTS,
     Course,
     Minimum,
@@ -33,6 +32,7 @@ from daemon.engine.optimise.steps import (
     minimise,
 )
 from daemon.engine.recipe import Preconditioner, Recipe
+from daemon.engine.schedule import LEAST_PROGRESS
 
 CPU = torch.device("cpu")
 MEMORY = Scratch(CPU)

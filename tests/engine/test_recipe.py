@@ -36,7 +36,8 @@ def test_defaults_are_those_of_the_documented_recipe() -> None:
         "init": "content",
         "optimizer": "lbfgs",
         "preconditioner": "opponent",
-        "steps": 100,
+        "effort": "good",
+        "steps": None,
         "seed": 0,
     }
 
@@ -68,6 +69,8 @@ def test_recipe_cannot_be_changed() -> None:
         {"size": "huge"},
         {"size": 512.5},
         {"steps": 0},
+        {"effort": "great"},
+        {"effort": None},
         {"seed": -1},
         {"seed": 2**63},
         {"style_scale": 0.0},

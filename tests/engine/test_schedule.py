@@ -2,47 +2,111 @@
 
 import itertools
 import re
+from pathlib import Path
 
 import pytest
 
 from daemon.engine.errors import PictureError
-from daemon.engine.recipe import Recipe
+from daemon.engine.recipe import Effort, Recipe
 from daemon.engine.schedule import (
+    EFFORTS,
     PROOF_STEPS,
     Pass,
     check_style_size,
     fit,
+    limits_of,
     most_style_pixels,
     plan_passes,
     plan_proof,
     style_size,
 )
+from daemon.settings.presets import load_presets
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
     ("size", "picture", "passes"),
     [
-        (64, (800, 600), [Pass(64, 48, 100)]),
-        (128, (128, 128), [Pass(128, 128, 100)]),
-        (150, (300, 200), [Pass(150, 100, 100)]),
-        (256, (800, 600), [Pass(128, 96, 100), Pass(256, 192, 100)]),
-        (256, (600, 800), [Pass(96, 128, 100), Pass(192, 256, 100)]),
-        (512, (1024, 512), [Pass(128, 64, 100), Pass(256, 128, 100), Pass(512, 256, 100)]),
-        (
-            1024,
-            (100, 100),
-            [Pass(128, 128, 100), Pass(256, 256, 100), Pass(512, 512, 100), Pass(1024, 1024, 100)],
-        ),
+        (64, (800, 600), [(64, 48)]),
+        (128, (128, 128), [(128, 128)]),
+        (150, (300, 200), [(150, 100)]),
+        (256, (800, 600), [(128, 96), (256, 192)]),
+        (256, (600, 800), [(96, 128), (192, 256)]),
+        (512, (1024, 512), [(128, 64), (256, 128), (512, 256)]),
+        (1024, (100, 100), [(128, 128), (256, 256), (512, 512), (1024, 1024)]),
     ],
 )
-def test_passes_double_from_128_px(size: int, picture: tuple[int, int], passes: list[Pass]) -> None:
-    assert plan_passes(Recipe(size=size), *picture) == passes
+def test_passes_double_from_128_px(
+    size: int, picture: tuple[int, int], passes: list[tuple[int, int]]
+) -> None:
+    planned = plan_passes(Recipe(size=size), *picture)
+    assert [(one.width_px, one.height_px) for one in planned] == passes
+
+
+def steps_of(recipe: Recipe) -> list[int]:
+    """The steps of each pass of a square picture."""
+    return [one.steps for one in plan_passes(recipe, 500, 500)]
+
+
+def test_steps_given_by_hand_are_every_passs_whatever_the_effort() -> None:
+    assert steps_of(Recipe(size=512, steps=100)) == [100, 100, 100]
+    assert steps_of(Recipe(size=512, steps=7, effort="best")) == [7, 7, 7]
+
+
+def test_steps_given_by_hand_end_early_as_they_always_did() -> None:
+    limits = limits_of(Recipe(steps=100, effort="draft"))
+    assert (limits.coarse_progress, limits.last_progress) == (0.05, 0.01)
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_effort_says_the_steps_of_each_pass(effort: Effort) -> None:
+    limits = EFFORTS[effort]
+    expected = [limits.first, limits.between, limits.between, limits.last]
+    assert steps_of(Recipe(size=1024, effort=effort)) == expected
+    assert steps_of(Recipe(size=256, effort=effort)) == [limits.first, limits.last]
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_picture_of_one_pass_takes_as_many_steps_as_one_that_begins_from_nothing(
+    effort: Effort,
+) -> None:
+    assert steps_of(Recipe(size=128, effort=effort))[0] >= EFFORTS[effort].first
+
+
+def test_more_effort_is_more_steps_in_every_pass() -> None:
+    draft, good, best = (steps_of(Recipe(size=512, effort=one)) for one in EFFORTS)
+    assert all(a < b < c for a, b, c in zip(draft, good, best, strict=True))
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_steps_of_each_effort_are_documented(effort: Effort) -> None:
+    limits = EFFORTS[effort]
+    told = f"`{effort}` {limits.first}, {limits.between}, {limits.last}"
+    assert told in (ROOT / "docs" / "reference.md").read_text()
+
+
+def test_adam_takes_no_fewer_steps_than_before_there_was_an_effort() -> None:
+    assert steps_of(Recipe(size=256, optimizer="adam")) == [150, 100]
+    assert steps_of(Recipe(size=256, optimizer="adam", steps=7)) == [7, 7]
+
+
+@pytest.mark.parametrize("name", ["gatys", "tutorial"])
+def test_presets_of_the_literature_take_the_steps_they_always_took(name: str) -> None:
+    preset = load_presets(ROOT / "presets").get(name)
+    assert steps_of(preset.recipe) == [100, 100, 100]
+
+
+def test_recipe_of_a_job_queued_before_there_was_an_effort_keeps_its_steps() -> None:
+    stored = Recipe(steps=100).model_dump()
+    del stored["effort"]
+    assert steps_of(Recipe.model_validate(stored)) == [100, 100, 100]
 
 
 @pytest.mark.parametrize("size", [182, 256, 400, 512, 700, 1000, 1500, 2048, 4000, 10_000])
 def test_first_pass_is_the_same_for_a_preview_and_the_full_picture(size: int) -> None:
     passes = plan_passes(Recipe(size=size), 6000, 4000)
-    assert passes[0] == Pass(128, 85, 100)
+    assert passes[0] == Pass(128, 85, EFFORTS["good"].first)
     assert max(passes[-1].width_px, passes[-1].height_px) == size
 
 
@@ -77,8 +141,8 @@ def test_refusal_names_the_least_size_that_will_do(picture: tuple[int, int]) -> 
 
 
 def test_narrow_picture_skips_the_passes_that_would_be_too_narrow() -> None:
-    passes = plan_passes(Recipe(size=1024), 1024, 40)
-    assert passes == [Pass(512, 20, 100), Pass(1024, 40, 100)]
+    passes = plan_passes(Recipe(size=1024, steps=9), 1024, 40)
+    assert passes == [Pass(512, 20, 9), Pass(1024, 40, 9)]
 
 
 @pytest.mark.parametrize("size", [512, 700, 1024, 4000, "original"])

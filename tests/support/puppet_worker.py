@@ -34,6 +34,7 @@ STEP_S = 0.05
 """A small picture's step in the real worker, about."""
 PREVIEW_S = 0.5
 FIRST_PX, TWO_PASSES_PX, PROOF_PX, PROOF_STEPS = 128, 182, 512, 30
+EFFORT_STEPS = 40
 BYTES_PER_PIXEL = 2048
 SPENT = 3
 NO_START, DEVICE_LOST = "no start", "device lost"
@@ -123,7 +124,7 @@ class PuppetWorker:
             f"{self._device} in float32 (direct) with weights {self._weights['name']}",
         )
         is_proof = payload.get("proof", False)
-        full = plan_passes(recipe["size"], recipe["steps"], width, height)
+        full = plan_passes(recipe["size"], recipe["steps"] or EFFORT_STEPS, width, height)
         passes = proof_of(full, width, height) if is_proof else full
         painting = Painting(self, run_id, payload, passes, self._checkpoint_s)
         if not painting.finish(lambda: run_id in self._cancelled):

@@ -19,6 +19,7 @@ from daemon.engine.optimise.adam import Adam
 from daemon.engine.optimise.lbfgs import Lbfgs
 from daemon.engine.pixels import SRGB_BOUNDS, Bounds
 from daemon.engine.recipe import Recipe
+from daemon.engine.schedule import LEAST_PROGRESS
 
 EXPLODED = 10.0
 """A loss this many times the best one so far is a run gone wrong, not a bad step."""
@@ -30,8 +31,7 @@ MAX_RESTARTS = 5
 """Restarts from the best picture before the pass ends with what it has."""
 
 CONVERGED_WINDOW = 20
-LEAST_PROGRESS = 0.01
-"""Less progress than this over so many steps cannot be seen in the picture."""
+"""Steps over which progress is looked at."""
 
 LONGEST_BURST_S = 1.0
 OF_A_STEP = ("number", "total", "seconds")

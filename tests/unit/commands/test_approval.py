@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from daemon.commands.approval import REJECTED_REASON, approve_all, approve_jobs, reject_jobs
+from daemon.engine.schedule import limits_of
 from daemon.host import files
 from daemon.job import BULK, ORDINARY, Approval, Draft, Job, Outputs, State, StyleRef
 from daemon.ledger.store import Ledger
@@ -111,7 +112,7 @@ def test_approved_job_is_painted_as_its_proof_was_and_told_how_long_that_takes(
     assert (job.recipe, job.styles) == (before.recipe, before.styles)
     assert (job.suffix, job.warnings) == (".jpg", ("intake's",))
     (backlog,) = ledger.views.waiting_work()
-    assert backlog.work > 1_000_000 * JobRecipe().steps  # all passes up to the full size
+    assert backlog.work > 1_000_000 * limits_of(JobRecipe()).last  # all passes up to the full size
 
 
 def test_settings_go_over_those_of_the_proof_and_nothing_else_changes(

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -223,6 +224,29 @@ def test_faulty_preset_is_answered_with_its_faults(load) -> None:
 def test_sidecar_overrides_only_what_it_says() -> None:
     recipe = override(JobRecipe(beta=5.0), parse(b"steps: 10\nstyle_layers: {conv1_1: 2}\n", "s"))
     assert recipe == JobRecipe(beta=5.0, steps=10, style_layers={"conv1_1": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("preset", "sidecar", "steps", "effort"),
+    [
+        ({"steps": 60}, b"effort: draft", None, "draft"),
+        ({"steps": 60}, b"effort: good", None, "good"),
+        ({"effort": "draft"}, b"steps: 60", 60, "draft"),
+        ({"steps": 60, "effort": "best"}, b"beta: 5", 60, "best"),
+        ({}, b"steps: 60\neffort: best", 60, "best"),
+        ({"steps": 60}, b"steps: null", None, "good"),
+    ],
+)
+def test_of_steps_and_effort_the_one_that_was_asked_for_last_counts(
+    preset: dict[str, Any], sidecar: bytes, steps: int | None, effort: str
+) -> None:
+    recipe = override(JobRecipe(**preset), parse(sidecar, "photo.yaml"))
+    assert (recipe.steps, recipe.effort) == (steps, effort)
+
+
+def test_wrong_effort_is_told_with_those_there_are() -> None:
+    with pytest.raises(PresetError, match=r"photo\.yaml:1: effort: .*draft.*good.*best"):
+        override(JobRecipe(), parse(b"effort: great", "photo.yaml"))
 
 
 def test_wrong_sidecar_names_its_line_and_the_nearest_field() -> None:

@@ -126,6 +126,22 @@ def test_field_that_a_sidecar_gives_is_swept_no_more() -> None:
     assert sidecar("steps: 9", preset(beta=(5.0, 20.0))) == ["beta 5", "beta 20"]
 
 
+def test_sidecar_that_says_how_far_ends_a_sweep_of_that() -> None:
+    assert sidecar("effort: draft", preset(steps=(30, 60))) == [""]
+    assert sidecar("steps: 9", preset(effort=("draft", "best"))) == [""]
+
+
+def test_swept_effort_takes_the_place_of_the_presets_steps(load: Load) -> None:
+    found = load("steps: 9\nsweep: {effort: [draft, best]}\n").good["it"]
+    recipes = [cell.recipe for cell in cells_of(found.sweep, found.recipe)]
+    assert recipes == [JobRecipe(effort="draft"), JobRecipe(effort="best")]
+
+
+def test_sweep_of_both_effort_and_steps_is_refused() -> None:
+    (told,) = refusal("sweep: {effort: [draft, best], steps: [9, 60]}")
+    assert "effort and steps, which say the same; keep one" in told
+
+
 def test_what_paints_one_picture_takes_no_sweep() -> None:
     with pytest.raises(PresetError, match="sweep: is for presets and for sidecars"):
         override(JobRecipe(), parse(b"sweep: {beta: [1, 2]}", "--set"))

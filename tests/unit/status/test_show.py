@@ -274,7 +274,7 @@ def test_good_preset_is_shown_with_what_it_paints_with(capsys: Capture) -> None:
     )
     show.print_presets(Shelf(Path("presets"), {"wave": wave}, {}))
     line = " ".join(capsys.readouterr().out.splitlines()[-1].split())
-    assert line.startswith("wave wave.jpg 640 123 7.5 ") and line.endswith("relu1_1 relu2_1")
+    assert line.startswith("wave wave.jpg 640 123 steps 7.5 ") and line.endswith("relu1_1 relu2_1")
     told = show.shelf_report(Shelf(Path("presets"), {"wave": wave}, {}))["good"]["wave"]
     assert told["styles"] == [{"image": "wave.jpg", "weight": 1.0}]
     assert told["recipe"]["steps"] == 123
