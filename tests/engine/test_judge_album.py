@@ -10,6 +10,7 @@ from PIL import Image
 
 from bench.judging import painting, sheets, verdict
 from bench.judging.figures import Figures, Judge
+from bench.judging.lengths import name_of, paint_all, passes_of, worst_lines
 from bench.judging.pairs import (
     Album,
     Pair,
@@ -18,10 +19,15 @@ from bench.judging.pairs import (
     all_contents,
     all_styles,
     choose_pairs,
+    read_pixels,
     save_pixels,
 )
 from bench.judging.verdict import Judged
-from daemon.engine.engine import Engine
+from daemon.engine.engine import Engine, Style
+from daemon.engine.paint import finish
+from daemon.engine.pixels import to_levels
+from daemon.engine.recipe import Recipe
+from daemon.engine.schedule import StepLimits
 from daemon.engine.vgg.network import Network
 
 ROCKET_WAVE = Pair("rocket", "wave")
@@ -198,3 +204,39 @@ def test_rows_are_split_into_sheets_without_losing_one() -> None:
     assert [len(part) for part in parts] == [1, 1, 1, 1, 1]
     small = [("picture", Image.new("RGB", (100, 100)))]
     assert [len(part) for part in sheets.split_rows([small] * 5)] == [5]
+
+
+def test_lengths_give_the_first_pass_those_between_and_the_last_their_steps() -> None:
+    passes = passes_of(Recipe(size=1024), StepLimits(6, 3, 4), 800, 600)
+    assert [one.steps for one in passes] == [6, 3, 3, 4]
+
+
+def test_picture_seen_on_the_way_is_that_of_a_painting_that_ended_there(
+    album: Album, engine: Engine
+) -> None:
+    names = [name_of("1/1/2"), name_of("1/1/6")]
+    series = Series(64, {name: {"effort": "best"} for name in names}, (), (ROCKET_WAVE,))
+    paint_all(engine, album, series)
+    for name, steps in zip(names, (2, 6), strict=True):
+        ended = finish(
+            engine.paint(
+                read_pixels(album.content("rocket")),
+                [Style(read_pixels(album.style("wave")))],
+                Recipe(size=64, steps=steps),
+            )
+        )
+        seen = read_pixels(album.painted(name, ROCKET_WAVE))
+        np.testing.assert_array_equal(seen, to_levels(ended.pixels))
+        assert album.facts(name, ROCKET_WAVE)["seconds"] > 0
+
+
+def test_lengths_are_told_with_the_pair_that_got_worst_by_them() -> None:
+    other = Pair("chelsea", "wave")
+    found = [
+        judged("9-9-9", ROCKET_WAVE, E=0.1, C=0.8),
+        judged("9-9-9", other, E=0.2, C=0.8),
+        judged("1-1-1", ROCKET_WAVE, E=0.15, C=0.4),
+        judged("1-1-1", other, E=0.2, C=0.8),
+    ]
+    (line,) = worst_lines(found, ["9-9-9", "1-1-1"], "9-9-9")
+    assert line.startswith("1-1-1 worst: E 1.50 (rocket+wave), C 0.50 (rocket+wave), noise 1.00")
