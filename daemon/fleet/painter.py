@@ -40,6 +40,7 @@ from daemon.messages import (
     plain,
     to_order,
 )
+from daemon.pool.crowding import Crowding
 from daemon.pool.local import WORKER, LocalPool
 
 LIGHT_S = 120.0
@@ -138,7 +139,7 @@ class Painter:
         self._stopped: dict[str, str] = {}
         self._lock = threading.Lock()
         self._sender = ThreadPoolExecutor(1, "carrier")
-        self._crowded_s = float("-inf")
+        self._crowding = Crowding(settings.yield_over_bytes, CALM_S)
         self.leaving = False
         shutil.rmtree(settings.own_folder, ignore_errors=True)
 
@@ -157,14 +158,13 @@ class Painter:
 
     @property
     def _is_crowded(self) -> bool:
-        return time.monotonic() - self._crowded_s < CALM_S
+        return bool(self._crowding.left())
 
     def _look_at_others(self, others_bytes: int | None) -> None:
-        most = self._settings.yield_over_bytes
-        if most is not None and others_bytes is not None and others_bytes > most:
-            if not self._is_crowded:
-                logger.info("{} is left to another program", self._settings.device)
-            self._crowded_s = time.monotonic()
+        device, was_crowded = self._settings.device, self._is_crowded
+        if others_bytes is not None and self._crowding.look(device, others_bytes):
+            if not was_crowded:
+                logger.info("{} is left to another program", device)
             self._give_up("the device is left to another program")
 
     def obey(self, request: Data) -> None:

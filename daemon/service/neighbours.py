@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from loguru import logger
 
 from daemon.host.loop import Loop
+from daemon.pool.crowding import Crowding
 from daemon.pool.memory import DeviceMemory
 from daemon.settings.config import Config
 
@@ -43,9 +44,9 @@ class Neighbours:
 
     def _take_up(self, config: Config, devices: Sequence[str]) -> None:
         rule = config.yield_gpu_when
-        self._limit_bytes = rule.memory_used_by_others_over if rule is not None else 0
+        limit_bytes = rule.memory_used_by_others_over if rule is not None else None
+        self._crowding = Crowding(limit_bytes, CALM_S, self._clock)
         self._devices = [device for device in devices if device != "cpu" and rule is not None]
-        self._crowded_s: dict[str, float] = {}
         self._unknown: set[str] = set()
         self._stumbled: set[str] = set()
 
@@ -67,9 +68,7 @@ class Neighbours:
 
     def left(self) -> frozenset[str]:
         """The devices that others need, or needed a moment ago."""
-        now_s = self._clock()
-        crowded = dict(self._crowded_s)
-        return frozenset(device for device, then_s in crowded.items() if now_s - then_s < CALM_S)
+        return self._crowding.left()
 
     def look(self) -> None:
         """One look at every device."""
@@ -79,14 +78,12 @@ class Neighbours:
             used = others.get(device)
             if used is None:
                 self._say_unknown(device)
-            elif used > self._limit_bytes:
-                self._crowded_s[device] = self._clock()
-                if device not in before:
-                    logger.info(
-                        "{} is left to others, who use {:.1f} GB of it (yield_gpu_when)",
-                        device,
-                        used / 1e9,
-                    )
+            elif self._crowding.look(device, used) and device not in before:
+                logger.info(
+                    "{} is left to others, who use {:.1f} GB of it (yield_gpu_when)",
+                    device,
+                    used / 1e9,
+                )
         for device in before - self.left():
             logger.info("{} is free of others again", device)
 
