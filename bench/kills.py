@@ -17,6 +17,7 @@ from pathlib import Path
 
 from surroundings import ROOT, make_order
 
+from daemon.engine.fit.cgroups import threads_of_each
 from daemon.messages import Done, Event, Lost, Progress, WorkerSettings
 from daemon.pool.local import LocalPool
 
@@ -29,7 +30,9 @@ class Watched:
     def __init__(self) -> None:
         self.steps: list[tuple[tuple[int, int], float]] = []
         engine = ROOT / "state" / "engine"
-        settings = WorkerSettings("cpu", "classic", engine, checkpoint_s=CHECKPOINT_S)
+        settings = WorkerSettings(
+            "cpu", "classic", engine, checkpoint_s=CHECKPOINT_S, threads=threads_of_each(1)
+        )  # a number, since another one rounds otherwise
         self.pool = LocalPool([settings], self._hear)
 
     def _hear(self, run_id: str, event: Event) -> None:

@@ -44,7 +44,8 @@ class WorkerSettings:
 
     device: such as `cpu` or `cuda:0`.  memory_bytes: what it may take; None: four fifths of what
     is free.  checkpoint_s: seconds between checkpoints.  threads: what it computes with; None: as
-    many as its pool grants it.
+    many as its pool grants it.  adaptive_threads: whether it takes fewer of them while other
+    programs use the processors.
     """
 
     device: str
@@ -54,6 +55,7 @@ class WorkerSettings:
     memory_bytes: int | None = None
     checkpoint_s: float = 60.0
     threads: int | None = None
+    adaptive_threads: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,20 @@ class PassAccount:
 
 
 @dataclass(frozen=True)
+class ThreadCount:
+    """With how many threads steps were computed, from one of them on; both count from 1."""
+
+    threads: int
+    from_pass: int
+    from_step: int
+
+    @property
+    def begins(self) -> tuple[int, int]:
+        """The pass and the step."""
+        return self.from_pass, self.from_step
+
+
+@dataclass(frozen=True)
 class FullPicture:
     """What a proof foretells: the full picture's size and seconds; None: the proof is the full."""
 
@@ -217,7 +233,8 @@ class Done:
     same_as: the job whose result was taken, where nothing had to be painted.  regions: what share
     of the picture each has, 0 to 1, where a mask drew them.  judge: the figures of the painting by
     name.  faces: those found in the picture; None where none were looked for.  node: the fleet's
-    that painted it, if one did.  A field that an earlier version did not tell is None, 0 or empty.
+    that painted it, if one did.  threads: on the CPU, of its steps; sums in another order round
+    otherwise.  A field that an earlier version did not tell is None, 0 or empty.
     """
 
     width_px: int = 0
@@ -239,6 +256,7 @@ class Done:
     judge: Mapping[str, Any] | None = None
     faces: tuple[Face, ...] | None = None
     node: str = ""
+    threads: tuple[ThreadCount, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -304,7 +322,7 @@ def done_data(done: Done) -> Data:
     data = asdict(done)
     full, same_as, judge, faces = (data.pop(name) for name in ("full", "same_as", "judge", "faces"))
     before = {"same_as": same_as} if same_as else {}
-    for name in ("regions", "node"):
+    for name in ("regions", "node", "threads"):
         if not data[name]:
             del data[name]
     after = {name: one for name, one in {"full": full, "judge": judge}.items() if one}
@@ -327,6 +345,7 @@ def to_done(data: Mapping[str, Any]) -> Done:
         passes=tuple(known(PassAccount, one) for one in data.get("passes", ())),
         warnings=tuple(data.get("warnings", ())),
         full=known(FullPicture, full) if full else None,
+        threads=tuple(known(ThreadCount, one) for one in data.get("threads", ())),
         faces=None if faces is None else tuple(known(Face, one) for one in faces),
     )
 

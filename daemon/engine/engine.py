@@ -111,7 +111,8 @@ class Engine:
         """Yields the moments of painting `picture` after `styles` as `recipe` says.
 
         Each pass is Planned, then Stepped and Resting in turns; Painted is the last. The same
-        arguments and plans give the same pixels on the same CPU, whether it was resumed or not.
+        arguments and plans give the same pixels on the same CPU with the same number of threads,
+        whether it was resumed or not.
         passes: in place of the recipe's own, such as a proof's.  faces: of `picture`, for a recipe
         with `faces`.  resumed: a checkpoint of the same arguments; raises CheckpointError if it is
         not.  memory_bytes: what this painting may take, where that is less than the engine's own,

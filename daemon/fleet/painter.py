@@ -67,7 +67,8 @@ Tell = Callable[[str, Data], None]
 class SeatSettings:
     """What a node's process for one device is started with.
 
-    cache_bytes: what brought files may take.  memory_bytes, threads: as in `WorkerSettings`.
+    cache_bytes: what brought files may take.  memory_bytes, threads, adaptive_threads: as in
+    `WorkerSettings`.
     host, port: where the scheduler reaches it; empty and 0: where it finds it to be, and any.
     yield_over_bytes: what others may take of the device before it is left to them; None: anything.
     worker: the module that paints.
@@ -84,6 +85,7 @@ class SeatSettings:
     tags: tuple[str, ...] = ()
     memory_bytes: int | None = None
     threads: int | None = None
+    adaptive_threads: bool = False
     host: str = ""
     port: int = 0
     yield_over_bytes: int | None = None
@@ -296,6 +298,7 @@ class Painter:
                 mine.memory_bytes,
                 settings["checkpoint_s"],
                 mine.threads,
+                adaptive_threads=mine.adaptive_threads,
             )
             self._pool = LocalPool([worker], self._hear, worker=mine.worker)
             self._with = settings

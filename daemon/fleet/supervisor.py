@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon.engine.fit.cgroups import threads_of_each
+from daemon.engine.fit.cgroups import threads_of_each, wished_threads
 from daemon.errors import ExitCode
 from daemon.fleet.painter import SeatSettings
 from daemon.host.kept import KeptChild
@@ -40,6 +40,7 @@ def seats_of(settings: NodeSettings, devices: list[str]) -> list[SeatSettings]:
         tags=tuple(settings.tags),
         memory_bytes=None if settings.memory == "auto" else int(settings.memory),
         threads=threads or threads_of_each(len(devices)),
+        adaptive_threads=threads is None and wished_threads() is None,
         yield_over_bytes=int(rule.memory_used_by_others_over) if rule else None,
     )
     places = [settings.reached_at(number) for number in range(len(devices))]

@@ -51,6 +51,7 @@ def make_record(
         "seed": job.recipe.get("seed"),
         "device": done.device,
         **({"node": done.node} if done.node else {}),
+        **({"threads": [plain(one) for one in done.threads]} if done.threads else {}),
         "dtype": done.dtype,
         "version": __version__,
         "passes": [plain(one) for one in done.passes],

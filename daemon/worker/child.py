@@ -73,6 +73,7 @@ from daemon.worker.regions import shares_of
 from daemon.worker.requests import serve
 from daemon.worker.result import keep_small, without_pixels, write_result
 from daemon.worker.task import Task, read_file, read_task
+from daemon.worker.threads import ThreadKeeper
 
 KINDS: list[tuple[type[EngineError], FailureKind]] = [
     (PictureError, "input"),
@@ -104,6 +105,11 @@ class Worker:
         self._styles: dict[str, Style] = {}
         self._shared: dict[str, Painted] = {}
         self._cancelled: set[str] = set()
+        self._threads = ThreadKeeper(
+            settings.threads or torch.get_num_threads(),
+            on_cpu=settings.device == "cpu",
+            is_adaptive=settings.adaptive_threads,
+        )
 
     def cancel(self, run_id: str) -> None:
         """Makes a run stop at its next step. Called from the listening thread."""
@@ -141,9 +147,7 @@ class Worker:
         begin = self._beginning(engine, order, task)
         task = replace(task, picture=without_pixels(task.picture))
         tell(LogLine("INFO", describe(engine, task.picture, task.painting)))
-        follower = Follower(
-            order, self._settings.checkpoint_s, tell, lambda: run_id in self._cancelled
-        )
+        follower = self._follower(run_id, order, tell)
         painted = self._painting(order, tell) or paint(begin, resumed, follower, engine, tell)
         del begin  # and with it the picture
         if painted is None:
@@ -152,7 +156,7 @@ class Worker:
             self._share(order, painted)
         done = account(engine, task.picture, painted, time.perf_counter() - began)
         regions = shares_of(task.masks)
-        done = replace(done, regions=regions, faces=task.faces)
+        done = replace(done, regions=regions, faces=task.faces, threads=self._threads.counts)
         done = replace(done, warnings=(*done.warnings, *task.masks.warnings))
         share = sum(regions.values()) if regions else 1.0
         if reason := refusal(painted, task.recipe, share=share):
@@ -173,6 +177,16 @@ class Worker:
             refused = foresee_shortage(engine, task.picture, task.painting, maps=task.maps)
             done = replace(done, full=full, warnings=(*done.warnings, *refused))
         return done
+
+    def _follower(self, run_id: str, order: RunOrder, tell: Callable[[Event], None]) -> Follower:
+        """Who tells of a run, keeps its checkpoints and sets its threads."""
+        return Follower(
+            order,
+            self._settings.checkpoint_s,
+            tell,
+            lambda: run_id in self._cancelled,
+            threads=self._threads,
+        )
 
     def _beginning(
         self, engine: Engine, order: RunOrder, task: Task
@@ -269,6 +283,7 @@ def paint(
     try:
         if resumed:
             tell(LogLine("INFO", f"goes on {describe_checkpoint(resumed)}"))
+            follower.go_on(resumed)
         return follower.follow(begin(resumed=resumed), engine)
     except CheckpointError as error:
         tell(LogLine("WARNING", UNUSABLE.format(error)))

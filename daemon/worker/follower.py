@@ -14,6 +14,7 @@ from daemon.worker.account import announcement, describe_plan, describe_step
 from daemon.worker.checkpoint import PARTS_OF_TIME, write_checkpoint
 from daemon.worker.course import LossRecorder
 from daemon.worker.preview import Previewer
+from daemon.worker.threads import ThreadKeeper
 from daemon.worker.timelapse import Timelapse
 from daemon.worker.timeshare import TimeShare
 
@@ -21,7 +22,8 @@ from daemon.worker.timeshare import TimeShare
 class Follower:
     """Follows a painting: tells its moments, keeps checkpoints, and stops it when it is cancelled.
 
-    step_s: seconds of each step of the pass under way.
+    threads: of the worker; they may change between two steps.  step_s: seconds of each step of the
+    pass under way.
     """
 
     def __init__(
@@ -30,11 +32,14 @@ class Follower:
         checkpoint_s: float,
         tell: Callable[[Event], None],
         is_cancelled: Callable[[], bool],
+        *,
+        threads: ThreadKeeper,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._order = order
         self._tell = tell
         self._is_cancelled = is_cancelled
+        self._threads = threads
         self._checkpoint_s = checkpoint_s
         self._left_s = math.inf
         self._share = TimeShare(checkpoint_s, PARTS_OF_TIME, clock)
@@ -43,17 +48,24 @@ class Follower:
         self._course = LossRecorder(order.course, self._warn) if order.course else None
         self.step_s: list[float] = []
 
+    def go_on(self, resumed: Checkpoint) -> None:
+        """Takes in what a checkpoint tells of the steps before those that are followed."""
+        self._threads.go_on(resumed)
+
     def follow(self, moments: Iterator[Moment], engine: Engine) -> Painted | None:
         """Walks over a painting to its end, which it returns; None if it was cancelled before."""
         for moment in moments:
             match moment:
                 case Planned(size, plan):
+                    self._threads.prepare()
                     self._tell(LogLine("INFO", describe_plan(size, plan)))
                     self._tell(announcement(size, plan, engine))
                 case Stepped():
                     self._report(moment)
                 case Resting(make_checkpoint):
                     self._keep(make_checkpoint)
+                    if changed := self._threads.rest():
+                        self._tell(LogLine("INFO", changed))
                 case Painted():
                     if self._course:
                         self._course.keep()
@@ -76,6 +88,7 @@ class Follower:
         if step.number == 1:
             self.step_s.clear()
         self.step_s.append(step.seconds)
+        self._threads.note(moment)
         progress = Progress(
             moment.pass_number, passes, step.number, step.total, step.losses, step.seconds
         )
@@ -100,7 +113,9 @@ class Follower:
         if place is None or (self._left_s < self._checkpoint_s and not stops):
             return
         try:
-            if self._share.offer(lambda: write_checkpoint(place, make_checkpoint()), now=stops):
+            if self._share.offer(
+                lambda: write_checkpoint(place, self._threads.told_in(make_checkpoint())), now=stops
+            ):
                 if self._course:
                     self._course.keep()
                 self._tell(LogLine("DEBUG", "checkpoint written"))

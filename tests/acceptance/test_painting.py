@@ -81,7 +81,7 @@ def test_record_tells_the_whole_story(shop: Studio, painted: Path) -> None:
     filed = shop.outbox / record["outputs"]["original"]
     wait_for("the original", filed.exists)  # it comes after the result
     original = filed.read_bytes()
-    assert set(record) == RECORD_FIELDS | {"judge", "course"}
+    assert set(record) == RECORD_FIELDS | {"judge", "course", "threads"}
     assert record["judge"]["change"] > 0.01 and record["judge"]["finite"]
     assert (record["schema"], record["state"], record["starts"]) == (1, "done", 1)
     assert record["picture"]["name"] == "astronaut.jpg"

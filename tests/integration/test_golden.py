@@ -51,6 +51,7 @@ UNLIKE = {
     "content",
     "style",
     "falling",
+    "threads",
     *(field.name for field in fields(Judgement)),
 }
 """What differs from run to run, or from processor to processor: only its kind is compared."""
@@ -211,14 +212,17 @@ def test_worker_says_what_it_always_said_of_runs_that_end_otherwise(tmp_path: Pa
 
 def test_checkpoint_has_the_form_it_always_had(tmp_path: Path) -> None:
     assert said(tmp_path, STOPPED_AFTER)[-1]["event"] == "cancelled"
-    forms = []
+    forms, threads = [], []
     for path in (tmp_path / "checkpoint", GOLDEN / "checkpoint"):
         with safetensors.safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["atelierd"])
             facts["identity"] = of_today(facts["identity"])
+            threads.append(facts.pop("threads", None))  # told since, and not needed to go on
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
         forms.append((shapes, likeness(facts)))
     assert forms[0] == forms[1]
+    ((one,), none) = threads
+    assert (one["from_pass"], one["from_step"], none) == (1, 1, None)
 
 
 def test_checkpoint_of_an_earlier_version_is_gone_on_from(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from daemon.engine.checkpoint import Checkpoint
+from daemon.engine.fit.cgroups import threads_of_each
 from daemon.fleet.light import cut_light
 from daemon.host.files import sha256_of
 from daemon.job import State
@@ -33,6 +34,7 @@ from daemon.messages import (
     OutOfMemory,
     Progress,
     RunOrder,
+    ThreadCount,
 )
 from daemon.pictures.small import LONGEST_PX, PAINTING, PHOTOGRAPH
 from daemon.pool.local import LocalPool
@@ -60,6 +62,10 @@ SHALLOW = {"style_layers": {"relu1_1": 1.0, "relu2_1": 1.0}, "content_layers": {
 """A sixth of the network's work, for what is about checkpoints and memory."""
 
 
+THREADS = threads_of_each(1)
+"""Set, since bytes are compared: what is beside the tests would change the number else."""
+
+
 class Bench:
     """A pool of one CPU child, and what it was heard to say."""
 
@@ -69,7 +75,7 @@ class Bench:
         self.heard: list[tuple[str, Event]] = []
         self.on_event: Callable[[str, Event], object] = lambda run, event: None
         studio = Studio(root / "studio")
-        studio.configure(**config)
+        studio.configure(threads=THREADS, **config)
         lend_timings(studio.state / "engine")
         self.pool = LocalPool([studio.config.worker("cpu")], self._hear)
         draw_style(root / "style.png")
@@ -156,6 +162,7 @@ def test_run_reports_every_step_and_its_account(bench: Bench) -> None:
     assert [said.number for said in bench.steps("steps")] == [1, 2, 3, 4]
     assert done.last_loss and done.last_loss["total"] == bench.steps("steps")[-1].total
     assert done.result_sha256 == sha256_of(bench.root / "result")
+    assert done.threads == (ThreadCount(THREADS, from_pass=1, from_step=1),)
 
 
 def test_painting_that_is_hardly_changed_fails_with_what_it_came_to(bench: Bench) -> None:

@@ -27,6 +27,7 @@ from daemon.messages import (
     Preview,
     Progress,
     RunOrder,
+    ThreadCount,
     WorkerSettings,
     done_data,
     event_data,
@@ -202,8 +203,16 @@ def test_outcome_of_an_earlier_version_has_nothing_where_it_told_nothing() -> No
     assert done == Done(seconds=2.5, passes=(PassAccount(4, 3),))
 
 
+def test_threads_of_the_steps_are_told_and_come_back() -> None:
+    done = replace(DONE, threads=(ThreadCount(2, 1, 1), ThreadCount(1, 3, 12)))
+    data = json.loads(json.dumps(done_data(done)))
+    assert data["threads"][1] == {"threads": 1, "from_pass": 3, "from_step": 12}
+    assert to_done(data) == done
+
+
 def test_settings_of_a_worker_come_back_as_they_were_given() -> None:
     settings = WorkerSettings("cpu", "classic", Path("/state/engine"), "float32", 5, 1.5, 3)
+    settings = replace(settings, adaptive_threads=True)
     assert known(WorkerSettings, json.loads(json.dumps(plain(settings)))) == settings
 
 

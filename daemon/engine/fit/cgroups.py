@@ -35,10 +35,15 @@ def threads_of_each(sharers: int, environment: Mapping[str, str] = os.environ) -
     for one another make no step. Else its share of those, at least 1.
     """
     granted = processors()
-    wish = re.match(r"\s*0*(\d+)", environment.get("OMP_NUM_THREADS", ""))  # a list is by level
-    if wish and wish[1] != "0":
-        return min(int(wish[1][:9]), granted)
+    if wish := wished_threads(environment):
+        return min(wish, granted)
     return max(1, granted // max(sharers, 1))
+
+
+def wished_threads(environment: Mapping[str, str] = os.environ) -> int | None:
+    """How many threads OMP_NUM_THREADS wishes; None where it says nothing that could be meant."""
+    wish = re.match(r"\s*0*(\d+)", environment.get("OMP_NUM_THREADS", ""))  # a list is by level
+    return int(wish[1][:9]) if wish and wish[1] != "0" else None
 
 
 def processors() -> int:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from daemon.fleet.supervisor import seats_of
 from daemon.messages import plain
 from daemon.settings.fleet import NodeSettings
@@ -22,6 +24,16 @@ node.check_scheduler = lambda *told: None
 node.serve = serve
 node.main()
 """
+
+
+@pytest.mark.parametrize(("threads", "adaptive"), [("auto", True), (2, False)])
+def test_only_a_number_of_threads_that_nobody_set_follows_what_others_use(
+    threads: object, adaptive: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    told = {"scheduler": "tls://studio:8786", "name": "desk2", "threads": threads}
+    (seat,) = seats_of(NodeSettings.model_validate(told), ["cpu"])
+    assert (seat.threads is not None, seat.adaptive_threads) == (True, adaptive)
 
 
 def test_sigterm_to_all_of_a_job_is_for_the_supervisor_alone() -> None:

@@ -123,6 +123,18 @@ def test_record_of_a_job_that_a_node_painted_names_it_and_no_other_does(
     assert record == make_record(make_job(outcome=to_done(OUTCOME)), picture, Outputs())
 
 
+def test_record_tells_with_how_many_threads_the_steps_were_computed(
+    make_job: Callable[..., Job], picture: ClaimedPicture
+) -> None:
+    threads = [
+        {"threads": 2, "from_pass": 1, "from_step": 1},
+        {"threads": 1, "from_pass": 3, "from_step": 12},
+    ]
+    outcome = to_done(OUTCOME | {"threads": threads})
+    record = make_record(make_job(outcome=outcome), picture, Outputs())
+    assert record.pop("threads") == threads and set(record) == RECORD_FIELDS
+
+
 def test_record_of_a_labelled_job_has_its_label_and_all_others_none(
     make_job: Callable[..., Job], picture: ClaimedPicture
 ) -> None:

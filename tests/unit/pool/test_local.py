@@ -80,6 +80,24 @@ def test_worker_and_its_libraries_are_told_how_many_threads_they_have(
         assert str(settings.threads) == child.environment["MKL_NUM_THREADS"]
 
 
+@pytest.mark.parametrize(
+    ("threads", "wish", "adaptive"), [(None, None, True), (2, None, False), (None, "2", False)]
+)
+def test_only_a_number_of_threads_that_nobody_set_follows_what_others_use(
+    children: list[Puppet],
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int | None,
+    wish: str | None,
+    adaptive: bool,
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if wish is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", wish)
+    make_pool("cpu", threads=threads).warm("cpu")
+    (argument,) = children[0].arguments
+    assert known(WorkerSettings, json.loads(argument)).adaptive_threads is adaptive
+
+
 def test_run_is_ended_at_once_where_no_thread_can_wait_for_it_to_stop(
     children: list[Puppet], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from daemon.engine.palette import Palette
 from daemon.engine.schedule import Pass
 from daemon.messages import Blob, CheckpointWritten, Event, RunOrder
 from daemon.worker.follower import Follower
+from daemon.worker.threads import ThreadKeeper
 
 PALETTE = Palette(np.zeros((8, 8, 3), np.uint8), "style")
 EVERY_S = 60.0
@@ -34,7 +35,12 @@ class Bench:
         nowhere, place = Path("nowhere"), folder / "checkpoint"
         order = RunOrder("a.jpg", Blob("", nowhere), 1, {}, (), nowhere, place, None, None, {})
         self.follower = Follower(
-            order, EVERY_S, self._hear, lambda: self.number >= self.cancelled_at, lambda: self.now_s
+            order,
+            EVERY_S,
+            self._hear,
+            lambda: self.number >= self.cancelled_at,
+            threads=ThreadKeeper(1, on_cpu=True, is_adaptive=False),
+            clock=lambda: self.now_s,
         )
 
     def _hear(self, event: Event) -> None:
