@@ -45,7 +45,8 @@ class WorkerSettings:
     device: such as `cpu` or `cuda:0`.  memory_bytes: what it may take; None: four fifths of what
     is free.  checkpoint_s: seconds between checkpoints.  threads: what it computes with; None: as
     many as its pool grants it.  adaptive_threads: whether it takes fewer of them while other
-    programs use the processors.
+    programs use the processors.  number, sharers: which worker of its device it is, from 1, and of
+    how many.  on_trial: how many of them work at once is found out.
     """
 
     device: str
@@ -56,6 +57,9 @@ class WorkerSettings:
     checkpoint_s: float = 60.0
     threads: int | None = None
     adaptive_threads: bool = False
+    number: int = 1
+    sharers: int = 1
+    on_trial: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class RunOrder:
     mask: what says where the styles go, None for none.  shared: what is the same for orders of one
     painting, which differ in the result's form alone; else empty.  course, small: a file for the
     losses of the steps, and a folder for small versions of photograph and painting; None for none.
+    alone: nothing else is painted meanwhile by those that share the device.
     """
 
     name: str
@@ -120,6 +125,7 @@ class RunOrder:
     shared: str = ""
     course: Path | None = None
     small: Path | None = None
+    alone: bool = False
 
 
 def frames_of(timelapse: Path) -> Path:
@@ -136,6 +142,7 @@ USUALLY_EMPTY = (
     "shared",
     "course",
     "small",
+    "alone",
 )
 """Fields of an order that are left out where they say nothing."""
 

@@ -24,7 +24,9 @@ class Seat:
 
     run_id: the run in progress, None while it is free.  answered: whether a worker has ever said
     there that it is ready.  node: whose it is, empty for this machine's.  offers: what jobs may
-    ask for that it has, such as its node's name.
+    ask for that it has, such as its node's name.  sharers: how many seats its device has, itself
+    one of them.  on_trial: how many of those pay is found out.  total_bytes: the memory of a device
+    that is shared; None: its driver does not tell.
     """
 
     device: str
@@ -32,6 +34,9 @@ class Seat:
     answered: bool = False
     node: str = ""
     offers: frozenset[str] = frozenset()
+    sharers: int = 1
+    on_trial: bool = False
+    total_bytes: int | None = None
 
     def will_do(self, runs_on: str) -> bool:
         """Whether a job may be painted there that asks for so much, or with nothing for nothing."""

@@ -1,4 +1,4 @@
-"""One child process per device of this machine.
+"""One child process per device of this machine, or several where they share it.
 
 A child is started for its first job and stays warm. Orders and outcomes are plain data; the
 pictures themselves lie in files that an order names, so that even a very large one never passes
@@ -32,8 +32,10 @@ from daemon.messages import (
     plain,
     to_event,
 )
+from daemon.pool.devices import gpu_bytes
 from daemon.pool.face import OnEvent, Seat, kind_of
 from daemon.pool.memory import DeviceMemory, device_memory
+from daemon.pool.seat_names import card_of, seat_name
 
 WORKER = "daemon.worker.child"
 
@@ -75,16 +77,24 @@ class OpenRun:
 
 
 class Slot:
-    """One device and its child, which may not have been started yet.
+    """One seat and its child, which may not have been started yet.
 
-    shared_by: how many children share what this process is granted, where no threads are set.
+    device: the seat's name.  shared_by: how many children share what this process is granted, where
+    no threads are set.  total_bytes: see `Seat`.
     """
 
     def __init__(
-        self, settings: WorkerSettings, on_event: OnEvent, module: str, *, shared_by: int
+        self,
+        settings: WorkerSettings,
+        on_event: OnEvent,
+        module: str,
+        *,
+        shared_by: int,
+        total_bytes: int | None = None,
     ) -> None:
-        self.device = settings.device
-        self._offers = offers_here(self.device)
+        self.device = seat_name(settings.device, settings.number)
+        self._offers = offers_here(settings.device)
+        self._total_bytes = total_bytes
         self._settings = settings
         self._module = module
         self._shared_by = shared_by
@@ -99,7 +109,15 @@ class Slot:
         """The slot as others see it."""
         run = self._run
         run_id = run.id if run else None
-        return Seat(self.device, run_id, self._answered, offers=self._offers)
+        return Seat(
+            self.device,
+            run_id,
+            self._answered,
+            offers=self._offers,
+            sharers=self._settings.sharers,
+            on_trial=self._settings.on_trial,
+            total_bytes=self._total_bytes,
+        )
 
     @property
     def pid(self) -> int | None:
@@ -222,15 +240,24 @@ class Slot:
 
 
 class LocalPool:
-    """The pool of this machine's devices, each with a child of the module `worker`; see `face`."""
+    """The pool of this machine's seats, each with a child of the module `worker`; see `face`."""
 
     def __init__(
         self, workers: Sequence[WorkerSettings], on_event: OnEvent, *, worker: str = WORKER
     ) -> None:
-        self._slots = {
-            settings.device: Slot(settings, on_event, worker, shared_by=len(workers))
-            for settings in workers
-        }
+        shared = {one.device for one in workers if one.sharers > 1}
+        totals = {device: gpu_bytes(device) for device in shared}
+        slots = [
+            Slot(
+                one,
+                on_event,
+                worker,
+                shared_by=len(workers),
+                total_bytes=totals.get(one.device),
+            )
+            for one in workers
+        ]
+        self._slots = {slot.device: slot for slot in slots}
 
     @property
     def trouble(self) -> None:
@@ -238,11 +265,11 @@ class LocalPool:
         return None
 
     def seats(self) -> list[Seat]:
-        """Every device, as it stands now."""
+        """Every seat, as it stands now."""
         return [slot.seat for slot in self._slots.values()]
 
     def submit(self, device: str, run_id: str, order: RunOrder) -> Future[Outcome]:
-        """Starts a run on a free device. Raises OSError where no child can be started."""
+        """Starts a run on a free seat. Raises OSError where no child can be started."""
         return self._slots[device].submit(run_id, order)
 
     def cancel(self, run_id: str, *, grace_s: float) -> None:
@@ -264,13 +291,16 @@ class LocalPool:
         self._slots[device].warm()
 
     def pids(self) -> dict[str, int]:
-        """The process of each device's child that lives."""
+        """The process of each seat's child that lives."""
         slots = self._slots.values()
         return {slot.device: pid for slot in slots if (pid := slot.pid) is not None}
 
     def memory(self) -> list[DeviceMemory]:
         """The memory of every device whose driver tells of it."""
-        return device_memory(self._slots, self.pids())
+        pids: dict[str, list[int]] = {card_of(device): [] for device in self._slots}
+        for device, pid in self.pids().items():
+            pids[card_of(device)].append(pid)
+        return device_memory(pids, pids)
 
     def close(self, *, grace_s: float) -> None:
         """Ends every child."""

@@ -21,15 +21,15 @@ class DeviceMemory:
     others_bytes: int | None = None
 
 
-def device_memory(devices: Iterable[str], own_pids: Mapping[str, int]) -> list[DeviceMemory]:
+def device_memory(
+    devices: Iterable[str], own_pids: Mapping[str, Collection[int]]
+) -> list[DeviceMemory]:
     """The memory of each device; without those whose driver tells nothing.
 
-    own_pids: the worker's process of each device that has one.
+    own_pids: the workers' processes of each device that has any.
     """
     looks = (
-        (host_memory if device == "cpu" else cuda_memory)(
-            device, [own_pids[device]] if device in own_pids else []
-        )
+        (host_memory if device == "cpu" else cuda_memory)(device, own_pids.get(device, ()))
         for device in devices
     )
     return [memory for memory in looks if memory is not None]

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from daemon.job import BULK, ORDINARY
 from daemon.ledger.store import EVERY, Line
+from daemon.pool.seat_names import card_of
 from daemon.settings.config import Schedule
 
 
@@ -26,15 +27,15 @@ class Permit:
         return self.line is not None and self.line[0] <= priority <= self.line[1]
 
     def lets_start_on(self, device: str) -> bool:
-        """Whether anything may begin on a device."""
-        return self.line is not None and device not in self.left
+        """Whether anything may begin on a device's seat."""
+        return self.line is not None and card_of(device) not in self.left
 
     def forbids(self, priority: int, device: str) -> str | None:
-        """Why a job of that priority may not run on that device; None if it may."""
+        """Why a job of that priority may not run on that device's seat; None if it may."""
         if self.paused:
             return "painting is paused"
-        if device in self.left:
-            return f"another program needs {device}"
+        if card_of(device) in self.left:
+            return f"another program needs {card_of(device)}"
         return None if self.opens(priority) else "its window has closed"
 
 

@@ -4,8 +4,10 @@ Nothing of a fleet is loaded where none is configured.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 
 from daemon.pool.combined import CombinedPool
+from daemon.pool.devices import shares_of
 from daemon.pool.face import OnEvent, WorkerPool
 from daemon.pool.local import LocalPool
 from daemon.settings.config import Config
@@ -17,7 +19,9 @@ def make_pool(config: Config, devices: Sequence[str], on_event: OnEvent) -> Work
     """Makes the pool of a configuration.  devices: this machine's, none where only nodes paint."""
     pools: list[WorkerPool] = []
     if devices:
-        pools.append(LocalPool([config.worker(device) for device in devices], on_event))
+        shares = shares_of(devices, config.per_device)
+        workers = [replace(config.worker(one.device), **asdict(one)) for one in shares]
+        pools.append(LocalPool(workers, on_event))
     if config.fleet is not None:
         from daemon.pool.dask import DaskPool
 
@@ -27,4 +31,5 @@ def make_pool(config: Config, devices: Sequence[str], on_event: OnEvent) -> Work
 
 def workers_of(config: Config, devices: Sequence[str]) -> object:
     """All that a pool is made of, to be compared: others mean another pool."""
-    return config.fleet, [config.worker(device) for device in (*devices, "")]
+    workers = [config.worker(device) for device in (*devices, "")]
+    return config.fleet, config.per_device, workers

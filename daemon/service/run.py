@@ -32,7 +32,7 @@ class Run:
     """A job that runs: what is shown of it, until when it may, and what it was stopped for.
 
     stop: a text says why it goes back into the line.  stalled: it said nothing, and was ended.
-    node: where it runs, empty for this machine.
+    node: where it runs, empty for this machine.  pixels: of its result, 0 if that is not known.
     """
 
     job: Job
@@ -44,6 +44,7 @@ class Run:
     stop: StopReason | str | None = None
     stalled: bool = False
     node: str = ""
+    pixels: int = 0
 
 
 def make_run(config: Config, device: str, job: Job, picture: ClaimedPicture, now_s: float) -> Run:
@@ -53,7 +54,8 @@ def make_run(config: Config, device: str, job: Job, picture: ClaimedPicture, now
     shown = RunningJob(job.id, files.printable(picture.path), job.preset, device, label=job.label)
     shown.proof = job.paints_proof
     stall_s = limits.stall_s * (1 + pixels / STALL_PX)
-    return Run(job, shown, limits.job_s, now_s + limits.job_s, stall_s, now_s)
+    deadline_s = now_s + limits.job_s
+    return Run(job, shown, limits.job_s, deadline_s, stall_s, now_s, pixels=pixels)
 
 
 def coming_bytes(ledger: Ledger, job_id: str | None) -> int:

@@ -4,6 +4,7 @@ import queue
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 from loguru import logger
 
@@ -15,6 +16,7 @@ from daemon.ledger.store import EVERY, Ledger, Line
 from daemon.messages import (
     Cancelled,
     CheckpointWritten,
+    Done,
     Event,
     LogLine,
     Outcome,
@@ -27,8 +29,9 @@ from daemon.service.avoidance import Avoidance
 from daemon.service.endings import BROKEN_WAIT_S, Endings
 from daemon.service.permit import Permit
 from daemon.service.pools import MakePool, make_pool, workers_of
-from daemon.service.run import Run, coming_bytes, make_order, make_run
+from daemon.service.run import Run, coming_bytes, make_order, make_run, result_size
 from daemon.service.seating import Seating
+from daemon.service.sharing import Sharing
 from daemon.service.supervision import (
     Instruction,
     Kill,
@@ -84,6 +87,7 @@ class Runs:
         self._further: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._furthest = Furthest()
         self._seating = Seating(health)
+        self._sharing = Sharing()
         self._avoidance = Avoidance()
         self._endings = Endings(ledger, owner, metrics, self._seating, self._avoidance)
         self._lacking: list[str] = []
@@ -108,8 +112,9 @@ class Runs:
 
     @property
     def seats(self) -> list[Seat]:
-        """The seats as they were at the last tick."""
-        return self._seating.seats
+        """The seats as they were at the last tick, without those that are not used."""
+        seats, spare = self._seating.seats, self._sharing.spare
+        return [seat for seat in seats if seat.run_id is not None or not spare(seat)]
 
     @property
     def lacking(self) -> list[str]:
@@ -147,14 +152,20 @@ class Runs:
         self._end_all()
         cancelled = self._ledger.cancel_requests()
         self._look()
-        instructions = decide(self._runs.values(), self.seats, cancelled, permit, time.monotonic())
+        seats = self._seating.seats
+        instructions = decide(self._runs.values(), seats, cancelled, permit, time.monotonic())
         for instruction in instructions:
             self._obey(instruction)
-        self._dispatch([one.seat for one in instructions if isinstance(one, Start)], permit)
+        free = [one.seat for one in instructions if isinstance(one, Start)]
+        self._dispatch(free, permit)
+        for seat in filter(self._sharing.spare, free):
+            self._obey(Rest(seat.device))
         self._lacking = sorted({*self._ledger.asked_for()} - {"", *offers_of(self.seats)})
 
     def _look(self) -> None:
-        self._seating.look(self._pool.seats(), self._pool.trouble)
+        seats = self._pool.seats()
+        self._seating.look(seats, self._pool.trouble)
+        self._sharing.look(seats)
 
     def stop_all(self, why: str, grace_s: float) -> None:
         """Stops every run; their jobs go back into the line."""
@@ -194,6 +205,7 @@ class Runs:
         self._devices = devices
         self.start()
         self._seating.forget()
+        self._sharing.forget()
 
     # Starting
 
@@ -218,22 +230,34 @@ class Runs:
     def _give(self, ready: list[Seat], line: Line) -> None:
         """Gives jobs to seats until either is used up, or enough were given for a tick."""
         for _ in range(MOST_STARTS):
-            claimed = self._claim(line, ready) if ready else None
+            open_seats = self._open(ready, line)
+            claimed = self._claim(line, open_seats) if open_seats else None
             if claimed is None:
                 return
-            free_for = self._avoidance.better(claimed[0].id, ready)
+            free_for = self._avoidance.better(claimed[0].id, open_seats)
             seat = seat_for(claimed[0].runs_on, free_for, self._ledger.asked_for())
             ready.remove(seat)
             self._start(seat, *claimed)
         self._wake()  # the others get theirs at the next tick, which comes at once
+
+    def _open(self, free: Sequence[Seat], line: Line) -> Sequence[Seat]:
+        """Those of some free seats on which the next job of the line may begin now."""
+        if not free or not self._sharing.is_needed:
+            return free
+        first = self._ledger.first_in(line, offers_of(free))
+        if first is None:
+            return ()
+        job = self._ledger.job(first)
+        width, height = result_size(job, self._ledger.picture(job.picture_id))
+        return self._sharing.open_to(width * height, free)
 
     def _make_way(self, free: Sequence[Seat]) -> None:
         """Stops a bulk run where an ordinary job waits for its seat, and for none that was free."""
         bulk = {run.shown.device: run for run in self._runs.values() if run.job.priority <= BULK}
         if not bulk:
             return
-        seats = self._seating.seats_of([*bulk])
-        first = self._ledger.first_in((BULK + 1, EVERY[1]), offers_of(seats) - offers_of(free))
+        seats, line = self._seating.seats_of([*bulk]), (BULK + 1, EVERY[1])
+        first = self._ledger.first_in(line, offers_of(seats) - offers_of(self._open(free, line)))
         if first is None:
             return
         runs_on = self._ledger.job(first).runs_on
@@ -262,10 +286,12 @@ class Runs:
         run = make_run(self._config, device, job, picture, time.monotonic())
         run.node = seat.node
         self._runs[job.id] = run
+        self._sharing.begin(run)
         logger.bind(job=job.id, action="start").info(  # first: the worker's own lines follow
             "start {} of {} after {} on {}", job.starts, run.shown.picture, job.preset, device
         )
         order = make_order(self._config, self._spool, job, picture, memory_bytes)
+        order = replace(order, alone=self._sharing.is_alone(seat, run.pixels))
         future: Future[Outcome]
         try:
             future = self._pool.submit(device, job.id, order)
@@ -339,10 +365,14 @@ class Runs:
             try:
                 self._note_progress()  # what was said before the end counts
                 self._endings.end(self._runs[job.id], future.result())
-                del self._runs[job.id]
+                self._leave(job.id, future.result())
             except SurroundingsError:
                 self._ended.put((job, future))  # the ledger could not be told yet
                 raise
             except StaleJobError:
-                del self._runs[job.id]  # it is somebody else's
+                self._leave(job.id, future.result())  # it is somebody else's
                 raise
+
+    def _leave(self, job_id: str, outcome: Outcome) -> None:
+        run = self._runs.pop(job_id)
+        self._sharing.end(run, outcome.seconds if isinstance(outcome, Done) else None)

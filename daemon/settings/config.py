@@ -20,7 +20,15 @@ from daemon.settings import yamlfile
 from daemon.settings.address import Address, to_address
 from daemon.settings.fleet import FleetSettings
 from daemon.settings.hooks import Hooks
-from daemon.settings.machine import Bytes, LogLevel, Memory, Threads, YieldRule, check_devices
+from daemon.settings.machine import (
+    Bytes,
+    LogLevel,
+    Memory,
+    PerDevice,
+    Threads,
+    YieldRule,
+    check_devices,
+)
 from daemon.settings.page import PageSettings, check_page, to_page
 from daemon.settings.windows import Hours, find_zone, make_hours, parse_window
 from daemon.settings.yamlfile import Section
@@ -149,6 +157,7 @@ class Config(Section):
     sidecar_wait_s: Seconds = 30.0  # a picture outside every preset's folder waits for its sidecar
     scan_s: HourAtMost | None = None  # between scans at most: 60; 5 where nothing tells of changes
     devices: Annotated[str | list[str], BeforeValidator(check_service_devices)] = "auto"
+    per_device: PerDevice = 1  # jobs at once on a GPU
     weights: Literal["classic", "torchvision"] = "classic"  # which VGG-19 weights judge
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # the fastest, by a trial
     memory: Memory = "auto"  # of a worker: four fifths of what is free

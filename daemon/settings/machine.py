@@ -23,7 +23,7 @@ def check_devices(value: object) -> object:
             f"{yamlfile.shortened(value)}"
         )
     if len(set(names)) != len(names):
-        raise ValueError("names a device twice; one job at a time runs on each")
+        raise ValueError("names a device twice; `per_device` says how many jobs run on each")
     return value
 
 
@@ -37,6 +37,7 @@ def check_bytes(value: object) -> object:
 Bytes = Annotated[ByteSize, BeforeValidator(check_bytes)]
 Memory = Literal["auto"] | Bytes
 Threads = Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
+PerDevice = Literal["auto"] | Annotated[int, Field(ge=1, le=16)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 

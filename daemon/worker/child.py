@@ -126,6 +126,8 @@ class Worker:
             self._cancelled.discard(run_id)
             with contextlib.suppress(torch.AcceleratorError):  # it is lost, which was said
                 memory.give_back()
+                if self._engine and self._settings.sharers > 1:
+                    memory.give_back_device(self._engine.device)
         tell(ended)
         if ended.spent:
             os._exit(SPENT)  # the next run starts afresh
@@ -200,9 +202,14 @@ class Worker:
             task.painting,
             passes=task.passes,
             faces=task.faces or (),
-            memory_bytes=order.memory_bytes,
+            memory_bytes=self._held_to(order, engine),
             masks=task.masks.levels,
         )
+
+    def _held_to(self, order: RunOrder, engine: Engine) -> int | None:
+        """What a run may take: what its order says, and no more than its share of the device."""
+        share = memory.share_bytes(engine.device, 1 if order.alone else self._settings.sharers)
+        return min((one for one in (order.memory_bytes, share) if one is not None), default=None)
 
     def _painting(self, order: RunOrder, tell: Callable[[Event], None]) -> Painted | None:
         """The last painting, if an order only wants it in another form; else that is forgotten."""

@@ -30,6 +30,7 @@ from daemon.pool.dask import DaskPool
 from daemon.pool.face import OnEvent, Seat, WorkerPool
 from daemon.pool.local import LocalPool
 from daemon.pool.memory import DeviceMemory
+from daemon.pool.seat_names import seat_name
 from tests.support.actor import PLAN, STEP
 from tests.support.atelier import wait_for
 
@@ -67,7 +68,15 @@ class PuppetPool:
 
     def __init__(self, workers: Sequence[WorkerSettings], on_event: OnEvent) -> None:
         self._on_event = on_event
-        self._seats = {settings.device: Seat(settings.device) for settings in workers}
+        seats = [
+            Seat(
+                seat_name(one.device, one.number),
+                sharers=one.sharers,
+                on_trial=one.on_trial,
+            )
+            for one in workers
+        ]
+        self._seats = {seat.device: seat for seat in seats}
         self._living: set[str] = set()
         self.open: dict[str, Act] = {}
         self.trouble: str | None = None

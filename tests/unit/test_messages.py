@@ -211,9 +211,16 @@ def test_threads_of_the_steps_are_told_and_come_back() -> None:
 
 
 def test_settings_of_a_worker_come_back_as_they_were_given() -> None:
-    settings = WorkerSettings("cpu", "classic", Path("/state/engine"), "float32", 5, 1.5, 3)
-    settings = replace(settings, adaptive_threads=True)
+    settings = WorkerSettings("cuda:0", "classic", Path("/state/engine"), "float32", 5, 1.5, 3)
+    settings = replace(settings, adaptive_threads=True, number=2, sharers=4, on_trial=True)
     assert known(WorkerSettings, json.loads(json.dumps(plain(settings)))) == settings
+
+
+def test_order_that_has_its_device_to_itself_says_so_and_no_other_speaks_of_it() -> None:
+    order = RunOrder("a.jpg", Blob("", Path("/p")), 9, {}, (), Path("/r"), None, None, None, {})
+    assert "alone" not in order_data(order)
+    alone = replace(order, alone=True)
+    assert to_order(json.loads(json.dumps(order_data(alone)))) == alone
 
 
 def test_profiles_of_an_order_are_told_and_absent_where_there_are_none() -> None:

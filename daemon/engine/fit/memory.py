@@ -65,6 +65,23 @@ def budget_bytes(device: torch.device, allowed: int | None) -> int:
     return held_bytes(device) + int(free * SHARE_OF_FREE)
 
 
+def share_bytes(device: torch.device, sharers: int) -> int | None:
+    """What each of so many processes may take of a CUDA device; None: all of it, on a CPU too.
+
+    A part of what the device has, not of what is free now: what another has not taken yet is its.
+    """
+    if sharers < 2 or device.type != "cuda":
+        return None
+    _, total = torch.cuda.mem_get_info(device)
+    return int(total * SHARE_OF_FREE) // sharers
+
+
+def give_back_device(device: torch.device) -> None:
+    """Returns freed memory of a CUDA device to it, for the other processes that share it."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 def aside_bytes(device: torch.device, folder: Path) -> int:
     """What may lie aside: in `folder`, or for CUDA in host memory.
 

@@ -10,6 +10,7 @@ from daemon.doctor import machine
 from daemon.doctor.finding import found
 from daemon.engine.fit.cgroups import MemoryGroup
 from daemon.settings.config import Config
+from daemon.settings.machine import PerDevice
 
 tried = partial(found, "what")
 
@@ -157,3 +158,16 @@ def test_cards_are_counted_by_the_bus(tmp_path: Path) -> None:
         (device / "class").write_text(f"{kind}\n")
         (device / "vendor").write_text(f"{vendor}\n")
     assert machine.nvidia_cards(tmp_path) == 2
+
+
+@pytest.mark.parametrize(
+    ("per_device", "sharers", "told"),
+    [
+        (1, 1, "cuda:0"),
+        ("auto", 1, "cuda:0"),
+        (3, 3, "cuda:0 (3 jobs at once)"),
+        ("auto", 4, "cuda:0 (up to 4 jobs at once, as its trial will find)"),
+    ],
+)
+def test_jobs_at_once_are_told_of_a_device(per_device: PerDevice, sharers: int, told: str) -> None:
+    assert machine.device_in_words("cuda:0", per_device, lambda device, asked: sharers) == told

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.messages import Cancelled, Lost, OutOfMemory, WorkerSettings, known
+from daemon.messages import Cancelled, Done, Lost, OutOfMemory, WorkerSettings, done_data, known
 from daemon.pool.local import LocalPool
 from tests.support.atelier import PATIENCE_S
 from tests.support.pools import order
@@ -118,3 +118,52 @@ def test_worker_that_has_not_answered_yet_is_left_to_start(children: list[Puppet
     pool.warm("cpu")
     pool.rest("cpu")
     assert children[0].alive
+
+
+def shared_pool(monkeypatch: pytest.MonkeyPatch) -> LocalPool:
+    """A pool of a GPU of 80 GB with two seats."""
+    monkeypatch.setattr("daemon.pool.local.gpu_bytes", {"cuda:0": 80_000_000_000}.get)
+    workers = [WorkerSettings("cuda:0", "", Path("/engine"), number=n, sharers=2) for n in (1, 2)]
+    return LocalPool(workers, lambda run_id, event: None)
+
+
+def test_seats_of_a_gpu_have_a_worker_each_and_tell_what_they_share(
+    children: list[Puppet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = shared_pool(monkeypatch)
+    told = [(one.device, one.sharers, one.total_bytes, one.offers) for one in pool.seats()]
+    offers = frozenset({"cuda:0", "cuda", "local"})
+    assert told == [(name, 2, 80_000_000_000, offers) for name in ("cuda:0", "cuda:0/2")]
+    for seat in pool.seats():
+        pool.warm(seat.device)
+    settings = [known(WorkerSettings, json.loads(one.arguments[0])) for one in children]
+    assert [(one.device, one.number) for one in settings] == [("cuda:0", 1), ("cuda:0", 2)]
+
+
+def test_worker_that_dies_takes_no_other_run_of_its_gpu_with_it(
+    children: list[Puppet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = shared_pool(monkeypatch)
+    lost, painted = (
+        pool.submit(seat, run_id, ORDER) for seat, run_id in (("cuda:0", "a"), ("cuda:0/2", "b"))
+    )
+    children[0].be_killed()
+    assert isinstance(lost.result(PATIENCE_S), Lost)
+    assert [seat.run_id for seat in pool.seats()] == [None, "b"]
+    children[1].say(event="ended", run="b", result=done_data(Done(seconds=1.0)))
+    assert painted.result(PATIENCE_S) == Done(seconds=1.0)
+
+
+def test_memory_of_a_gpu_is_told_once_and_its_own_is_that_of_all_its_workers(
+    children: list[Puppet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(
+        "daemon.pool.local.device_memory", lambda *given: asked.append([*map(dict, given)]) or []
+    )
+    pool = shared_pool(monkeypatch)
+    pool.warm("cuda:0")
+    pool.warm("cuda:0/2")
+    children[1].pid = 2
+    pool.memory()
+    assert asked == [[{"cuda:0": [1, 2]}, {"cuda:0": [1, 2]}]]

@@ -8,7 +8,7 @@ from daemon.pool.memory import device_memory, host_memory, resident_bytes
 
 
 def test_own_memory_of_the_host_is_what_is_resident_of_the_workers() -> None:
-    (told,) = device_memory(["cpu"], {"cpu": os.getpid()})
+    (told,) = device_memory(["cpu"], {"cpu": [os.getpid()]})
     assert told.device == "cpu"
     assert 10 << 20 < told.own_bytes < told.used_bytes < told.total_bytes
 

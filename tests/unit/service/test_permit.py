@@ -75,3 +75,12 @@ def test_pause_file_full_of_anything_is_a_short_line(tmp_path: Path) -> None:
 def test_pause_that_cannot_be_read_is_a_pause(tmp_path: Path) -> None:
     (tmp_path / PAUSE_FILE).mkdir()  # stands for one that only root may read
     assert paused_since(tmp_path) == "unknown"
+
+
+def test_gpu_that_others_need_is_left_by_all_who_share_it() -> None:
+    found = permit(Schedule(), NOON, paused=False, left=["cuda:0"])
+    for seat in ("cuda:0", "cuda:0/2"):
+        assert not found.lets_start_on(seat)
+        assert found.forbids(ORDINARY, seat) == "another program needs cuda:0"
+    assert found.lets_start_on("cuda:1/2") and found.forbids(ORDINARY, "cuda:1/2") is None
+    assert found.lets_start_on("desk2/cuda:0/2")  # a node sees to that itself

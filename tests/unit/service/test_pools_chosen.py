@@ -32,6 +32,15 @@ def test_other_devices_or_another_fleet_are_other_workers() -> None:
     assert workers_of(plain, ["cpu"]) == workers_of(Config(dedupe=False), ["cpu"])
     assert workers_of(plain, ["cpu"]) != workers_of(fleet, ["cpu"])
     assert workers_of(fleet, ["cpu"]) != workers_of(fleet, [])
+    two_at_once = Config(per_device=2)
+    assert workers_of(plain, ["cuda:0"]) != workers_of(two_at_once, ["cuda:0"])
     assert workers_of(fleet, []) != workers_of(
         fleet.model_copy(update={"checkpoint_every": 5.0}), []
     )
+
+
+def test_gpu_has_the_seats_that_the_configuration_gives_it_and_the_cpu_one() -> None:
+    pool = make_pool(Config(per_device=2), ["cpu", "cuda:0"], lambda run_id, event: None)
+    assert [seat.device for seat in pool.seats()] == ["cpu", "cuda:0", "cuda:0/2"]
+    assert [seat.sharers for seat in pool.seats()] == [1, 2, 2]
+    assert all("cuda:0" in seat.offers for seat in pool.seats()[1:])

@@ -216,3 +216,46 @@ def test_run_that_goes_on_is_computed_as_it_was_begun_and_others_as_a_trial_chos
         made.clear()
         run(begun_in)
         assert made == expected
+
+
+@pytest.mark.parametrize(
+    ("sharers", "alone", "ordered", "held_to"),
+    [
+        (1, False, None, None),
+        (1, False, 7, 7),
+        (2, False, None, 32),
+        (4, False, None, 16),
+        (4, False, 7, 7),
+        (4, False, 20, 16),
+        (4, True, None, None),
+        (4, True, 20, 20),
+    ],
+)
+def test_run_takes_its_share_of_a_device_and_all_of_it_where_it_is_alone(
+    order: RunOrder,
+    tmp_path: Path,
+    out: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    sharers: int,
+    alone: bool,
+    ordered: int | None,
+    held_to: int | None,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1, 80))
+    engine = FailingEngine(AssertionError("it is not asked"))
+    engine.device = torch.device("cuda:0")
+    worker = Worker(WorkerSettings("cuda:0", "", tmp_path, sharers=sharers), out)
+    asked = replace(order, alone=alone, memory_bytes=ordered)
+    assert worker._held_to(asked, engine) == held_to  # type: ignore[arg-type]
+
+
+def test_worker_that_shares_its_device_gives_back_what_it_has_kept(
+    order: RunOrder, tmp_path: Path, out: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[torch.device] = []
+    monkeypatch.setattr(child.memory, "give_back_device", given.append)
+    for sharers in (1, 2):
+        worker = Worker(WorkerSettings("cpu", "", tmp_path, "float32", sharers=sharers), out)
+        worker._engine = FailingEngine(DivergedError("it fails"))  # type: ignore[assignment]
+        worker.run("j1", order)
+    assert given == [torch.device("cpu")]
