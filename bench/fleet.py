@@ -31,7 +31,7 @@ from daemon.fleet.authority import CertificateOrder, make_certificates  # noqa: 
 from daemon.fleet.carrier import Carrier  # noqa: E402
 from daemon.fleet.dask_settings import set_up_dask  # noqa: E402
 from daemon.fleet.node import make_worker  # noqa: E402
-from daemon.fleet.painter import SeatSettings  # noqa: E402
+from daemon.fleet.seat_settings import SeatSettings  # noqa: E402
 from daemon.host.files import sha256_of  # noqa: E402
 from daemon.job import Draft, State, StyleRef  # noqa: E402
 from daemon.ledger.store import EVERY, Ledger  # noqa: E402

@@ -164,6 +164,8 @@ class Bridge:
                 "offers": node.offers,
                 "answered": bool(node.state.get("answered")),
                 "memory": node.state.get("memory"),
+                "sharers": node.facts.get("sharers", 1),
+                "on_trial": node.facts.get("on_trial", False),
             }
             for seat, node in sorted(self._nodes.items())
             if not node.state.get("leaving")

@@ -1,4 +1,4 @@
-"""A node's process for one device: a Dask worker whose tasks are runs.
+"""A node's process for one seat: a Dask worker whose tasks are runs.
 
 Its standard input says when it is to be drained, and ends it when it is closed.
 """
@@ -17,8 +17,9 @@ from loguru import logger
 
 from daemon import __version__
 from daemon.errors import SurroundingsError
-from daemon.fleet.painter import Painter, SeatSettings
+from daemon.fleet.painter import Painter
 from daemon.fleet.peer import check_scheduler
+from daemon.fleet.seat_settings import SeatSettings
 from daemon.host.process import Message, heed_input
 from daemon.messages import Data, known
 from daemon.settings.address import Address
@@ -39,6 +40,8 @@ def facts_of(settings: SeatSettings) -> Data:
         "node": settings.node,
         "device": settings.device,
         "seat": settings.seat,
+        "sharers": settings.sharers,
+        "on_trial": settings.on_trial,
         "tags": list(settings.tags),
         "version": __version__,
         "dask": version("distributed"),

@@ -5,6 +5,7 @@ warmth, the memory's plan and what happens without memory are as there.
 """
 
 import contextlib
+import os
 import shutil
 import threading
 import time
@@ -21,6 +22,8 @@ from daemon.fleet.cache import BlobCache
 from daemon.fleet.carrier import Carrier, RevokedError
 from daemon.fleet.light import cut_light
 from daemon.fleet.order import gives, moved
+from daemon.fleet.seat_settings import SeatSettings
+from daemon.host.process import children_of
 from daemon.messages import (
     Cancelled,
     CheckpointWritten,
@@ -41,7 +44,8 @@ from daemon.messages import (
     to_order,
 )
 from daemon.pool.crowding import Crowding
-from daemon.pool.local import WORKER, LocalPool
+from daemon.pool.local import LocalPool
+from daemon.pool.memory import DeviceMemory, device_memory
 
 LIGHT_S = 120.0
 """Between checkpoints that travel back: what a node that is lost costs at most, and a little."""
@@ -61,45 +65,6 @@ OF_THE_WAY = ("checkpoint", "frames/")
 
 Tell = Callable[[str, Data], None]
 """Sends a message under a topic."""
-
-
-@dataclass(frozen=True)
-class SeatSettings:
-    """What a node's process for one device is started with.
-
-    cache_bytes: what brought files may take.  memory_bytes, threads, adaptive_threads: as in
-    `WorkerSettings`.
-    host, port: where the scheduler reaches it; empty and 0: where it finds it to be, and any.
-    yield_over_bytes: what others may take of the device before it is left to them; None: anything.
-    worker: the module that paints.
-    """
-
-    node: str
-    device: str
-    scheduler: str
-    ca: Path
-    cert: Path
-    key: Path
-    folder: Path
-    cache_bytes: int
-    tags: tuple[str, ...] = ()
-    memory_bytes: int | None = None
-    threads: int | None = None
-    adaptive_threads: bool = False
-    host: str = ""
-    port: int = 0
-    yield_over_bytes: int | None = None
-    worker: str = WORKER
-
-    @property
-    def seat(self) -> str:
-        """The name under which the service knows the device."""
-        return f"{self.node}/{self.device}"
-
-    @property
-    def own_folder(self) -> Path:
-        """The files of the run at hand; nobody else's."""
-        return self.folder / "runs" / self.device.replace(":", "-")
 
 
 @dataclass
@@ -122,7 +87,7 @@ class Visit:
 
 
 class Painter:
-    """Paints one run after the other on one device.
+    """Paints one run after the other on one seat.
 
     tell: sends events.  is_wanted: whether the scheduler still wants the task of that key.
     """
@@ -149,7 +114,7 @@ class Painter:
 
     def state(self) -> Data:
         """What is told with every heartbeat."""
-        memory = next(iter(self._pool.memory()), None) if self._pool else None
+        memory = self._memory()
         answered = self._pool is not None and all(one.answered for one in self._pool.seats())
         self._look_at_others(memory.others_bytes if memory else None)
         return {
@@ -157,6 +122,14 @@ class Painter:
             "leaving": self.leaving or self._is_crowded,
             "memory": plain(memory) if memory else None,
         }
+
+    def _memory(self) -> DeviceMemory | None:
+        """The device's memory, of which all that its seats' workers hold is the node's own."""
+        if self._pool is None or self._settings.sharers == 1:
+            return next(iter(self._pool.memory()), None) if self._pool else None
+        device, processes = self._settings.device, children_of(os.getppid())
+        workers = [pid for process in processes for pid in children_of(process)]
+        return next(iter(device_memory([device], {device: workers})), None)
 
     @property
     def _is_crowded(self) -> bool:
@@ -175,9 +148,9 @@ class Painter:
             case "cancel" | "kill" as how:
                 self._stop(request["token"], how, request.get("grace_s", 0.0))
             case "rest" if self._pool:
-                threading.Thread(target=self._pool.rest, args=(self._settings.device,)).start()
+                threading.Thread(target=self._pool.rest, args=(self._settings.seat_here,)).start()
             case "warm":
-                self._pool_with(request["with"]).warm(self._settings.device)
+                self._pool_with(request["with"]).warm(self._settings.seat_here)
             case "refuse":
                 logger.error("no work comes from the service: {}", request["reason"])
 
@@ -268,7 +241,7 @@ class Painter:
             with self._lock:
                 if how := self._stopped.get(visit.token):
                     return Lost("was ended by SIGKILL") if how == "kill" else Cancelled()
-                future = pool.submit(self._settings.device, visit.token, order)
+                future = pool.submit(self._settings.seat_here, visit.token, order)
             outcome = self._follow(visit, pool, future)
             return self._carry_back(visit, order, outcome)
 
@@ -299,6 +272,9 @@ class Painter:
                 settings["checkpoint_s"],
                 mine.threads,
                 adaptive_threads=mine.adaptive_threads,
+                number=mine.number,
+                sharers=mine.sharers,
+                on_trial=mine.on_trial,
             )
             self._pool = LocalPool([worker], self._hear, worker=mine.worker)
             self._with = settings

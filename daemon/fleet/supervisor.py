@@ -1,4 +1,4 @@
-"""A node: one process for each of its devices, started again when it ends, drained when asked.
+"""A node: one process for each seat of its devices, started again when it ends, drained when asked.
 
 Loads neither Dask nor torch.
 """
@@ -6,17 +6,17 @@ Loads neither Dask nor torch.
 import json
 import signal
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from loguru import logger
 
 from daemon.engine.fit.cgroups import threads_of_each, wished_threads
 from daemon.errors import ExitCode
-from daemon.fleet.painter import SeatSettings
+from daemon.fleet.seat_settings import SeatSettings
 from daemon.host.kept import KeptChild
 from daemon.messages import plain
-from daemon.pool.devices import resolve_devices
+from daemon.pool.devices import resolve_devices, shares_of
 from daemon.settings.fleet import NodeSettings
 
 NODE = "daemon.fleet.node"
@@ -25,7 +25,7 @@ DRAIN_S = 90.0
 
 
 def seats_of(settings: NodeSettings, devices: list[str]) -> list[SeatSettings]:
-    """What the process of each device is started with."""
+    """What the process of each seat is started with."""
     rule = settings.yield_gpu_when
     threads = None if settings.threads == "auto" else settings.threads
     common = SeatSettings(
@@ -39,14 +39,15 @@ def seats_of(settings: NodeSettings, devices: list[str]) -> list[SeatSettings]:
         int(settings.cache),
         tags=tuple(settings.tags),
         memory_bytes=None if settings.memory == "auto" else int(settings.memory),
-        threads=threads or threads_of_each(len(devices)),
         adaptive_threads=threads is None and wished_threads() is None,
         yield_over_bytes=int(rule.memory_used_by_others_over) if rule else None,
     )
-    places = [settings.reached_at(number) for number in range(len(devices))]
+    shares = [*shares_of(devices, settings.per_device)]
+    places = [settings.reached_at(number) for number in range(len(shares))]
+    threads = threads or threads_of_each(len(shares))
     return [
-        replace(common, device=device, host=host, port=port)
-        for device, (host, port) in zip(devices, places, strict=True)
+        replace(common, **asdict(share), host=host, port=port, threads=threads)
+        for share, (host, port) in zip(shares, places, strict=True)
     ]
 
 
@@ -76,13 +77,13 @@ def run_node(settings: NodeSettings, node_file: Path) -> ExitCode:
 
 
 def keep(seat: SeatSettings) -> KeptChild:
-    """Starts the process of a device, and keeps it."""
+    """Starts the process of a seat, and keeps it."""
     kept = KeptChild(
         NODE,
         [json.dumps(plain(seat))],
-        name=seat.device,
+        name=seat.seat_here,
         on_message=lambda message: None,
-        on_line=lambda line: logger.info("{}: {}", seat.device, line),
+        on_line=lambda line: logger.info("{}: {}", seat.seat_here, line),
     )
     kept.start()
     return kept

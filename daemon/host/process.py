@@ -205,6 +205,15 @@ def start_thread(thread: threading.Thread, process: "subprocess.Popen[str]") -> 
         raise OSError(errno.EAGAIN, "no thread can be started") from error
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started and that live still; none where /proc lacks that."""
+    found: list[int] = []
+    for place in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # that thread has just ended
+            found.extend(map(int, place.read_text("utf-8").split()))
+    return found
+
+
 def oom_kills() -> int:
     """How many processes the kernel has ended for want of memory so far; 0 where it does not tell.
 

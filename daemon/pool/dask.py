@@ -32,6 +32,7 @@ from daemon.messages import (
 )
 from daemon.pool.face import OnEvent, Seat
 from daemon.pool.memory import DeviceMemory
+from daemon.pool.seat_names import card_of
 from daemon.settings.fleet import FleetPlace
 
 BRIDGE = "daemon.fleet.bridge"
@@ -195,14 +196,15 @@ class DaskPool:
             Seat(
                 one["seat"], None, one["answered"], node=one["node"],
                 offers=frozenset(one["offers"]),
+                sharers=one["sharers"], on_trial=one["on_trial"],
+                total_bytes=one["memory"]["total_bytes"] if one["memory"] else None,
             )
             for one in told
         ]  # fmt: skip
-        memory = [
-            known(DeviceMemory, one["memory"], device=one["seat"]) for one in told if one["memory"]
-        ]
+        memory = {card_of(one["seat"]): one["memory"] for one in told if one["memory"]}
         with self._lock:
-            self._seats, self._memory = seats, memory
+            self._seats = seats
+            self._memory = [known(DeviceMemory, one, device=card) for card, one in memory.items()]
 
     def _note_trouble(self, text: str) -> None:
         if text and text != self._trouble:

@@ -22,7 +22,15 @@ from daemon.host.files import printable
 from daemon.settings import yamlfile
 from daemon.settings.address import Address, to_address
 from daemon.settings.hooks import to_file
-from daemon.settings.machine import Bytes, LogLevel, Memory, Threads, YieldRule, check_devices
+from daemon.settings.machine import (
+    Bytes,
+    LogLevel,
+    Memory,
+    PerDevice,
+    Threads,
+    YieldRule,
+    check_devices,
+)
 from daemon.settings.yamlfile import Section
 
 EXTRA = ("distributed", "cryptography")
@@ -214,6 +222,7 @@ class NodeSettings(Section):
     folder: Folder = Path("cache")  # of files by hash, the network, and runs under way
     cache: Annotated[Bytes, Field(ge=1_000_000)] = ByteSize(20 << 30)  # of files by hash
     devices: Annotated[str | list[str], BeforeValidator(check_devices)] = "auto"
+    per_device: PerDevice = 1  # jobs at once on a GPU
     memory: Memory = "auto"  # of a worker: four fifths of what is free
     threads: Threads = "auto"  # by quota, affinity
     tags: Annotated[
@@ -225,9 +234,9 @@ class NodeSettings(Section):
     files_url: Annotated[str | None, AfterValidator(check_files_url)] = None  # that `doctor` tries
 
     def reached_at(self, number: int) -> tuple[str, int]:
-        """Where the scheduler reaches a device's process; number: the device's, from 0.
+        """Where the scheduler reaches a seat's process; number: the seat's among all, from 0.
 
-        An empty host where it finds that out, port 0 for any. Devices have ports in a row.
+        An empty host where it finds that out, port 0 for any. Seats have ports in a row.
         """
         host, port = to_reached(self.address) if self.address else ("", 0)
         return host, port + number if port else 0

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from daemon.fleet.authority import CertificateOrder, make_certificates
-from daemon.fleet.node import SeatSettings
+from daemon.fleet.seat_settings import SeatSettings
 from daemon.fleet.supervisor import NODE
 from daemon.host.kept import KeptChild
 from daemon.messages import plain

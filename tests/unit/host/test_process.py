@@ -137,3 +137,12 @@ def test_child_that_nobody_can_listen_to_is_ended_as_one_that_cannot_be_started(
     assert made[0].poll() is not None
     for stream in (made[0].stdin, made[0].stdout, made[0].stderr):
         assert stream is not None and stream.closed
+
+
+def test_children_of_a_process_are_those_it_started_and_that_live() -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert child.pid in process.children_of(os.getpid())
+        assert process.children_of(child.pid) == []
+        child.communicate(b"\n")
+    assert child.pid not in process.children_of(os.getpid())
+    assert process.children_of(child.pid) == []
