@@ -54,10 +54,8 @@ kills: .venv/installed  ## 300 jobs and 50 x kill -9
 bench: .venv/installed  ## all benches that matter, and one table of what they found (40 minutes at most)
 	$(BIN)/python bench/all.py
 
-bench-gpu: .venv/installed  ## the same for the first CUDA device, and the tests that need one
-	$(BIN)/pytest tests/gpu
-	$(BIN)/python bench/step.py 512 1024 2048 --device cuda:0
-	$(BIN)/python bench/equal_loss.py 512 1024 --device cuda:0 --out state/bench-gpu
+bench-gpu: .venv/installed  ## all of it on the first CUDA device, tests too, in nine minutes
+	$(BIN)/python bench/gpu.py
 
 clean:
 	rm -rf .venv $(DEMO)
