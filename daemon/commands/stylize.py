@@ -16,6 +16,7 @@ from daemon.commands.result_file import (
     work_folder,
 )
 from daemon.engine.errors import PictureError
+from daemon.engine.recipe import decided_by
 from daemon.engine.schedule import plan_passes, plan_proof
 from daemon.errors import AtelierError, BadInputError, StoppedError, SurroundingsError
 from daemon.host import files
@@ -204,7 +205,8 @@ def check_formats_agree(out: Path, said: str) -> None:
 
 def check_not_swept(preset: Preset, document: yamlfile.Document) -> None:
     """Raises BadInputError if the preset would make several pictures of one."""
-    swept = [name for name in preset.sweep if name not in document.data]
+    given = decided_by(document.data)
+    swept = [name for name in preset.sweep if name not in given]
     if swept:
         cell = " ".join(f"--set {name}={preset.sweep[name][0]}" for name in swept)
         raise BadInputError(

@@ -3,7 +3,7 @@
 Torch-free, so that the service can check and store recipes without loading it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -129,6 +129,11 @@ class Recipe(BaseModel):
         """Every size that the style images are seen at, relative to the picture."""
         scale = self.style_scale
         return tuple(scale) if isinstance(scale, list) else (scale,)
+
+
+def decided_by(given: Collection[str]) -> set[str]:
+    """The fields that those which are given decide: either of how far decides the other, too."""
+    return {*given} | (OF_LENGTH if OF_LENGTH & {*given} else set())
 
 
 def overlaid(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from daemon.engine.recipe import OF_LENGTH, Positive, overlaid
+from daemon.engine.recipe import Positive, decided_by, overlaid
 from daemon.errors import Fault, PresetError, SurroundingsError
 from daemon.host import files
 from daemon.host.access import refusals
@@ -379,7 +379,7 @@ def override_swept(preset: Preset, document: Document) -> tuple[JobRecipe, Sweep
     The document's takes the place of the preset's own, in which a field that the document gives is
     swept no more.
     """
-    given = {*document.data} | (OF_LENGTH if OF_LENGTH & document.data.keys() else set())
+    given = decided_by(document.data)
     own = {name: list(values) for name, values in preset.sweep.items() if name not in given}
     merged = overlaid(preset.recipe, {"sweep": own or None, **document.data})
     found = yamlfile.check(SweptRecipe, document, merged)

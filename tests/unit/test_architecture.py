@@ -165,8 +165,9 @@ def test_only_the_engine_and_the_worker_import_torch() -> None:
     for path in MODULES:
         name = str(path.relative_to(ROOT / "daemon"))
         if imported(path) & {"torch", "torchvision"}:
-            # Checkpoints and previews are imported by the child alone, the probe by nobody.
-            child = {f"worker/{one}.py" for one in ("child", "checkpoint", "preview", "probe")}
+            # Checkpoints, previews, threads are imported by the child alone, the probe by nobody.
+            names = ("child", "checkpoint", "preview", "probe", "threads")
+            child = {f"worker/{one}.py" for one in names}
             assert name.startswith("engine/") or name in child, name
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.commands.stylize import describe_full, paint, settings_document
+from daemon.commands.stylize import check_not_swept, describe_full, paint, settings_document
 from daemon.errors import AtelierError, BadInputError, StoppedError
 from daemon.messages import (
     Cancelled,
@@ -20,7 +20,7 @@ from daemon.messages import (
     WorkerSettings,
 )
 from daemon.pictures.form import JobRecipe
-from daemon.settings.presets import override
+from daemon.settings.presets import Preset, override
 from tests.support.pools import PuppetPool, order
 
 
@@ -54,6 +54,13 @@ def test_setting_is_never_another_number_than_was_typed(value: str) -> None:
 def test_wrong_field_names_the_nearest_one() -> None:
     with pytest.raises(BadInputError, match="stesp: unknown key; did you mean `steps`"):
         override(JobRecipe(), settings_document(["stesp=5"]))
+
+
+def test_sweep_of_steps_is_no_hindrance_where_an_effort_is_typed() -> None:
+    swept = Preset("it", Path("it.yaml"), JobRecipe(), (), sweep={"steps": (30, 60)})
+    with pytest.raises(BadInputError, match="such as --set steps=30"):
+        check_not_swept(swept, settings_document(["beta=5"]))
+    check_not_swept(swept, settings_document(["effort=draft"]))
 
 
 def test_proof_says_how_long_the_full_picture_takes() -> None:
