@@ -29,9 +29,10 @@ demo: .venv/installed  ## paint a photograph through the real service, with prog
 test: .venv/installed  ## linters, types, layers, and all the tests, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 4 --dist worksteal --durations 10
+	$(BIN)/mypy & types=$$!; \
+	    OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 4 --dist worksteal --durations 10; tests=$$?; \
+	    wait $$types || { echo 'mypy has found something: see above' >&2; exit 1; }; exit $$tests
 
 browser: .venv/installed  ## a Chromium for the tests of the page, unless there is one
 	@$(BIN)/python -m tests.page.browser || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null \

@@ -53,9 +53,7 @@ def service(folder: Path, size: int, steps: int) -> Iterator[int]:
         (folder / "state" / "engine").mkdir(parents=True)
         shutil.copy(kept, folder / "state" / "engine")
     command = [sys.executable, "-m", "daemon", "--config", str(folder / "config.yaml"), "run"]
-    with subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         try:
             until(lambda: (folder / "inbox" / "starry").is_dir())
             yield process.pid
