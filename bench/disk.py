@@ -70,11 +70,20 @@ def until(look: Callable[[], object]) -> None:
         time.sleep(0.2)
 
 
+def children(pid: int) -> Iterator[str]:
+    """The ids of a process's children; each is told of by the thread that started it."""
+    for told in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+            yield from told.read_text().split()
+
+
 def family(pid: int) -> dict[str, list[int]]:
     """The service and its children by what they do."""
     found = {"service": [pid]}
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+    for child in children(pid):
+        words: list[str] = []
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
         for module, name in MODULES.items():
             if module in words:
                 found.setdefault(name, []).append(int(child))
@@ -87,13 +96,31 @@ def written_by(pid: int) -> int:
     return int(told["write_bytes"]) - int(told["cancelled_write_bytes"])
 
 
-def written(pid: int) -> dict[str, int]:
-    """The same of the service and its children, by what they do."""
-    found: dict[str, int] = {}
-    for name, pids in family(pid).items():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            found[name] = sum(map(written_by, pids))
-    return found
+class Account:
+    """What the service and its children have had written, those that have ended too.
+
+    It has to be looked at again and again: what a child writes in its last fifth of a second is
+    not counted.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._seen: dict[tuple[str, int], int] = {}
+
+    def look(self) -> None:
+        """Notes what each has had written until now."""
+        for name, pids in family(self._pid).items():
+            for pid in pids:
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    self._seen[name, pid] = written_by(pid)
+
+    def totals(self) -> dict[str, int]:
+        """The bytes by what the processes do."""
+        self.look()
+        found: dict[str, int] = {}
+        for (name, _), count in self._seen.items():
+            found[name] = found.get(name, 0) + count
+        return found
 
 
 def disk_bytes(folder: Path) -> int | None:
@@ -125,14 +152,19 @@ def name_of(number: int) -> str:
     return f"picture-{number:05}.jpg"
 
 
-def paint(folder: Path, numbers: range, side: int) -> tuple[int, int]:
+def paint(folder: Path, numbers: range, side: int, account: Account) -> tuple[int, int]:
     """Has pictures painted to their end; the bytes of the photographs and of the results."""
     dropped = drop(folder / "inbox", numbers, side)
     ledger_path, pages = folder / "state" / "ledger.sqlite3", folder / "outbox" / places.PICTURES
     with contextlib.closing(Ledger(ledger_path, read_only=True)) as ledger:
-        until(lambda: ledger.counts()[State.DONE] >= numbers.stop and not ledger.open_pictures())
-    until(lambda: len(list(pages.glob("*/*.html"))) >= numbers.stop)
-    time.sleep(2.0)  # the last of them leads to the one before
+
+        def all_there() -> bool:
+            account.look()
+            done = ledger.counts()[State.DONE] >= numbers.stop and not ledger.open_pictures()
+            return done and len(list(pages.glob("*/*.html"))) >= numbers.stop
+
+        until(all_there)
+    time.sleep(2.0)  # the last of the gallery's pages leads to the one before
     results = (folder / "outbox" / "starry" / name_of(number) for number in numbers)
     return dropped, sum(one.stat().st_size for one in results)
 
@@ -148,10 +180,11 @@ def in_words(kilobytes: float) -> str:
 
 def report(folder: Path, pid: int, count: int, side: int) -> None:
     """Paints, and prints what was written for it."""
-    paint(folder, range(1), side)  # what is written once: styles, tables, the gallery's frame
-    before, disk = written(pid), disk_bytes(folder)
-    dropped, results = paint(folder, range(1, count + 1), side)
-    came, whole = difference(written(pid), before), disk_bytes(folder)
+    account = Account(pid)
+    paint(folder, range(1), side, account)  # what is written once: styles, the gallery's frame
+    before, disk = account.totals(), disk_bytes(folder)
+    dropped, results = paint(folder, range(1, count + 1), side, account)
+    came, whole = difference(account.totals(), before), disk_bytes(folder)
     for name, value in came.items():
         print(f"{name:<12}{in_words(value / count / 1000):>10} a picture")
     least = (
@@ -169,9 +202,10 @@ def report(folder: Path, pid: int, count: int, side: int) -> None:
 def idle(pid: int, seconds: float) -> None:
     """Lets the service idle, and prints what it writes in a night so."""
     time.sleep(25.0)  # until the process that writes the gallery has gone
-    before = written(pid)
+    account = Account(pid)
+    before = account.totals()
     time.sleep(seconds)
-    came = sum(difference(written(pid), before).values())
+    came = sum(difference(account.totals(), before).values())
     night = in_words(came / seconds * NIGHT_S / 1000)
     print(f"idle        {in_words(came / 1000)} in {seconds:.0f} s")
     print_row("written by an idle service in a night of 8 h", night)
