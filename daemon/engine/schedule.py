@@ -48,12 +48,6 @@ class StepLimits:
     coarse_progress: float = COARSE_PROGRESS
     last_progress: float = LEAST_PROGRESS
 
-    def times(self, factor: float) -> "StepLimits":
-        """The same with so many times the steps."""
-        steps = (self.first, self.between, self.last)
-        first, between, last = (round(factor * one) for one in steps)
-        return replace(self, first=first, between=between, last=last)
-
     def steps(self, number: int, count: int) -> int:
         """The steps of a pass by its number, from 1, among `count`."""
         if number == count:
@@ -63,20 +57,17 @@ class StepLimits:
 
 EFFORTS: Mapping[Effort, StepLimits] = {
     "draft": StepLimits(first=40, between=20, last=15),
-    "good": StepLimits(first=60, between=30, last=40),
-    "best": StepLimits(first=100, between=100, last=150),
+    "good": StepLimits(first=100, between=100, last=100),
+    "best": StepLimits(first=150, between=150, last=200),
 }
 """Judged by eye and by the judge's figures; docs/decisions.md has them."""
-
-ADAM_TIMES = 2.5
-"""The steps of Adam to those of L-BFGS: with fewer than it always took it is far behind."""
 
 
 def limits_of(recipe: Recipe) -> StepLimits:
     """How far a recipe goes: as many steps as it says, or as its effort does."""
     if recipe.steps is not None:
         return StepLimits(recipe.steps, recipe.steps, recipe.steps)
-    return EFFORTS[recipe.effort].times(ADAM_TIMES if recipe.optimizer == "adam" else 1.0)
+    return EFFORTS[recipe.effort]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from daemon.pool.seat_names import seat_name
 class SeatSettings:
     """What a node's process for one seat is started with.
 
-    cache_bytes: what brought files may take.  memory_bytes, threads, adaptive_threads, number, sharers,
-    on_trial: as in `WorkerSettings`.
+    cache_bytes: what brought files may take.  memory_bytes, threads, adaptive_threads, number,
+    sharers, on_trial: as in `WorkerSettings`.
     host, port: where the scheduler reaches it; empty and 0: where it finds it to be, and any.
     yield_over_bytes: what others may take of the device before it is left to them; None: anything.
     worker: the module that paints.
