@@ -176,6 +176,7 @@ class PuppetWorker:
             "peak_memory_bytes": painting.plan(painting.passes[-1])["predicted_bytes"],
             "warnings": [],
             "judge": JUDGE,
+            "threads": [{"threads": 1, "from_pass": 1, "from_step": 1}],
         }
 
     def _log(self, run_id: str, level: str, text: str) -> None:

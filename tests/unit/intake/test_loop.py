@@ -134,6 +134,6 @@ def test_preset_that_appears_while_nothing_else_happens_gets_its_folder_at_once(
     wait_for("the first look", lambda: intake.looked)
     draw_style(config.presets / "wave.png")
     wait_for("its folder", (config.inbox / "wave").is_dir)
-    assert (config.inbox / "bulk/wave").is_dir()
+    wait_for("its folder for bulk work, made after it", (config.inbox / "bulk/wave").is_dir)
     intake.stop()
     intake.join(PATIENCE_S)
