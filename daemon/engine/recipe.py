@@ -113,7 +113,7 @@ class Recipe(BaseModel):
     )
     effort: Effort = Field(
         default="good",
-        description="draft: to see what comes; good: until more is hardly seen; best: until the "
+        description="draft: to see what comes; good: until more is not seen; best: until the "
         "loss hardly falls",
     )
     steps: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
