@@ -146,6 +146,7 @@ def run_engine(
         size=longest,
         style_scale=max(style.size) / longest,
         steps=steps,
+        statistics="gram",
         normalise="raw",
         alpha=1.0,
         beta=1.0,
