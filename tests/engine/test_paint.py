@@ -394,6 +394,8 @@ def test_device_that_is_not_there_is_named() -> None:
         RuntimeError("std::bad_alloc"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("Intel oneMKL DFTI ERROR: Memory allocation error"),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("could not execute a primitive"),
         MemoryError(),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
     ],
@@ -422,7 +424,9 @@ def test_every_library_is_understood_when_it_really_gets_no_memory(
 
 
 def test_other_errors_are_not_taken_for_a_want_of_memory() -> None:
-    for error in (RuntimeError("shapes cannot be multiplied"), OSError(errno.ENOSPC, "full")):
+    unknown = "could not create a primitive descriptor for the matmul primitive. Run workload with"
+    said = ("shapes cannot be multiplied", unknown)
+    for error in (*map(RuntimeError, said), OSError(errno.ENOSPC, "full")):
         assert translate(error, Pass(4000, 3000, 10)) is None
 
 

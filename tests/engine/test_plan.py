@@ -241,10 +241,10 @@ def test_a_process_takes_what_was_predicted() -> None:
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     row = json.loads(found.splitlines()[-1])
     above = {name: row[name] - row["held"] for name in ("predicted", "measured")}
-    # Small pictures sit beside buffers of fixed size: up to a third less than is foreseen of what
-    # they add (measured: a seventh). An evaluation of twice or half the size foreseen would be
-    # outside of that.
-    assert 0.66 * above["predicted"] < above["measured"] < above["predicted"]
+    # Small pictures sit beside buffers of fixed size, which not every arithmetic has: of what is
+    # foreseen that they add, 0.85 by Winograd's method, 0.61 by direct convolutions. An
+    # evaluation of twice or half the size foreseen would be outside of that.
+    assert 0.55 * above["predicted"] < above["measured"] < above["predicted"]
 
 
 def test_budget_is_four_fifths_of_what_is_free_unless_given(

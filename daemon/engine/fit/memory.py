@@ -23,6 +23,17 @@ REFUSALS = (
 )
 """In the words of torch's allocator, the C library, CUDA, MKL, C++, and cuBLAS and its kin."""
 
+ONEDNN_REFUSALS = frozenset(
+    {
+        "could not create a primitive",
+        "could not execute a primitive",
+        "could not create a memory object",
+    }
+)
+"""All that oneDNN says, which keeps its reason to itself. Of convolutions that it knows it cannot
+make one where it gets no memory for its code or its own buffers; what it does not know has no
+"primitive descriptor". (A system that forbids code to be written looks the same.)"""
+
 SHARE_OF_FREE = 0.8
 """Of what is free, what a job may take; the rest is for everybody else."""
 
@@ -133,8 +144,10 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
+    if not isinstance(error, RuntimeError):
+        return False
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(one in said for one in REFUSALS)
+    return said.strip() in ONEDNN_REFUSALS or any(one in said for one in REFUSALS)
 
 
 def peak_bytes(device: torch.device) -> int:
