@@ -113,6 +113,7 @@ class Bridge:
         self._refused: set[str] = set()
         self._told: list[Data] = []
         self._trouble: str | None = None
+        self._line = client.scheduler_comm
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -121,7 +122,10 @@ class Bridge:
         self._client.subscribe_topic(self._topic, self._hear)
         self._client.subscribe_topic("all", self._note_change)
         while self._is_connected:
-            workers = await self._look()
+            try:
+                workers = await self._look()
+            except OSError:  # it went while it was asked, or never answered
+                return
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
                 pause_s = max(LOOK_S, workers / NODES_A_LOOK)
@@ -129,8 +133,14 @@ class Bridge:
 
     @property
     def _is_connected(self) -> bool:
-        comm = self._client.scheduler_comm
-        return self._client.status == "running" and comm is not None and not comm.comm.closed()
+        """Whether the line to the scheduler is the one that the runs were sent by.
+
+        Dask's client makes another by itself where it breaks, and forgets its runs: to a scheduler
+        that was started again since, whose nodes are not there yet.
+        """
+        line = self._line
+        running = self._client.status == "running" and self._client.scheduler_comm is line
+        return running and line is not None and not line.comm.closed()
 
     def _note_change(self, event: tuple[float, Any]) -> None:
         """A worker has come or gone."""
@@ -144,6 +154,8 @@ class Bridge:
         """Looks at the scheduler's workers; returns how many there are."""
         scheduler: Any = self._client.scheduler
         told = await asyncio.wait_for(scheduler.identity(n_workers=-1), UNANSWERED_S)
+        if not self._is_connected:
+            return 0
         workers = told["workers"]
         nodes = list(found_nodes(workers))
         misfits = [node for node in nodes if node.misfit]
@@ -236,6 +248,9 @@ class Bridge:
 
     def _note_end(self, token: str, status: str) -> None:
         """A task is over; what it has told of its end may come a moment later."""
+        if not self._is_connected:
+            self._changed.set()  # and with the scheduler the bridge goes, too
+            return
         ends = {
             "error": "was lost: its node is gone",
             "finished": "was lost: nothing was heard of its end",

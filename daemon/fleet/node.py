@@ -84,10 +84,15 @@ def free_port() -> int:
 
 async def serve(settings: SeatSettings) -> None:
     """Works for the scheduler until it is gone, or until drained. Raises OSError, TimeoutError."""
+    from distributed.core import Status
+
+    ending = (Status.closing, Status.closed, Status.failed)
     loop = asyncio.get_running_loop()
     draining = asyncio.Event()
 
     def is_wanted(key: str) -> bool:
+        if worker.status in ending:  # without its scheduler; it waits until the run has ended
+            return False
         task = worker.state.tasks.get(key)
         return task is not None and task.state != "cancelled"
 

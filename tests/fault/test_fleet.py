@@ -153,7 +153,9 @@ def test_killed_scheduler_and_bridge_come_back_and_no_job_is_charged(
 ) -> None:
     for name in ("scheduler", "bridge"):
         run = pool.submit("good/cpu", f"r-{name}", order(desk, "wait"))
-        killed = pool.pids()[name]
+        taken = fleet.seat("cpu", "good").own_folder
+        wait_for("the node to take it", lambda taken=taken: any(taken.rglob("*")))  # type: ignore[misc]
+        killed, before = pool.pids()[name], len(fleet.lines)
         os.kill(killed, signal.SIGKILL)
         assert run.result(PATIENCE_S) == Cancelled()  # back into the line, as it stands
         wait_for(
@@ -163,6 +165,8 @@ def test_killed_scheduler_and_bridge_come_back_and_no_job_is_charged(
             ),
         )
         assert still_paints(pool, desk)
+        # Without this the node's process waits half a minute for the run that nobody waits for.
+        assert any("nobody wants it" in line for line in fleet.lines[before:])
 
 
 def read_all(plain: socket.socket) -> bytes:
