@@ -90,13 +90,17 @@ async def serve(settings: SeatSettings) -> None:
     loop = asyncio.get_running_loop()
     draining = asyncio.Event()
 
+    def tell(topic: str, message: Data) -> None:
+        worker.log_event(topic, message)
+
     def is_wanted(key: str) -> bool:
-        if worker.status in ending:  # without its scheduler; it waits until the run has ended
-            return False
         task = worker.state.tasks.get(key)
         return task is not None and task.state != "cancelled"
 
-    mine = Painter(settings, lambda topic, message: worker.log_event(topic, message), is_wanted)
+    def is_alone() -> bool:
+        return worker.status in ending  # until the run at hand has ended, or for half a minute
+
+    mine = Painter(settings, tell, is_wanted, is_alone)
     worker = make_worker(settings, mine.state)
     worker.painter = mine  # type: ignore[attr-defined]  # for `remote`, which knows no other
 

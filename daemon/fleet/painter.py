@@ -90,14 +90,20 @@ class Painter:
     """Paints one run after the other on one seat.
 
     tell: sends events.  is_wanted: whether the scheduler still wants the task of that key.
+    is_alone: whether the scheduler is gone, and this process about to end.
     """
 
     def __init__(
-        self, settings: SeatSettings, tell: Tell, is_wanted: Callable[[str], bool]
+        self,
+        settings: SeatSettings,
+        tell: Tell,
+        is_wanted: Callable[[str], bool],
+        is_alone: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._tell = tell
         self._is_wanted = is_wanted
+        self._is_alone = is_alone
         self._cache = BlobCache(settings.folder / "cache", settings.cache_bytes)
         self._carriers: dict[str, Carrier] = {}
         self._pool: LocalPool | None = None
@@ -284,7 +290,12 @@ class Painter:
         """Waits for the end; a run that nobody wants any more is stopped."""
         while not wait([future], timeout=BUNDLE_S).done:
             self._flush(visit)
-            if visit.token not in self._stopped and not self._is_wanted(visit.key):
+            if visit.token in self._stopped:
+                continue
+            if self._is_alone():  # the child goes with this process anyhow
+                logger.info("the run at hand is ended: the scheduler is gone")
+                self._stop(visit.token, "kill", 0.0)
+            elif not self._is_wanted(visit.key):
                 self._give_up("nobody wants it any more")
         return future.result()
 

@@ -11,8 +11,9 @@ from daemon.host.process import Child, Message
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 15.0
-SOUND_S = 30.0
-"""A child that has lived for so long was all right: the next is started without a wait."""
+SOUND_S = 5.0
+"""A child that has lived for so long was all right: the next is started without a wait. Those that
+cannot work end within a second or two, and a start takes about one of a processor."""
 
 
 class KeptChild:

@@ -166,7 +166,12 @@ def test_killed_scheduler_and_bridge_come_back_and_no_job_is_charged(
         )
         assert still_paints(pool, desk)
         # Without this the node's process waits half a minute for the run that nobody waits for.
-        assert any("nobody wants it" in line for line in fleet.lines[before:])
+        why = {"scheduler": "the scheduler is gone", "bridge": "nobody wants it"}[name]
+        assert any(
+            f"the run at hand is {how}: {why}" in line
+            for line in fleet.lines[before:]
+            for how in ("ended", "stopped")
+        )
 
 
 def read_all(plain: socket.socket) -> bytes:

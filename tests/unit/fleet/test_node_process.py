@@ -87,7 +87,7 @@ def test_workers_of_a_nodes_other_seats_are_no_others_on_its_gpu(
     monkeypatch.setattr(painter, "device_memory", look)
     settings = NodeSettings.model_validate({"scheduler": "tls://studio:8786", "name": "desk2"})
     seat = replace(seats_of(settings, ["cuda:0"])[0], sharers=2, folder=tmp_path)
-    found = painter.Painter(seat, lambda topic, message: None, lambda key: True)
+    found = painter.Painter(seat, lambda topic, message: None, lambda key: True, lambda: False)
     assert found.state()["memory"] is None
     found._pool_with({"weights": "classic", "precision": "auto", "checkpoint_s": 60.0})
     assert found.state()["memory"]["others_bytes"] == 0
