@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon.engine.fit.cgroups import threads_of_each, wished_threads
+from daemon.engine.fit.cgroups import may_adapt, threads_of_each
 from daemon.errors import ExitCode
 from daemon.fleet.seat_settings import SeatSettings
 from daemon.host.kept import KeptChild
@@ -39,7 +39,7 @@ def seats_of(settings: NodeSettings, devices: list[str]) -> list[SeatSettings]:
         int(settings.cache),
         tags=tuple(settings.tags),
         memory_bytes=None if settings.memory == "auto" else int(settings.memory),
-        adaptive_threads=threads is None and wished_threads() is None,
+        adaptive_threads=may_adapt(threads),
         yield_over_bytes=int(rule.memory_used_by_others_over) if rule else None,
     )
     shares = [*shares_of(devices, settings.per_device)]

@@ -16,7 +16,7 @@ from functools import partial
 
 from loguru import logger
 
-from daemon.engine.fit.cgroups import threads_of_each, wished_threads
+from daemon.engine.fit.cgroups import may_adapt, threads_of_each
 from daemon.engine.vgg.timings import waiting
 from daemon.host.process import Child, Message, limited_to, oom_kills
 from daemon.messages import (
@@ -181,8 +181,7 @@ class Slot:
 
     def _start(self) -> Child:
         threads = self._settings.threads or threads_of_each(self._shared_by)
-        is_free = self._settings.threads is None and wished_threads() is None
-        adapts = is_free or self._settings.adaptive_threads
+        adapts = may_adapt(self._settings.threads) or self._settings.adaptive_threads
         settings = replace(self._settings, threads=threads, adaptive_threads=adapts)
         waits = waiting(settings.engine_folder, settings.precision, threads)
         child = Child(

@@ -46,6 +46,11 @@ def wished_threads(environment: Mapping[str, str] = os.environ) -> int | None:
     return int(wish[1][:9]) if wish and wish[1] != "0" else None
 
 
+def may_adapt(threads: int | None) -> bool:
+    """Whether a worker may take fewer threads beside others: nobody has said how many it has."""
+    return threads is None and wished_threads() is None
+
+
 def processors() -> int:
     """The least of this process's affinity and the quotas of its groups, rounded up, at least 1."""
     try:
