@@ -135,11 +135,13 @@ def test_two_that_want_the_same_file_fetch_it_once(folder: Path, source: Source)
         assert go_on.wait(20)
         return brought(to)
 
-    def want() -> None:
-        with BlobCache(folder, 1000).held({name_of(ONE): slowly}) as paths:
+    def want(cache: BlobCache) -> None:
+        with cache.held({name_of(ONE): slowly}) as paths:
             assert paths[name_of(ONE)].read_bytes() == ONE
 
-    threads = [threading.Thread(target=want) for _ in range(2)]
+    # Made first: as a process begins, its cache sweeps away what that process's id has left.
+    caches = [BlobCache(folder, 1000) for _ in range(2)]
+    threads = [threading.Thread(target=want, args=(cache,)) for cache in caches]
     for thread in threads:
         thread.start()
     assert began.wait(20)
