@@ -6,6 +6,7 @@ Its standard error is kept, so that its last words can be told when it dies.
 
 import contextlib
 import errno
+import io
 import json
 import os
 import re
@@ -15,15 +16,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from daemon.host import start
 
 Message = dict[str, Any]
 LAST_WORDS = 20
+READ_BYTES = 1 << 16
+"""No fewer than a stream's own buffer holds, so that nothing stays in it."""
 FOLDER = "/"
 """Where children stand: it is always there, and nobody drops anything into it."""
 
@@ -91,6 +95,7 @@ class Child:
         )
         self._lock = threading.Lock()
         self._killed_here = False
+        self._heard = b""
         self._words: deque[str] = deque(maxlen=LAST_WORDS)
         self._listener = threading.Thread(
             target=self._listen, args=(on_stderr,), name=f"{module} stderr", daemon=True
@@ -133,27 +138,53 @@ class Child:
 
     def messages(self) -> Iterator[Message]:
         """Yields what the child says, until it closes its output."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with contextlib.suppress(json.JSONDecodeError):
-                yield json.loads(line)
+        while (message := self._next_message(None)) is not None:
+            yield message
 
     def receive(self) -> Message | None:
         """The child's next message, or None when it has closed its output."""
-        return next(self.messages(), None)
+        return self._next_message(None)
 
     def receive_within(self, timeout_s: float) -> Message | None:
-        """The answer to the one request under way; a child that is too slow is ended.
+        """The child's next message; a child that says none for that long is ended.
 
         None when the child has ended, by itself or so.
         """
-        assert self._process.stdout is not None
-        poll = select.poll()  # select() fails for handles above 1023
-        poll.register(self._process.stdout, select.POLLIN)
-        if not poll.poll(timeout_s * 1000):
+        try:
+            return self._next_message(time.monotonic() + timeout_s)
+        except TimeoutError:
             self.kill()
             return None
-        return self.receive()
+
+    def _next_message(self, until: float | None) -> Message | None:
+        """The next line that is a message, or None at the output's end.
+
+        until: on the monotonic clock; raises TimeoutError when nothing has come by then.
+        """
+        while True:
+            line, ended, rest = self._heard.partition(b"\n")
+            if ended:
+                self._heard = rest
+                with contextlib.suppress(ValueError):  # somebody else's line, or no text
+                    return cast(Message, json.loads(line))
+            elif heard := self._read(until):
+                self._heard += heard
+            else:
+                return None
+
+    def _read(self, until: float | None) -> bytes:
+        """What has come of the child's output, at least a byte of it; empty at its end.
+
+        Lines are cut here, by us: a stream that cut them would keep those that came together with
+        the one asked for, where no poll sees them.
+        """
+        stdout = cast(io.TextIOWrapper, self._process.stdout)
+        if until is not None:
+            poll = select.poll()  # select() fails for handles above 1023
+            poll.register(stdout, select.POLLIN)
+            if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+                raise TimeoutError
+        return cast(io.BufferedReader, stdout.buffer).read1(READ_BYTES)
 
     def kill(self) -> None:
         """Ends the child at once."""

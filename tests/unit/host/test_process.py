@@ -23,6 +23,14 @@ for line in sys.stdin:
     print("{}", flush=True)
 """
 
+CHATTERER = """
+import os, sys
+os.write(1, b'{"n": 1}\\n{"n": 2}\\nno message\\n\\xff\\n{"n": 3}\\n{"n": ')
+sys.stdin.readline()
+os.write(1, b'4}\\n{"half": ')
+sys.stdin.readline()
+"""
+
 TELLER = """
 import json, os, random, sys
 import daemon.host.files
@@ -41,6 +49,26 @@ def test_child_whose_complaints_are_no_text_goes_on_and_is_heard(tmp_path: Path)
     child.close(PATIENCE_S)
     assert answer == {}
     assert [len(line) for line in heard] == [160_000] * 4  # \\xff, escaped
+
+
+def test_messages_that_come_together_are_each_heard_at_once(tmp_path: Path) -> None:
+    (tmp_path / "chatterer.py").write_text(CHATTERER)
+    child = Child("chatterer", [], on_stderr=print, environment={"PYTHONPATH": str(tmp_path)})
+    heard = [child.receive_within(PATIENCE_S) for _ in range(3)]
+    child.send({})  # the fourth has begun to come, and ends now
+    assert [*heard, child.receive_within(PATIENCE_S)] == [{"n": n} for n in (1, 2, 3, 4)]
+    assert not child.killed_here
+    child.close(PATIENCE_S)
+
+
+def test_child_that_stops_within_a_message_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "chatterer.py").write_text(CHATTERER)
+    child = Child("chatterer", [], on_stderr=print, environment={"PYTHONPATH": str(tmp_path)})
+    child.send({})
+    assert [child.receive_within(PATIENCE_S) for _ in range(4)][-1] == {"n": 4}
+    assert child.receive_within(0.01) is None
+    assert child.killed_here
+    child.close(PATIENCE_S)
 
 
 def test_child_runs_nothing_of_the_folder_that_its_service_stands_in(
