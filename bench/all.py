@@ -58,7 +58,7 @@ class Ended:
 PARTS = (
     Part("step", ("step.py", "512", "1024"), 420),
     Part("equal-loss", ("equal_loss.py", "256", "512", "--peer-steps", "100", "200"), 900),
-    Part("bulk", ("bulk.py", "6", "--peer-steps", "100", "--steps", "45"), 300),
+    Part("bulk", ("bulk.py", "16", "--peer-steps", "100", "--steps", "45"), 400),
     Part("beside", ("beside.py", "--rounds", "2", "--steps", "12"), 240),
     Part("start-up", ("startup.py",), 120),
     Part("memory", ("memory.py", "512x384", "1024x768", "--precision", "auto"), 180),

@@ -104,7 +104,8 @@ class RunOrder:
     mask: what says where the styles go, None for none.  shared: what is the same for orders of one
     painting, which differ in the result's form alone; else empty.  course, small: a file for the
     losses of the steps, and a folder for small versions of photograph and painting; None for none.
-    alone: nothing else is painted meanwhile by those that share the device.
+    alone: nothing else is painted meanwhile by those that share the device.  beside: how many
+    others they paint when it begins.
     """
 
     name: str
@@ -126,6 +127,7 @@ class RunOrder:
     course: Path | None = None
     small: Path | None = None
     alone: bool = False
+    beside: int = 0
 
 
 def frames_of(timelapse: Path) -> Path:
@@ -143,6 +145,7 @@ USUALLY_EMPTY = (
     "course",
     "small",
     "alone",
+    "beside",
 )
 """Fields of an order that are left out where they say nothing."""
 

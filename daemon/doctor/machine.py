@@ -19,7 +19,7 @@ from daemon.host.zone import UNKNOWN_ZONE, unknown_zone
 from daemon.pool.devices import DRIVER_FILES, resolve_devices, sharers_of
 from daemon.settings.config import NO_DEVICES, Config
 from daemon.settings.fleet import NodeSettings
-from daemon.settings.machine import PerDevice
+from daemon.settings.machine import Granted
 from daemon.state.claimed import CLAIMED_FOLDER
 from daemon.status.report import Finding
 
@@ -206,7 +206,7 @@ def check_devices(config: Settings, config_path: Path) -> Iterator[Finding]:
 
     def resolved() -> str:
         devices.extend(resolve_devices(config.devices, str(config_path)))
-        told = [device_in_words(device, config.per_device) for device in devices]
+        told = [device_in_words(device, config) for device in devices]
         return ", ".join(told) or "none: what is dropped here is painted by the fleet"
 
     yield found("devices", resolved)
@@ -215,13 +215,13 @@ def check_devices(config: Settings, config_path: Path) -> Iterator[Finding]:
 
 
 def device_in_words(
-    device: str, per_device: PerDevice, sharers: Callable[[str, PerDevice], int] = sharers_of
+    device: str, granted: Granted, sharers: Callable[[str, Granted], int] = sharers_of
 ) -> str:
     """A device, and how many jobs at once it is to have where that is not one."""
-    count = sharers(device, per_device)
+    count = sharers(device, granted)
     if count == 1:
         return device
-    if per_device == "auto":
+    if granted.per_device == "auto":
         return f"{device} (up to {count} jobs at once, as its trial will find)"
     return f"{device} ({count} jobs at once)"
 

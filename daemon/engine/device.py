@@ -79,6 +79,21 @@ def side_by_side(works: Sequence[Callable[[], Found]], device: torch.device) -> 
     return found
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Computes with one thread, which waits for no other: for what is many small steps.
+
+    LAPACK meets its threads thousands of times in a matrix of 512 rows. Two programs with two
+    threads each on two processors then take a hundred times as long as one thread does.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @functools.cache
 def streams(device: torch.device, number: int) -> tuple[torch.cuda.Stream, ...]:
     """So many streams of a device: always the same, since each keeps a workspace of its own."""

@@ -252,7 +252,9 @@ class Engine:
             "size": [width, height],
             **style_loss.moments_key(recipe),
             "arithmetic": self._way,
-            "tile_px": side,  # sums in another order are other numbers
+            # Sums in another order are other numbers.
+            "tile_px": side,
+            "threads": torch.get_num_threads() if self.device.type == "cpu" else None,
         }
 
         def compute() -> StyleMoments:

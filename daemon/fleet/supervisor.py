@@ -11,12 +11,12 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon.engine.fit.cgroups import may_adapt, threads_of_each
+from daemon.engine.fit.cgroups import may_adapt
 from daemon.errors import ExitCode
 from daemon.fleet.seat_settings import SeatSettings
 from daemon.host.kept import KeptChild
 from daemon.messages import plain
-from daemon.pool.devices import resolve_devices, shares_of
+from daemon.pool.devices import resolve_devices, shares_of, threads_among
 from daemon.settings.fleet import NodeSettings
 
 NODE = "daemon.fleet.node"
@@ -42,9 +42,9 @@ def seats_of(settings: NodeSettings, devices: list[str]) -> list[SeatSettings]:
         adaptive_threads=may_adapt(threads),
         yield_over_bytes=int(rule.memory_used_by_others_over) if rule else None,
     )
-    shares = [*shares_of(devices, settings.per_device)]
+    shares = [*shares_of(devices, settings)]
     places = [settings.reached_at(number) for number in range(len(shares))]
-    threads = threads or threads_of_each(len(shares))
+    threads = threads or threads_among(shares)
     return [
         replace(common, **asdict(share), host=host, port=port, threads=threads)
         for share, (host, port) in zip(shares, places, strict=True)

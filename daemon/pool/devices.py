@@ -3,16 +3,20 @@
 import contextlib
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
 
+from daemon.engine.fit.cgroups import memory_groups, threads_of_each
 from daemon.errors import ConfigError, Fault
 from daemon.host.bounded import NoAnswerError, within
 from daemon.host.process import FOLDER, python, python_environment
-from daemon.settings.machine import PerDevice
+from daemon.messages import WorkerSettings
+from daemon.pool.face import kind_of
+from daemon.pool.memory import host_memory
+from daemon.settings.machine import Granted
 
 DRIVER_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """What an NVIDIA, AMD or WSL driver leaves; without any of them asking torch is no use."""
@@ -20,12 +24,12 @@ DRIVER_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 PROBE_TIMEOUT_S = 120.0
 DRIVER_S = 10.0
 
-SHARE_BYTES = 6_000_000_000
-"""What a worker should have of a GPU that others share, by `auto`: its context and libraries take
-one of them, and a megapixel at most four."""
+SHARE_BYTES = {"cpu": 3_000_000_000, "cuda": 6_000_000_000}
+"""What a worker should have of a device that others share, by `auto`, of each kind: itself and its
+network, or its context and libraries, take one gigabyte, and a megapixel at most four."""
 
 MOST_ON_TRIAL = 4
-"""Workers of one GPU by `auto`. Each takes a gigabyte of host memory, too."""
+"""Workers of one device by `auto`. Each takes a gigabyte of host memory, too."""
 
 
 def cuda_devices() -> list[str]:
@@ -68,18 +72,35 @@ def gpu_bytes(device: str) -> int | None:
     return found[-1].total_bytes if found[-1] else None
 
 
+def device_bytes(device: str, allowed_bytes: int | None = None) -> int | None:
+    """How much memory a device has for painting; None where nobody tells.
+
+    allowed_bytes: what workers of the CPU may take of the host's, all together.
+    """
+    if kind_of(device) != "cpu":
+        return gpu_bytes(device)
+    host = host_memory(device, ())
+    limits = [host.total_bytes if host else None, allowed_bytes]
+    limits += [group.limit_bytes for group in memory_groups()]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def sharers_of(
-    device: str, per_device: PerDevice, total_bytes: Callable[[str], int | None] = gpu_bytes
+    device: str,
+    granted: Granted,
+    total_bytes: Callable[[str, int | None], int | None] = device_bytes,
 ) -> int:
     """How many workers a device has. `auto`: as many as its memory has room for, four at most.
 
-    One on the CPU, whose threads a single worker keeps busy.
+    On the CPU no more than there are processors for: the workers divide its threads.
     """
+    most = MOST_ON_TRIAL if granted.per_device == "auto" else granted.per_device
     if device == "cpu":
-        return 1
-    if per_device != "auto":
-        return per_device
-    total = total_bytes(device)
+        threads = 1 if granted.threads == "auto" else granted.threads
+        most = max(1, min(most, threads_of_each(1) // threads))
+    if granted.per_device != "auto" or most == 1:
+        return most
+    total = total_bytes(device, None if granted.memory == "auto" else int(granted.memory))
     if total is None:
         logger.warning(
             "{} has one job at a time, since its driver does not tell its memory; set per_device "
@@ -87,20 +108,29 @@ def sharers_of(
             device,
         )
         return 1
-    return max(1, min(MOST_ON_TRIAL, total // SHARE_BYTES))
+    return max(1, min(most, total // SHARE_BYTES[kind_of(device)]))
 
 
 def shares_of(
     devices: Sequence[str],
-    per_device: PerDevice,
-    total_bytes: Callable[[str], int | None] = gpu_bytes,
+    granted: Granted,
+    total_bytes: Callable[[str, int | None], int | None] = device_bytes,
 ) -> Iterator[Share]:
     """Every worker of some devices: each device's first, then each device's second, and so on."""
-    sharers = [sharers_of(device, per_device, total_bytes) for device in devices]
+    sharers = [sharers_of(device, granted, total_bytes) for device in devices]
     for number in range(1, max(sharers, default=0) + 1):
         for device, count in zip(devices, sharers, strict=True):
             if number <= count:
-                yield Share(device, number, count, on_trial=per_device == "auto" and count > 1)
+                on_trial = granted.per_device == "auto" and count > 1
+                yield Share(device, number, count, on_trial=on_trial)
+
+
+def threads_among(workers: Iterable[Share | WorkerSettings]) -> int:
+    """How many threads each of some workers may compute with, where none are set.
+
+    Those of the CPU may all take the same ones: how they divide them is for each run to say.
+    """
+    return threads_of_each(sum(one.device != "cpu" or one.number == 1 for one in workers))
 
 
 def resolve_devices(

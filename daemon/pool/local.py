@@ -16,7 +16,7 @@ from functools import partial
 
 from loguru import logger
 
-from daemon.engine.fit.cgroups import may_adapt, threads_of_each
+from daemon.engine.fit.cgroups import may_adapt
 from daemon.engine.vgg.timings import waiting
 from daemon.host.process import Child, Message, limited_to, oom_kills
 from daemon.messages import (
@@ -32,7 +32,7 @@ from daemon.messages import (
     plain,
     to_event,
 )
-from daemon.pool.devices import gpu_bytes
+from daemon.pool.devices import device_bytes, threads_among
 from daemon.pool.face import OnEvent, Seat, kind_of
 from daemon.pool.memory import DeviceMemory, device_memory
 from daemon.pool.seat_names import card_of, seat_name
@@ -79,8 +79,8 @@ class OpenRun:
 class Slot:
     """One seat and its child, which may not have been started yet.
 
-    device: the seat's name.  shared_by: how many children share what this process is granted, where
-    no threads are set.  total_bytes: see `Seat`.
+    device: the seat's name.  granted_threads: what its child computes with, where none are set.
+    total_bytes: see `Seat`.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Slot:
         on_event: OnEvent,
         module: str,
         *,
-        shared_by: int,
+        granted_threads: int,
         total_bytes: int | None = None,
     ) -> None:
         self.device = seat_name(settings.device, settings.number)
@@ -97,7 +97,7 @@ class Slot:
         self._total_bytes = total_bytes
         self._settings = settings
         self._module = module
-        self._shared_by = shared_by
+        self._granted_threads = granted_threads
         self._on_event = on_event
         self._child: Child | None = None
         self._lock = threading.Lock()
@@ -180,7 +180,7 @@ class Slot:
         return self._child
 
     def _start(self) -> Child:
-        threads = self._settings.threads or threads_of_each(self._shared_by)
+        threads = self._settings.threads or self._granted_threads
         adapts = may_adapt(self._settings.threads) or self._settings.adaptive_threads
         settings = replace(self._settings, threads=threads, adaptive_threads=adapts)
         waits = waiting(settings.engine_folder, settings.precision, threads)
@@ -244,14 +244,15 @@ class LocalPool:
     def __init__(
         self, workers: Sequence[WorkerSettings], on_event: OnEvent, *, worker: str = WORKER
     ) -> None:
-        shared = {one.device for one in workers if one.sharers > 1}
-        totals = {device: gpu_bytes(device) for device in shared}
+        shared = {one.device: one.memory_bytes for one in workers if one.sharers > 1}
+        totals = {device: device_bytes(device, allowed) for device, allowed in shared.items()}
+        threads = threads_among(workers)
         slots = [
             Slot(
                 one,
                 on_event,
                 worker,
-                shared_by=len(workers),
+                granted_threads=threads,
                 total_bytes=totals.get(one.device),
             )
             for one in workers

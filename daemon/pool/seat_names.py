@@ -12,6 +12,11 @@ def card_of(seat: str) -> str:
     return device if number.isdecimal() else seat
 
 
+def device_of(seat: str) -> str:
+    """The name that the device of a seat has on its own machine."""
+    return card_of(seat).rpartition("/")[2]
+
+
 def number_of(seat: str) -> int:
     """The number of a seat among those of its device, from 1."""
     number = seat.rpartition("/")[2]

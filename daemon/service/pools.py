@@ -19,7 +19,7 @@ def make_pool(config: Config, devices: Sequence[str], on_event: OnEvent) -> Work
     """Makes the pool of a configuration.  devices: this machine's, none where only nodes paint."""
     pools: list[WorkerPool] = []
     if devices:
-        shares = shares_of(devices, config.per_device)
+        shares = shares_of(devices, config)
         workers = [replace(config.worker(one.device), **asdict(one)) for one in shares]
         pools.append(LocalPool(workers, on_event))
     if config.fleet is not None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 
 from loguru import logger
 
@@ -16,7 +17,6 @@ from daemon.ledger.store import EVERY, Ledger, Line
 from daemon.messages import (
     Cancelled,
     CheckpointWritten,
-    Done,
     Event,
     LogLine,
     Outcome,
@@ -237,7 +237,7 @@ class Runs:
             free_for = self._avoidance.better(claimed[0].id, open_seats)
             seat = seat_for(claimed[0].runs_on, free_for, self._ledger.asked_for())
             ready.remove(seat)
-            self._start(seat, *claimed)
+            self._start(seat, *claimed, partial(self._open, ready, line))
         self._wake()  # the others get theirs at the next tick, which comes at once
 
     def _open(self, free: Sequence[Seat], line: Line) -> Sequence[Seat]:
@@ -279,9 +279,17 @@ class Runs:
             return job, self._ledger.picture(job.picture_id), memory_bytes
 
     def _start(
-        self, seat: Seat, job: Job, picture: ClaimedPicture, memory_bytes: int | None
+        self,
+        seat: Seat,
+        job: Job,
+        picture: ClaimedPicture,
+        memory_bytes: int | None,
+        next_seats: Callable[[], Sequence[Seat]],
     ) -> None:
-        """Gives a claimed job to a worker; one that gets none ends as if it had been stopped."""
+        """Gives a claimed job to a worker; one that gets none ends as if it had been stopped.
+
+        next_seats: those on which the job after it may begin.
+        """
         device = seat.device
         run = make_run(self._config, device, job, picture, time.monotonic())
         run.node = seat.node
@@ -291,7 +299,11 @@ class Runs:
             "start {} of {} after {} on {}", job.starts, run.shown.picture, job.preset, device
         )
         order = make_order(self._config, self._spool, job, picture, memory_bytes)
-        order = replace(order, alone=self._sharing.is_alone(seat, run.pixels))
+        order = replace(
+            order,
+            alone=self._sharing.is_alone(seat, run.pixels),
+            beside=self._sharing.beside(seat, next_seats),
+        )
         future: Future[Outcome]
         try:
             future = self._pool.submit(device, job.id, order)
@@ -375,4 +387,4 @@ class Runs:
 
     def _leave(self, job_id: str, outcome: Outcome) -> None:
         run = self._runs.pop(job_id)
-        self._sharing.end(run, outcome.seconds if isinstance(outcome, Done) else None)
+        self._sharing.end(run, outcome)

@@ -1,22 +1,26 @@
-"""Which free seats of GPUs that several jobs share may take a job now.
+"""Which free seats of devices that several jobs share may take a job now.
 
-A small picture leaves most of a large GPU idle, and half of its time is none of the GPU's: so
-several are painted at once. A large one has its device to itself, and all of the memory.
+A small picture leaves most of a large GPU idle, and half of its time is none of the GPU's; and the
+threads of a CPU wait for one another at every layer. So several are painted at once. A large one
+has its device to itself, and all of the memory.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from loguru import logger
 
-from daemon.pool.face import Seat
-from daemon.pool.seat_names import card_of, number_of
+from daemon.messages import Done, Failed, Outcome, OutOfMemory
+from daemon.pool.face import Seat, kind_of
+from daemon.pool.seat_names import card_of, device_of, number_of
 from daemon.service.run import Run
 from daemon.service.sharing_trial import SharingTrial, kind_of_job
 
-BESIDE_PX = 4_000_000
-"""A heuristic, from what was measured of an H200: at 3 megapixels a quarter of a job's time is none
-of the GPU's, at 0.2 half of it. Larger pictures keep the GPU busy by themselves."""
+BESIDE_PX = {"cpu": 1_000_000, "cuda": 4_000_000}
+"""Of each kind of device: heuristics. Of an H200 at 3 megapixels a quarter of a job's time is none
+of the GPU's, at 0.2 half of it. Two threads of a CPU make 1.55 times as many pictures of 0.04
+megapixels apart as together, 1.22 of 0.17, 1.10 of 0.7. Larger ones keep the device busy by
+themselves."""
 
 CONTEXT_BYTES = 1_000_000_000
 PIXEL_BYTES = 4_000
@@ -58,7 +62,7 @@ class Sharing:
             if known is None or known.most != seat.sharers:  # a node may come back with others
                 fixed = not seat.on_trial
                 level = seat.sharers if fixed else 1
-                self._trials[card] = SharingTrial(seat.sharers, level, settled=fixed)
+                self._trials[card] = SharingTrial(seat.sharers, level, settled=fixed, fixed=fixed)
 
     @property
     def is_needed(self) -> bool:
@@ -71,7 +75,7 @@ class Sharing:
         One whose pixels are not known does not. Where the driver does not tell the device's memory
         the pixels decide; the worker keeps to its share anyway.
         """
-        total, most = self._total_bytes.get(card), BESIDE_PX
+        total, most = self._total_bytes.get(card), BESIDE_PX[kind_of(device_of(card))]
         if total is not None:
             share = int(total * SHARE_OF_DEVICE) // self._trials[card].most
             most = min(most, (share - CONTEXT_BYTES) // PIXEL_BYTES)
@@ -81,6 +85,17 @@ class Sharing:
         """Whether a picture of so many pixels has the device of that seat to itself."""
         card = card_of(seat.device)
         return card in self._trials and not self.fits_beside(card, pixels)
+
+    def beside(self, seat: Seat, next_seats: Callable[[], Iterable[Seat]]) -> int:
+        """How many others the device has beside the run of a seat, or will have in a moment.
+
+        next_seats: those on which the job after it may begin, none if there is none.
+        """
+        card = card_of(seat.device)
+        if card not in self._trials:
+            return 0
+        coming = sum(card_of(one.device) == card for one in next_seats())
+        return len(self._guests[card]) - 1 + coming
 
     def open_to(self, pixels: int, free: Sequence[Seat]) -> list[Seat]:
         """Those of some free seats on which a picture of so many pixels may begin now."""
@@ -118,19 +133,24 @@ class Sharing:
             beside = self.fits_beside(card, pixels)
             guests[run.job.id] = Guest(seat, pixels, beside, len(guests) + 1)
 
-    def end(self, run: Run, painted_s: float | None) -> None:
-        """Notes that a run is over. painted_s: what it took to be painted; None if it was not."""
+    def end(self, run: Run, outcome: Outcome) -> None:
+        """Notes that a run is over, and what became of it."""
         card = card_of(run.shown.device)
         guests = self._guests.get(card, {})
         guest, ends_with = guests.get(run.job.id), len(guests)
         guests.pop(run.job.id, None)
         trial = self._trials.get(card)
-        if guest is None or trial is None or painted_s is None or not guest.beside:
+        if guest is None or trial is None or not guest.beside:
             return
-        if guest.began_with != ends_with:  # now alone, now not: it tells nothing
-            return
-        kind = kind_of_job(run.job.preset, guest.pixels)
-        if found := trial.note(kind, ends_with, painted_s):
+        found = None
+        match outcome:
+            # One that was now alone and now not tells nothing.
+            case Done(seconds=float(painted_s)) if guest.began_with == ends_with:
+                kind = kind_of_job(run.job.preset, guest.pixels)
+                found = trial.note(kind, ends_with, painted_s)
+            case OutOfMemory() | Failed("surroundings") if max(guest.began_with, ends_with) > 1:
+                found = trial.retreat()
+        if found:
             logger.info("{} (per_device: auto): {}", card, found)
 
     def forget(self) -> None:

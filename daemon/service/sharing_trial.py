@@ -1,4 +1,4 @@
-"""Whether several jobs at once on a GPU give more pictures an hour, found out while it paints.
+"""Whether several jobs at once on a device give more pictures an hour, found out while it paints.
 
 Pure. Nothing is painted for the sake of it: the first jobs of a kind are painted one at a time, the
 next two at a time, and so on, until one more no longer pays.
@@ -11,8 +11,9 @@ from typing import NamedTuple
 JOBS = 5
 """Of one kind and at one level, so that one that was cold, or ended early, does not count."""
 
-LEAST_GAIN = 1.1
-"""One more job at once must give so many times the pictures, for its gigabyte of host memory."""
+LEAST_GAIN = 1.05
+"""One more job at once must give so many times the pictures, for its gigabyte of host memory.
+Medians of JOBS jobs of a kind differ by less."""
 
 MOST_KINDS = 64
 
@@ -33,12 +34,13 @@ def kind_of_job(preset: str, pixels: int) -> JobKind:
 class SharingTrial:
     """How many jobs at once one device is to have.
 
-    most: never more.  level: so many now.  settled: it stays so.
+    most: never more.  level: so many now.  settled: it stays so.  fixed: somebody has said so.
     """
 
     most: int
     level: int = 1
     settled: bool = False
+    fixed: bool = False
     _seconds: dict[JobKind, dict[int, list[float]]] = field(default_factory=dict)
 
     def note(self, kind: JobKind, at_once: int, seconds: float) -> str | None:
@@ -53,6 +55,13 @@ class SharingTrial:
         levels = self._seconds.setdefault(kind, {})
         levels.setdefault(at_once, []).append(seconds)
         return self._decide(levels) if len(levels[at_once]) >= JOBS else None
+
+    def retreat(self) -> str | None:
+        """Takes in that a job failed beside others for want of what they share; see `note`."""
+        if self.fixed or self.level == 1:
+            return None
+        self.level -= 1
+        return f"a job had no room beside others; {self._settle()}"
 
     def _decide(self, levels: dict[int, list[float]]) -> str | None:
         """Takes the next level, or ends; the first kind of job that was seen enough decides."""

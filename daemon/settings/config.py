@@ -157,7 +157,7 @@ class Config(Section):
     sidecar_wait_s: Seconds = 30.0  # a picture outside every preset's folder waits for its sidecar
     scan_s: HourAtMost | None = None  # between scans at most: 60; 5 where nothing tells of changes
     devices: Annotated[str | list[str], BeforeValidator(check_service_devices)] = "auto"
-    per_device: PerDevice = 1  # jobs at once on a GPU
+    per_device: PerDevice = "auto"  # jobs at once on a GPU, or on the CPU
     weights: Literal["classic", "torchvision"] = "classic"  # which VGG-19 weights judge
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # the fastest, by a trial
     memory: Memory = "auto"  # of a worker: four fifths of what is free

@@ -222,7 +222,7 @@ class NodeSettings(Section):
     folder: Folder = Path("cache")  # of files by hash, the network, and runs under way
     cache: Annotated[Bytes, Field(ge=1_000_000)] = ByteSize(20 << 30)  # of files by hash
     devices: Annotated[str | list[str], BeforeValidator(check_devices)] = "auto"
-    per_device: PerDevice = 1  # jobs at once on a GPU
+    per_device: PerDevice = 1  # jobs at once on a device; each takes a process and a port
     memory: Memory = "auto"  # of a worker: four fifths of what is free
     threads: Threads = "auto"  # by quota, affinity
     tags: Annotated[

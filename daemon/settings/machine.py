@@ -1,7 +1,7 @@
 """What a machine gives to painting, in config.yaml and node.yaml alike."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BeforeValidator, ByteSize, Field
 
@@ -39,6 +39,19 @@ Memory = Literal["auto"] | Bytes
 Threads = Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
 PerDevice = Literal["auto"] | Annotated[int, Field(ge=1, le=16)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class Granted(Protocol):
+    """What config.yaml, or node.yaml, grants to painting on its machine."""
+
+    @property
+    def per_device(self) -> PerDevice: ...
+
+    @property
+    def memory(self) -> Memory: ...
+
+    @property
+    def threads(self) -> Threads: ...
 
 
 class YieldRule(Section):

@@ -182,6 +182,7 @@ class Worker:
 
     def _follower(self, run_id: str, order: RunOrder, tell: Callable[[Event], None]) -> Follower:
         """Who tells of a run, keeps its checkpoints and sets its threads."""
+        self._threads.divide(1 + order.beside)
         return Follower(
             order,
             self._settings.checkpoint_s,
@@ -208,7 +209,8 @@ class Worker:
 
     def _held_to(self, order: RunOrder, engine: Engine) -> int | None:
         """What a run may take: what its order says, and no more than its share of the device."""
-        share = memory.share_bytes(engine.device, 1 if order.alone else self._settings.sharers)
+        sharers = 1 if order.alone else self._settings.sharers
+        share = memory.share_bytes(engine.device, sharers, self._settings.memory_bytes)
         return min((one for one in (order.memory_bytes, share) if one is not None), default=None)
 
     def _painting(self, order: RunOrder, tell: Callable[[Event], None]) -> Painted | None:

@@ -118,8 +118,9 @@ class ThreadChoice:
     both go down until they no longer wait, and share what is there.
     """
 
-    def __init__(self, most: int) -> None:
-        self.threads = most
+    def __init__(self, most: int, threads: int | None = None) -> None:
+        """threads: what it begins with; None: `most`."""
+        self.threads = threads or most
         self._most = most
         self._trial: ThreadTrial | None = None
         self._raised_s = -math.inf

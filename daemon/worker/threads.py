@@ -23,8 +23,8 @@ class ThreadKeeper:
     """Sets how many threads torch computes with, and keeps with how many each step was computed.
 
     threads: all that the worker may compute with.  on_cpu: whether it is they that paint; nothing
-    is done or told of them else.  is_adaptive: whether it takes fewer of them while other programs
-    use the processors.  What is chosen outlasts a painting: who is beside it does not go with it.
+    is done or told of them else.  is_adaptive: whether it takes fewer of them while others use the
+    processors.  What is chosen outlasts a painting: who is beside it does not go with it.
     """
 
     def __init__(
@@ -38,9 +38,10 @@ class ThreadKeeper:
         set_threads: Callable[[int], None] = torch.set_num_threads,
     ) -> None:
         self._all = self._now = threads
+        self._at_once = 1
         self._choice = ThreadChoice(threads)
         self._on_cpu = on_cpu
-        self._is_adaptive = is_adaptive and on_cpu and threads > 1
+        self._may_choose = self._is_adaptive = is_adaptive and on_cpu and threads > 1
         self._read = read
         self._clock = clock
         self._set_threads = set_threads
@@ -66,12 +67,15 @@ class ThreadKeeper:
             facts={**checkpoint.facts, THREADS: [plain(one) for one in self._counts]},
         )
 
-    def prepare(self) -> None:
-        """Takes all threads for what comes before a pass's first step.
+    def divide(self, at_once: int) -> None:
+        """Takes its part of the threads from now on, where so many jobs are painted at once."""
+        if self._may_choose and at_once != self._at_once:
+            self._at_once = at_once
+            self._choice = ThreadChoice(self._all, max(1, self._all // at_once))
 
-        Statistics of styles are kept for other paintings, and are to be the same ones every time.
-        """
-        self._set(self._all)
+    def prepare(self) -> None:
+        """Begins with what comes before a pass's first step, which is nothing to compare."""
+        self._set(self._choice.threads)
         self._step_s.clear()
         self._before = None
         self._work += 1
@@ -111,7 +115,6 @@ class ThreadKeeper:
     def _look_from_now(self) -> str:
         self._before = self._read()
         self._step_s.clear()
-        self._set(self._choice.threads)
         if self._before is not None:
             return ""
         self._is_adaptive = False

@@ -222,3 +222,25 @@ def test_relative_distance_is_the_same_however_large_the_features(factor: float)
 def test_every_statistic_a_recipe_may_name_is_in_the_table() -> None:
     named = get_args(Recipe.model_fields["statistics"].annotation)
     assert set(named) == STATISTICS.keys()
+
+
+def test_directions_of_a_style_are_sought_by_one_thread_whatever_the_steps_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """LAPACK's threads wait for one another at every row: seconds, beside another program."""
+    eigh, threads = torch.linalg.eigh, []
+
+    def watched(matrix: Tensor) -> tuple[Tensor, Tensor]:
+        threads.append(torch.get_num_threads())
+        found: tuple[Tensor, Tensor] = eigh(matrix)
+        return found
+
+    monkeypatch.setattr(torch.linalg, "eigh", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        Gaussian(moments_of(random_rows(64, 8, seed=1)))
+        assert threads == [1]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

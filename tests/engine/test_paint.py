@@ -76,6 +76,20 @@ def gram_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     return shapes
 
 
+def test_what_is_kept_of_a_style_is_what_so_many_threads_sum_up(
+    engine: Engine, photo: Pixels, starry: Style, gram_calls: list[tuple[int, ...]]
+) -> None:
+    """Another number of them adds in another order: the bytes are those of the threads told."""
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 1, 2):
+            torch.set_num_threads(threads)
+            painted_by(engine, photo, starry, size=96)
+    finally:
+        torch.set_num_threads(before)
+    assert len(gram_calls) == 2
+
+
 def values(pixels: Pixels) -> np.ndarray:
     return to_levels(pixels).astype(int)
 

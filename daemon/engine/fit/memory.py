@@ -76,15 +76,21 @@ def budget_bytes(device: torch.device, allowed: int | None) -> int:
     return held_bytes(device) + int(free * SHARE_OF_FREE)
 
 
-def share_bytes(device: torch.device, sharers: int) -> int | None:
-    """What each of so many processes may take of a CUDA device; None: all of it, on a CPU too.
+def share_bytes(device: torch.device, sharers: int, allowed: int | None) -> int | None:
+    """What each of so many processes may take of a device; None: all that there is.
 
-    A part of what the device has, not of what is free now: what another has not taken yet is its.
+    Of a CUDA device a part of what it has, not of what is free now: what another has not taken yet
+    is its.  allowed: what those of a CPU may take all together; else each may take its part of what
+    is free now, which is everybody's, beside what it holds.
     """
-    if sharers < 2 or device.type != "cuda":
+    if sharers < 2:
         return None
-    _, total = torch.cuda.mem_get_info(device)
-    return int(total * SHARE_OF_FREE) // sharers
+    if device.type == "cuda":
+        _, total = torch.cuda.mem_get_info(device)
+        return int(total * SHARE_OF_FREE) // sharers
+    if allowed is not None:
+        return allowed // sharers
+    return held_bytes(device) + int(free_host_bytes() * SHARE_OF_FREE) // sharers
 
 
 def give_back_device(device: torch.device) -> None:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from daemon.engine.device import one_thread
 from daemon.engine.losses.statistics import Pull
 from daemon.engine.losses.term import SMALLEST_MEAN_SQUARE, Moments
 
@@ -53,10 +54,11 @@ class Gaussian:
         products = target.products
         channels = len(products)
         self._mean = target.channels
-        # In float64 on the CPU: once a style, and the same for every device.
+        # In float64 on the CPU, by one thread: once a pass, and the same for every device.
         mean = target.channels.cpu().double()
         covariance = products.cpu().double() - torch.outer(mean, mean)
-        variances, axes = torch.linalg.eigh(covariance)  # rising
+        with one_thread():
+            variances, axes = torch.linalg.eigh(covariance)  # rising
         variances = variances.flip(0).clamp_min(0.0)  # (C,), falling
         whole = variances.cumsum(0) < (1.0 - LEFT_TO_THE_REST) * variances.sum()
         self._leading = max(1, min(int(whole.sum()) + 1, channels // 2))

@@ -170,4 +170,5 @@ def test_cards_are_counted_by_the_bus(tmp_path: Path) -> None:
     ],
 )
 def test_jobs_at_once_are_told_of_a_device(per_device: PerDevice, sharers: int, told: str) -> None:
-    assert machine.device_in_words("cuda:0", per_device, lambda device, asked: sharers) == told
+    granted = Config(per_device=per_device)
+    assert machine.device_in_words("cuda:0", granted, lambda device, asked: sharers) == told

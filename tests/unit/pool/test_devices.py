@@ -1,11 +1,23 @@
 """Which devices are used: only `auto` may fall back to the CPU."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
+from daemon.engine.fit.cgroups import MemoryGroup
 from daemon.errors import ConfigError
-from daemon.pool.devices import MOST_ON_TRIAL, gpu_bytes, resolve_devices, sharers_of, shares_of
+from daemon.pool import devices as devices_module
+from daemon.pool.devices import (
+    MOST_ON_TRIAL,
+    device_bytes,
+    gpu_bytes,
+    resolve_devices,
+    sharers_of,
+    shares_of,
+    threads_among,
+)
+from daemon.settings.config import Config
 from daemon.settings.machine import PerDevice
 
 NONE: list[str] = []
@@ -59,6 +71,17 @@ def test_nobody_looks_for_devices_where_only_the_cpu_is_wanted(wanted: str | lis
 CARDS = {"cuda:0": 80_000_000_000, "cuda:1": 13_000_000_000, "cuda:2": 4_000_000_000}
 
 
+def bytes_of(device: str, allowed: int | None) -> int | None:
+    """The memory of the cards, and of a machine with 24 GB."""
+    return CARDS.get(device) if device != "cpu" else min(24_000_000_000, allowed or 1 << 60)
+
+
+@pytest.fixture
+def eight_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("daemon.engine.fit.cgroups.processors", lambda: 8)
+
+
 @pytest.mark.parametrize(
     ("device", "per_device", "workers"),
     [
@@ -69,19 +92,75 @@ CARDS = {"cuda:0": 80_000_000_000, "cuda:1": 13_000_000_000, "cuda:2": 4_000_000
         ("cuda:1", "auto", 2),
         ("cuda:2", "auto", 1),
         ("cuda:9", "auto", 1),
-        ("cpu", "auto", 1),
-        ("cpu", 4, 1),
+        ("cpu", "auto", MOST_ON_TRIAL),
+        ("cpu", 3, 3),
     ],
 )
-def test_gpu_has_as_many_workers_as_asked_for_or_as_its_memory_has_room_for(
+@pytest.mark.usefixtures("eight_processors")
+def test_device_has_as_many_workers_as_asked_for_or_as_its_memory_has_room_for(
     device: str, per_device: PerDevice, workers: int
 ) -> None:
-    assert sharers_of(device, per_device, CARDS.get) == workers
+    assert sharers_of(device, Config(per_device=per_device), bytes_of) == workers
 
 
-def test_workers_come_by_their_numbers_so_that_every_gpu_is_used_first() -> None:
+@pytest.mark.parametrize(
+    ("granted", "workers"),
+    [
+        ({"per_device": 16}, 8),
+        ({"per_device": 16, "threads": 4}, 2),
+        ({"threads": 4}, 2),
+        ({"threads": 5}, 1),
+        ({"threads": 64}, 1),
+        ({"memory": "6GB"}, 2),
+        ({"memory": "4GB"}, 1),
+        ({"memory": "4GB", "per_device": 2}, 2),
+    ],
+)
+@pytest.mark.usefixtures("eight_processors")
+def test_cpu_has_no_more_workers_than_processors_and_what_they_are_granted_allow(
+    granted: dict[str, object], workers: int
+) -> None:
+    assert sharers_of("cpu", Config.model_validate(granted), bytes_of) == workers
+
+
+@pytest.mark.usefixtures("eight_processors")
+def test_number_of_threads_in_the_environment_is_all_that_workers_of_the_cpu_divide(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert sharers_of("cpu", Config(), bytes_of) == 1
+
+
+@pytest.mark.usefixtures("eight_processors")
+def test_workers_of_the_cpu_may_take_the_same_threads_and_those_of_gpus_a_part() -> None:
+    def threads(*devices: str, per_device: PerDevice = 2) -> int:
+        return threads_among(shares_of(devices, Config(per_device=per_device), bytes_of))
+
+    assert threads("cpu") == 8
+    assert threads("cuda:0") == 4
+    assert threads("cuda:0", "cuda:1") == 2
+    assert threads("cpu", "cuda:0", per_device=1) == 4
+
+
+def test_memory_of_the_cpu_is_the_least_of_the_machine_its_groups_and_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(devices_module, "memory_groups", list)
+    whole = device_bytes("cpu")
+    assert whole is not None and whole > 1 << 29
+    assert device_bytes("cpu", 7) == 7
+    assert device_bytes("cpu", 1 << 60) == whole
+    group = MemoryGroup(tmp_path, 1 << 28, 1)
+    monkeypatch.setattr(devices_module, "memory_groups", lambda: [group])
+    assert device_bytes("cpu") == 1 << 28
+
+
+def test_workers_come_by_their_numbers_so_that_every_device_is_used_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     devices = ["cuda:0", "cpu", "cuda:1"]
-    found = shares_of(devices, "auto", CARDS.get)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    found = shares_of(devices, Config(), bytes_of)
     assert [(one.device, one.number, one.sharers, one.on_trial) for one in found] == [
         ("cuda:0", 1, 4, True),
         ("cpu", 1, 1, False),
@@ -91,8 +170,9 @@ def test_workers_come_by_their_numbers_so_that_every_gpu_is_used_first() -> None
         ("cuda:0", 3, 4, True),
         ("cuda:0", 4, 4, True),
     ]
-    assert [one.device for one in shares_of(devices, 1, CARDS.get)] == devices
-    assert not any(one.on_trial for one in shares_of(devices, 2, CARDS.get))
+    alone, pairs = Config(per_device=1), Config(per_device=2)
+    assert [one.device for one in shares_of(devices, alone, bytes_of)] == devices
+    assert not any(one.on_trial for one in shares_of(devices, pairs, bytes_of))
 
 
 def test_gpu_whose_driver_hangs_is_one_whose_memory_is_not_known(

@@ -122,7 +122,7 @@ def test_worker_that_has_not_answered_yet_is_left_to_start(children: list[Puppet
 
 def shared_pool(monkeypatch: pytest.MonkeyPatch) -> LocalPool:
     """A pool of a GPU of 80 GB with two seats."""
-    monkeypatch.setattr("daemon.pool.local.gpu_bytes", {"cuda:0": 80_000_000_000}.get)
+    monkeypatch.setattr("daemon.pool.devices.gpu_bytes", {"cuda:0": 80_000_000_000}.get)
     workers = [WorkerSettings("cuda:0", "", Path("/engine"), number=n, sharers=2) for n in (1, 2)]
     return LocalPool(workers, lambda run_id, event: None)
 

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from daemon.pool.combined import CombinedPool
 from daemon.pool.local import LocalPool
 from daemon.service.pools import make_pool, workers_of
@@ -39,8 +41,14 @@ def test_other_devices_or_another_fleet_are_other_workers() -> None:
     )
 
 
-def test_gpu_has_the_seats_that_the_configuration_gives_it_and_the_cpu_one() -> None:
-    pool = make_pool(Config(per_device=2), ["cpu", "cuda:0"], lambda run_id, event: None)
-    assert [seat.device for seat in pool.seats()] == ["cpu", "cuda:0", "cuda:0/2"]
-    assert [seat.sharers for seat in pool.seats()] == [1, 2, 2]
-    assert all("cuda:0" in seat.offers for seat in pool.seats()[1:])
+def test_devices_have_the_seats_that_the_configuration_gives_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("daemon.engine.fit.cgroups.processors", lambda: 2)
+    pool = make_pool(Config(per_device=3), ["cpu", "cuda:0"], lambda run_id, event: None)
+    seats = {seat.device: seat for seat in pool.seats()}
+    assert list(seats) == ["cpu", "cuda:0", "cpu/2", "cuda:0/2", "cuda:0/3"]
+    assert [seat.sharers for seat in seats.values()] == [2, 3, 2, 3, 3]
+    assert all("cuda:0" in seats[name].offers for name in ("cuda:0", "cuda:0/2", "cuda:0/3"))
+    assert "cpu" in seats["cpu/2"].offers and seats["cpu/2"].total_bytes

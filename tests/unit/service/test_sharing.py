@@ -1,4 +1,4 @@
-"""Several jobs at once on one GPU: small ones side by side, large ones alone, none passed over."""
+"""Several jobs at once on a device: small ones side by side, large ones alone, none passed over."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from daemon.job import BULK, Draft, State, StyleRef
 from daemon.ledger.store import EVERY
 from daemon.messages import Cancelled, Done, Failed, Lost, OutOfMemory
-from daemon.pool.face import Seat
+from daemon.pool.face import Seat, kind_of
 from daemon.pool.seat_names import seat_name
 from daemon.service.permit import Permit
 from daemon.service.sharing import Sharing
@@ -22,9 +22,10 @@ GPU = frozenset({"cuda"})
 def card(
     device: str, sharers: int, *, on_trial: bool = False, total: int | None = None
 ) -> list[Seat]:
-    """The seats of a GPU."""
+    """The seats of a device."""
+    offers = frozenset({kind_of(device)})
     return [
-        Seat(seat_name(device, number), None, True, offers=GPU, sharers=sharers,
+        Seat(seat_name(device, number), None, True, offers=offers, sharers=sharers,
              on_trial=on_trial, total_bytes=total)
         for number in range(1, sharers + 1)
     ]  # fmt: skip
@@ -220,3 +221,74 @@ def test_run_that_was_stopped_is_forgotten_by_its_neighbours(studio: Studio) -> 
     studio.pool.end("a", Cancelled())
     studio.runs.tick(Permit(None))
     assert studio.runs._sharing._guests["cuda:0"] == {}
+
+
+def beside(studio: Studio) -> dict[str, int]:
+    """How many others each open run was told to divide its device with."""
+    return {run_id: act.order.beside for run_id, act in sorted(studio.pool.open.items())}
+
+
+def test_jobs_that_begin_together_are_told_of_each_other_and_one_by_itself_of_none(
+    studio: Studio,
+) -> None:
+    studio.pool.add(*card("cpu", 2))
+    studio.drop("a")
+    studio.tick()
+    assert beside(studio) == {"a": 0}
+    studio.painted("a")
+    for job_id in ("b", "c", "d"):
+        studio.drop(job_id)
+    studio.tick()
+    assert beside(studio) == {"b": 1, "c": 1}
+    studio.painted("b")
+    assert beside(studio) == {"c": 1, "d": 1}
+    studio.painted("c")
+    studio.painted("d")
+    studio.drop("e")
+    studio.tick()
+    assert beside(studio) == {"e": 0}
+
+
+def test_device_that_is_not_shared_has_no_job_beside_another(studio: Studio) -> None:
+    studio.pool.add(*card("cpu", 1), *card("cuda:0", 2))
+    for job_id in ("a", "b", "c"):
+        studio.drop(job_id)
+    studio.tick()
+    where, told = studio.where(), beside(studio)
+    assert {where[job_id]: told[job_id] for job_id in where} == {
+        "cpu": 0, "cuda:0": 1, "cuda:0/2": 1,
+    }  # fmt: skip
+
+
+def test_small_pictures_alone_share_a_cpu() -> None:
+    sharing = Sharing()
+    sharing.look([*card("cpu", 2, total=24 << 30), *card("desk/cpu", 2, total=6 << 30)])
+    assert sharing.fits_beside("cpu", 1_000_000)
+    assert not sharing.fits_beside("cpu", 1_000_001)
+    assert sharing.fits_beside("desk/cpu", 300_000)
+    assert not sharing.fits_beside("desk/cpu", 500_000)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "level"),
+    [
+        (OutOfMemory("none left"), 1),
+        (Failed("surroundings", "the device failed: busy or unavailable"), 1),
+        (Failed("input", "the loss was no number"), 2),
+        (Lost("was ended by SIGKILL"), 2),
+    ],
+)
+def test_device_that_turns_out_to_have_no_room_for_another_job_goes_back_to_fewer(
+    studio: Studio, outcome: Lost | OutOfMemory | Failed, level: int
+) -> None:
+    studio.pool.add(*card("cuda:0", 2, on_trial=True))
+    for number in range(3 * JOBS):
+        studio.drop(f"j{number:02}")
+    studio.tick()
+    for number in range(JOBS):
+        studio.painted(f"j{number:02}", 10.0)
+    assert len(studio.where()) == 2
+    studio.pool.end(max(studio.where()), outcome)
+    studio.tick()
+    trial = studio.runs._sharing._trials["cuda:0"]
+    assert (trial.level, trial.settled) == (level, level == 1)

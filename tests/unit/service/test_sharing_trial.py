@@ -26,8 +26,8 @@ def test_device_begins_with_one_job_and_gets_more_as_long_as_that_gives_more_pic
 def test_device_whose_jobs_take_twice_as_long_side_by_side_stays_with_one() -> None:
     trial = SharingTrial(2)
     paint(trial, 10.0)
-    assert paint(trial, 19.0) == [
-        "2 at once give 1.05 times the pictures of 1; stays with 1 at once"
+    assert paint(trial, 19.5) == [
+        "2 at once give 1.03 times the pictures of 1; stays with 1 at once"
     ]
     assert (trial.level, trial.settled) == (1, True)
 
@@ -69,3 +69,18 @@ def test_trial_of_ever_new_kinds_does_not_grow() -> None:
         trial.note(kind_of_job(f"preset {number}", 1), 1, 1.0)
     assert len(trial._seconds) == MOST_KINDS
     assert trial.level == 1
+
+
+def test_job_that_had_no_room_beside_others_ends_the_trial_one_lower() -> None:
+    trial = SharingTrial(3)
+    assert trial.retreat() is None
+    paint(trial, 10.0)
+    assert trial.retreat() == "a job had no room beside others; stays with 1 at once"
+    assert (trial.level, trial.settled) == (1, True)
+    assert trial.retreat() is None
+
+
+def test_number_that_somebody_has_said_stays_though_a_job_had_no_room() -> None:
+    trial = SharingTrial(2, 2, settled=True, fixed=True)
+    assert trial.retreat() is None
+    assert trial.level == 2

@@ -249,6 +249,34 @@ def test_run_takes_its_share_of_a_device_and_all_of_it_where_it_is_alone(
     assert worker._held_to(asked, engine) == held_to  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("sharers", "alone", "allowed", "held_to"),
+    [
+        (1, False, None, None),
+        (1, False, 30, None),  # which the engine keeps to by itself
+        (2, False, None, 100 + 40),
+        (2, False, 30, 15),
+        (2, True, None, None),
+    ],
+)
+def test_run_that_shares_the_cpu_takes_its_part_of_what_is_free_or_of_what_all_may_take(
+    order: RunOrder,
+    tmp_path: Path,
+    out: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    sharers: int,
+    alone: bool,
+    allowed: int | None,
+    held_to: int | None,
+) -> None:
+    monkeypatch.setattr(child.memory, "held_bytes", lambda device: 100)
+    monkeypatch.setattr(child.memory, "free_host_bytes", lambda: 100)
+    engine = FailingEngine(AssertionError("it is not asked"))
+    settings = WorkerSettings("cpu", "", tmp_path, memory_bytes=allowed, sharers=sharers)
+    asked = replace(order, alone=alone)
+    assert Worker(settings, out)._held_to(asked, engine) == held_to  # type: ignore[arg-type]
+
+
 def test_worker_that_shares_its_device_gives_back_what_it_has_kept(
     order: RunOrder, tmp_path: Path, out: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,16 +95,43 @@ def test_disturbed_steps_are_computed_with_fewer_threads_and_record_and_log_tell
     assert keeper.counts == (ThreadCount(2, 1, 1), ThreadCount(1, 1, 13), ThreadCount(2, 1, 31))
 
 
-def test_what_is_kept_for_other_paintings_is_computed_with_all_threads(machine: Machine) -> None:
+def test_jobs_that_are_painted_at_once_divide_the_threads_from_the_first_step_on(
+    machine: Machine,
+) -> None:
     keeper = machine.keeper()
-    machine.busy = True
-    machine.paint(keeper, 1, range(1, 11))
-    assert machine.threads == 1
+    keeper.divide(2)
     keeper.prepare()
-    assert machine.threads == 2
-    machine.paint(keeper, 2, range(2, 4))
-    assert machine.threads == 1  # others are still there
-    assert [one.begins for one in keeper.counts if one.from_pass == 2] == [(2, 2), (2, 3)]
+    assert machine.threads == 1
+    machine.busy = True
+    assert machine.paint(keeper, 1, range(1, 31)) == []
+    assert keeper.counts == (ThreadCount(1, 1, 1),)
+    keeper.divide(1)
+    machine.busy = False
+    machine.paint(keeper, 1, range(1, 31))
+    assert keeper.counts == (ThreadCount(2, 1, 1),)
+
+
+def test_who_is_left_alone_takes_the_threads_of_the_others(machine: Machine) -> None:
+    keeper = machine.keeper()
+    keeper.divide(2)
+    assert machine.paint(keeper, 1, range(1, 31)) == [
+        "the processors are free again: 2 threads instead of 1 from step 12 of pass 1 on"
+    ]
+
+
+def test_no_more_jobs_than_threads_get_more_than_one(machine: Machine) -> None:
+    keeper = machine.keeper()
+    keeper.divide(5)
+    keeper.prepare()
+    assert machine.threads == 1
+
+
+@pytest.mark.parametrize("kind", [{"is_adaptive": False}, {"on_cpu": False}])
+def test_number_that_was_set_is_not_divided(machine: Machine, kind: dict[str, bool]) -> None:
+    keeper = machine.keeper(**kind)
+    keeper.divide(2)
+    machine.paint(keeper, 1, range(1, 11))
+    assert machine.set == []
 
 
 def test_who_is_beside_it_is_known_in_the_next_painting_too(machine: Machine) -> None:
@@ -112,7 +139,7 @@ def test_who_is_beside_it_is_known_in_the_next_painting_too(machine: Machine) ->
     machine.busy = True
     machine.paint(keeper, 1, range(1, 11))
     assert machine.paint(keeper, 1, range(1, 11)) == []
-    assert keeper.counts == (ThreadCount(2, 1, 1), ThreadCount(1, 1, 2))
+    assert keeper.counts == (ThreadCount(1, 1, 1),)
 
 
 @pytest.mark.parametrize(
