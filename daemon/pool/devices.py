@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon.engine.fit.cgroups import memory_groups, threads_of_each
+from daemon.engine.fit.cgroups import memory_groups, threads_of_each, wished_threads
 from daemon.errors import ConfigError, Fault
 from daemon.host.bounded import NoAnswerError, within
 from daemon.host.process import FOLDER, python, python_environment
@@ -92,12 +92,13 @@ def sharers_of(
 ) -> int:
     """How many workers a device has. `auto`: as many as its memory has room for, four at most.
 
-    On the CPU no more than there are processors for: the workers divide its threads.
+    On the CPU no more than there are threads for: the workers divide them, but for a number that
+    somebody has set.
     """
     most = MOST_ON_TRIAL if granted.per_device == "auto" else granted.per_device
     if device == "cpu":
-        threads = 1 if granted.threads == "auto" else granted.threads
-        most = max(1, min(most, threads_of_each(1) // threads))
+        of_each = granted.threads if granted.threads != "auto" else wished_threads() or 1
+        most = max(1, min(most, threads_of_each(1) // of_each))
     if granted.per_device != "auto" or most == 1:
         return most
     total = total_bytes(device, None if granted.memory == "auto" else int(granted.memory))

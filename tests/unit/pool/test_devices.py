@@ -124,11 +124,15 @@ def test_cpu_has_no_more_workers_than_processors_and_what_they_are_granted_allow
 
 
 @pytest.mark.usefixtures("eight_processors")
-def test_number_of_threads_in_the_environment_is_all_that_workers_of_the_cpu_divide(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("wish", "granted", "workers"),
+    [("1", {}, 1), ("4", {}, 1), ("4", {"threads": 2}, 2), ("64", {"threads": 2}, 4)],
+)
+def test_threads_wished_in_the_environment_are_those_of_one_worker_of_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, wish: str, granted: dict[str, object], workers: int
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert sharers_of("cpu", Config(), bytes_of) == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", wish)
+    assert sharers_of("cpu", Config.model_validate(granted), bytes_of) == workers
 
 
 @pytest.mark.usefixtures("eight_processors")

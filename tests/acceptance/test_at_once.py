@@ -1,0 +1,55 @@
+"""Small pictures are painted several at once on the CPU, each with its part of the threads."""
+
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.support.atelier import Studio, decoded, encoded, photograph, wait_for
+
+PICTURES = 3
+PROCESSORS = len(os.sched_getaffinity(0))
+
+
+def drop_all(studio: Studio) -> None:
+    """The same pictures, of which each takes a second or so."""
+    studio.add_preset("slow", size=96, steps=40)
+    for number in range(PICTURES):
+        studio.drop(f"slow/{number}.jpg", encoded(photograph((256 + 8 * number, 192))))
+
+
+def pixels(path: Path) -> bytes:
+    """A result's, without what its file tells of its making."""
+    return decoded(path.read_bytes()).tobytes()
+
+
+@pytest.mark.skipif(PROCESSORS < 2, reason="one processor is not shared")
+def test_pictures_are_painted_two_at_once_as_each_would_be_by_so_many_threads(
+    tmp_path: Path,
+) -> None:
+    same = {"precision": "bfloat16"}  # what a trial finds fastest is another thing
+    two, one = Studio(tmp_path / "two", per_device=2, **same), Studio(tmp_path / "one")
+    drop_all(two)
+    with two.service(OMP_NUM_THREADS="") as service:  # nobody has said how many
+        wait_for("two to be painted", lambda: len(service.live()["running"]) == 2)
+        results = [two.published("slow", f"{number}.jpg") for number in range(PICTURES)]
+        assert len(service.workers()) == 2
+        assert service.stop() == 0
+    records = [two.record(f"slow/.jobs/{number}.jpg.json") for number in range(PICTURES)]
+    times = sorted((record["started_at"], record["finished_at"]) for record in records)
+    assert any(later[0] < earlier[1] for earlier, later in pairwise(times))
+    threads = [[each["threads"] for each in record["threads"]] for record in records]
+    # One that is left alone may take the other's threads after a while.
+    divided = [number for number in range(PICTURES) if threads[number] == [PROCESSORS // 2]]
+    assert len(divided) >= 2
+
+    one.configure(threads=PROCESSORS // 2, per_device=1, **same)
+    drop_all(one)
+    assert one.run("run", "--once").returncode == 0
+    for number in divided:
+        alone = one.outbox / "slow" / f"{number}.jpg"
+        found, expected = (
+            decoded(path.read_bytes()).tobytes() for path in (results[number], alone)
+        )
+        assert found == expected
