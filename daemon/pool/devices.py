@@ -103,7 +103,7 @@ def sharers_of(
         return most
     total = total_bytes(device, None if granted.memory == "auto" else int(granted.memory))
     if total is None:
-        logger.warning(
+        logger.info(
             "{} has one job at a time, since its driver does not tell its memory; set per_device "
             "to a number if it has room for more",
             device,

@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 
 from daemon.engine.losses.term import Moments
-from daemon.engine.losses.wide import ROWS_AT_ONCE, as_rows, mean_square, wide
+from daemon.engine.losses.wide import (
+    ROWS_AT_ONCE,
+    as_rows,
+    column_sums,
+    has_fast_products,
+    mean_square,
+    products,
+    wide,
+)
 
 
 @dataclass(frozen=True)
@@ -80,10 +88,16 @@ class Sums:
         parts = torch.split(as_rows(features), ROWS_AT_ONCE)
         counts = torch.split(weights.reshape(-1, 1), ROWS_AT_ONCE) if weights is not None else None
         for part, count in zip(parts, counts or repeat(None), strict=False):
-            part = wide(part)
             if self._products is None:
-                self._products = part.new_zeros(part.shape[1], part.shape[1])
-                self._channels = part.new_zeros(part.shape[1]) if self._wants_channels else None
+                empty = wide(part[:0])
+                self._products = empty.new_zeros(part.shape[1], part.shape[1])
+                self._channels = empty.new_zeros(part.shape[1]) if self._wants_channels else None
+            if count is None and has_fast_products(part):
+                self._products.add_(products(part))
+                if self._channels is not None:
+                    self._channels.add_(column_sums(part))
+                continue
+            part = wide(part)
             counted = part if count is None else part * count
             self._products.addmm_(counted.T, part)
             if self._channels is not None:
