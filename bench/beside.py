@@ -36,7 +36,7 @@ from daemon.engine.vgg.arithmetic import choose_arithmetic
 from daemon.engine.vgg.kernels import load_kernels
 from daemon.engine.vgg.network import Network
 from daemon.engine.vgg.processors import processor_times, share_of_others
-from daemon.engine.vgg.timings import Precision, waiting
+from daemon.engine.vgg.timings import Precision
 from daemon.worker.threads import ThreadKeeper
 
 ENGINE = ROOT / "state" / "engine"
@@ -129,15 +129,6 @@ def report(arms: list[Arm]) -> None:
     )
 
 
-def wait_as_worker(precision: str) -> None:
-    """Starts this program anew if a worker's threads would wait for one another otherwise."""
-    wanted = waiting(ENGINE, precision, torch.get_num_threads())
-    if wanted:
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
-    policy = os.environ.get("OMP_WAIT_POLICY", "ACTIVE").lower()
-    print(f"{machine(CPU)}, whose waiting is {policy} (OMP_WAIT_POLICY)")
-
-
 def main() -> None:
     """Prints the steps of each way."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -147,7 +138,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--precision", default="auto")
     options = parser.parse_args()
-    wait_as_worker(options.precision)
+    policy = os.environ.get("OMP_WAIT_POLICY", "ACTIVE").lower()
+    print(f"{machine(CPU)}, whose waiting is {policy} (OMP_WAIT_POLICY)")
     step, size, picture = make_step(options.longest_px, options.precision)
     beside = f"beside {options.busy} busy"
     arms = [

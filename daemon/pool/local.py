@@ -17,7 +17,6 @@ from functools import partial
 from loguru import logger
 
 from daemon.engine.fit.cgroups import may_adapt
-from daemon.engine.vgg.timings import waiting
 from daemon.host.process import Child, Message, limited_to, oom_kills
 from daemon.messages import (
     Ended,
@@ -183,12 +182,11 @@ class Slot:
         threads = self._settings.threads or self._granted_threads
         adapts = may_adapt(self._settings.threads) or self._settings.adaptive_threads
         settings = replace(self._settings, threads=threads, adaptive_threads=adapts)
-        waits = waiting(settings.engine_folder, settings.precision, threads)
         child = Child(
             self._module,
             [json.dumps(plain(settings))],
             on_stderr=lambda line: logger.debug("{}: {}", self.device, line),
-            environment=KEEP_MEMORY | limited_to(threads) | waits,
+            environment=KEEP_MEMORY | limited_to(threads),
         )
         child.listen(partial(self._listen, child), name=f"worker {self.device}")
         return child

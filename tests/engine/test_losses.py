@@ -147,3 +147,30 @@ def test_sums_over_parts_are_the_moments_of_the_whole() -> None:
     torch.testing.assert_close(found.products, statistics.gram_matrix(features))
     assert found.channels is not None
     torch.testing.assert_close(found.channels, features.mean(dim=(0, 2, 3)))
+
+
+@pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no such products"
+)
+@pytest.mark.parametrize(("rows", "channels"), [(40_000, 64), (300_000, 64), (700, 512)])
+def test_products_in_bfloat16_lose_no_more_than_a_few_millionths(rows: int, channels: int) -> None:
+    generator = torch.Generator().manual_seed(3)
+    mixing = torch.randn(channels, channels, generator=generator)
+    layer = (torch.randn(rows, channels, generator=generator) @ mixing).relu().bfloat16()
+    assert wide.has_fast_products(layer)
+    sums = statistics.Sums(channels=True)
+    sums.add(layer.T.reshape(1, channels, rows, 1).contiguous(memory_format=torch.channels_last))
+    found, exact = sums.moments(rows), layer.double()
+    assert found.channels is not None and found.products.dtype is torch.float32
+    torch.testing.assert_close(found.products.double(), exact.T @ exact / rows, rtol=2e-5, atol=0.0)
+    torch.testing.assert_close(found.channels.double(), exact.mean(0), rtol=1e-6, atol=0.0)
+
+
+def test_few_rows_of_bfloat16_are_multiplied_in_float32() -> None:
+    few = torch.rand(16, 64).bfloat16()
+    assert not wide.has_fast_products(few)
+    assert not wide.has_fast_products(torch.rand(40_000, 64))
+    sums = statistics.Sums(channels=False)
+    sums.add(few.T.reshape(1, 64, 16, 1))
+    exact = few.double()
+    torch.testing.assert_close(sums.moments(16).products.double(), exact.T @ exact / 16)

@@ -11,14 +11,11 @@ from typing import Any, Literal
 Precision = Literal["auto", "float32", "bfloat16"]
 
 PLAIN = "float32 direct"
-WAITS_WELL = "bfloat16 direct"
 GAIN = 1.2
 """A way must be so many times as fast as the plain one to be worth its rounding."""
 
 QUIET = 0.1
 """What others may compute, to what the trial can, without that being wrong."""
-
-OWN_WISHES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 
 def timings_file(folder: Path) -> Path:
@@ -97,22 +94,3 @@ def fastest(seconds: Mapping[str, float], precision: str) -> str:
         if precision == "auto" or way.startswith(precision)
     }
     return min(allowed, key=lambda way: allowed[way])
-
-
-def waiting(
-    folder: Path, precision: str, threads: int, environment: Mapping[str, str] = os.environ
-) -> dict[str, str]:
-    """How threads wait for one another, as variables of a worker; none: they spin.
-
-    Beside another busy program a thread that spins keeps the core from the one it waits for. To
-    sleep costs little where convolutions are few and large, and much between Winograd's many
-    products (docs/decisions.md): so it follows from the way that the trial found fastest.
-    """
-    if threads < 2 or any(name in environment for name in OWN_WISHES):
-        return {}
-    of_so_many = f" {threads} threads,"
-    kept = [one.seconds for machine, one in kept_trials(folder).items() if of_so_many in machine]
-    # Heuristic: the file has one machine as a rule, the last that made a trial here.
-    known = [ways for ways in kept if {PLAIN, WAITS_WELL} <= ways.keys()]
-    passive = bool(known) and fastest(known[-1], precision) == WAITS_WELL
-    return {"OMP_WAIT_POLICY": "PASSIVE"} if passive else {}
