@@ -18,9 +18,9 @@ from daemon.service.sharing_trial import SharingTrial, kind_of_job
 
 BESIDE_PX = {"cpu": 1_000_000, "cuda": 4_000_000}
 """Of each kind of device: heuristics. Of an H200 at 3 megapixels a quarter of a job's time is none
-of the GPU's, at 0.2 half of it. Two threads of a CPU make 1.55 times as many pictures of 0.04
-megapixels apart as together, 1.22 of 0.17, and take 1.10 times the steps of 0.7. Larger ones keep
-the device busy by themselves."""
+of the GPU's, at 0.2 half of it. Two threads of a CPU make 1.13 times as many pictures of 0.04
+megapixels apart as together, and 1.11 times as many of 0.17. Larger ones keep the device busy by
+themselves."""
 
 CONTEXT_BYTES = 1_000_000_000
 PIXEL_BYTES = 4_000
