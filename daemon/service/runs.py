@@ -1,5 +1,6 @@
 """The jobs that run: given to the devices, watched, stopped, and what became of each."""
 
+import contextlib
 import queue
 import time
 from collections.abc import Callable, Sequence
@@ -299,11 +300,9 @@ class Runs:
             "start {} of {} after {} on {}", job.starts, run.shown.picture, job.preset, device
         )
         order = make_order(self._config, self._spool, job, picture, memory_bytes)
-        order = replace(
-            order,
-            alone=self._sharing.is_alone(seat, run.pixels),
-            beside=self._sharing.beside(seat, next_seats),
-        )
+        order = replace(order, alone=self._sharing.is_alone(seat, run.pixels))
+        with contextlib.suppress(SurroundingsError):  # of the ledger: this run has begun
+            order = replace(order, beside=self._sharing.beside(seat, next_seats))
         future: Future[Outcome]
         try:
             future = self._pool.submit(device, job.id, order)

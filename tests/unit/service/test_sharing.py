@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.errors import SurroundingsError
 from daemon.job import BULK, Draft, State, StyleRef
 from daemon.ledger.store import EVERY
 from daemon.messages import Cancelled, Done, Failed, Lost, OutOfMemory
@@ -292,3 +293,19 @@ def test_device_that_turns_out_to_have_no_room_for_another_job_goes_back_to_fewe
     studio.tick()
     trial = studio.runs._sharing._trials["cuda:0"]
     assert (trial.level, trial.settled) == (level, level == 1)
+
+
+def test_ledger_that_fails_once_a_job_is_claimed_leaves_no_run_that_nobody_paints(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.pool.add(*card("cpu", 2))
+    studio.drop("a")
+
+    def fails(*asked: object) -> int:
+        raise SurroundingsError("the ledger: disk I/O error")
+
+    monkeypatch.setattr(Sharing, "beside", fails)
+    studio.tick()
+    assert beside(studio) == {"a": 0}
+    studio.painted("a")
+    assert studio.state("a") is State.PUBLISHING
