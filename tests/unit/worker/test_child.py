@@ -218,6 +218,13 @@ def test_run_that_goes_on_is_computed_as_it_was_begun_and_others_as_a_trial_chos
         assert made == expected
 
 
+def bytes_held_to(worker: Worker, order: RunOrder, device: str) -> int | None:
+    """What a run of that order may take of a device."""
+    engine = FailingEngine(AssertionError("it is not asked"))
+    engine.device = torch.device(device)
+    return worker._held_to(order, engine)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("sharers", "alone", "ordered", "held_to"),
     [
@@ -242,11 +249,9 @@ def test_run_takes_its_share_of_a_device_and_all_of_it_where_it_is_alone(
     held_to: int | None,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1, 80))
-    engine = FailingEngine(AssertionError("it is not asked"))
-    engine.device = torch.device("cuda:0")
     worker = Worker(WorkerSettings("cuda:0", "", tmp_path, sharers=sharers), out)
     asked = replace(order, alone=alone, memory_bytes=ordered)
-    assert worker._held_to(asked, engine) == held_to  # type: ignore[arg-type]
+    assert bytes_held_to(worker, asked, "cuda:0") == held_to
 
 
 @pytest.mark.parametrize(
@@ -271,10 +276,9 @@ def test_run_that_shares_the_cpu_takes_its_part_of_what_is_free_or_of_what_all_m
 ) -> None:
     monkeypatch.setattr(child.memory, "held_bytes", lambda device: 100)
     monkeypatch.setattr(child.memory, "free_host_bytes", lambda: 100)
-    engine = FailingEngine(AssertionError("it is not asked"))
     settings = WorkerSettings("cpu", "", tmp_path, memory_bytes=allowed, sharers=sharers)
     asked = replace(order, alone=alone)
-    assert Worker(settings, out)._held_to(asked, engine) == held_to  # type: ignore[arg-type]
+    assert bytes_held_to(Worker(settings, out), asked, "cpu") == held_to
 
 
 def test_worker_that_shares_its_device_gives_back_what_it_has_kept(
