@@ -10,7 +10,7 @@ SUMMED_ROWS = 1 << 12
 """Rows that a CPU sums at a time: all of a large layer at once take fourteen times as long."""
 
 LEAST_PRODUCTS = 1 << 20
-"""Fewer products are not worth a second look. Below 4096 torch rounds every sum to bfloat16."""
+"""Fewer products are not worth a second look."""
 
 VALUES_AT_ONCE = 1 << 24
 """Values squared at a time."""
