@@ -34,6 +34,7 @@ from daemon.engine.vgg.network import Network
 from daemon.messages import RunOrder, WorkerSettings
 from daemon.pool.devices import shares_of
 from daemon.pool.local import LocalPool
+from daemon.settings.config import Config
 
 from .line import Line
 from .runner import Row
@@ -171,7 +172,10 @@ def at_once(device: torch.device, folder: Path) -> Iterator[Row]:
     pipe = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", MPS_PIPE)) / "control"
     for count in AT_ONCE:
         settings = WorkerSettings(str(device), "classic", ENGINE)
-        workers = [replace(settings, **asdict(one)) for one in shares_of([str(device)], count)]
+        workers = [
+            replace(settings, **asdict(one))
+            for one in shares_of([str(device)], Config(per_device=count))
+        ]
         pool = LocalPool(workers, lambda run_id, event: None)
         try:
             line = Line(pool, partial(order_in, folder / str(count)))

@@ -20,6 +20,7 @@ from daemon.engine.losses.terms import layers_of
 from daemon.engine.optimise.recorded import Recorded
 from daemon.engine.optimise.steps import Best, make_optimiser
 from daemon.engine.paint import finish
+from daemon.engine.pixels import FloatPixels
 from daemon.engine.recipe import Recipe
 from daemon.engine.tensors import to_pixels, to_tensor
 from daemon.engine.vgg.kernels import Kernels, load_kernels
@@ -65,7 +66,7 @@ def objective_between(
     network: Network, recipe: Recipe, content: Tensor, style: Tensor
 ) -> Objective:
     """The objective of a picture and a style, in one tile."""
-    tiling = cut(*content.shape[2:], None, layers_of(recipe), recipe.pooling)
+    tiling = cut(content.shape[2], content.shape[3], None, layers_of(recipe), recipe.pooling)
     styles = style_loss.moments_of(network, lambda tile: tile.crop(style), recipe, tiling)
     scratch = Scratch(network.device)
     image = StyleImage(to_pixels(style), style.shape[3], style.shape[2])
@@ -189,7 +190,7 @@ def test_picture_is_painted_on_cuda(photograph: Image.Image, starry: Style, tmp_
 
 @pytest.mark.parametrize(("depth", "top"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
 def test_picture_of_every_depth_comes_back_from_the_device(depth: type, top: int) -> None:
-    values = np.linspace(0, top, 40 * 60 * 3).reshape(40, 60, 3).astype(depth)
+    values: FloatPixels = np.linspace(0, top, 40 * 60 * 3).reshape(40, 60, 3).astype(depth)
     if depth is np.float32:
         values = values * 1.5 - 0.25  # colours beyond sRGB
     for pixels in (values, values[::2, ::-1]):

@@ -24,6 +24,7 @@ from daemon.messages import (
 )
 from daemon.pool.devices import shares_of
 from daemon.pool.local import LocalPool
+from daemon.settings.config import Config
 
 pytestmark = [
     pytest.mark.gpu,
@@ -41,12 +42,12 @@ class SharedCard:
         self._folder = folder
         self.heard: queue.SimpleQueue[tuple[str, Event]] = queue.SimpleQueue()
         settings = WorkerSettings("cuda:0", "classic", folder / "engine")
-        workers = [replace(settings, **asdict(one)) for one in shares_of(["cuda:0"], 2)]
+        workers = [
+            replace(settings, **asdict(one)) for one in shares_of(["cuda:0"], Config(per_device=2))
+        ]
         self.pool = LocalPool(workers, lambda run_id, event: self.heard.put((run_id, event)))
 
-    def paint(
-        self, seat: str, run_id: str, *, alone: bool = False, **recipe: Any
-    ) -> Future[Outcome]:
+    def paint(self, seat: str, run_id: str, *, sharers: int = 0, **recipe: Any) -> Future[Outcome]:
         """Begins a run of the photograph."""
         own = self._folder / run_id
         own.mkdir()
@@ -61,7 +62,7 @@ class SharedCard:
             preview=None,
             memory_bytes=None,
             note={"id": run_id},
-            alone=alone,
+            sharers=sharers,
         )
         return self.pool.submit(seat, run_id, order)
 
@@ -69,7 +70,7 @@ class SharedCard:
 def most_bytes(outcome: Outcome) -> int:
     """What a run might take at most in any pass, by its record."""
     assert isinstance(outcome, Done), outcome
-    return max(one.plan["budget_bytes"] for one in outcome.passes)
+    return max(int(one.plan["budget_bytes"]) for one in outcome.passes)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_run_that_has_the_card_to_itself_plans_with_all_that_is_free(card: Share
     free, total = torch.cuda.mem_get_info("cuda:0")
     if free < 0.7 * total:
         pytest.skip("others hold much of the card")
-    painted = card.paint("cuda:0", "a", alone=True, size=128, steps=2).result(PATIENCE_S)
+    painted = card.paint("cuda:0", "a", sharers=1, size=128, steps=2).result(PATIENCE_S)
     assert most_bytes(painted) > 0.4 * total
 
 
