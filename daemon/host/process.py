@@ -166,7 +166,8 @@ class Child:
             if ended:
                 self._heard = rest
                 with contextlib.suppress(ValueError):  # somebody else's line, or no text
-                    return cast(Message, json.loads(line))
+                    if isinstance(message := json.loads(line), dict):
+                        return message
             elif heard := self._read(until):
                 self._heard += heard
             else:

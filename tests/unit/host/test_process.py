@@ -25,7 +25,7 @@ for line in sys.stdin:
 
 CHATTERER = """
 import os, sys
-os.write(1, b'{"n": 1}\\n{"n": 2}\\nno message\\n\\xff\\n{"n": 3}\\n{"n": ')
+os.write(1, b'{"n": 1}\\n{"n": 2}\\nnull\\n5\\nno message\\n\\xff\\n{"n": 3}\\n{"n": ')
 sys.stdin.readline()
 os.write(1, b'4}\\n{"half": ')
 sys.stdin.readline()
