@@ -15,7 +15,7 @@ from daemon.engine.vgg.timings import Precision
 
 Data = dict[str, Any]
 Losses = Mapping[str, float]
-FailureKind = Literal["input", "surroundings", "bug"]
+FailureKind = Literal["input", "surroundings", "device", "bug"]
 Known = TypeVar("Known")
 
 
@@ -104,8 +104,9 @@ class RunOrder:
     mask: what says where the styles go, None for none.  shared: what is the same for orders of one
     painting, which differ in the result's form alone; else empty.  course, small: a file for the
     losses of the steps, and a folder for small versions of photograph and painting; None for none.
-    alone: nothing else is painted meanwhile by those that share the device.  beside: how many
-    others they paint when it begins.
+    sharers: among how many the memory of the device is divided that several jobs share, 1: nothing
+    else is painted meanwhile; 0: as many as its worker was told.  beside: how many others it has
+    when the run begins.
     """
 
     name: str
@@ -126,7 +127,7 @@ class RunOrder:
     shared: str = ""
     course: Path | None = None
     small: Path | None = None
-    alone: bool = False
+    sharers: int = 0
     beside: int = 0
 
 
@@ -144,7 +145,7 @@ USUALLY_EMPTY = (
     "shared",
     "course",
     "small",
-    "alone",
+    "sharers",
     "beside",
 )
 """Fields of an order that are left out where they say nothing."""

@@ -9,7 +9,12 @@ from pathlib import Path
 
 from loguru import logger
 
-from daemon.engine.fit.cgroups import memory_groups, threads_of_each, wished_threads
+from daemon.engine.fit.cgroups import (
+    memory_groups,
+    processors,
+    threads_of_each,
+    wished_threads,
+)
 from daemon.errors import ConfigError, Fault
 from daemon.host.bounded import NoAnswerError, within
 from daemon.host.process import FOLDER, python, python_environment
@@ -97,8 +102,11 @@ def sharers_of(
     """
     most = MOST_ON_TRIAL if granted.per_device == "auto" else granted.per_device
     if device == "cpu":
-        of_each = granted.threads if granted.threads != "auto" else wished_threads() or 1
-        most = max(1, min(most, threads_of_each(1) // of_each))
+        if granted.threads != "auto":
+            parts = processors() // granted.threads
+        else:
+            parts = processors() if wished_threads() is None else 1
+        most = max(1, min(most, parts))
     if granted.per_device != "auto" or most == 1:
         return most
     total = total_bytes(device, None if granted.memory == "auto" else int(granted.memory))

@@ -65,7 +65,7 @@ class Endings:
     def _end_failed(self, run: Run, failed: Failed) -> None:
         """The job has failed; back into the line where the surroundings are at fault."""
         self._metrics.count_error(failed.kind)
-        if failed.kind == "surroundings":
+        if failed.kind in ("surroundings", "device"):
             self._ledger.release_job(run.job.id, self._owner)
             self._seating.note_worker(run.shown.device, failed.reason)
             self._seating.rest(run.shown.device, BROKEN_WAIT_S)

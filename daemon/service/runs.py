@@ -1,12 +1,10 @@
 """The jobs that run: given to the devices, watched, stopped, and what became of each."""
 
-import contextlib
 import queue
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from functools import partial
 
 from loguru import logger
 
@@ -23,6 +21,7 @@ from daemon.messages import (
     Outcome,
     Preview,
     Progress,
+    RunOrder,
 )
 from daemon.pool.face import Seat, offers_of
 from daemon.pool.memory import DeviceMemory
@@ -229,16 +228,24 @@ class Runs:
             self._make_way(free)
 
     def _give(self, ready: list[Seat], line: Line) -> None:
-        """Gives jobs to seats until either is used up, or enough were given for a tick."""
-        for _ in range(MOST_STARTS):
-            open_seats = self._open(ready, line)
-            claimed = self._claim(line, open_seats) if open_seats else None
-            if claimed is None:
-                return
-            free_for = self._avoidance.better(claimed[0].id, open_seats)
-            seat = seat_for(claimed[0].runs_on, free_for, self._ledger.asked_for())
-            ready.remove(seat)
-            self._start(seat, *claimed, partial(self._open, ready, line))
+        """Gives jobs to seats until either is used up, or enough were given for a tick.
+
+        All are taken before the first is submitted, so that each is told of its neighbours.
+        """
+        begun: list[tuple[Seat, Run, RunOrder]] = []
+        try:
+            while len(begun) < MOST_STARTS:
+                open_seats = self._open(ready, line)
+                claimed = self._claim(line, open_seats) if open_seats else None
+                if claimed is None:
+                    return
+                free_for = self._avoidance.better(claimed[0].id, open_seats)
+                seat = seat_for(claimed[0].runs_on, free_for, self._ledger.asked_for())
+                ready.remove(seat)
+                begun.append((seat, *self._begin(seat, *claimed)))
+        finally:
+            for seat, run, order in begun:
+                self._submit(seat, run, replace(order, beside=self._sharing.beside(seat)))
         self._wake()  # the others get theirs at the next tick, which comes at once
 
     def _open(self, free: Sequence[Seat], line: Line) -> Sequence[Seat]:
@@ -279,30 +286,23 @@ class Runs:
             _, memory_bytes = self._ledger.memory_of(job.id)
             return job, self._ledger.picture(job.picture_id), memory_bytes
 
-    def _start(
-        self,
-        seat: Seat,
-        job: Job,
-        picture: ClaimedPicture,
-        memory_bytes: int | None,
-        next_seats: Callable[[], Sequence[Seat]],
-    ) -> None:
-        """Gives a claimed job to a worker; one that gets none ends as if it had been stopped.
-
-        next_seats: those on which the job after it may begin.
-        """
-        device = seat.device
-        run = make_run(self._config, device, job, picture, time.monotonic())
+    def _begin(
+        self, seat: Seat, job: Job, picture: ClaimedPicture, memory_bytes: int | None
+    ) -> tuple[Run, RunOrder]:
+        """Makes a run of a claimed job."""
+        run = make_run(self._config, seat.device, job, picture, time.monotonic())
         run.node = seat.node
         self._runs[job.id] = run
         self._sharing.begin(run)
+        order = make_order(self._config, self._spool, job, picture, memory_bytes)
+        return run, replace(order, sharers=self._sharing.sharers(seat, run.pixels))
+
+    def _submit(self, seat: Seat, run: Run, order: RunOrder) -> None:
+        """Gives a run to a worker; one that gets none ends as if it had been stopped."""
+        job, device = run.job, seat.device
         logger.bind(job=job.id, action="start").info(  # first: the worker's own lines follow
             "start {} of {} after {} on {}", job.starts, run.shown.picture, job.preset, device
         )
-        order = make_order(self._config, self._spool, job, picture, memory_bytes)
-        order = replace(order, alone=self._sharing.is_alone(seat, run.pixels))
-        with contextlib.suppress(SurroundingsError):  # of the ledger: this run has begun
-            order = replace(order, beside=self._sharing.beside(seat, next_seats))
         future: Future[Outcome]
         try:
             future = self._pool.submit(device, job.id, order)

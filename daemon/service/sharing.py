@@ -5,7 +5,7 @@ threads of a CPU wait for one another at every layer. So several are painted at 
 has its device to itself, and all of the memory.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from loguru import logger
@@ -81,21 +81,19 @@ class Sharing:
             most = min(most, (share - CONTEXT_BYTES) // PIXEL_BYTES)
         return 0 < pixels <= most
 
-    def is_alone(self, seat: Seat, pixels: int) -> bool:
-        """Whether a picture of so many pixels has the device of that seat to itself."""
-        card = card_of(seat.device)
-        return card in self._trials and not self.fits_beside(card, pixels)
+    def sharers(self, seat: Seat, pixels: int) -> int:
+        """Among how many the memory of a seat's device is divided while such a picture is painted.
 
-    def beside(self, seat: Seat, next_seats: Callable[[], Iterable[Seat]]) -> int:
-        """How many others the device has beside the run of a seat, or will have in a moment.
-
-        next_seats: those on which the job after it may begin, none if there is none.
+        0 if the device is not shared.
         """
         card = card_of(seat.device)
         if card not in self._trials:
             return 0
-        coming = sum(card_of(one.device) == card for one in next_seats())
-        return len(self._guests[card]) - 1 + coming
+        return self._trials[card].level if self.fits_beside(card, pixels) else 1
+
+    def beside(self, seat: Seat) -> int:
+        """How many others the device has beside the run of a seat, which has begun."""
+        return max(0, len(self._guests.get(card_of(seat.device), {})) - 1)
 
     def open_to(self, pixels: int, free: Sequence[Seat]) -> list[Seat]:
         """Those of some free seats on which a picture of so many pixels may begin now."""
@@ -148,7 +146,7 @@ class Sharing:
             case Done(seconds=float(painted_s)) if guest.began_with == ends_with:
                 kind = kind_of_job(run.job.preset, guest.pixels)
                 found = trial.note(kind, ends_with, painted_s)
-            case OutOfMemory() | Failed("surroundings") if max(guest.began_with, ends_with) > 1:
+            case OutOfMemory() | Failed("device") if max(guest.began_with, ends_with) > 1:
                 found = trial.retreat()
         if found:
             logger.info("{} (per_device: auto): {}", card, found)

@@ -30,7 +30,7 @@ from daemon.status.scrape import MOST_DEVICES, HealthState, LedgerState, MemoryS
 
 SIZES_PX = (512, 1024, 2048, 4096)
 VERDICTS = (State.DONE, State.FAILED, State.CANCELLED)
-ERROR_KINDS = ("input", "surroundings", "worker_lost", "out_of_memory", "bug", "hook")
+ERROR_KINDS = ("input", "surroundings", "device", "worker_lost", "out_of_memory", "bug", "hook")
 HOOK_EVENTS = ("done", "failed", "proof", "idle")
 HOOK_OUTCOMES = ("fine", "failed")
 

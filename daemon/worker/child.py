@@ -79,7 +79,7 @@ KINDS: list[tuple[type[EngineError], FailureKind]] = [
     (PictureError, "input"),
     (TooLargeError, "input"),
     (DivergedError, "input"),
-    (DeviceError, "surroundings"),
+    (DeviceError, "device"),
     (WeightsError, "surroundings"),
 ]
 """What an engine's error means to the service: whose fault it is."""
@@ -209,7 +209,7 @@ class Worker:
 
     def _held_to(self, order: RunOrder, engine: Engine) -> int | None:
         """What a run may take: what its order says, and no more than its share of the device."""
-        sharers = 1 if order.alone else self._settings.sharers
+        sharers = order.sharers or self._settings.sharers
         share = memory.share_bytes(engine.device, sharers, self._settings.memory_bytes)
         return min((one for one in (order.memory_bytes, share) if one is not None), default=None)
 

@@ -69,9 +69,10 @@ class ThreadKeeper:
 
     def divide(self, at_once: int) -> None:
         """Takes its part of the threads from now on, where so many jobs are painted at once."""
-        if self._may_choose and at_once != self._at_once:
+        part = max(1, self._all // at_once)
+        if self._may_choose and (at_once != self._at_once or self._choice.threads > part):
             self._at_once = at_once
-            self._choice = ThreadChoice(self._all, max(1, self._all // at_once))
+            self._choice = ThreadChoice(self._all, part)
 
     def prepare(self) -> None:
         """Begins with what comes before a pass's first step, which is nothing to compare."""

@@ -96,7 +96,7 @@ class PuppetWorker:
         except (MemoryError, OutOfMemoryError) as error:
             spent, answer = True, {"event": "short", "reason": str(error) or "not enough memory"}
         except DeviceLostError as error:
-            spent, answer = True, refusal("surroundings", str(error))
+            spent, answer = True, refusal("device", str(error))
         except PictureError as error:
             answer = refusal("input", str(error))
         except OSError as error:

@@ -89,9 +89,9 @@ EVENTS: list[tuple[Event, str]] = [
         f'{{"run": "r1", "spent": false, "event": "ended", "result": {DONE_LINE}}}',
     ),
     (
-        Ended(Failed("surroundings", "the device is lost"), spent=True),
+        Ended(Failed("device", "the device is lost"), spent=True),
         '{"run": "r1", "spent": true, "event": "ended", "result": {"ok": false, '
-        '"kind": "surroundings", "reason": "the device is lost"}}',
+        '"kind": "device", "reason": "the device is lost"}}',
     ),
     (
         Ended(Failed("input", "it is flat", replace(DONE, judge={"noise": 0.5}))),
@@ -216,10 +216,10 @@ def test_settings_of_a_worker_come_back_as_they_were_given() -> None:
     assert known(WorkerSettings, json.loads(json.dumps(plain(settings)))) == settings
 
 
-def test_order_that_has_its_device_to_itself_says_so_and_no_other_speaks_of_it() -> None:
+def test_order_says_among_how_many_its_device_is_divided_where_they_are_not_its_workers() -> None:
     order = RunOrder("a.jpg", Blob("", Path("/p")), 9, {}, (), Path("/r"), None, None, None, {})
-    assert "alone" not in order_data(order)
-    alone = replace(order, alone=True)
+    assert "sharers" not in order_data(order)
+    alone = replace(order, sharers=1)
     assert to_order(json.loads(json.dumps(order_data(alone)))) == alone
 
 

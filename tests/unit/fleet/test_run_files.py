@@ -112,7 +112,7 @@ def test_film_of_a_run_that_goes_on_elsewhere_has_the_frames_of_the_one_before(
     assert gives(on_node)["frames/"] == mine
 
 
-NO_FILES = {"memory_bytes", "result_name", "proof", "shared", "alone", "beside"}
+NO_FILES = {"memory_bytes", "result_name", "proof", "shared", "sharers", "beside"}
 
 
 def test_order_on_a_node_names_none_of_the_services_paths(

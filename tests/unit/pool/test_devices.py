@@ -79,7 +79,8 @@ def bytes_of(device: str, allowed: int | None) -> int | None:
 @pytest.fixture
 def eight_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("daemon.engine.fit.cgroups.processors", lambda: 8)
+    for name in ("daemon.engine.fit.cgroups", "daemon.pool.devices"):
+        monkeypatch.setattr(f"{name}.processors", lambda: 8)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,13 @@ def test_cpu_has_no_more_workers_than_processors_and_what_they_are_granted_allow
 @pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize(
     ("wish", "granted", "workers"),
-    [("1", {}, 1), ("4", {}, 1), ("4", {"threads": 2}, 2), ("64", {"threads": 2}, 4)],
+    [
+        ("1", {}, 1),
+        ("4", {}, 1),
+        ("4", {"threads": 2}, 4),
+        ("2", {"threads": 2, "per_device": 3}, 3),
+        ("64", {"threads": 2}, 4),
+    ],
 )
 def test_threads_wished_in_the_environment_are_those_of_one_worker_of_the_cpu(
     monkeypatch: pytest.MonkeyPatch, wish: str, granted: dict[str, object], workers: int

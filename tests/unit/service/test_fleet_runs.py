@@ -112,7 +112,7 @@ def test_broken_node_rests_alone_while_its_job_is_painted_elsewhere(fleet: Fleet
     fleet.pool.add(seat("desk1/cpu"), seat("desk2/cpu"))
     fleet.queue("a")
     fleet.tick()
-    fleet.pool.end("a", Failed("surroundings", "the device is lost"))
+    fleet.pool.end("a", Failed("device", "the device is lost"))
     fleet.runs.tick(Permit(EVERY))
     assert fleet.where() == {"a": "desk2/cpu"}
     assert fleet.health.troubles["worker"] == "desk1/cpu: the device is lost"

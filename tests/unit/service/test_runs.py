@@ -17,6 +17,7 @@ from daemon.messages import (
     CheckpointWritten,
     Done,
     Failed,
+    FailureKind,
     Lost,
     OrderedStyle,
     Outcome,
@@ -255,8 +256,11 @@ def test_painting_that_was_refused_fails_its_job_with_what_it_came_to(bench: Ben
     assert (job.outcome, job.warnings) == (painted, ("late",))
 
 
-def test_broken_surroundings_charge_no_job_and_are_a_trouble_of_the_worker(bench: Bench) -> None:
-    bench.end(Failed("surroundings", "the device is lost"))
+@pytest.mark.parametrize("kind", ["surroundings", "device"])
+def test_broken_surroundings_charge_no_job_and_are_a_trouble_of_the_worker(
+    bench: Bench, kind: FailureKind
+) -> None:
+    bench.end(Failed(kind, "the device is lost"))
     assert (bench.state(), bench.ledger.fruitless_starts("j1")) == (State.READY, 0)
     assert "cpu: the device is lost" in bench.health.troubles["worker"]
 

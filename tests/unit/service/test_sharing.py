@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SurroundingsError
-from daemon.job import BULK, Draft, State, StyleRef
+from daemon.job import BULK, Draft, Job, State, StyleRef
 from daemon.ledger.store import EVERY
 from daemon.messages import Cancelled, Done, Failed, Lost, OutOfMemory
 from daemon.pool.face import Seat, kind_of
@@ -41,7 +41,9 @@ class Studio(Bench):
         self.ledger.request_cancel("j1")
         self.ledger.cancel_waiting("not this one")
 
-    def drop(self, job_id: str, size: int = SMALL_PX, *, bulk: bool = False) -> None:
+    def drop(
+        self, job_id: str, size: int = SMALL_PX, *, bulk: bool = False, runs_on: str = ""
+    ) -> None:
         """A square picture of so many pixels a side, with one job."""
         picture_id = f"p-{job_id}"
         self.ledger.add_picture(picture_id, Path("starry/photo.jpg"))
@@ -52,6 +54,7 @@ class Studio(Bench):
             {"size": size, "seed": 0},
             (StyleRef("wave.png", "5a", 2.0),),
             priority=BULK if bulk else 0,
+            runs_on=runs_on,
         )
         self.ledger.admit(
             picture_id, sha256="ab", size=1, width_px=4000, height_px=4000, drafts=[draft]
@@ -81,7 +84,7 @@ def test_small_pictures_are_painted_side_by_side_each_held_to_its_share(studio: 
         studio.drop(job_id)
     studio.tick()
     assert studio.where() == {"a": "cuda:0", "b": "cuda:0/2"}
-    assert not any(act.order.alone for act in studio.pool.open.values())
+    assert sharers(studio) == {"a": 2, "b": 2}
     studio.painted("a")
     assert studio.where() == {"b": "cuda:0/2", "c": "cuda:0"}
 
@@ -92,7 +95,7 @@ def test_large_picture_has_the_device_and_its_memory_to_itself(studio: Studio) -
     studio.drop("small")
     studio.tick()
     assert studio.where() == {"large": "cuda:0"}
-    assert studio.pool.open["large"].order.alone
+    assert sharers(studio) == {"large": 1}
     studio.painted("large")
     assert studio.where() == {"small": "cuda:0"}
 
@@ -224,6 +227,11 @@ def test_run_that_was_stopped_is_forgotten_by_its_neighbours(studio: Studio) -> 
     assert studio.runs._sharing._guests["cuda:0"] == {}
 
 
+def sharers(studio: Studio) -> dict[str, int]:
+    """Among how many each open run was told that the memory of its device is divided."""
+    return {run_id: act.order.sharers for run_id, act in sorted(studio.pool.open.items())}
+
+
 def beside(studio: Studio) -> dict[str, int]:
     """How many others each open run was told to divide its device with."""
     return {run_id: act.order.beside for run_id, act in sorted(studio.pool.open.items())}
@@ -274,7 +282,8 @@ def test_small_pictures_alone_share_a_cpu() -> None:
     ("outcome", "level"),
     [
         (OutOfMemory("none left"), 1),
-        (Failed("surroundings", "the device failed: busy or unavailable"), 1),
+        (Failed("device", "the device failed: busy or unavailable"), 1),
+        (Failed("surroundings", "No space left on device: /s/result"), 2),
         (Failed("input", "the loss was no number"), 2),
         (Lost("was ended by SIGKILL"), 2),
     ],
@@ -300,12 +309,66 @@ def test_ledger_that_fails_once_a_job_is_claimed_leaves_no_run_that_nobody_paint
 ) -> None:
     studio.pool.add(*card("cpu", 2))
     studio.drop("a")
+    studio.drop("b")
+    claims = iter([studio.ledger.claim_job])
 
-    def fails(*asked: object) -> int:
+    def claim_once(*asked: object) -> Job | None:
+        for claim in claims:
+            return claim(*asked)  # type: ignore[arg-type]
         raise SurroundingsError("the ledger: disk I/O error")
 
-    monkeypatch.setattr(Sharing, "beside", fails)
-    studio.tick()
+    with monkeypatch.context() as broken:
+        broken.setattr(studio.ledger, "claim_job", claim_once)
+        with pytest.raises(SurroundingsError):
+            studio.tick()
     assert beside(studio) == {"a": 0}
     studio.painted("a")
     assert studio.state("a") is State.PUBLISHING
+    assert beside(studio) == {"b": 0}
+
+
+def test_picture_on_trial_of_one_at_a_time_has_all_of_the_memory(studio: Studio) -> None:
+    studio.pool.add(*card("cpu", 2, on_trial=True))
+    for number in range(2 * JOBS):
+        studio.drop(f"j{number:02}")
+    studio.tick()
+    for number in range(JOBS):
+        assert sharers(studio) == {f"j{number:02}": 1}
+        studio.painted(f"j{number:02}", 10.0)
+    assert set(sharers(studio).values()) == {2}
+
+
+def test_memory_is_divided_among_those_that_are_painted_at_once_and_not_among_seats(
+    studio: Studio,
+) -> None:
+    studio.pool.add(*card("cpu", 4, on_trial=True))
+    for number in range(6 * JOBS):
+        studio.drop(f"j{number:02}")
+    studio.tick()
+    while studio.where():
+        assert set(sharers(studio).values()) <= {1, 2, 3}
+        at_once = len(studio.where())
+        slow = {1: 10.0, 2: 12.0, 3: 50.0}[at_once]
+        studio.painted(min(studio.where()), slow)
+    studio.drop("z")
+    studio.tick()
+    assert sharers(studio) == {"z": 2}
+
+
+def test_one_waiting_job_is_the_neighbour_of_one_however_many_seats_are_open(
+    studio: Studio,
+) -> None:
+    studio.pool.add(*card("cpu", 4))
+    studio.drop("a")
+    studio.drop("b")
+    studio.tick()
+    assert beside(studio) == {"a": 1, "b": 1}
+
+
+def test_job_that_begins_elsewhere_is_nobodys_neighbour(studio: Studio) -> None:
+    studio.pool.add(*card("cuda:0", 1), *card("cpu", 2))
+    studio.drop("a", runs_on="cpu")
+    studio.drop("b")
+    studio.tick()
+    assert studio.where() == {"a": "cpu", "b": "cuda:0"}
+    assert beside(studio) == {"a": 0, "b": 0}

@@ -157,7 +157,7 @@ def test_device_that_is_lost_is_told_and_ends_the_worker(
     with pytest.raises(ProcessEnded, match=str(SPENT)):
         after(worker, torch.AcceleratorError("CUDA error: unspecified launch failure"), order)
     last = said(out)
-    assert (last["event"], last["spent"], last["result"]["kind"]) == ("ended", True, "surroundings")
+    assert (last["event"], last["spent"], last["result"]["kind"]) == ("ended", True, "device")
     assert "the device failed: CUDA error" in last["result"]["reason"]
 
 
@@ -226,16 +226,17 @@ def bytes_held_to(worker: Worker, order: RunOrder, device: str) -> int | None:
 
 
 @pytest.mark.parametrize(
-    ("sharers", "alone", "ordered", "held_to"),
+    ("sharers", "at_once", "ordered", "held_to"),
     [
-        (1, False, None, None),
-        (1, False, 7, 7),
-        (2, False, None, 32),
-        (4, False, None, 16),
-        (4, False, 7, 7),
-        (4, False, 20, 16),
-        (4, True, None, None),
-        (4, True, 20, 20),
+        (1, 0, None, None),
+        (1, 0, 7, 7),
+        (2, 0, None, 32),
+        (4, 0, None, 16),
+        (4, 0, 7, 7),
+        (4, 0, 20, 16),
+        (4, 2, None, 32),
+        (4, 1, None, None),
+        (4, 1, 20, 20),
     ],
 )
 def test_run_takes_its_share_of_a_device_and_all_of_it_where_it_is_alone(
@@ -244,24 +245,27 @@ def test_run_takes_its_share_of_a_device_and_all_of_it_where_it_is_alone(
     out: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
     sharers: int,
-    alone: bool,
+    at_once: int,
     ordered: int | None,
     held_to: int | None,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1, 80))
     worker = Worker(WorkerSettings("cuda:0", "", tmp_path, sharers=sharers), out)
-    asked = replace(order, alone=alone, memory_bytes=ordered)
+    asked = replace(order, sharers=at_once, memory_bytes=ordered)
     assert bytes_held_to(worker, asked, "cuda:0") == held_to
 
 
 @pytest.mark.parametrize(
-    ("sharers", "alone", "allowed", "held_to"),
+    ("sharers", "at_once", "allowed", "held_to"),
     [
-        (1, False, None, None),
-        (1, False, 30, None),  # which the engine keeps to by itself
-        (2, False, None, 100 + 40),
-        (2, False, 30, 15),
-        (2, True, None, None),
+        (1, 0, None, None),
+        (1, 0, 30, None),  # which the engine keeps to by itself
+        (2, 0, None, 100 + 40),
+        (2, 0, 30, 15),
+        (4, 2, None, 100 + 40),
+        (4, 2, 30, 15),
+        (2, 1, None, None),
+        (2, 1, 30, None),
     ],
 )
 def test_run_that_shares_the_cpu_takes_its_part_of_what_is_free_or_of_what_all_may_take(
@@ -270,14 +274,14 @@ def test_run_that_shares_the_cpu_takes_its_part_of_what_is_free_or_of_what_all_m
     out: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
     sharers: int,
-    alone: bool,
+    at_once: int,
     allowed: int | None,
     held_to: int | None,
 ) -> None:
     monkeypatch.setattr(child.memory, "held_bytes", lambda device: 100)
     monkeypatch.setattr(child.memory, "free_host_bytes", lambda: 100)
     settings = WorkerSettings("cpu", "", tmp_path, memory_bytes=allowed, sharers=sharers)
-    asked = replace(order, alone=alone)
+    asked = replace(order, sharers=at_once)
     assert bytes_held_to(Worker(settings, out), asked, "cpu") == held_to
 
 

@@ -119,6 +119,18 @@ def test_who_is_left_alone_takes_the_threads_of_the_others(machine: Machine) -> 
     ]
 
 
+def test_who_took_the_threads_of_the_others_gives_them_back_to_the_next_that_comes(
+    machine: Machine,
+) -> None:
+    keeper = machine.keeper()
+    keeper.divide(2)
+    machine.paint(keeper, 1, range(1, 31))
+    assert machine.threads == 2
+    keeper.divide(2)
+    keeper.prepare()
+    assert machine.threads == 1
+
+
 def test_no_more_jobs_than_threads_get_more_than_one(machine: Machine) -> None:
     keeper = machine.keeper()
     keeper.divide(5)
