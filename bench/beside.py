@@ -73,7 +73,7 @@ def make_step(longest: int, precision: Precision) -> tuple[Callable[[], None], P
     """A step of the default recipe at that size, its pass and its picture."""
     width, height = fit(4, 3, longest)
     way = choose_arithmetic(CPU, precision, ENGINE)
-    network = Network(load_kernels("classic", ROOT), CPU, way.dtype, way.method)
+    network = Network(load_kernels("classic", ROOT), CPU, way.dtype, way.winograd)
     recipe = Recipe()
     picture = photograph("docs/images/rocket.jpg", width, height)
     style = photograph("presets/starry.jpg", width, height)

@@ -47,7 +47,7 @@ def one(
 ) -> dict[str, float]:
     """A few steps, as the engine takes them: predicted and measured peak in bytes."""
     way = choose_arithmetic(CPU, precision, ROOT / "state" / "engine")  # type: ignore[arg-type]
-    network = Network(load_kernels("classic", ROOT), CPU, way.dtype, way.method)
+    network = Network(load_kernels("classic", ROOT), CPU, way.dtype, way.winograd)
     small = photograph("docs/images/rocket.jpg", 64, 64)
     objective_between(network, recipe, small, small).evaluate(small)
     memory.give_back()

@@ -57,7 +57,9 @@ def convolutions_s(
             shape = (1, one.shape[1], height_px // scale, width_px // scale)
             features = torch.randn(shape, dtype=way.dtype, device=device)
             features = features.contiguous(memory_format=torch.channels_last)
-            work = functools.partial(Filter(one, None, way.method).apply, features)
+            work = functools.partial(
+                Filter(one, None, winograd=min(one.shape[:2]) in way.winograd).apply, features
+            )
             total += median_s(work, device)
     return total
 
@@ -132,7 +134,7 @@ def report(longest: int, device: torch.device, way: Arithmetic, kernels: Kernels
     """Prints one size's table."""
     width, height = fit(4, 3, longest)
     megapixels = width * height / 1e6
-    network = Network(kernels, device, way.dtype, way.method)
+    network = Network(kernels, device, way.dtype, way.winograd)
     recipe = Recipe(statistics="gram")  # as the plain step beside it
     picture = photograph("docs/images/rocket.jpg", width, height).to(device)
     style = photograph("presets/starry.jpg", width, height).to(device)

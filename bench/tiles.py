@@ -28,7 +28,7 @@ def main() -> None:
     options = parser.parse_args()
     width_px, height_px = map(int, options.size.split("x"))
     way = choose_arithmetic(CPU, "auto", ROOT / "state" / "engine")
-    network = Network(load_kernels("classic", ROOT), CPU, way.dtype, way.method)
+    network = Network(load_kernels("classic", ROOT), CPU, way.dtype, way.winograd)
     recipe = Recipe()
     picture = photograph("docs/images/rocket.jpg", width_px, height_px)
     style = photograph("presets/starry.jpg", 512, 512)

@@ -99,7 +99,7 @@ def steps(device: torch.device) -> Iterator[Row]:
     def measure(px: int) -> Iterator[Row]:
         memory.reset_peak(device)
         idle = memory.peak_bytes(device)
-        network = Network(kernels, device, way.dtype, way.method)
+        network = Network(kernels, device, way.dtype, way.winograd)
         picture = photograph("docs/images/rocket.jpg", px, px).to(device)
         style = photograph("presets/starry.jpg", px, px).to(device)
         plain = objective_between(network, Recipe(), picture, style).evaluate

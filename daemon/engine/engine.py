@@ -92,7 +92,7 @@ class Engine:
         loaded = load_kernels(weights, folder)
         self.weights_name = loaded.name
         self.weights_sha256 = loaded.sha256
-        self.network = Network(loaded, self.device, self.dtype, self.arithmetic.method)
+        self.network = Network(loaded, self.device, self.dtype, self.arithmetic.winograd)
         self.folder = folder
         self._moments = MomentStore(folder / "grams")
 

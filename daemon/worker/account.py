@@ -37,8 +37,7 @@ def describe(engine: Engine, picture: Picture, recipe: Recipe) -> str:
     width, height = picture.size
     return (
         f"painting {width}x{height} px {picture.format} to size {recipe.size} on {engine.device} "
-        f"in {str(engine.dtype).removeprefix('torch.')} ({engine.arithmetic.method}) "
-        f"with weights {engine.weights_name}"
+        f"in {engine.arithmetic} with weights {engine.weights_name}"
     )
 
 

@@ -30,7 +30,7 @@ def choose(settings: WorkerSettings, tell: Tell) -> Arithmetic:
             LogLine(
                 "INFO",
                 f"the trial of arithmetic was made beside other programs, which computed "
-                f"{trial.others or 0.0:.0%} of what it could: {in_words(chosen)} until the next "
+                f"{trial.others or 0.0:.0%} of what it could: {chosen} until the next "
                 "start of a worker, which makes it again",
             )
         )
@@ -63,8 +63,3 @@ def make_engine(settings: WorkerSettings, arithmetic: Arithmetic | None, tell: T
     seconds = time.perf_counter() - began
     tell(LogLine("INFO", f"network ready on {settings.device} after {seconds:.1f} s"))
     return engine
-
-
-def in_words(arithmetic: Arithmetic) -> str:
-    """An arithmetic as people read it."""
-    return f"{str(arithmetic.dtype).removeprefix('torch.')} ({arithmetic.method})"

@@ -22,10 +22,11 @@ from daemon.engine.losses.terms import layers_of
 from daemon.engine.pixels import Pixels
 from daemon.engine.recipe import Recipe
 from daemon.engine.tensors import to_pixels
-from daemon.engine.vgg.arithmetic import WAYS
+from daemon.engine.vgg.arithmetic import Arithmetic
 from daemon.engine.vgg.kernels import Kernels, load_kernels
 from daemon.engine.vgg.layers import CONVOLUTIONS, channels_of
 from daemon.engine.vgg.network import Network
+from daemon.engine.vgg.timings import CHANNELS
 
 CPU = torch.device("cpu")
 STARRY = Path(__file__).parents[2] / "presets" / "starry.jpg"
@@ -131,7 +132,8 @@ def vgg_engine(kernels: Kernels, tmp_path_factory: pytest.TempPathFactory) -> En
 def engine_of(kernels: Kernels, folder: Path) -> Engine:
     """An engine of these kernels; its arithmetic is every machine's, and not tried."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_module, "choose_arithmetic", lambda *asked: WAYS["float32 winograd"])
+        way = Arithmetic(torch.float32, CHANNELS)
+        patch.setattr(engine_module, "choose_arithmetic", lambda *asked: way)
         patch.setattr(engine_module, "load_kernels", lambda *asked: kernels)
         return Engine("cpu", kernels.name, folder, "float32")
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from daemon.engine import engine
-from daemon.engine.vgg.arithmetic import WAYS
+from daemon.engine.vgg.arithmetic import PLAIN
 from daemon.engine.vgg.kernels import Kernels
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "engine.md"
@@ -26,7 +26,7 @@ def test_document_paints_stops_and_resumes_as_it_says(
     photograph.crop((100, 0, 400, 300)).save(tmp_path / "photo.jpg")
     Image.open(DOCUMENT.parents[1] / "presets" / "starry.jpg").save(tmp_path / "painting.jpg")
     # Every machine's arithmetic: the trial of it takes longer than this painting.
-    monkeypatch.setattr(engine, "choose_arithmetic", lambda *asked: WAYS["float32 winograd"])
+    monkeypatch.setattr(engine, "choose_arithmetic", lambda *asked: PLAIN)
     monkeypatch.setattr(engine, "load_kernels", lambda *asked: thin_kernels)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

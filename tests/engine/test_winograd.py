@@ -13,9 +13,9 @@ from torch import Tensor
 from daemon.engine.recipe import Recipe
 from daemon.engine.vgg import arithmetic, winograd
 from daemon.engine.vgg.kernels import Kernels
-from daemon.engine.vgg.network import Method, Network
+from daemon.engine.vgg.network import Convolution, Network
 from daemon.engine.vgg.processors import ProcessorTimes
-from daemon.engine.vgg.timings import Trial, keep_trial, timings_file
+from daemon.engine.vgg.timings import CHANNELS, Trial, keep_trial, timings_file, way
 
 CPU = torch.device("cpu")
 
@@ -43,21 +43,23 @@ def test_winograd_answers_channels_last_as_the_losses_need_it() -> None:
 def test_bands_of_tiles_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     features, kernel = random(1, 3, 41, 23), winograd.transform_kernel(random(4, 3, 3, 3))
     whole = winograd.convolve(features, kernel, None)
-    monkeypatch.setattr(winograd, "TILES_AT_ONCE", 7)
+    monkeypatch.setattr(winograd, "BYTES_AT_ONCE", 56)
     torch.testing.assert_close(winograd.convolve(features, kernel, None), whole)
 
 
 @pytest.fixture(scope="module")
-def gradient(kernels: Kernels, objective_between) -> Callable[[torch.dtype, Method], Tensor]:
+def gradient(
+    kernels: Kernels, objective_between
+) -> Callable[[torch.dtype, tuple[int, ...]], Tensor]:
     """Makes the gradient of the default objective at a fixed picture of odd size, 71x93 px."""
 
     @cache  # the exact one is the measure of all the others
-    def make(dtype: torch.dtype, method: Method) -> Tensor:
+    def make(dtype: torch.dtype, channels: tuple[int, ...]) -> Tensor:
         content, style, picture = (
             torch.rand(1, 3, 71, 93, generator=torch.manual_seed(seed)) for seed in range(3)
         )
         objective = objective_between(
-            Network(kernels, CPU, dtype, method), Recipe(), content, style
+            Network(kernels, CPU, dtype, channels), Recipe(), content, style
         )
         found: Tensor = objective.evaluate(picture).gradient
         return found.double()
@@ -66,52 +68,116 @@ def gradient(kernels: Kernels, objective_between) -> Callable[[torch.dtype, Meth
 
 
 @pytest.mark.parametrize(
-    ("dtype", "method", "bound"),
+    ("dtype", "channels", "bound"),
     [
-        # Each layer is off by some 2e-6, and that makes one max-pool window in 10^5 choose its
+        # Each layer is off by some 1e-6, and that makes one max-pool window in 10^5 choose its
         # other pixel: a whole value moves, and the norm by the root of such a share.
-        (torch.float32, Method.WINOGRAD, 2e-3),
-        (torch.float32, Method.DIRECT, 2e-3),
+        (torch.float32, CHANNELS, 2e-3),
+        (torch.float32, (), 2e-3),
         # bfloat16 has 8 bits: 2^-9 a layer, adding up like a random walk over 48 layers.
-        (torch.bfloat16, Method.DIRECT, 0.1),
+        (torch.bfloat16, (), 0.1),
+        # Winograd's method rounds a layer seven times as much, but choices of pixels outweigh that.
+        (torch.bfloat16, CHANNELS, 0.1),
     ],
 )
 def test_fast_gradient_stays_near_the_exact_one(
-    gradient: Callable[[torch.dtype, Method], Tensor],
+    gradient: Callable[[torch.dtype, tuple[int, ...]], Tensor],
     dtype: torch.dtype,
-    method: Method,
+    channels: tuple[int, ...],
     bound: float,
 ) -> None:
-    exact = gradient(torch.float64, Method.DIRECT)
-    fast = gradient(dtype, method)
+    exact = gradient(torch.float64, ())
+    fast = gradient(dtype, channels)
     assert ((fast - exact).norm() / exact.norm()).item() < bound
 
 
-def keep_seconds(folder: Path, seconds: dict[str, float], others: float | None = 0.0) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.float64, 1e-14), (torch.float32, 2e-6), (torch.bfloat16, 0.016)]
+)
+def test_winograd_rounds_a_layer_as_little_as_its_points_promise(
+    dtype: torch.dtype, bound: float
+) -> None:
+    features = random(1, 128, 24, 32).relu().to(dtype)
+    kernel = random(64, 128, 3, 3).to(dtype)
+    exact = F.conv2d(features.double(), kernel.double(), padding=1)
+    found = winograd.convolve(features, winograd.transform_kernel(kernel), None).double()
+    assert ((found - exact).norm() / exact.norm()).item() < bound
+
+
+@pytest.mark.parametrize(
+    ("winograd_for", "layers"),
+    [
+        ((), set()),
+        ((512,), {"conv4_2", "conv4_3", "conv4_4", "conv5_1"}),
+        ((64,), {"conv1_2", "conv2_1"}),
+    ],
+)
+def test_layers_are_convolved_by_winograd_where_the_fewer_channels_say_so(
+    kernels: Kernels, winograd_for: tuple[int, ...], layers: set[str]
+) -> None:
+    network = Network(kernels, CPU, torch.float32, winograd_for)
+    wide = {
+        op.name
+        for op in network._ops
+        if isinstance(op, Convolution) and op.name <= "conv5_1" and op.filter._winograd
+    }
+    assert wide == layers
+
+
+Seconds = dict[str, float]
+
+
+def seconds_of(**least: float) -> Seconds:
+    """Those of every way: 1 but for what is told, by `dtype_method`, or that and `_channels`."""
+    found = {}
+    for name, (dtype, method, channels) in arithmetic.ways().items():
+        usual = least.get(f"{dtype}_{method}", 1.0)
+        found[name] = least.get(f"{dtype}_{method}_{channels}", usual)
+    return found
+
+
+def keep_seconds(folder: Path, seconds: Seconds, others: float | None = 0.0) -> None:
     keep_trial(folder, arithmetic.machine_key(), Trial(seconds, others))
+
+
+BFLOAT16 = arithmetic.Arithmetic(torch.bfloat16)
+WINOGRAD = arithmetic.Arithmetic(torch.float32, CHANNELS)
 
 
 @pytest.mark.parametrize(
     ("seconds", "precision", "expected"),
     [
-        ((1.0, 0.5, 0.2), "auto", "bfloat16 direct"),
-        ((1.0, 0.5, 0.2), "float32", "float32 winograd"),
-        ((1.0, 0.5, 0.9), "auto", "float32 winograd"),
-        ((1.0, 0.9, 0.9), "auto", "float32 direct"),
-        ((1.0, 0.5, 9.9), "bfloat16", "bfloat16 direct"),
+        (seconds_of(float32_winograd=0.5, bfloat16_direct=0.2), "auto", BFLOAT16),
+        (seconds_of(float32_winograd=0.5, bfloat16_direct=0.2), "float32", WINOGRAD),
+        (seconds_of(float32_winograd=0.5, bfloat16_direct=0.45), "auto", WINOGRAD),
+        (seconds_of(float32_winograd=0.97, bfloat16_direct=0.9), "auto", arithmetic.PLAIN),
+        (seconds_of(bfloat16_direct=9.0, bfloat16_winograd=9.0), "bfloat16", BFLOAT16),
+        (
+            seconds_of(bfloat16_direct=0.5, bfloat16_winograd_256=0.3, bfloat16_winograd_512=0.25),
+            "auto",
+            arithmetic.Arithmetic(torch.bfloat16, (256, 512)),
+        ),
+        (
+            seconds_of(float32_winograd_512=0.8, bfloat16_direct=0.85),
+            "auto",
+            arithmetic.Arithmetic(torch.float32, (512,)),
+        ),
     ],
 )
-def test_fastest_arithmetic_is_chosen_if_it_is_worth_its_rounding(
-    tmp_path: Path, seconds: tuple[float, ...], precision: arithmetic.Precision, expected: str
+def test_fastest_arithmetic_is_chosen_layer_by_layer_if_it_is_worth_its_rounding(
+    tmp_path: Path,
+    seconds: Seconds,
+    precision: arithmetic.Precision,
+    expected: arithmetic.Arithmetic,
 ) -> None:
-    keep_seconds(tmp_path, dict(zip(arithmetic.WAYS, seconds, strict=True)))
-    assert arithmetic.choose_arithmetic(CPU, precision, tmp_path) == arithmetic.WAYS[expected]
+    keep_seconds(tmp_path, seconds)
+    assert arithmetic.choose_arithmetic(CPU, precision, tmp_path) == expected
 
 
 @pytest.fixture
 def quick_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries every way at a layer of the least size that is worth it."""
-    for name, size in (("CHANNELS", 64), ("HEIGHT", 12), ("WIDTH", 16)):
+    """Tries every way at a small picture."""
+    for name, size in (("HEIGHT_PX", 64), ("WIDTH_PX", 64)):
         monkeypatch.setattr(arithmetic, name, size)
 
 
@@ -119,7 +185,7 @@ class Machine:
     """A machine whose ways take so long, and whose other programs compute so much meanwhile."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.seconds = dict.fromkeys(arithmetic.WAYS, 1.0)
+        self.seconds = seconds_of()
         self.others, self.trials, self._clock_s = 0.0, 0, 0.0
         patch.setattr(arithmetic, "measure", self.measure)
         patch.setattr(arithmetic, "processor_times", self.times)
@@ -143,7 +209,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 def test_trial_on_a_quiet_machine_is_made_once_and_kept(machine: Machine, tmp_path: Path) -> None:
     machine.others = 0.05
     first = arithmetic.choose_arithmetic(CPU, "auto", tmp_path)
-    machine.seconds["bfloat16 direct"] = 0.1
+    machine.seconds = seconds_of(bfloat16_direct=0.1)
     assert arithmetic.choose_arithmetic(CPU, "auto", tmp_path) == first
     assert machine.trials == 1
 
@@ -152,39 +218,41 @@ def test_trial_beside_load_is_used_and_made_again_until_one_is_undisturbed(
     machine: Machine, tmp_path: Path
 ) -> None:
     machine.others = 0.5
-    machine.seconds |= {"float32 direct": 0.095, "float32 winograd": 0.297}
+    machine.seconds = seconds_of(float32_direct=0.095, float32_winograd=0.297)
     for trials in (1, 2):
         chosen = arithmetic.choose_arithmetic(CPU, "float32", tmp_path)
-        assert (chosen, machine.trials) == (arithmetic.WAYS["float32 direct"], trials)
+        assert (chosen, machine.trials) == (arithmetic.PLAIN, trials)
     machine.others = 0.0
-    machine.seconds |= {"float32 direct": 0.046, "float32 winograd": 0.033}
+    machine.seconds = seconds_of(float32_direct=0.046, float32_winograd=0.033)
     for _ in range(2):
         chosen = arithmetic.choose_arithmetic(CPU, "float32", tmp_path)
-        assert (chosen, machine.trials) == (arithmetic.WAYS["float32 winograd"], 3)
+        assert (chosen, machine.trials) == (WINOGRAD, 3)
 
 
 def test_disturbed_trial_takes_the_shorter_times_of_the_one_before(
     machine: Machine, tmp_path: Path
 ) -> None:
     machine.others = 0.5
-    machine.seconds |= {"float32 direct": 0.05, "float32 winograd": 0.3}
+    machine.seconds = seconds_of(float32_direct=0.05, float32_winograd=0.3)
     arithmetic.choose_arithmetic(CPU, "float32", tmp_path)
-    machine.seconds |= {"float32 direct": 0.2, "float32 winograd": 0.045}
+    machine.seconds = seconds_of(float32_direct=0.2, float32_winograd=0.049)
     chosen = arithmetic.choose_arithmetic(CPU, "float32", tmp_path)
-    assert chosen == arithmetic.PLAIN  # 0.05 against 0.045 is not worth the rounding
+    assert chosen == arithmetic.PLAIN  # 0.05 against 0.049 is not worth the rounding
     kept = arithmetic.kept_trial(tmp_path)
-    assert kept is not None and kept.seconds["float32 direct"] == 0.05
-    assert kept.seconds["float32 winograd"] == 0.045
+    assert kept is not None and kept.seconds["float32 direct 64"] == 0.05
+    assert kept.seconds["float32 winograd 64"] == 0.049
 
 
-def test_trial_of_an_earlier_version_is_made_once_more(machine: Machine, tmp_path: Path) -> None:
-    key = arithmetic.machine_key()
-    ways = dict.fromkeys(arithmetic.WAYS, 2.0) | {"float32 direct": 0.1}
-    timings_file(tmp_path).write_text(json.dumps({key: ways}))
-    assert arithmetic.kept_trial(tmp_path) == Trial(ways, None)
-    machine.seconds["float32 winograd"] = 0.3
+@pytest.mark.parametrize(
+    "kept", [seconds_of(float32_direct=0.1), {"float32 direct": 0.1, "float32 winograd": 2.0}]
+)
+def test_trial_of_an_earlier_version_is_made_once_more(
+    machine: Machine, tmp_path: Path, kept: Seconds
+) -> None:
+    timings_file(tmp_path).write_text(json.dumps({arithmetic.machine_key(): kept}))
+    machine.seconds = seconds_of(float32_winograd=0.3)
     chosen = [arithmetic.choose_arithmetic(CPU, "float32", tmp_path) for _ in range(2)]
-    assert chosen == [arithmetic.WAYS["float32 winograd"]] * 2 and machine.trials == 1
+    assert chosen == [WINOGRAD] * 2 and machine.trials == 1
 
 
 @pytest.mark.usefixtures("quick_trial")
@@ -198,9 +266,9 @@ def test_real_trial_is_kept_with_what_others_did(tmp_path: Path) -> None:
 def test_arithmetic_of_a_checkpoint_is_found_by_what_it_tells(
     precision: arithmetic.Precision,
 ) -> None:
-    for name, way in arithmetic.WAYS.items():
-        told = arithmetic.describe_arithmetic(CPU, way)
-        expected = way if precision == "auto" or name.startswith(precision) else None
+    for one in (arithmetic.PLAIN, WINOGRAD, BFLOAT16, arithmetic.Arithmetic(torch.bfloat16, (64,))):
+        told = arithmetic.describe_arithmetic(CPU, one)
+        expected = one if precision == "auto" or str(one).startswith(precision) else None
         assert arithmetic.named_arithmetic(told, CPU, precision) == expected
         assert arithmetic.named_arithmetic(told, torch.device("cuda"), precision) is None
     for told in (None, "", 3, "cpu"):
@@ -225,7 +293,7 @@ def test_folder_that_cannot_be_written_costs_only_the_memory(tmp_path: Path) -> 
     "value", ['"fast"', "null", "NaN", "0", "-1", "Infinity", "[]"], ids=lambda text: text
 )
 def test_timing_that_is_none_is_measured_anew(tmp_path: Path, value: str) -> None:
-    ways = ", ".join(f'"{name}": {value}' for name in arithmetic.WAYS)
+    ways = ", ".join(f'"{name}": {value}' for name in arithmetic.ways())
     file = timings_file(tmp_path)
     file.write_text(f'{{"{arithmetic.machine_key()}": {{{ways}}}}}')
     assert arithmetic.kept_trial(tmp_path) is None
@@ -242,21 +310,28 @@ def test_timings_that_are_a_folder_or_no_text_are_none(tmp_path: Path) -> None:
 def test_way_that_is_hopeless_at_a_glance_is_not_timed_on_the_whole_layer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rows: dict[str, list[int]] = {name: [] for name in arithmetic.WAYS}
+    rows: dict[str, list[int]] = {name: [] for name in arithmetic.ways()}
     took = {"float32 direct": 1.0, "float32 winograd": 0.5, "bfloat16 direct": 9.0}
+    took |= {"bfloat16 winograd": 3.9}
+    height = {channels: arithmetic.HEIGHT_PX * 64 // channels for channels in CHANNELS}
 
-    def prepare(way: arithmetic.Arithmetic) -> Callable[[int], str]:
-        return lambda height: next(name for name, one in arithmetic.WAYS.items() if one == way)
+    def prepare(dtype: str, method: str, channels: int) -> Callable[[int], str]:
+        return lambda height: way(dtype, method, channels)
 
-    def timed_s(work: Callable[[int], str], height: int) -> float:
-        name = work(height)
-        rows[name].append(height)
+    def timed_s(work: Callable[[int], str], rows_done: int) -> float:
+        name = work(rows_done)
+        rows[name].append(rows_done)
         first = 2 if len(rows[name]) == 1 else 1  # in the first round libraries set themselves up
-        return first * took[name] * height / arithmetic.HEIGHT
+        kind, _, channels = name.rpartition(" ")
+        return first * took[kind] * rows_done / height[int(channels)]
 
     monkeypatch.setattr(arithmetic, "prepare", prepare)
     monkeypatch.setattr(arithmetic, "timed_s", timed_s)
-    assert arithmetic.measure() == took | {"bfloat16 direct": 18.0}
-    glances, whole = [arithmetic.HEIGHT // 8] * 2, [arithmetic.HEIGHT] * 6
-    assert rows["float32 direct"] == rows["float32 winograd"] == glances + whole
-    assert rows["bfloat16 direct"] == glances[:1]
+    found = arithmetic.measure()
+    for channels, whole in height.items():
+        assert found[way("bfloat16", "direct", channels)] == 18.0
+        every = [whole // 8] * 2 + [whole] * 3
+        for kind in ("float32 direct", "float32 winograd", "bfloat16 winograd"):
+            assert found[f"{kind} {channels}"] == took[kind]
+            assert rows[f"{kind} {channels}"] == every
+        assert rows[way("bfloat16", "direct", channels)] == every[:1]

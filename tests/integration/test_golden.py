@@ -82,7 +82,7 @@ def said(
     """All that a worker says of a small painting in `folder`, cancelled after some steps."""
     engine = folder / "engine"
     engine.mkdir(exist_ok=True)
-    plain = {name: 1.0 for name in arithmetic.WAYS} | {"float32 direct": 0.1}
+    plain = {name: 0.1 if name.startswith("float32 direct") else 1.0 for name in arithmetic.ways()}
     keep_trial(engine, arithmetic.machine_key(), Trial(plain, others=0.0))
     wire = Wire(after)
     settings = WorkerSettings("cpu", "classic", engine, "float32", checkpoint_s=1000.0)

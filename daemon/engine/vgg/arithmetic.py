@@ -1,32 +1,42 @@
 """Which arithmetic is fastest on this machine: tried once, and kept.
 
 A processor's name says little: one computes bfloat16 eight times as fast as float32, the next
-claims to and is slower. So one middle layer is timed each way. The answer is kept in a file,
-because the same machine must paint the same bytes tomorrow: for good if the machine was quiet, and
-until the next start if other programs disturbed it.
+claims to and is slower; and with many channels Winograd's method gains more than with few. So a
+layer of every number of channels is timed each way. The answer is kept in a file, because the same
+machine must paint the same bytes tomorrow: for good if the machine was quiet, and until the next
+start if other programs disturbed it.
 """
 
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations, product
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from daemon.engine.vgg import winograd
-from daemon.engine.vgg.network import Method
 from daemon.engine.vgg.processors import processor_times, share_of_others
-from daemon.engine.vgg.timings import Precision, Trial, fastest, keep_trial, kept_trials
+from daemon.engine.vgg.timings import (
+    CHANNELS,
+    DTYPES,
+    Precision,
+    Trial,
+    fastest,
+    keep_trial,
+    kept_trials,
+    way,
+)
 
 Work = Callable[[int], object]
 
-CHANNELS, HEIGHT, WIDTH = 256, 64, 96
-"""The layer tried: the middle of the network at 384 px."""
+HEIGHT_PX, WIDTH_PX = 256, 384
+"""The picture whose layers are tried."""
 
-ROUNDS = ((HEIGHT // 8, 2), (HEIGHT, 6))
-"""How many rows of it are computed how often: at a glance first, then all."""
+ROUNDS = ((8, 2), (1, 3))
+"""What part of their rows is computed how often: an eighth first, then all."""
 
 HOPELESS = 8.0
 """A way that takes so many times as long as the best is not timed again: without units for
@@ -35,18 +45,22 @@ bfloat16 one round of it takes as long as all of the others."""
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """How the network computes."""
+    """How the network computes.
+
+    winograd: numbers of channels that are convolved by that method, the others directly.
+    """
 
     dtype: torch.dtype
-    method: Method
+    winograd: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        method = "direct"
+        if self.winograd:
+            method = f"Winograd's method for {', '.join(map(str, self.winograd))} channels"
+        return f"{str(self.dtype).removeprefix('torch.')} ({method})"
 
 
-PLAIN = Arithmetic(torch.float32, Method.DIRECT)
-WAYS = {
-    "float32 direct": PLAIN,
-    "float32 winograd": Arithmetic(torch.float32, Method.WINOGRAD),
-    "bfloat16 direct": Arithmetic(torch.bfloat16, Method.DIRECT),
-}
+PLAIN = Arithmetic(torch.float32)
 
 
 def choose_arithmetic(device: torch.device, precision: Precision, folder: Path) -> Arithmetic:
@@ -58,8 +72,9 @@ def choose_arithmetic(device: torch.device, precision: Precision, folder: Path) 
     """
     if device.type == "cuda":
         fast = precision == "auto" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return WAYS["bfloat16 direct"] if fast or precision == "bfloat16" else PLAIN
-    return WAYS[fastest(find_trial(folder).seconds, precision)]
+        return Arithmetic(torch.bfloat16) if fast or precision == "bfloat16" else PLAIN
+    dtype, channels = fastest(find_trial(folder).seconds, precision)
+    return Arithmetic(getattr(torch, dtype), channels)
 
 
 def named_arithmetic(told: object, device: torch.device, precision: Precision) -> Arithmetic | None:
@@ -67,15 +82,15 @@ def named_arithmetic(told: object, device: torch.device, precision: Precision) -
 
     told: as `describe_arithmetic` has it.
     """
-    allowed = [
-        way for name, way in WAYS.items() if precision == "auto" or name.startswith(precision)
-    ]
-    return next((way for way in allowed if describe_arithmetic(device, way) == told), None)
+    allowed = DTYPES if precision == "auto" else [precision]
+    sets = [one for count in range(len(CHANNELS) + 1) for one in combinations(CHANNELS, count)]
+    ways = (Arithmetic(getattr(torch, dtype), one) for dtype in allowed for one in sets)
+    return next((one for one in ways if describe_arithmetic(device, one) == told), None)
 
 
-def describe_arithmetic(device: torch.device, way: Arithmetic) -> str:
+def describe_arithmetic(device: torch.device, arithmetic: Arithmetic) -> str:
     """How something was computed, as checkpoints and moments are known by it."""
-    return f"{device.type} {way}"
+    return f"{device.type} {arithmetic}"
 
 
 def machine_key() -> str:
@@ -97,7 +112,7 @@ def processor_name() -> str:
 def kept_trial(folder: Path) -> Trial | None:
     """An earlier trial on this machine, if there was one."""
     trial = kept_trials(folder).get(machine_key())
-    return trial if trial is not None and trial.seconds.keys() == WAYS.keys() else None
+    return trial if trial is not None and trial.seconds.keys() == ways().keys() else None
 
 
 def find_trial(folder: Path) -> Trial:
@@ -117,15 +132,30 @@ def make_trial() -> Trial:
     return Trial(seconds, share_of_others(before, processor_times(), torch.get_num_threads()))
 
 
+def ways() -> dict[str, tuple[str, str, int]]:
+    """All that is timed: dtype, method and channels, by their words."""
+    every = product(DTYPES, ("direct", "winograd"), CHANNELS)
+    return {way(*one): one for one in every}
+
+
 def measure() -> dict[str, float]:
     """The seconds of every way."""
-    hopeful = {name: prepare(way) for name, way in WAYS.items()}
     seconds: dict[str, float] = {}
-    for height, rounds in ROUNDS:
+    for channels in CHANNELS:
+        seconds |= measure_layer(channels)
+    return seconds
+
+
+def measure_layer(channels: int) -> dict[str, float]:
+    """The seconds of every way to compute a layer of so many channels."""
+    height = HEIGHT_PX * CHANNELS[0] // channels
+    hopeful = {name: prepare(*one) for name, one in ways().items() if one[2] == channels}
+    seconds: dict[str, float] = {}
+    for part, rounds in ROUNDS:
         least: dict[str, float] = {}  # other programs can only make a round slower
         for _ in range(rounds):
             for name, work in hopeful.items():
-                whole_s = timed_s(work, height) * HEIGHT / height
+                whole_s = timed_s(work, height // part) * part
                 least[name] = min(whole_s, least.get(name, whole_s))
             bound = HOPELESS * min(least.values())
             hopeful = {name: work for name, work in hopeful.items() if least[name] <= bound}
@@ -133,13 +163,15 @@ def measure() -> dict[str, float]:
     return seconds
 
 
-def prepare(way: Arithmetic) -> Work:
+def prepare(dtype: str, method: str, channels: int) -> Work:
     """One layer's work on so many of its rows, ready to be timed."""
     generator = torch.Generator().manual_seed(0)
-    features = torch.rand(1, CHANNELS, HEIGHT, WIDTH, generator=generator).to(way.dtype)
+    scale = channels // CHANNELS[0]
+    size = (1, channels, HEIGHT_PX // scale, WIDTH_PX // scale)
+    features = torch.rand(size, generator=generator).to(getattr(torch, dtype))
     features = features.contiguous(memory_format=torch.channels_last)
-    kernel = torch.rand(CHANNELS, CHANNELS, 3, 3, generator=generator).to(way.dtype)
-    if way.method is Method.WINOGRAD:
+    kernel = torch.rand(channels, channels, 3, 3, generator=generator).to(features.dtype)
+    if method == "winograd":
         transformed = winograd.transform_kernel(kernel)
         return lambda height: winograd.convolve(features[:, :, :height], transformed, None)
     prepared = kernel.contiguous(memory_format=torch.channels_last)

@@ -7,7 +7,6 @@ running one, where autograd would build separate tensors and sum them.
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 
 import torch
@@ -32,9 +31,8 @@ Injection = Callable[[Tensor, Tensor], None]
 Reader = Callable[[str, Tensor], None]
 """Looks at a layer's features, (B, C, H, W), while they are there."""
 
-LEAST_WINOGRAD_CHANNELS = 64
 LEAST_WINOGRAD_POSITIONS = 192
-"""Measured: with fewer channels or positions the direct convolution is faster."""
+"""Measured: with fewer positions the direct convolution is faster."""
 
 AVERAGE_POOL_GAIN = 2.0
 """Average pooling shrinks the activations that max pooling keeps; this restores their scale."""
@@ -44,28 +42,21 @@ BLURRED_POOL_GAIN = 1.1
 max pooling's, relu5_1's within 15 %; without it those are 0.6 times as large."""
 
 
-class Method(StrEnum):
-    """How convolutions are computed."""
-
-    DIRECT = "direct"
-    WINOGRAD = "winograd"
-
-
 class Filter:
     """A 3x3 convolution with padding 1 and stride 1, done the way that is fastest here.
 
-    kernel: (out, in, 3, 3), in the network's dtype.  bias: (out,) or None.  Each way's form of the
-    kernel is made when it is first needed: those of Winograd's take four times the memory.
+    kernel: (out, in, 3, 3), in the network's dtype.  bias: (out,) or None.  winograd: whether large
+    pictures are convolved by that method.  Each way's form of the kernel is made when it is first
+    needed: those of Winograd's take four times the memory.
     """
 
     def __init__(
-        self, kernel: Tensor, bias: Tensor | None, method: Method, *, adjoint: bool = False
+        self, kernel: Tensor, bias: Tensor | None, *, winograd: bool, adjoint: bool = False
     ) -> None:
         self._source = kernel
         self._adjoint = adjoint
         self._bias = bias
-        channels = kernel.shape[0 if adjoint else 1]
-        self._winograd = method is Method.WINOGRAD and channels >= LEAST_WINOGRAD_CHANNELS
+        self._winograd = winograd
 
     def apply(self, features: Tensor) -> Tensor:
         """features: (B, in, H, W), channels-last.  Returns (B, out, H, W)."""
@@ -175,7 +166,9 @@ def fold_replicated_border(padded: Tensor) -> Tensor:
 class Network:
     """VGG-19 on one device in one dtype. Does not change after it is made.
 
-    The pooling is chosen call by call, so that one network serves every recipe.
+    winograd: numbers of channels; layers where the fewer of those they read and write are so many
+    are convolved by that method.  The pooling is chosen call by call, so that one network serves
+    every recipe.
     """
 
     def __init__(
@@ -183,11 +176,11 @@ class Network:
         kernels: Kernels,
         device: torch.device,
         dtype: torch.dtype,
-        method: Method = Method.DIRECT,
+        winograd: Collection[int] = (),
     ) -> None:
         self.device = device
         self.dtype = dtype
-        self._ops = [make_op(layer.name, kernels, device, dtype, method) for layer in OPERATIONS]
+        self._ops = [make_op(layer.name, kernels, device, dtype, winograd) for layer in OPERATIONS]
 
     def coming_bytes(self, layers: Collection[str]) -> int:
         """What kernels not yet made will take when `layers` of a large picture are asked for."""
@@ -270,7 +263,11 @@ class Network:
 
 
 def make_op(
-    name: str, kernels: Kernels, device: torch.device, dtype: torch.dtype, method: Method
+    name: str,
+    kernels: Kernels,
+    device: torch.device,
+    dtype: torch.dtype,
+    winograd: Collection[int],
 ) -> Op:
     """The operation called `name`, its weights placed."""
     if name.startswith("relu"):
@@ -281,9 +278,9 @@ def make_op(
     bias = kernels.biases[name].to(device, dtype)
     if name == "conv1_1":
         return FirstConvolution(name, kernel, kernel.flip(2, 3).transpose(0, 1), bias)
-    return Convolution(
-        name, Filter(kernel, bias, method), Filter(kernel, None, method, adjoint=True)
-    )
+    fast = min(kernel.shape[:2]) in winograd
+    adjoint = Filter(kernel, None, winograd=fast, adjoint=True)
+    return Convolution(name, Filter(kernel, bias, winograd=fast), adjoint)
 
 
 def run_op(op: Op, x: Tensor, pooling: Pooling, *, in_place: bool) -> Tensor:

@@ -10,9 +10,16 @@ from typing import Any, Literal
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
-PLAIN = "float32 direct"
+PLAIN = "float32"
 GAIN = 1.2
-"""A way must be so many times as fast as the plain one to be worth its rounding."""
+"""bfloat16 must be so many times as fast to be worth its rounding."""
+
+WINOGRAD_GAIN = 1.05
+"""Likewise for Winograd's method, whose rounding no painting shows: more than two trials differ."""
+
+DTYPES = (PLAIN, "bfloat16")
+CHANNELS = (64, 128, 256, 512)
+"""Those of VGG-19's layers."""
 
 QUIET = 0.1
 """What others may compute, to what the trial can, without that being wrong."""
@@ -27,8 +34,9 @@ def timings_file(folder: Path) -> Path:
 class Trial:
     """A trial of the arithmetic: the seconds of each way, and how quiet the machine was.
 
-    others: what other programs computed meanwhile, to what it could itself with all its threads;
-    None where that is not known, as of trials that an earlier version made.
+    seconds: by the words of `way`.  others: what other programs computed meanwhile, to what it
+    could itself with all its threads; None where that is not known, as of trials that an earlier
+    version made.
     """
 
     seconds: Mapping[str, float]
@@ -86,11 +94,34 @@ def is_time(seconds: float) -> bool:
     return 0 < seconds < math.inf
 
 
-def fastest(seconds: Mapping[str, float], precision: str) -> str:
-    """The fastest way of the precision asked for; `auto` takes any that is worth its rounding."""
-    allowed = {
-        way: value * (1.0 if way == PLAIN else GAIN)
-        for way, value in seconds.items()
-        if precision == "auto" or way.startswith(precision)
-    }
-    return min(allowed, key=lambda way: allowed[way])
+def way(dtype: str, method: str, channels: int) -> str:
+    """What is timed, in words: `direct` or `winograd` convolutions with so many channels."""
+    return f"{dtype} {method} {channels}"
+
+
+def fastest(seconds: Mapping[str, float], precision: str) -> tuple[str, tuple[int, ...]]:
+    """The fastest dtype of the precision asked for, and where Winograd's method pays: channels.
+
+    `auto` takes any dtype that is worth its rounding.
+    """
+    allowed = DTYPES if precision == "auto" else [precision]
+    chosen = {dtype: worth_winograd(seconds, dtype) for dtype in allowed}
+
+    def cost(dtype: str) -> float:
+        whole_s = sum(
+            seconds[way(dtype, "winograd" if one in chosen[dtype] else "direct", one)]
+            for one in CHANNELS
+        )
+        return whole_s * (1.0 if dtype == PLAIN else GAIN)
+
+    dtype = min(allowed, key=cost)
+    return dtype, chosen[dtype]
+
+
+def worth_winograd(seconds: Mapping[str, float], dtype: str) -> tuple[int, ...]:
+    """The numbers of channels at which Winograd's method is worth it."""
+    return tuple(
+        one
+        for one in CHANNELS
+        if seconds[way(dtype, "winograd", one)] * WINOGRAD_GAIN < seconds[way(dtype, "direct", one)]
+    )

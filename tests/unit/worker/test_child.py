@@ -15,7 +15,7 @@ from PIL import Image
 from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.errors import DivergedError, OutOfMemoryError, TooLargeError, WeightsError
 from daemon.engine.paint import Moment
-from daemon.engine.vgg.arithmetic import WAYS, Arithmetic, describe_arithmetic
+from daemon.engine.vgg.arithmetic import PLAIN, Arithmetic, describe_arithmetic
 from daemon.messages import Blob, OrderedStyle, RunOrder, WorkerSettings
 from daemon.worker import child
 from daemon.worker.child import SPENT, Worker
@@ -187,7 +187,8 @@ def test_cancel_that_comes_before_its_run_is_over_with_it(
 def test_run_that_goes_on_is_computed_as_it_was_begun_and_others_as_a_trial_chose(
     tmp_path: Path, out: io.StringIO, order: RunOrder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, winograd, bfloat16 = WAYS.values()
+    plain, winograd = PLAIN, Arithmetic(torch.float32, (256, 512))
+    bfloat16 = Arithmetic(torch.bfloat16)
     made: list[Arithmetic | None] = []
 
     def make_engine(settings: WorkerSettings, arithmetic: Arithmetic | None, tell: object) -> Any:
