@@ -61,6 +61,7 @@ class Arithmetic:
 
 
 PLAIN = Arithmetic(torch.float32)
+DIRECT = "method=<Method.DIRECT: 'direct'>"
 
 
 def choose_arithmetic(device: torch.device, precision: Precision, folder: Path) -> Arithmetic:
@@ -89,8 +90,12 @@ def named_arithmetic(told: object, device: torch.device, precision: Precision) -
 
 
 def describe_arithmetic(device: torch.device, arithmetic: Arithmetic) -> str:
-    """How something was computed, as checkpoints and moments are known by it."""
-    return f"{device.type} {arithmetic}"
+    """How something was computed, as checkpoints and moments are known by it.
+
+    What is direct is told as it always was, so that a painting outlasts another version.
+    """
+    method = f"winograd={arithmetic.winograd}" if arithmetic.winograd else DIRECT
+    return f"{device.type} Arithmetic(dtype={arithmetic.dtype}, {method})"
 
 
 def machine_key() -> str:
