@@ -236,11 +236,12 @@ class Runs:
         try:
             while len(begun) < MOST_STARTS:
                 open_seats = self._open(ready, line)
+                asked = self._ledger.asked_for()  # nothing of the ledger may fail once one is ours
                 claimed = self._claim(line, open_seats) if open_seats else None
                 if claimed is None:
                     return
                 free_for = self._avoidance.better(claimed[0].id, open_seats)
-                seat = seat_for(claimed[0].runs_on, free_for, self._ledger.asked_for())
+                seat = seat_for(claimed[0].runs_on, free_for, asked)
                 ready.remove(seat)
                 begun.append((seat, *self._begin(seat, *claimed)))
         finally:
@@ -292,9 +293,9 @@ class Runs:
         """Makes a run of a claimed job."""
         run = make_run(self._config, seat.device, job, picture, time.monotonic())
         run.node = seat.node
+        order = make_order(self._config, self._spool, job, picture, memory_bytes)
         self._runs[job.id] = run
         self._sharing.begin(run)
-        order = make_order(self._config, self._spool, job, picture, memory_bytes)
         return run, replace(order, sharers=self._sharing.sharers(seat, run.pixels))
 
     def _submit(self, seat: Seat, run: Run, order: RunOrder) -> None:

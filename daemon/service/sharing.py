@@ -84,12 +84,15 @@ class Sharing:
     def sharers(self, seat: Seat, pixels: int) -> int:
         """Among how many the memory of a seat's device is divided while such a picture is painted.
 
-        0 if the device is not shared.
+        0 if the device is not shared.  Where more may be tried beside it, as many as ever may be.
         """
         card = card_of(seat.device)
-        if card not in self._trials:
+        trial = self._trials.get(card)
+        if trial is None:
             return 0
-        return self._trials[card].level if self.fits_beside(card, pixels) else 1
+        if trial.level == 1 or not self.fits_beside(card, pixels):
+            return 1
+        return trial.level if trial.settled else trial.most
 
     def beside(self, seat: Seat) -> int:
         """How many others the device has beside the run of a seat, which has begun."""

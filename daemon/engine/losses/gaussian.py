@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from daemon.engine.device import one_thread
+from daemon.engine.losses.matrices import multiply
 from daemon.engine.losses.statistics import Pull
 from daemon.engine.losses.term import SMALLEST_MEAN_SQUARE, Moments
 
@@ -101,8 +102,8 @@ class Gaussian:
     def _along_axes(self, covariance: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
         """The covariance of the leading directions, (k, k), and the variances of the others."""
         leading, others = self._axes.tensor_split([self._leading], dim=1)
-        turned = covariance @ self._axes  # (C, C)
-        block = leading.T @ turned[:, : self._leading]
+        turned = multiply(covariance, self._axes)  # (C, C)
+        block = multiply(leading.T, turned[:, : self._leading])
         single = (others * turned[:, self._leading :]).sum(0).clamp_min_(0.0)
         make_alike(single[self._seen - self._leading :])
         block = 0.5 * (block + block.T)
@@ -112,8 +113,8 @@ class Gaussian:
     def _across_channels(self, together: Tensor, each: Tensor) -> Tensor:
         """The map of all channels, (C, C), from those of the leading directions and the others."""
         leading, others = self._axes.tensor_split([self._leading], dim=1)
-        moved = torch.cat((leading @ together, others * each), dim=1)  # (C, C)
-        return torch.matmul(moved, self._axes.T)
+        moved = torch.cat((multiply(leading, together), others * each), dim=1)  # (C, C)
+        return multiply(moved, self._axes.T)
 
 
 def make_alike(variances: Tensor) -> None:
@@ -126,7 +127,7 @@ def squared_way(transport: Tensor, covariance: Tensor) -> Tensor:
     """How far a map moves a centred Gaussian, mean squared.  Both (k, k).  Returns ()."""
     way = -transport
     way.diagonal().add_(1.0)
-    return (way * (covariance @ way)).sum()
+    return (way * multiply(covariance, way)).sum()
 
 
 def transport_map(
@@ -145,12 +146,12 @@ def transport_map(
     scale = (roots[:, None] * covariance * roots).norm()  # no eigenvalue of S D / top is larger
     inverse, forth = covariance / scale, variances / top
     factor = correction(forth[:, None] * inverse, scalings[0])
-    inverse, forth = inverse @ factor, factor * forth  # (k, k)
+    inverse, forth = multiply(inverse, factor), factor * forth  # (k, k)
     for scaling in scalings[1:-1]:
-        factor = correction(forth @ inverse, scaling)
-        inverse, forth = inverse @ factor, factor @ forth
-    factor = correction(forth @ inverse, scalings[-1])
-    forth = factor @ forth
+        factor = correction(multiply(forth, inverse), scaling)
+        inverse, forth = multiply(inverse, factor), multiply(factor, forth)
+    factor = correction(multiply(forth, inverse), scalings[-1])
+    forth = multiply(factor, forth)
     unit = (top / scale).sqrt()
     return 0.5 * unit * (forth + forth.T), (inverse * factor.T).sum() / unit
 

@@ -7,7 +7,6 @@ machine must paint the same bytes tomorrow: for good if the machine was quiet, a
 start if other programs disturbed it.
 """
 
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from daemon.engine.vgg import winograd
-from daemon.engine.vgg.processors import processor_times, share_of_others
+from daemon.engine.vgg.processors import processor_name, processor_times, share_of_others
 from daemon.engine.vgg.timings import (
     CHANNELS,
     DTYPES,
@@ -36,11 +35,12 @@ HEIGHT_PX, WIDTH_PX = 256, 384
 """The picture whose layers are tried."""
 
 ROUNDS = ((8, 2), (1, 3))
-"""What part of their rows is computed how often: an eighth first, then all."""
+"""What part of their rows is computed how often: an eighth first, once more than is timed since
+libraries set themselves up, then all."""
 
 HOPELESS = 8.0
-"""A way that takes so many times as long as the best is not timed again: without units for
-bfloat16 one round of it takes as long as all of the others."""
+"""A way in bfloat16 that takes so many times as long as the best in float32 is not timed again:
+without units for it one round takes as long as all of the others."""
 
 
 @dataclass(frozen=True)
@@ -94,24 +94,14 @@ def describe_arithmetic(device: torch.device, arithmetic: Arithmetic) -> str:
 
     What is direct is told as it always was, so that a painting outlasts another version.
     """
-    method = f"winograd={arithmetic.winograd}" if arithmetic.winograd else DIRECT
+    method = f"{winograd.FORM}={arithmetic.winograd}" if arithmetic.winograd else DIRECT
     return f"{device.type} Arithmetic(dtype={arithmetic.dtype}, {method})"
 
 
 def machine_key() -> str:
     """What the timings hold for."""
-    return f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
-def processor_name() -> str:
-    """The processor as the system calls it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
-            if line.startswith("model name"):
-                return f"{line.partition(':')[2].strip()} {platform.machine()}"
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    threads = torch.get_num_threads()
+    return f"{processor_name()}, {threads} threads, torch {torch.__version__}, {winograd.FORM}"
 
 
 def kept_trial(folder: Path) -> Trial | None:
@@ -156,14 +146,20 @@ def measure_layer(channels: int) -> dict[str, float]:
     height = HEIGHT_PX * CHANNELS[0] // channels
     hopeful = {name: prepare(*one) for name, one in ways().items() if one[2] == channels}
     seconds: dict[str, float] = {}
+    for work in hopeful.values():
+        work(height // ROUNDS[0][0])
     for part, rounds in ROUNDS:
         least: dict[str, float] = {}  # other programs can only make a round slower
         for _ in range(rounds):
             for name, work in hopeful.items():
                 whole_s = timed_s(work, height // part) * part
                 least[name] = min(whole_s, least.get(name, whole_s))
-            bound = HOPELESS * min(least.values())
-            hopeful = {name: work for name, work in hopeful.items() if least[name] <= bound}
+            bound = HOPELESS * min(least[name] for name in least if name.startswith(DTYPES[0]))
+            hopeful = {
+                name: work
+                for name, work in hopeful.items()
+                if name.startswith(DTYPES[0]) or least[name] <= bound
+            }
         seconds |= least
     return seconds
 

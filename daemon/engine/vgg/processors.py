@@ -1,15 +1,33 @@
-"""What other programs take of the processors meanwhile: whether a timing is to be trusted."""
+"""The processors: what they are, and what others take of them while something is timed."""
 
+import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-STAT = Path("/proc/stat")
+CPUINFO, STAT = Path("/proc/cpuinfo"), Path("/proc/stat")
 AT_WORK = slice(0, 3), slice(5, 8)
 """Of a processor's times: user, nice, system; irq, softirq, steal. The others are rest."""
 
 TICKS_A_SECOND = 100
 """Of /proc/stat, on every architecture that torch is built for."""
+
+
+def processor_name() -> str:
+    """The processor as the system calls it."""
+    if told := processor_fact("model name"):
+        return f"{told} {platform.machine()}"
+    return platform.processor() or platform.machine()
+
+
+def processor_fact(name: str) -> str:
+    """What the kernel tells of the first processor by that name; empty where it does not."""
+    try:
+        lines = CPUINFO.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    facts = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in facts if key.strip() == name), "")
 
 
 @dataclass(frozen=True)

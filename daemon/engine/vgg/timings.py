@@ -14,8 +14,8 @@ PLAIN = "float32"
 GAIN = 1.2
 """bfloat16 must be so many times as fast to be worth its rounding."""
 
-WINOGRAD_GAIN = 1.05
-"""Likewise for Winograd's method, whose rounding no painting shows: more than two trials differ."""
+WINOGRAD_GAIN = 1.1
+"""Likewise for Winograd's method, whose rounding no painting shows: about what trials differ by."""
 
 DTYPES = (PLAIN, "bfloat16")
 CHANNELS = (64, 128, 256, 512)

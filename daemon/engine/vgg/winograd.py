@@ -5,13 +5,11 @@ about 1e-6 in float32, and 1 % in bfloat16.
 Source: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.3.
 """
 
-import itertools
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 TILE = 4
@@ -29,6 +27,9 @@ POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 of eighths up to 2: in bfloat16 half as much as 0, ±1 and ±2, which are usual.
 Source: Barabasz, Anderson, Soodhalter & Gregg 2020, "Error Analysis and Improving the Accuracy of
 Winograd Convolution for Deep Neural Networks"."""
+
+FORM = f"winograd {TILE}x{TILE} at {POINTS}"
+"""What the bytes depend on: checkpoints, moments and trials of another form are another's."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def convolve(features: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     bias: (out,) or None.  Returns (1, out, H, W), channels-last.
     """
     image = features[0].permute(1, 2, 0)  # (H, W, in)
-    height, width = image.shape[:2]
+    height, width, channels = image.shape
     down, across = -(-height // TILE), -(-width // TILE)
     # Made with its memory format: strides that only amount to it send torch's kernels astray.
     shape = (1, kernel.shape[2], down * TILE, across * TILE)
@@ -89,59 +90,45 @@ def convolve(features: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     at_once = BYTES_AT_ONCE // image.element_size()
     columns = min(across, at_once)
     rows = max(1, at_once // columns)
-    for top, left in itertools.product(range(0, down, rows), range(0, across, columns)):
-        block = Block(top, min(rows, down - top), left, min(columns, across - left))
-        found = convolve_block(cut_block(image, block), kernel, block)
-        place = pixels[block.rows(TILE), block.columns(TILE)]
-        place.view(*found.shape).copy_(found)
-        if bias is not None:
-            place += bias
+    band = image.new_zeros(rows * TILE + 2, across * TILE + 2, channels)
+    for top in range(0, down, rows):
+        count = min(rows, down - top)
+        fill(band, image, top * TILE - 1)
+        for left in range(0, across, columns):
+            right = min(left + columns, across)
+            tiles = band[: count * TILE + 2, left * TILE : right * TILE + 2]
+            place = pixels[top * TILE : (top + count) * TILE, left * TILE : right * TILE]
+            found = convolve_tiles(tiles, kernel)
+            place = place.view(found.shape)
+            if bias is None:
+                place.copy_(found)
+            else:
+                torch.add(found, bias, out=place)
     return result[:, :, :height, :width].contiguous(memory_format=torch.channels_last)
 
 
-@dataclass(frozen=True)
-class Block:
-    """Tiles transformed together: `count` rows of them from `top`, `width` columns from `left`."""
+def fill(band: Tensor, image: Tensor, top: int) -> None:
+    """Takes an image's rows from `top` on into a band, as many as it has; others are zeros.
 
-    top: int
-    count: int
-    left: int
-    width: int
-
-    def rows(self, scale: int) -> slice:
-        """The rows it takes of an image with so many positions a tile."""
-        return slice(self.top * scale, (self.top + self.count) * scale)
-
-    def columns(self, scale: int) -> slice:
-        """The columns it takes of an image with so many positions a tile."""
-        return slice(self.left * scale, (self.left + self.width) * scale)
-
-
-def cut_block(image: Tensor, block: Block) -> Tensor:
-    """The pixels that a block's tiles read, with zeros where they lie outside.
-
-    image: (H, W, in).  Returns (count*4 + 2, width*4 + 2, in).
+    image: (H, W, in).  band: (rows, >= W + 2, in), whose first and last columns stay zeros.
     """
-    height, width = image.shape[:2]
-    down, across = block.rows(TILE), block.columns(TILE)
-    inside = image[
-        max(down.start - 1, 0) : min(down.stop + 1, height),
-        max(across.start - 1, 0) : min(across.stop + 1, width),
-    ]
-    above, below = max(1 - down.start, 0), max(down.stop + 1 - height, 0)
-    before, after = max(1 - across.start, 0), max(across.stop + 1 - width, 0)
-    return F.pad(inside, (0, 0, before, after, above, below))
+    above = max(-top, 0)
+    rows = image[top + above : top + len(band)]
+    below = above + len(rows)
+    band[above:below, 1 : image.shape[1] + 1] = rows
+    band[:above] = 0.0
+    band[below:] = 0.0
 
 
-def convolve_block(pixels: Tensor, kernel: Tensor, block: Block) -> Tensor:
-    """One block of tiles.
+def convolve_tiles(pixels: Tensor, kernel: Tensor) -> Tensor:
+    """Some rows and columns of tiles.
 
-    pixels: (count*4 + 2, width*4 + 2, in).  Returns (count, 4, width, 4, out), a view.
+    pixels: (down*4 + 2, across*4 + 2, in).  Returns (down, 4, across, 4, out), a view.
     """
-    channels = pixels.shape[2]
-    tiles = pixels.unfold(0, 6, TILE).unfold(1, 6, TILE)  # (count, width, in, 6, 6)
-    tiles = tiles.permute(3, 4, 0, 1, 2).reshape(36, -1)  # (36, count*width*in)
+    tiles = pixels.unfold(0, 6, TILE).unfold(1, 6, TILE)  # (down, across, in, 6, 6)
+    down, across, channels = tiles.shape[:3]
+    tiles = tiles.permute(3, 4, 0, 1, 2).reshape(36, -1)  # (36, down*across*in)
     inputs = plane_transform("input", pixels.dtype) @ tiles
-    products = torch.bmm(inputs.view(36, -1, channels), kernel)  # (36, count*width, out)
+    products = torch.bmm(inputs.view(36, -1, channels), kernel)  # (36, down*across, out)
     outputs = plane_transform("output", pixels.dtype) @ products.view(36, -1)
-    return outputs.view(TILE, TILE, block.count, block.width, -1).permute(2, 0, 3, 1, 4)
+    return outputs.view(TILE, TILE, down, across, -1).permute(2, 0, 3, 1, 4)
