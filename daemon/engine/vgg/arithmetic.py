@@ -34,7 +34,7 @@ Work = Callable[[int], object]
 HEIGHT_PX, WIDTH_PX = 256, 384
 """The picture whose layers are tried."""
 
-ROUNDS = ((8, 2), (1, 3))
+ROUNDS = ((8, 2), (1, 5))
 """What part of their rows is computed how often: an eighth first, once more than is timed since
 libraries set themselves up, then all."""
 

@@ -5,6 +5,7 @@ about 1e-6 in float32, and 1 % in bfloat16.
 Source: Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.3.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -91,6 +92,8 @@ def convolve(features: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     columns = min(across, at_once)
     rows = max(1, at_once // columns)
     band = image.new_zeros(rows * TILE + 2, across * TILE + 2, channels)
+    most = PRODUCTS * rows * columns * max(kernel.shape[1:])
+    room = image.new_empty(2, most)  # once for all tiles: new memory costs as much as the work
     for top in range(0, down, rows):
         count = min(rows, down - top)
         fill(band, image, top * TILE - 1)
@@ -98,7 +101,7 @@ def convolve(features: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
             right = min(left + columns, across)
             tiles = band[: count * TILE + 2, left * TILE : right * TILE + 2]
             place = pixels[top * TILE : (top + count) * TILE, left * TILE : right * TILE]
-            found = convolve_tiles(tiles, kernel)
+            found = convolve_tiles(tiles, kernel, room)
             place = place.view(found.shape)
             if bias is None:
                 place.copy_(found)
@@ -120,15 +123,25 @@ def fill(band: Tensor, image: Tensor, top: int) -> None:
     band[below:] = 0.0
 
 
-def convolve_tiles(pixels: Tensor, kernel: Tensor) -> Tensor:
+def convolve_tiles(pixels: Tensor, kernel: Tensor, room: Tensor) -> Tensor:
     """Some rows and columns of tiles.
 
-    pixels: (down*4 + 2, across*4 + 2, in).  Returns (down, 4, across, 4, out), a view.
+    pixels: (down*4 + 2, across*4 + 2, in).  room: (2, 36*down*across*channels) or more, for what
+    comes about.  Returns (down, 4, across, 4, out), a view of it.
     """
-    tiles = pixels.unfold(0, 6, TILE).unfold(1, 6, TILE)  # (down, across, in, 6, 6)
-    down, across, channels = tiles.shape[:3]
-    tiles = tiles.permute(3, 4, 0, 1, 2).reshape(36, -1)  # (36, down*across*in)
-    inputs = plane_transform("input", pixels.dtype) @ tiles
-    products = torch.bmm(inputs.view(36, -1, channels), kernel)  # (36, down*across, out)
-    outputs = plane_transform("output", pixels.dtype) @ products.view(36, -1)
+    cut = pixels.unfold(0, 6, TILE).unfold(1, 6, TILE)  # (down, across, in, 6, 6)
+    down, across, channels = cut.shape[:3]
+    count = down * across
+    tiles = part(room[0], 6, 6, down, across, channels).copy_(cut.permute(3, 4, 0, 1, 2))
+    inputs = part(room[1], PRODUCTS, count * channels)
+    torch.mm(plane_transform("input", pixels.dtype), tiles.view(PRODUCTS, -1), out=inputs)
+    products = part(room[0], PRODUCTS, count, kernel.shape[2])
+    torch.bmm(inputs.view(PRODUCTS, count, channels), kernel, out=products)
+    outputs = part(room[1], TILE**2, count * kernel.shape[2])
+    torch.mm(plane_transform("output", pixels.dtype), products.view(PRODUCTS, -1), out=outputs)
     return outputs.view(TILE, TILE, down, across, -1).permute(2, 0, 3, 1, 4)
+
+
+def part(room: Tensor, *shape: int) -> Tensor:
+    """The beginning of some room in this shape."""
+    return room[: math.prod(shape)].view(shape)
