@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from daemon.engine.checkpoint import Checkpoint
 from daemon.engine.engine import Engine
@@ -113,15 +114,17 @@ class Follower:
         if place is None or (self._left_s < self._checkpoint_s and not stops):
             return
         try:
-            if self._share.offer(
-                lambda: write_checkpoint(place, self._threads.told_in(make_checkpoint())), now=stops
-            ):
-                if self._course:
-                    self._course.keep()
+            if self._share.offer(lambda: self._write(place, make_checkpoint()), now=stops):
                 self._tell(LogLine("DEBUG", "checkpoint written"))
                 self._tell(CheckpointWritten())
         except OSError as error:  # no harm but a longer way back
             self._warn(f"no checkpoint: {error.strerror}: {place}")
+
+    def _write(self, place: Path, checkpoint: Checkpoint) -> None:
+        """Writes a checkpoint, and the course before it: what is ahead of one is not missed."""
+        if self._course:
+            self._course.keep()
+        write_checkpoint(place, self._threads.told_in(checkpoint))
 
     def _warn(self, text: str) -> None:
         self._tell(LogLine("WARNING", text))

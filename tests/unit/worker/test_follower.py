@@ -1,6 +1,8 @@
 """Following a painting: when checkpoints are written, and when not."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +18,7 @@ from daemon.engine.paint import Moment, Painted, Resting, Stepped
 from daemon.engine.palette import Palette
 from daemon.engine.schedule import Pass
 from daemon.messages import Blob, CheckpointWritten, Event, RunOrder
+from daemon.worker import follower
 from daemon.worker.follower import Follower
 from daemon.worker.threads import ThreadKeeper
 
@@ -33,7 +36,9 @@ class Bench:
         self.cancelled_at = 99
         self.kept: list[int] = []
         nowhere, place = Path("nowhere"), folder / "checkpoint"
+        self.course = folder / "course"
         order = RunOrder("a.jpg", Blob("", nowhere), 1, {}, (), nowhere, place, None, None, {})
+        order = replace(order, course=self.course)
         self.follower = Follower(
             order,
             EVERY_S,
@@ -81,3 +86,17 @@ def test_run_that_is_stopped_leaves_a_checkpoint_however_near_its_end_is(tmp_pat
     bench.cancelled_at = 9
     assert bench.follow() is None
     assert bench.kept == [9]
+
+
+def test_whoever_goes_on_from_a_checkpoint_finds_the_losses_of_every_step_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, 60.0)
+    told: list[int] = []  # up to which step, as each checkpoint came to lie there
+
+    def write(place: Path, checkpoint: Checkpoint) -> None:
+        told.append(json.loads(bench.course.read_bytes())["step"][-1])
+
+    monkeypatch.setattr(follower, "write_checkpoint", write)
+    bench.follow()
+    assert told == bench.kept == [1, 2, 3, 4, 5, 6, 7, 8, 9]
