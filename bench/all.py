@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import os
 import platform
-import re
 import resource
 import signal
 import subprocess
@@ -23,6 +22,8 @@ from importlib import metadata
 from pathlib import Path
 
 from table import rows_of
+
+from daemon.engine.vgg.processors import processor_fact
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parent
@@ -153,10 +154,9 @@ def table(done: Sequence[Ended], title: str) -> str:
 
 def title() -> str:
     """The day, the machine and the versions."""
-    told = Path("/proc/cpuinfo").read_text()
-    name = re.search(r"model name\s*: (.*)", told)
+    name = processor_fact("model name") or platform.machine()
     return (
-        f"{time.strftime('%Y-%m-%d')}: {name[1] if name else platform.machine()}, "
+        f"{time.strftime('%Y-%m-%d')}: {name}, "
         f"{os.cpu_count()} cores, Python {platform.python_version()}, "
         f"torch {metadata.version('torch')}"
     )

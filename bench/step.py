@@ -57,9 +57,7 @@ def convolutions_s(
             shape = (1, one.shape[1], height_px // scale, width_px // scale)
             features = torch.randn(shape, dtype=way.dtype, device=device)
             features = features.contiguous(memory_format=torch.channels_last)
-            work = functools.partial(
-                Filter(one, None, winograd=min(one.shape[:2]) in way.winograd).apply, features
-            )
+            work = functools.partial(Filter(one, None, way.winograd).apply, features)
             total += median_s(work, device)
     return total
 

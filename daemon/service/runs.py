@@ -236,8 +236,10 @@ class Runs:
         try:
             while len(begun) < MOST_STARTS:
                 open_seats = self._open(ready, line)
+                if not open_seats:
+                    return
                 asked = self._ledger.asked_for()  # nothing of the ledger may fail once one is ours
-                claimed = self._claim(line, open_seats) if open_seats else None
+                claimed = self._claim(line, open_seats)
                 if claimed is None:
                     return
                 free_for = self._avoidance.better(claimed[0].id, open_seats)
@@ -246,7 +248,7 @@ class Runs:
                 begun.append((seat, *self._begin(seat, *claimed)))
         finally:
             for seat, run, order in begun:
-                self._submit(seat, run, replace(order, beside=self._sharing.beside(seat)))
+                self._submit(seat, run, order)
         self._wake()  # the others get theirs at the next tick, which comes at once
 
     def _open(self, free: Sequence[Seat], line: Line) -> Sequence[Seat]:
@@ -296,7 +298,7 @@ class Runs:
         order = make_order(self._config, self._spool, job, picture, memory_bytes)
         self._runs[job.id] = run
         self._sharing.begin(run)
-        return run, replace(order, sharers=self._sharing.sharers(seat, run.pixels))
+        return run, order
 
     def _submit(self, seat: Seat, run: Run, order: RunOrder) -> None:
         """Gives a run to a worker; one that gets none ends as if it had been stopped."""
@@ -304,6 +306,8 @@ class Runs:
         logger.bind(job=job.id, action="start").info(  # first: the worker's own lines follow
             "start {} of {} after {} on {}", job.starts, run.shown.picture, job.preset, device
         )
+        sharers, beside = self._sharing.sharers(seat, run.pixels), self._sharing.beside(seat)
+        order = replace(order, sharers=sharers, beside=beside)
         future: Future[Outcome]
         try:
             future = self._pool.submit(device, job.id, order)

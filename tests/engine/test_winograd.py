@@ -244,12 +244,17 @@ def test_disturbed_trial_takes_the_shorter_times_of_the_one_before(
 
 
 @pytest.mark.parametrize(
-    "kept", [seconds_of(float32_direct=0.1), {"float32 direct": 0.1, "float32 winograd": 2.0}]
+    ("seconds", "is_of_every_way"),
+    [
+        (seconds_of(float32_direct=0.1), True),
+        ({"float32 direct": 0.1, "float32 winograd": 2.0}, False),
+    ],
 )
 def test_trial_of_an_earlier_version_is_made_once_more(
-    machine: Machine, tmp_path: Path, kept: Seconds
+    machine: Machine, tmp_path: Path, seconds: Seconds, is_of_every_way: bool
 ) -> None:
-    timings_file(tmp_path).write_text(json.dumps({arithmetic.machine_key(): kept}))
+    timings_file(tmp_path).write_text(json.dumps({arithmetic.machine_key(): seconds}))
+    assert arithmetic.kept_trial(tmp_path) == (Trial(seconds, None) if is_of_every_way else None)
     machine.seconds = seconds_of(float32_winograd=0.3)
     chosen = [arithmetic.choose_arithmetic(CPU, "float32", tmp_path) for _ in range(2)]
     assert chosen == [WINOGRAD] * 2 and machine.trials == 1

@@ -85,8 +85,8 @@ def named_arithmetic(told: object, device: torch.device, precision: Precision) -
     """
     allowed = DTYPES if precision == "auto" else [precision]
     sets = [one for count in range(len(CHANNELS) + 1) for one in combinations(CHANNELS, count)]
-    ways = (Arithmetic(getattr(torch, dtype), one) for dtype in allowed for one in sets)
-    return next((one for one in ways if describe_arithmetic(device, one) == told), None)
+    every = (Arithmetic(getattr(torch, dtype), one) for dtype in allowed for one in sets)
+    return next((one for one in every if describe_arithmetic(device, one) == told), None)
 
 
 def describe_arithmetic(device: torch.device, arithmetic: Arithmetic) -> str:

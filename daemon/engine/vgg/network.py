@@ -45,18 +45,23 @@ max pooling's, relu5_1's within 15 %; without it those are 0.6 times as large.""
 class Filter:
     """A 3x3 convolution with padding 1 and stride 1, done the way that is fastest here.
 
-    kernel: (out, in, 3, 3), in the network's dtype.  bias: (out,) or None.  winograd: whether large
-    pictures are convolved by that method.  Each way's form of the kernel is made when it is first
-    needed: those of Winograd's take four times the memory.
+    kernel: (out, in, 3, 3), in the network's dtype.  bias: (out,) or None.  winograd: as the
+    network's; small pictures are never convolved by that method.  Each way's form of the kernel is
+    made when it is first needed: those of Winograd's take four times the memory.
     """
 
     def __init__(
-        self, kernel: Tensor, bias: Tensor | None, *, winograd: bool, adjoint: bool = False
+        self,
+        kernel: Tensor,
+        bias: Tensor | None,
+        winograd: Collection[int],
+        *,
+        adjoint: bool = False,
     ) -> None:
         self._source = kernel
         self._adjoint = adjoint
         self._bias = bias
-        self._winograd = winograd
+        self._winograd = min(kernel.shape[:2]) in winograd
 
     def apply(self, features: Tensor) -> Tensor:
         """features: (B, in, H, W), channels-last.  Returns (B, out, H, W)."""
@@ -278,9 +283,8 @@ def make_op(
     bias = kernels.biases[name].to(device, dtype)
     if name == "conv1_1":
         return FirstConvolution(name, kernel, kernel.flip(2, 3).transpose(0, 1), bias)
-    fast = min(kernel.shape[:2]) in winograd
-    adjoint = Filter(kernel, None, winograd=fast, adjoint=True)
-    return Convolution(name, Filter(kernel, bias, winograd=fast), adjoint)
+    adjoint = Filter(kernel, None, winograd, adjoint=True)
+    return Convolution(name, Filter(kernel, bias, winograd), adjoint)
 
 
 def run_op(op: Op, x: Tensor, pooling: Pooling, *, in_place: bool) -> Tensor:
