@@ -139,9 +139,10 @@ class Slot:
             self._living()
 
     def rest(self) -> None:
-        """Ends the child if it is idle, and not just starting."""
-        if self._run is None and self._answered and self.pid is not None:
-            self.close(1.0)
+        """Ends the child if it is idle, and not just starting; who needs one meanwhile waits."""
+        with self._lock:
+            if self._run is None and self._answered and self.pid is not None:
+                self.close(1.0)
 
     def kill(self, run_id: str) -> None:
         """Ends the child at once if that is its run, which is lost then."""

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.messages import Cancelled, Done, Lost, OutOfMemory, WorkerSettings, done_data, known
 from daemon.pool.local import LocalPool
-from tests.support.atelier import PATIENCE_S
+from tests.support.atelier import PATIENCE_S, wait_for
 from tests.support.pools import order
 from tests.support.puppet import Puppet
 
@@ -118,6 +118,39 @@ def test_worker_that_has_not_answered_yet_is_left_to_start(children: list[Puppet
     pool.warm("cpu")
     pool.rest("cpu")
     assert children[0].alive
+
+
+@pytest.mark.parametrize(
+    "need",
+    [lambda pool: pool.warm("cpu"), lambda pool: pool.submit("cpu", "j1", ORDER)],
+    ids=["warm", "submit"],
+)
+def test_worker_that_is_needed_while_one_goes_to_rest_is_another(
+    children: list[Puppet], monkeypatch: pytest.MonkeyPatch, need: Callable[[LocalPool], object]
+) -> None:
+    """A node is told to rest and to warm, or given a run, by threads of its own."""
+    pool = make_pool("cpu")
+    pool.warm("cpu")
+    children[0].say(event="hello")
+    wait_for("its hello", lambda: pool.seats()[0].answered)
+    closing, gone = threading.Event(), threading.Event()
+
+    def close_slowly(grace_s: float) -> None:
+        closing.set()
+        assert gone.wait(PATIENCE_S)
+        children[0].be_killed()
+
+    monkeypatch.setattr(children[0], "close", close_slowly)
+    resting = threading.Thread(target=pool.rest, args=("cpu",))
+    needing = threading.Thread(target=need, args=(pool,))
+    resting.start()
+    assert closing.wait(PATIENCE_S)
+    needing.start()
+    needing.join(0.2)
+    gone.set()
+    for thread in (resting, needing):
+        thread.join(PATIENCE_S)
+    assert len(children) == 2 and children[1].alive
 
 
 def shared_pool(monkeypatch: pytest.MonkeyPatch) -> LocalPool:
