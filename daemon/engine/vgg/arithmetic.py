@@ -21,6 +21,7 @@ from daemon.engine.vgg.processors import processor_name, processor_times, share_
 from daemon.engine.vgg.timings import (
     CHANNELS,
     DTYPES,
+    FLOAT32,
     Precision,
     Trial,
     fastest,
@@ -154,11 +155,11 @@ def measure_layer(channels: int) -> dict[str, float]:
             for name, work in hopeful.items():
                 whole_s = timed_s(work, height // part) * part
                 least[name] = min(whole_s, least.get(name, whole_s))
-            bound = HOPELESS * min(least[name] for name in least if name.startswith(DTYPES[0]))
+            bound = HOPELESS * min(least[name] for name in least if name.startswith(FLOAT32))
             hopeful = {
                 name: work
                 for name, work in hopeful.items()
-                if name.startswith(DTYPES[0]) or least[name] <= bound
+                if name.startswith(FLOAT32) or least[name] <= bound
             }
         seconds |= least
     return seconds

@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
-PLAIN = "float32"
+FLOAT32 = "float32"
 GAIN = 1.2
 """bfloat16 must be so many times as fast to be worth its rounding."""
 
 WINOGRAD_GAIN = 1.1
 """Likewise for Winograd's method, whose rounding no painting shows: about what trials differ by."""
 
-DTYPES = (PLAIN, "bfloat16")
+DTYPES = (FLOAT32, "bfloat16")
 CHANNELS = (64, 128, 256, 512)
 """Those of VGG-19's layers."""
 
@@ -112,7 +112,7 @@ def fastest(seconds: Mapping[str, float], precision: str) -> tuple[str, tuple[in
             seconds[way(dtype, "winograd" if one in chosen[dtype] else "direct", one)]
             for one in CHANNELS
         )
-        return whole_s * (1.0 if dtype == PLAIN else GAIN)
+        return whole_s * (1.0 if dtype == FLOAT32 else GAIN)
 
     dtype = min(allowed, key=cost)
     return dtype, chosen[dtype]

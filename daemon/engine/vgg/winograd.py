@@ -14,9 +14,12 @@ import torch
 from torch import Tensor
 
 TILE = 4
-"""Pixels of output a tile has on each side; it reads TILE + 2."""
+"""Pixels of output a tile has on each side."""
 
-PRODUCTS = (TILE + 2) ** 2
+READ = TILE + 2
+"""Pixels of input it reads on each side."""
+
+PRODUCTS = READ**2
 """Products a tile takes for each pair of channels."""
 
 BYTES_AT_ONCE = 512
@@ -52,12 +55,12 @@ def transforms() -> Transforms:
     powers = np.vander(POINTS, TILE, increasing=True)  # (5, 4)
     others = [[other for other in POINTS if other != point] for point in POINTS]
     scales = [np.prod(np.subtract(point, rest)) for point, rest in zip(POINTS, others, strict=True)]
-    output, kernel, inputs = np.zeros((TILE, TILE + 2)), np.zeros((TILE + 2, 3)), []
+    output, kernel, inputs = np.zeros((TILE, READ)), np.zeros((READ, 3)), []
     output[:, :count], output[-1, -1] = powers.T, 1.0
     kernel[:count], kernel[-1, -1] = powers[:, :3] / np.array(scales)[:, None], 1.0
     for roots in (*others, POINTS):
         lowest_first = np.poly(roots)[::-1]
-        inputs.append(np.pad(lowest_first, (0, TILE + 2 - len(lowest_first))))
+        inputs.append(np.pad(lowest_first, (0, READ - len(lowest_first))))
     return Transforms(*map(torch.from_numpy, (np.stack(inputs), kernel, output)))
 
 
@@ -65,7 +68,7 @@ def transform_kernel(kernel: Tensor) -> Tensor:
     """A kernel as the products need it.  kernel: (out, in, 3, 3).  Returns (36, in, out)."""
     one = transforms().kernel
     both = torch.einsum("ai,bj,oqij->abqo", one, one, kernel.double())  # (6, 6, in, out)
-    return both.reshape(36, kernel.shape[1], kernel.shape[0]).to(kernel.dtype).contiguous()
+    return both.reshape(PRODUCTS, kernel.shape[1], kernel.shape[0]).to(kernel.dtype).contiguous()
 
 
 @cache
@@ -129,10 +132,10 @@ def convolve_tiles(pixels: Tensor, kernel: Tensor, room: Tensor) -> Tensor:
     pixels: (down*4 + 2, across*4 + 2, in).  room: (2, 36*down*across*channels) or more, for what
     comes about.  Returns (down, 4, across, 4, out), a view of it.
     """
-    cut = pixels.unfold(0, 6, TILE).unfold(1, 6, TILE)  # (down, across, in, 6, 6)
+    cut = pixels.unfold(0, READ, TILE).unfold(1, READ, TILE)  # (down, across, in, 6, 6)
     down, across, channels = cut.shape[:3]
     count = down * across
-    tiles = part(room[0], 6, 6, down, across, channels).copy_(cut.permute(3, 4, 0, 1, 2))
+    tiles = part(room[0], READ, READ, down, across, channels).copy_(cut.permute(3, 4, 0, 1, 2))
     inputs = part(room[1], PRODUCTS, count * channels)
     torch.mm(plane_transform("input", pixels.dtype), tiles.view(PRODUCTS, -1), out=inputs)
     products = part(room[0], PRODUCTS, count, kernel.shape[2])
